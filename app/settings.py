@@ -1,0 +1,94 @@
+"""Settings, read once from the environment. Each says what it trades off."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+_DIGEST = r"^[0-9a-f]{64}$"
+
+Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The service's configuration: `FAQ_*` environment variables, frozen once read."""
+
+    model_config = SettingsConfigDict(env_prefix="FAQ_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs keys.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    home: Path = Field(
+        Path("faq-home"),
+        description="Models, index, database and vector cache. On a fast local disk: the index is memory-mapped.",
+    )
+    qdrant_url: str | None = Field(
+        None,
+        description="A Qdrant server, for several replicas or more than some 100,000 entries. "
+        "Unset: the embedded engine in FAQ_HOME, nothing to start and several times faster on one machine.",
+    )
+    qdrant_api_key: SecretStr | None = Field(None, description="Key of that server.")
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the store. Unset: SQLite in FAQ_HOME, enough for one machine; "
+        "PostgreSQL when several replicas share the knowledge.",
+    )
+    admin_keys: Digests = Field(
+        (),
+        description="Comma-separated SHA-256 hex digests of the admin keys (`python -m app key` makes a pair). "
+        "Several are live at once, so that keys can be rotated.",
+    )
+    ask_keys: Digests = Field((), description="Likewise for asking. Unset: anyone who reaches the port may ask.")
+    allow_anonymous: bool = Field(
+        False, description="Allow asking without a key on an address that is not loopback: public, on purpose."
+    )
+    language: str = Field(
+        "english", description="Language of the FAQ, for stemming and stop words; one per FAQ."
+    )
+    trusted_proxies: Names = Field(
+        (), description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed."
+    )
+
+    @field_validator("admin_keys", "ask_keys", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("qdrant_url", "database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """Where the store is: the database that was set, or SQLite in FAQ_HOME."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'knowledge.db'}"
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach the service."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def check_exposure(self) -> None:
+        """Refuse to listen beyond loopback without keys. Raises SettingsError saying what to set."""
+        if self.loopback:
+            return
+        if not self.admin_keys:
+            raise SettingsError(
+                f"FAQ_HOST={self.host} can be reached from other machines, and FAQ_ADMIN_KEYS is not set. "
+                "Run `python -m app key`, set FAQ_ADMIN_KEYS to the digest it prints, and keep the key."
+            )
+        if not self.ask_keys and not self.allow_anonymous:
+            raise SettingsError(
+                f"FAQ_HOST={self.host} can be reached from other machines, and anyone there could ask. "
+                "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true if that is meant."
+            )
