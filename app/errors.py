@@ -9,6 +9,7 @@ FaqError
 ├── Conflict              what was asked cannot be done in the present state
 │   └── Busy              another writer is at work; names it
 ├── NotReady              there is no active release yet
+├── StoreError            the entries' database cannot be read or written
 ├── IndexUnavailable      Qdrant does not answer, or the index on disk cannot be read
 ├── Overloaded            the queue is full
 └── DeadlineExceeded      the answer would have come too late
@@ -95,6 +96,12 @@ class NotReady(FaqError):
     """There is nothing to answer from yet."""
 
     code = "not_ready"
+
+
+class StoreError(FaqError):
+    """The database of the entries cannot be read or written: locked, full, read-only, or from a newer version."""
+
+    code = "store_unavailable"
 
 
 class IndexUnavailable(FaqError):
