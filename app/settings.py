@@ -46,9 +46,7 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Allow asking without a key on an address that is not loopback: public, on purpose."
     )
-    language: str = Field(
-        "english", description="Language of the FAQ, for stemming and stop words; one per FAQ."
-    )
+    language: str = Field("english", description="Language of the FAQ, for stemming and stop words; one per FAQ.")
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed."
     )

@@ -114,19 +114,14 @@ class Bundle:
         return type(self).load(target)
 
 
-def seal(directory: Path, *, encoding: Encoding, **fields: Any) -> Manifest:
+def seal(directory: Path, *, encoding: Encoding, **fields: object) -> Manifest:
     """Write manifest.json for the files in `directory`; the last step of an export.
 
     `fields` are the manifest's own: base_model, recipe, created_at, metrics and so on.
     """
     files = {name: _sha256(directory / name) for name in FILES}
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
-        revision=_revision(encoding, files),
-        encoding=encoding,
-        files=files,
-        **fields,
-    )
+    computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files), "files": files}
+    manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding})
     aside = directory / f".{MANIFEST}"
     aside.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     aside.replace(directory / MANIFEST)
