@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app import durable
 from app.errors import BundleError
 from app.retrieval.ranking import Ranking
 
@@ -110,7 +111,7 @@ class Bundle:
         aside = models / f".{self.revision}.{os.getpid()}"
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(self.directory, aside)
-        aside.replace(target)
+        durable.rename(aside, target)
         return type(self).load(target)
 
 
@@ -122,9 +123,7 @@ def seal(directory: Path, *, encoding: Encoding, **fields: object) -> Manifest:
     files = {name: _sha256(directory / name) for name in FILES}
     computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files), "files": files}
     manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding})
-    aside = directory / f".{MANIFEST}"
-    aside.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    aside.replace(directory / MANIFEST)
+    durable.write(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
 

@@ -3,18 +3,16 @@
 An index is immutable: built once under a name of its own, then only read. Which one is active is a pointer beside it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import InputError
+from app.retrieval.filters import FLAGS, Kind, Where, flags_of
 from app.retrieval.ranking import Candidate, Vectors
 
 ANSWER, QUESTIONS = "answer", "questions"  # the named vectors of a point
-Kind = Literal["text", "number", "flag"]
-Value = Annotated[str | int | float | bool, Field(union_mode="left_to_right")]
 
 
 class IndexRecord(BaseModel):
@@ -29,24 +27,6 @@ class IndexRecord(BaseModel):
     dimension: int = Field(ge=1)
     created_at: str
     fields: dict[str, list[Kind]] = Field({}, description="metadata fields that can be filtered by, and what they hold")
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A numeric range, both ends included; None is open."""
-
-    gte: float | None = None
-    lte: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Equality with any of the values; a field that holds a list matches by any of its items."""
-
-    values: tuple[str | int | float | bool, ...]
-
-
-Where = Mapping[str, AnyOf | Range]  # every field must match
 
 
 class Index(Protocol):
@@ -98,32 +78,22 @@ class IndexStore(Protocol):
         """Release connections; idempotent."""
 
 
-def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
-    """The metadata fields of the entries and the kinds of value that each holds."""
-    found: dict[str, set[Kind]] = {}
-    for payload in payloads:
-        for key, value in payload["metadata"].items():
-            kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
-            found.setdefault(key, set()).update(kinds)
-    return {key: sorted(kinds) for key, kinds in sorted(found.items())}
+def vectors_of(candidate: Candidate) -> dict[str, Any]:
+    """The named vectors of a point; `questions` is left out for a passage, as an empty multivector is refused."""
+    vectors = {ANSWER: candidate.answer.tolist()}
+    if len(candidate.questions):
+        vectors[QUESTIONS] = candidate.questions.tolist()
+    return vectors
 
 
-def kind_of(value: object) -> Kind:
-    """What a metadata value is to a filter."""
-    if isinstance(value, bool):
-        return "flag"
-    return "number" if isinstance(value, (int, float)) else "text"
+def payload_of(candidate: Candidate) -> dict[str, Any]:
+    """The payload of a point: the entry's, and its booleans in the form that filters match."""
+    flags = flags_of(candidate.payload["metadata"])
+    return {**candidate.payload, FLAGS: flags} if flags else candidate.payload
 
 
-def check_where(where: Where, record: IndexRecord) -> None:
-    """Refuse filters that can match nothing by mistake. Raises InputError naming the field."""
-    for field, condition in where.items():
-        kinds = record.fields.get(field)
-        if kinds is None:
-            known = ", ".join(record.fields) or "none: the entries have no metadata"
-            raise InputError(f"No entry has the field `{field}`. Fields to filter by: {known}.", f"filters.{field}")
-        wanted = {"number"} if isinstance(condition, Range) else {kind_of(value) for value in condition.values}
-        if not wanted & set(kinds):
-            raise InputError(
-                f"`{field}` holds {' and '.join(kinds)}, not {' or '.join(sorted(wanted))}.", f"filters.{field}"
-            )
+def candidate_of(payload: Any, vectors: Any, dimension: int) -> Candidate:  # noqa: ANN401 - as either library returns them
+    """The inverse of `vectors_of` and `payload_of`."""
+    payload = {key: value for key, value in payload.items() if key != FLAGS}
+    questions = np.asarray(vectors.get(QUESTIONS, ()), dtype=np.float32).reshape(-1, dimension)
+    return Candidate(payload["id"], payload, np.asarray(vectors[ANSWER], dtype=np.float32), questions)

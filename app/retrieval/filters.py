@@ -1,0 +1,110 @@
+"""Filters on metadata: what a caller may ask for, and its form in either of Qdrant's two dialects."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.errors import InputError
+
+Kind = Literal["text", "number", "flag"]
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A numeric range, both ends included; None is open."""
+
+    gte: float | None = None
+    lte: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Equality with any of the values; a field that holds a list matches by any of its items."""
+
+    values: tuple[Scalar, ...]
+
+
+Where = Mapping[str, AnyOf | Range]  # every field must match
+
+
+def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
+    """The metadata fields of the entries and the kinds of value that each holds."""
+    found: dict[str, set[Kind]] = {}
+    for payload in payloads:
+        for key, value in payload["metadata"].items():
+            kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
+            found.setdefault(key, set()).update(kinds)
+    return {key: sorted(kinds) for key, kinds in sorted(found.items())}
+
+
+def kind_of(value: object) -> Kind:
+    """What a metadata value is to a filter."""
+    if isinstance(value, bool):
+        return "flag"
+    return "number" if isinstance(value, (int, float)) else "text"
+
+
+def check(where: Where, fields: Mapping[str, list[Kind]]) -> None:
+    """Refuse filters that can match nothing by mistake. Raises InputError naming the field."""
+    for field, condition in where.items():
+        kinds = fields.get(field)
+        if kinds is None:
+            known = ", ".join(fields) or "none, as no entry has metadata"
+            raise InputError(f"No entry has the field `{field}`. Fields to filter by: {known}.", f"filters.{field}")
+        wanted = {"number"} if isinstance(condition, Range) else {kind_of(value) for value in condition.values}
+        if not wanted & set(kinds):
+            raise InputError(
+                f"`{field}` holds {' and '.join(kinds)}, not {' or '.join(sorted(wanted))}.", f"filters.{field}"
+            )
+
+
+FLAGS = "flags"  # where a payload repeats its metadata's booleans as texts: the embedded engine cannot match them
+
+
+def flags_of(metadata: Mapping[str, Any]) -> list[str]:
+    """The booleans of an entry's metadata, each as one text: `open=true`."""
+    return [_flag(field, value) for field, value in metadata.items() if isinstance(value, bool)]
+
+
+def _flag(field: str, value: bool) -> str:
+    return f"{field}={str(value).lower()}"
+
+
+def path(field: str, kind: Kind) -> str:
+    """The JSON path in a payload to index for a field; quoted, so that dots and spaces are part of the name."""
+    return FLAGS if kind == "flag" else f'metadata."{field}"'
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The classes of one Qdrant library; the embedded engine and the client name the same things alike."""
+
+    filter: Callable[..., Any]
+    condition: Callable[..., Any]
+    any: Callable[..., Any]
+    range: Callable[..., Any]
+
+    def translate(self, where: Where) -> Any:  # noqa: ANN401 - either library's Filter
+        """Every field must match, by any of its values; None when there is nothing to filter by."""
+        if not where:
+            return None
+        return self.filter(must=[self._field(field, condition) for field, condition in where.items()])
+
+    def _field(self, field: str, wanted: AnyOf | Range) -> Any:  # noqa: ANN401
+        if isinstance(wanted, Range):
+            return self._range(field, wanted.gte, wanted.lte)
+        return self.filter(should=list(self._alternatives(field, wanted.values)))
+
+    def _alternatives(self, field: str, values: tuple[Scalar, ...]) -> Iterable[Any]:
+        """One condition for all texts; a number is a range of one point, since equality refuses fractions."""
+        if texts := [value for value in values if isinstance(value, str)]:
+            yield self.condition(key=path(field, "text"), match=self.any(any=texts))
+        if flags := [_flag(field, value) for value in values if isinstance(value, bool)]:
+            yield self.condition(key=FLAGS, match=self.any(any=flags))
+        for value in values:
+            if kind_of(value) == "number":
+                yield self._range(field, value, value)
+
+    def _range(self, field: str, gte: Any, lte: Any) -> Any:  # noqa: ANN401
+        return self.condition(key=path(field, "number"), range=self.range(gte=gte, lte=lte))

@@ -1,0 +1,234 @@
+"""One contract, held by the embedded engine, the client's `:memory:`, and the server that QDRANT_URL names."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import IndexUnavailable, InputError, NotFound
+from app.retrieval.embedded import RECORD, SHARD, EmbeddedStore
+from app.retrieval.filters import AnyOf, Range, fields_of
+from app.retrieval.index import IndexRecord, IndexStore
+from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.server import ServerStore
+
+pytestmark = pytest.mark.anyio
+FIRST, SECOND = "faq-0123456789ab-aaaaaaaaaaaa", "faq-0123456789ab-bbbbbbbbbbbb"
+AXES: Vectors = np.eye(8, dtype=np.float32)
+METADATA = [
+    {"topic": "money", "year": 2020, "open": True},
+    {"topic": "Post & more", "year": 2021.5, "tags": ["a", "b"]},
+    {"topic": "money", "a.b c": "odd", "open": False},
+    {},
+]
+
+
+def entry(i: int) -> Candidate:
+    """Entry i answers along axis i; the even ones also have two phrasings, along axes i and i + 4."""
+    questions = AXES[[i, i + 4]] if i % 2 == 0 else AXES[:0]
+    payload = {"id": f"e{i}", "question": "", "answer": f"answer {i}", "metadata": METADATA[i]}
+    return Candidate(f"e{i}", payload, AXES[[i]], questions)
+
+
+ENTRIES = [entry(i) for i in range(4)]
+
+
+def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z") -> IndexRecord:
+    return IndexRecord(
+        name=name,
+        bundle="0123456789ab",
+        knowledge=name[-12:],
+        entries=entries,
+        dimension=8,
+        created_at=created_at,
+        fields=fields_of(one.payload for one in ENTRIES),
+    )
+
+
+@pytest.fixture(params=["embedded", "memory", "server"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
+    url = os.environ.get("QDRANT_URL")
+    if request.param == "server" and not url:
+        pytest.skip("QDRANT_URL is not set")
+    made: IndexStore
+    if request.param == "embedded":
+        made = EmbeddedStore(tmp_path / "index")
+    else:
+        made = ServerStore(":memory:" if request.param == "memory" else str(url))
+    for name in (FIRST, SECOND):
+        await made.drop(name)
+    yield made
+    for name in (FIRST, SECOND):
+        await made.drop(name)
+    await made.close()
+
+
+async def test_finds_by_answer_and_by_phrasing(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES[:3], ENTRIES[3:]])
+    index = await store.open(FIRST)
+    by_answer = await index.search(AXES[3], 1, {})
+    by_phrasing = await index.search(AXES[6], 1, {})
+    assert "e3" in [one.id for one in by_answer]
+    assert "e2" in [one.id for one in by_phrasing]
+    await index.close()
+
+
+async def test_returns_entries_whole(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    found = {one.id: one for one in await index.search(AXES[0], 4, {})}
+    assert set(found) == {"e0", "e1", "e2", "e3"}
+    for expected in ENTRIES:
+        got = found[expected.id]
+        assert got.payload == expected.payload
+        np.testing.assert_array_equal(got.answer, expected.answer)
+        np.testing.assert_array_equal(got.questions, expected.questions)
+    await index.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"topic": AnyOf(("money",))}, {"e0", "e2"}),
+        ({"topic": AnyOf(("Post & more", "nothing"))}, {"e1"}),
+        ({"tags": AnyOf(("b",))}, {"e1"}),
+        ({"a.b c": AnyOf(("odd",))}, {"e2"}),
+        ({"year": AnyOf((2021.5,))}, {"e1"}),
+        ({"year": AnyOf((2020, 2021.5))}, {"e0", "e1"}),
+        ({"year": Range(gte=2020, lte=2021)}, {"e0"}),
+        ({"year": Range(gte=2020.5)}, {"e1"}),
+        ({"open": AnyOf((False,))}, {"e2"}),
+        ({"topic": AnyOf(("money",)), "open": AnyOf((True,))}, {"e0"}),
+    ],
+)
+async def test_filters(store: IndexStore, where: dict[str, AnyOf | Range], expected: set[str]) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    assert {one.id for one in await index.search(AXES[0], 4, where)} == expected
+    await index.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"colour": AnyOf(("red",))}, r"No entry has the field `colour`.*a\.b c, open, tags, topic, year"),
+        ({"topic": Range(gte=1)}, "`topic` holds text, not number"),
+        ({"year": AnyOf(("2020",))}, "`year` holds number, not text"),
+    ],
+)
+async def test_refuses_filters_that_cannot_match(
+    store: IndexStore, where: dict[str, AnyOf | Range], message: str
+) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    with pytest.raises(InputError, match=message) as caught:
+        await index.search(AXES[0], 4, where)
+    assert caught.value.field == f"filters.{next(iter(where))}"
+    await index.close()
+
+
+async def test_counts_and_samples(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    assert await index.count() == 4
+    assert [one.id for one in await index.sample(2)] == ["e0", "e3"]
+    assert len(await index.sample(50)) == 4
+    assert index.record == record(FIRST)
+    await index.close()
+
+
+async def test_rebuilding_replaces(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    await store.drop(FIRST)
+    await store.build(record(FIRST, entries=1), [ENTRIES[:1]])
+    index = await store.open(FIRST)
+    assert await index.count() == 1
+    await index.close()
+
+
+async def test_records_oldest_first_and_drop(store: IndexStore) -> None:
+    await store.build(record(SECOND, created_at="2026-01-02T00:00:00Z"), [ENTRIES])
+    await store.build(record(FIRST), [ENTRIES])
+    assert [one.name for one in await store.records()] == [FIRST, SECOND]
+    await store.drop(FIRST)
+    await store.drop(FIRST)
+    assert [one.name for one in await store.records()] == [SECOND]
+    with pytest.raises(NotFound, match=FIRST):
+        await store.open(FIRST)
+
+
+async def test_activates_and_remembers_the_one_before(store: IndexStore) -> None:
+    for name in (FIRST, SECOND):
+        await store.build(record(name), [ENTRIES])
+    assert await store.pointer() == (None, None)
+    await store.activate(FIRST)
+    assert await store.pointer() == (FIRST, None)
+    await store.activate(SECOND)
+    await store.activate(SECOND)
+    assert await store.pointer() == (SECOND, FIRST)
+    with pytest.raises(NotFound):
+        await store.activate("faq-0123456789ab-cccccccccccc")
+    assert await store.pointer() == (SECOND, FIRST)
+
+
+async def test_an_interrupted_build_never_shows(store: IndexStore) -> None:
+    def broken() -> object:
+        yield ENTRIES[:2]
+        raise KeyError("power cut")
+
+    with pytest.raises(KeyError):
+        await store.build(record(FIRST), broken())  # type: ignore[arg-type]
+    assert await store.records() == []
+    with pytest.raises(NotFound):
+        await store.activate(FIRST)
+    await store.sweep()
+    await store.build(record(FIRST), [ENTRIES])
+    assert [one.name for one in await store.records()] == [FIRST]
+
+
+async def test_a_passage_only_index(store: IndexStore) -> None:
+    await store.build(record(FIRST, entries=2), [[ENTRIES[1], ENTRIES[3]]])
+    index = await store.open(FIRST)
+    found = await index.search(AXES[1], 2, {})
+    assert {one.id for one in found} == {"e1", "e3"}
+    await index.close()
+
+
+async def test_sweeping_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    (tmp_path / ".building-faq-x" / "shard").mkdir(parents=True)
+    await store.build(record(FIRST), [ENTRIES])
+    await store.sweep()
+    assert [path.name for path in tmp_path.iterdir()] == [FIRST]
+
+
+async def test_damage_is_named(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    await store.build(record(FIRST), [ENTRIES])
+    shutil.rmtree(tmp_path / FIRST / SHARD)
+    with pytest.raises(IndexUnavailable, match=FIRST):
+        await store.open(FIRST)
+    (tmp_path / FIRST / RECORD).write_text("{")
+    with pytest.raises(IndexUnavailable, match="record cannot be read"):
+        await store.open(FIRST)
+    assert await store.records() == []
+
+
+async def test_a_damaged_pointer_is_named_and_mended(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    await store.build(record(FIRST), [ENTRIES])
+    (tmp_path / "active.json").write_text("[]")
+    with pytest.raises(IndexUnavailable, match=r"active\.json is damaged"):
+        await store.pointer()
+    await store.activate(FIRST)
+    assert await store.pointer() == (FIRST, None)
+
+
+async def test_an_unreachable_server_is_unavailable() -> None:
+    store = ServerStore("http://127.0.0.1:9")
+    with pytest.raises(IndexUnavailable):
+        await store.records()
+    await store.close()
