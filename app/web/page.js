@@ -1,0 +1,436 @@
+// The ask page. Everything that comes from the API reaches the document as text, never as markup.
+
+const TOP_K = 3;
+const CHIPS = 5;
+const NO_CHIP = new Set(["lang"]); // told by the text itself
+const STILL_MS = 200; // a reply faster than this shows no sign of waiting
+const PATIENCE_MS = 30_000;
+const KEY = "faqtual.key";
+const HEADINGS = { 429: "Too many questions at once", 503: "Not ready to answer", 504: "This took too long" };
+const STRANGER = "What came back is not an answer. Something between here and the service may have replied instead.";
+
+const $ = (id) => document.getElementById(id);
+const [form, field, message, results, hint, spoken, smallPrint, forget] =
+  ["ask", "question", "message", "results", "hint", "status", "small-print", "forget"].map($);
+
+let current = null; // the AbortController of the question that is being asked
+let countdown = 0;
+
+// --- small tools
+
+function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name in node) node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== ""));
+  return node;
+}
+
+// Session storage may be forbidden; the key then lives as long as the page.
+const keep = {
+  key: "",
+  get() { try { return sessionStorage.getItem(KEY) ?? this.key; } catch { return this.key; } },
+  set(value) {
+    this.key = value;
+    try { if (value) sessionStorage.setItem(KEY, value); else sessionStorage.removeItem(KEY); } catch { /* as above */ }
+    forget.hidden = !value;
+  },
+};
+
+function percent(p) {
+  if (p > 0.99 && p < 1) return "over 99%";
+  if (p > 0 && p < 0.01) return "under 1%";
+  return `${Math.round(p * 100)}%`;
+}
+
+function inWords(p) {
+  if (p >= 0.9) return "very likely right";
+  if (p >= 0.7) return "probably right";
+  if (p >= 0.5) return "more likely than not";
+  if (p >= 0.3) return "possibly right";
+  return "unlikely to be right";
+}
+
+// A passage has no question: its first sentence stands in as the title, the rest follows.
+function titled(answer) {
+  if (answer.question) return { title: answer.question, rest: answer.answer };
+  const text = answer.answer.trim();
+  const [lead] = text.match(/^.{1,120}?(?:[.!?](?=\s|$)|[。！？]|(?=\n)|$)/u) ?? [""];
+  return { title: lead, rest: text.slice(lead.length).replace(/^\s*\n|^ +/, "") };
+}
+
+function clip(text, length = 90) {
+  return text.length <= length ? text : `${text.slice(0, length).replace(/\s+\S*$/, "")}…`;
+}
+
+function safeLink(value) {
+  if (typeof value !== "string" || !/^(https?:\/\/|\/(?![/\\]))/i.test(value)) return null;
+  try {
+    const url = new URL(value, location.origin);
+    return /^https?:$/.test(url.protocol) ? url : null;
+  } catch {
+    return null;
+  }
+}
+
+// --- one answer
+
+function confidence(p) {
+  const fill = el("i");
+  fill.style.width = `${Math.round(Math.min(Math.max(p, 0), 1) * 100)}%`;
+  return el("p", { className: "confidence" },
+    el("span", { className: "bar", "aria-hidden": "true" }, fill),
+    el("span", {}, el("span", { className: "unseen" }, "Confidence "), el("b", {}, percent(p))), inWords(p));
+}
+
+function chip(name, value) {
+  const text = Array.isArray(value) ? value.join(", ") : String(value);
+  const label = name === "category" ? el("span", { className: "unseen" }, "category ") : el("span", {}, name);
+  return el("span", { className: "chip", title: `${name}: ${text}` }, label, text);
+}
+
+function foot(metadata) {
+  const link = safeLink(metadata.url);
+  const node = el("div", { className: "foot" });
+  const chips = Object.entries(metadata)
+    .filter(([name, value]) => ![null, undefined, ""].includes(value) && !NO_CHIP.has(name) && !(name === "url" && link))
+    .sort(([a], [b]) => (b === "category") - (a === "category"))
+    .map(([name, value]) => chip(name, value));
+  node.append(...chips.slice(0, CHIPS));
+  if (chips.length > CHIPS) {
+    const more = el("button", { type: "button", className: "plain" }, `${chips.length - CHIPS} more`);
+    more.addEventListener("click", () => { more.replaceWith(...chips.slice(CHIPS)); });
+    node.append(more);
+  }
+  if (link) {
+    const where = link.origin === location.origin ? "Read more" : `Read more at ${link.host}`;
+    node.append(el("a", { className: "source", href: link.href, rel: "noopener noreferrer" }, where));
+  }
+  return node;
+}
+
+function speaks(metadata) {
+  return /^[a-z]{2,3}(-[a-z0-9]{2,8})*$/i.test(metadata.lang ?? "") ? { lang: metadata.lang } : {};
+}
+
+function matched(answer) {
+  const other = answer.matched_question;
+  if (!other || other === answer.question) return null;
+  return el("p", { className: "matched", dir: "auto" }, "Also asked as ", el("q", {}, other));
+}
+
+function card(answer) {
+  const { title, rest } = titled(answer);
+  const metadata = answer.metadata ?? {};
+  return el("article", { className: "card" },
+    confidence(answer.confidence),
+    el("div", speaks(metadata),
+      title ? el("h2", { className: "title", dir: "auto" }, title) : el("h2", { className: "unseen" }, "Passage"),
+      matched(answer),
+      rest ? el("div", { className: "text", dir: "auto" }, rest) : null),
+    foot(metadata));
+}
+
+function quieter(answer) {
+  const metadata = answer.metadata ?? {};
+  const { title, rest } = titled(answer);
+  const whole = title || clip(rest);
+  return el("details", {},
+    el("summary", speaks(metadata),
+      el("span", { className: "q", dir: "auto" }, whole),
+      el("span", { className: "n" }, percent(answer.confidence)),
+      title && rest ? el("span", { className: "peek", dir: "auto", "aria-hidden": "true" }, clip(rest, 160)) : null),
+    el("div", { className: "body" },
+      el("div", { className: "text", dir: "auto", ...speaks(metadata) }, answer.question ? rest : answer.answer),
+      matched(answer), confidence(answer.confidence), foot(metadata)));
+}
+
+function others(answers) {
+  if (!answers.length) return [];
+  const heading = answers.length === 1 ? "Another possible answer" : "Other possible answers";
+  return [el("section", { className: "others" }, el("h2", {}, heading), ...answers.map(quieter))];
+}
+
+// --- the states of the page
+
+function show(nodes, { say = "", print = "" } = {}) {
+  clearInterval(countdown);
+  results.replaceChildren(...nodes);
+  hint.hidden = nodes.length > 0;
+  smallPrint.textContent = print;
+  spoken.textContent = say;
+}
+
+function tell(text, wrong = false) {
+  message.textContent = text;
+  message.classList.toggle("wrong", wrong);
+  if (wrong) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+}
+
+function lead(heading, text) {
+  return el("div", { className: "lead" }, el("h2", {}, heading), el("p", {}, text));
+}
+
+function noAnswer(suggestions) {
+  const asks = suggestions.filter(({ question }) => question).map(({ question }) => {
+    const button = el("button", { type: "button", dir: "auto" }, el("span", {}, question));
+    button.addEventListener("click", () => ask(question, { moveFocus: true }));
+    return el("li", {}, button);
+  });
+  return el("div", { className: "notice" },
+    el("h2", {}, "The FAQ has no answer to this"),
+    el("p", {}, "Nothing in it fits well enough to be shown as an answer. Other words may help."),
+    asks.length ? el("div", { className: "asks" }, el("h3", {}, "Questions it does answer"), el("ul", {}, ...asks)) : "");
+}
+
+function showAnswer({ status, answers, suggestions = [], release, took_ms: took }) {
+  const print = [typeof took === "number" ? `${took < 10 ? took.toFixed(1) : Math.round(took)} ms` : "", release]
+    .filter(Boolean).join(" · ");
+  if (!answers.length) {
+    const count = suggestions.filter(({ question }) => question).length;
+    show([noAnswer(suggestions)], { print, say: `The FAQ has no answer to this. ${count ? `${count} suggested.` : ""}` });
+  } else if (status === "ambiguous" && answers.length > 1) {
+    const heading = "Two answers fit about equally well";
+    show([lead(heading, "Either may be what you meant."),
+      el("div", { className: "pair" }, ...answers.slice(0, 2).map(card)), ...others(answers.slice(2))],
+    { print, say: `${heading}: ${answers.slice(0, 2).map((a) => clip(titled(a).title)).join("; and ")}` });
+  } else {
+    const [best, ...rest] = answers;
+    const say = `Answer, ${percent(best.confidence)}, ${inWords(best.confidence)}: ${titled(best).title}`;
+    show([card(best), ...others(rest)], { print, say });
+  }
+}
+
+function notice(className, heading, text, ...more) {
+  show([el("div", { className: `notice ${className}` }, el("h2", {}, heading), el("p", {}, text), ...more)],
+    { say: `${heading}. ${text}` });
+}
+
+const failed = (...what) => notice("failed", ...what);
+
+function retryButton(question, seconds) {
+  const button = el("button", { type: "button", className: "retry" }, "Try again");
+  let left = Math.min(seconds, 3600);
+  const tick = () => {
+    button.textContent = left > 0 ? `Try again in ${left > 90 ? `${Math.ceil(left / 60)} min` : `${left} s`}` : "Try again";
+    button.setAttribute("aria-disabled", String(left > 0));
+    if (left-- <= 0) clearInterval(countdown);
+  };
+  button.addEventListener("click", () => { if (left < 0) ask(question, { moveFocus: true }); });
+  return { button, start() { tick(); if (seconds > 0) countdown = setInterval(tick, 1000); } };
+}
+
+function keyForm(question, wrong) {
+  const input = el("input", { id: "key", type: "password", autocomplete: "off", "aria-describedby": "key-message" });
+  const note = el("p", { id: "key-message", className: "message" });
+  const refuse = (why) => { note.textContent = why; note.classList.add("wrong"); };
+  note.textContent = "It is kept until this tab is closed.";
+  if (wrong) refuse(wrong);
+  const node = el("form", { className: "key" }, el("label", { htmlFor: "key" }, "Key"), input,
+    el("button", { type: "submit" }, "Use key"), note);
+  node.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const key = input.value.trim();
+    if (!/^[\x21-\x7e]+$/.test(key)) {
+      refuse(key ? "A key has only letters, digits and signs, without spaces." : "Enter a key first.");
+      input.focus();
+      return;
+    }
+    keep.set(key);
+    ask(question, { moveFocus: true });
+  });
+  return node;
+}
+
+function waitOf(response) {
+  const value = response.headers.get("Retry-After") ?? "";
+  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000);
+  return seconds > 0 ? seconds : 0;
+}
+
+function fieldErrors(errors) {
+  return (Array.isArray(errors) ? errors : []).map((error) => {
+    const name = error.field ?? error.pointer ?? (Array.isArray(error.loc) ? error.loc.join(".") : error.loc) ?? "";
+    const why = String(error.detail ?? error.message ?? error.msg ?? "is not valid");
+    return { name: String(name).replace(/^(#?\/|body[./])+/, ""), text: why.charAt(0).toUpperCase() + why.slice(1) };
+  });
+}
+
+function showProblem(question, response, problem) {
+  const { status } = response;
+  const silent = `The service answered ${status} without saying why.`;
+  const text = typeof problem.detail === "string" && problem.detail ? problem.detail : silent;
+  const reference = problem.request_id ? el("p", { className: "reference" }, `Reference ${problem.request_id}`) : null;
+  if (status === 401 || status === 403) {
+    const sent = keep.get();
+    keep.set("");
+    notice("asks-key", status === 401 ? "A key is needed to ask here" : "This key may not ask here", text,
+      keyForm(question, sent && status === 401 ? "The key was not accepted." : ""));
+    $("key").focus();
+  } else if (status === 422) {
+    const errors = fieldErrors(problem.errors);
+    const own = errors.find(({ name }) => /(^|[./])question$/.test(name));
+    const rest = errors.filter((error) => error !== own);
+    const list = rest.map(({ name, text: why }) => el("li", {}, name ? `${name}: ${why}` : why));
+    tell(own ? own.text : text, true);
+    const fields = list.length ? el("ul", { className: "fields" }, ...list) : null;
+    failed("This question cannot be asked as it is", text, fields);
+    field.focus();
+  } else {
+    const heading = HEADINGS[status] ?? "That did not work";
+    const retry = retryButton(question, waitOf(response));
+    failed(heading, text, retry.button, reference);
+    retry.start();
+  }
+}
+
+function showUnreachable(question, text) {
+  const retry = retryButton(question, 0);
+  failed("The service cannot be reached", text, retry.button);
+  retry.start();
+}
+
+function showEmpty() {
+  current?.abort();
+  current = null;
+  settle();
+  tell("");
+  show([]);
+  document.title = "Ask · Faqtual";
+}
+
+// --- asking
+
+async function send(question, signal) {
+  const key = keep.get();
+  const response = await fetch("v1/ask", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },
+    body: JSON.stringify({ question, top_k: TOP_K }),
+    signal,
+  });
+  const text = await response.text(); // a proxy's error page is no JSON, and no reason to fail differently
+  try {
+    return { response, body: JSON.parse(text) ?? {} };
+  } catch {
+    return { response, body: {} };
+  }
+}
+
+function settle() {
+  document.body.classList.remove("waiting");
+  results.removeAttribute("aria-busy");
+}
+
+async function ask(question, { push = true, moveFocus = false } = {}) {
+  current?.abort();
+  const mine = (current = new AbortController());
+  place(question, push);
+  tell("");
+  spoken.textContent = ""; // so that the same outcome twice is announced twice
+  const timers = [
+    setTimeout(() => {
+      document.body.classList.add("waiting");
+      results.setAttribute("aria-busy", "true");
+      spoken.textContent = "Looking for an answer…";
+    }, STILL_MS),
+    setTimeout(() => mine.abort("timeout"), PATIENCE_MS),
+  ];
+  let draw;
+  try {
+    const { response, body } = await send(question, mine.signal);
+    if (!response.ok) draw = () => showProblem(question, response, body);
+    else if (Array.isArray(body.answers)) draw = () => showAnswer(body);
+    else draw = () => showUnreachable(question, STRANGER);
+  } catch {
+    const text = mine.signal.reason === "timeout"
+      ? `No reply within ${PATIENCE_MS / 1000} seconds.` : "Check the connection, then try again. Your question is kept.";
+    draw = () => showUnreachable(question, text);
+  }
+  timers.forEach(clearTimeout);
+  if (current !== mine) return; // another question was asked meanwhile
+  settle();
+  draw();
+  if (!moveFocus) return;
+  const held = results.contains(document.activeElement) || document.activeElement === field;
+  if (!held) results.focus({ preventScroll: true });
+  scrollTo({ top: 0 });
+}
+
+// --- field and address
+
+function grow() {
+  if (!CSS.supports("field-sizing", "content")) {
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight}px`;
+  }
+  const { length } = field.value;
+  tell(length >= 900 ? `${length} of ${field.maxLength} characters` : "");
+}
+
+function place(question, push) {
+  field.value = question;
+  grow();
+  document.title = `${clip(question, 60)} · Faqtual`;
+  const url = new URL(location.href);
+  const same = url.searchParams.get("q") === question;
+  url.searchParams.set("q", question);
+  if (push && !same) history.pushState(null, "", url);
+}
+
+function fromAddress() {
+  const question = (new URLSearchParams(location.search).get("q") ?? "").trim();
+  field.value = question;
+  grow();
+  if (question) ask(question, { push: false });
+  else showEmpty();
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const question = field.value.trim();
+  if (!question) {
+    tell("Type a question first.", true);
+    field.focus();
+    return;
+  }
+  if (matchMedia("(pointer: coarse)").matches) field.blur(); // the on-screen keyboard would hide the answer
+  ask(question);
+});
+
+field.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    form.requestSubmit();
+  }
+});
+field.addEventListener("input", grow);
+
+document.addEventListener("keydown", (event) => {
+  const meant = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (!meant || event.target.matches("input, textarea")) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
+
+$("home").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (location.search) history.pushState(null, "", location.pathname);
+  fromAddress();
+  field.focus();
+});
+
+forget.addEventListener("click", () => {
+  keep.set("");
+  spoken.textContent = "The key is forgotten.";
+  field.focus();
+});
+
+addEventListener("popstate", fromAddress);
+forget.hidden = !keep.get();
+fromAddress();

@@ -1,0 +1,73 @@
+"""The page a person sees at `/`, and its two assets. Knows nothing of answering: the page calls `POST /v1/ask`."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+router = APIRouter(include_in_schema=False)
+
+_PAGE = "page.html"
+_ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # the question is in the URL: a link out of an answer must not carry it
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_REVALIDATE = "no-cache"  # kept by the browser, but asked for (a 304) before each use
+_FOREVER = "public, max-age=31536000, immutable"  # the address names the content
+
+
+@dataclass(frozen=True)
+class _File:
+    body: bytes
+    media_type: str
+    digest: str
+
+    @classmethod
+    def of(cls, body: bytes, media_type: str) -> "_File":
+        return cls(body, media_type, hashlib.sha256(body).hexdigest()[:16])
+
+
+@cache
+def _assets() -> dict[str, _File]:
+    folder = files("app.web")
+    return {name: _File.of(folder.joinpath(name).read_bytes(), kind) for name, kind in _ASSETS.items()}
+
+
+@cache
+def _page() -> _File:
+    """The page, each asset's address in it completed by the hash of what lies there."""
+    html = files("app.web").joinpath(_PAGE).read_text("utf-8")
+    for name, asset in _assets().items():
+        html = html.replace(f'"static/{name}"', f'"static/{name}?v={asset.digest}"')
+    return _File.of(html.encode(), "text/html; charset=utf-8")
+
+
+def _reply(request: Request, file: _File, caching: str) -> Response:
+    etag = f'"{file.digest}"'
+    headers = {**_HEADERS, "Cache-Control": caching, "ETag": etag}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(file.body, media_type=file.media_type, headers=headers)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page(request: Request) -> Response:
+    """The ask page."""
+    return _reply(request, _page(), _REVALIDATE)
+
+
+@router.api_route("/static/{name}", methods=["GET", "HEAD"])
+async def asset(request: Request, name: str, v: str = "") -> Response:
+    """One asset. Another version's address gets this version's content, uncached: replicas are upgraded one by one."""
+    file = _assets().get(name)
+    if file is None:
+        raise HTTPException(404, f"There is no asset named {name!r}.")
+    return _reply(request, file, _FOREVER if v == file.digest else _REVALIDATE)

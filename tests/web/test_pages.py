@@ -1,0 +1,176 @@
+"""The ask page: what is served, with which headers, and that nothing in it needs more than its policy allows."""
+
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.web.pages import router
+
+VOID = {"meta", "link", "input", "br", "img", "hr", "path"}
+ASSETS = ["page.css", "page.js"]
+SINKS = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser"]
+
+
+class Outline(HTMLParser):
+    """What a page holds: its tags with attributes, and whether every one that opens closes, in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inline: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open, f"left open: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] in {"script", "style"} and data.strip():
+            self.inline.append(data)
+
+    def attributes(self, tag: str, name: str) -> list[str]:
+        return [value for kind, attrs in self.tags if kind == tag and (value := attrs.get(name))]
+
+
+@pytest.fixture
+def client() -> TestClient:
+    app = FastAPI()
+    app.include_router(router)
+    return TestClient(app)
+
+
+def addresses(client: TestClient) -> list[str]:
+    outline = Outline(client.get("/").text)
+    return outline.attributes("script", "src") + [
+        href for href in outline.attributes("link", "href") if not href.startswith("data:")
+    ]
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.css", "/static/page.js"])
+def test_security_headers(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/", "text/html"), ("/static/page.css", "text/css"), ("/static/page.js", "text/javascript")],
+)
+def test_media_types(client: TestClient, path: str, kind: str) -> None:
+    assert client.get(path).headers["Content-Type"] == f"{kind}; charset=utf-8"
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.css", "/static/page.js"])
+def test_unchanged_is_304(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    etag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "no-cache"
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = client.get(path, headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == etag
+        assert again.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
+    assert client.get(path, headers={"If-None-Match": '"other"'}).content == first.content
+
+
+def test_the_page_names_its_assets_by_content(client: TestClient) -> None:
+    found = addresses(client)
+    assert len(found) == len(ASSETS)
+    for address in found:
+        response = client.get(f"/{address}")
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert response.headers["ETag"].strip('"') in address
+
+
+def test_an_address_of_another_version_is_not_kept(client: TestClient) -> None:
+    response = client.get("/static/page.js?v=0123456789abcdef")
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "page.html", "pages.py", "__init__.py", "..%2Fpages.py", "page.css%00"])
+def test_unknown_asset_is_404(client: TestClient, name: str) -> None:
+    assert client.get(f"/static/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.js"])
+def test_head_has_the_headers_of_get(client: TestClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert head.status_code == 200
+    assert head.headers == got.headers
+
+
+def test_nothing_of_it_is_in_the_schema(client: TestClient) -> None:
+    assert client.get("/openapi.json").json()["paths"] == {}
+
+
+def test_html_is_whole_and_has_nothing_inline(client: TestClient) -> None:
+    outline = Outline(client.get("/").text)
+    assert outline.inline == []
+    for tag, attrs in outline.tags:
+        assert "style" not in attrs, tag
+        assert not [name for name in attrs if name.startswith("on")], tag
+        assert not (attrs.get("href") or "").startswith("javascript:"), tag
+        assert not re.match(r"https?:|//", attrs.get("href") or attrs.get("src") or ""), tag
+
+
+def test_ids_are_unique_and_referred_to(client: TestClient) -> None:
+    outline = Outline(client.get("/").text)
+    ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert set(outline.attributes("label", "for")) == {"question"}
+    script = files("app.web").joinpath("page.js").read_text("utf-8")
+    assert {"ask", "question", "message", "results", "hint", "status", "small-print", "forget", "home"} <= set(ids)
+    for used in re.findall(r'\$\("([a-z-]+)"\)', script):
+        assert used in ids or f'id: "{used}"' in script, used
+
+
+def test_a_person_can_use_it_without_a_mouse(client: TestClient) -> None:
+    outline = Outline(client.get("/").text)
+    assert ("html", {"lang": "en"}) in outline.tags
+    (question,) = [attrs for tag, attrs in outline.tags if tag == "textarea"]
+    assert (question["maxlength"], question["id"]) == ("1000", "question")
+    assert "autofocus" in question
+    assert any(attrs.get("role") == "status" for _, attrs in outline.tags)
+    assert "docs" in outline.attributes("a", "href")
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_assets_reach_for_nothing_outside(name: str) -> None:
+    text = files("app.web").joinpath(name).read_text("utf-8")
+    assert not [sink for sink in SINKS if sink in text]
+    assert not re.search(r"https?://\w|@import|url\(", text)
+
+
+def test_below_a_prefix(client: TestClient) -> None:
+    """Every address in the page is relative, so that a proxy may serve it below a path."""
+    outline = Outline(client.get("/").text)
+    for tag, name in (("a", "href"), ("link", "href"), ("script", "src")):
+        assert not [value for value in outline.attributes(tag, name) if value.startswith("/")]
+    assert 'fetch("v1/ask"' in files("app.web").joinpath("page.js").read_text("utf-8")
