@@ -1,0 +1,309 @@
+"""FAQ files: formats, bad rows, merging, warnings, and the way back."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import FileError, InputError, RowError
+from app.knowledge.entry import RESERVED, Entry, content_hash
+from app.knowledge.files import EntryFile, near_miss, parse_entries, read_entries, write_entries
+
+
+def parse(text: str | bytes, name: str = "faq.jsonl") -> EntryFile:
+    return parse_entries(text.encode() if isinstance(text, str) else text, name)
+
+
+def bad_rows(text: str | bytes, name: str = "faq.jsonl") -> list[RowError]:
+    with pytest.raises(FileError) as caught:
+        parse(text, name)
+    return caught.value.rows
+
+
+def lines(*rows: object) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_the_three_formats_are_read_alike(tmp_path: Path) -> None:
+    row = {"id": "1", "question": "q", "answer": "a\nb", "alternatives": ["r", "s"], "negatives": ["n"], "lang": "de"}
+    texts = {
+        "faq.jsonl": lines(row),
+        "faq.ndjson": "\n" + lines(row) + "\n",
+        "faq.json": json.dumps([row], indent=2),
+        "faq.csv": 'id,question,answer,alternatives,negatives,lang\n1,q,"a\nb",r|s,n,de\n',
+    }
+    expected = Entry(
+        id="1", question="q", answer="a\nb", alternatives=("r", "s"), negatives=("n",), metadata={"lang": "de"}
+    )
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        assert read_entries(tmp_path / name).entries == [expected]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_as_spreadsheets_write_it(delimiter: str) -> None:
+    text = "\ufeffquestion,answer,lang,\r\nq,a,nan,x\r\n,,,\r\n\r\nr,b,de,\r\n".replace(",", delimiter)
+    first, second = parse(text, "faq.csv").entries
+    assert first == Entry(question="q", answer="a")
+    assert second.metadata == {"lang": "de"}
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert parse("\ufeff" + lines({"answer": "a"})).entries == [Entry(answer="a")]
+
+
+def test_unknown_keys_and_the_metadata_object_are_merged() -> None:
+    row = {"answer": "a", "source": "x", "metadata": {"lang": "de", "source": "x", "none": None}}
+    assert parse(lines(row)).entries[0].metadata == {"source": "x", "lang": "de"}
+    (clash,) = bad_rows(lines(row | {"lang": "en"}))
+    assert clash.reason == "`lang` is given twice, beside `metadata` and in it, with different values"
+
+
+def test_csv_metadata_is_json() -> None:
+    text = 'answer,metadata\na,"{""n"": 1}"\nb,"{"\nc,3\n'
+    first, second = bad_rows(text, "faq.csv")
+    assert (first.line, second.line) == (3, 4)
+    assert "broken JSON at column 2" in first.reason
+    assert second.reason == "`metadata` must be an object, not a number"
+    assert parse(text.split("b,")[0], "faq.csv").entries[0].metadata == {"n": 1}
+
+
+def test_nan_and_infinities_are_read_as_absent() -> None:
+    text = '{"answer": "a", "question": NaN, "x": Infinity, "y": -Infinity, "z": 1e999, "metadata": {"w": NaN}}'
+    assert parse(text).entries == [Entry(answer="a")]
+    assert parse("question,answer\nNaN,a\n", "faq.csv").entries == [Entry(answer="a")]
+    (row,) = bad_rows('{"answer": NaN, "question": "q"}')
+    assert row.reason == "needs `answer`; it has `question`"
+
+
+def test_a_number_may_be_an_id() -> None:
+    assert parse('{"id": 17, "answer": "a"}').entries[0].id == "17"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("anwser", "answer"),
+        ("alternative", "alternatives"),
+        ("Question ", "question"),
+        ("ID", "id"),
+        ("question_id", None),
+        ("source", None),
+        ("metdata", "metadata"),
+    ],
+)
+def test_near_misses(key: str, meant: str | None) -> None:
+    assert near_miss(key) == meant
+
+
+def test_a_near_miss_is_warned_of_once() -> None:
+    rows = [{"answer": str(i), "source": "x"} | ({"Question ": "q"} if i else {}) for i in range(4)]
+    (warning,) = parse(lines(*rows)).warnings
+    assert warning == "line 2: `Question ` is kept as metadata; did you mean `question`? (2 more lines have it)"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "broken JSON at column 2: Expecting property name enclosed in double quotes"),
+        ('{"answer": "a"', "broken JSON at column 15: Expecting ',' delimiter"),
+        ('{"answer": "a"} x', "broken JSON at column 16: nothing may follow"),
+        ('"text"', "must be an object, not text"),
+        ("null", "must be an object, not null"),
+        ("{}", "needs `answer`; it has nothing"),
+        ('{"question": "q"}', "needs `answer`; it has `question`"),
+        ('{"answer": ""}', "`answer` is empty"),
+        ('{"answer": 3}', "`answer` must be text, not a number"),
+        ('{"answer": "a\\u0000"}', "`answer` holds a control character (U+0000) at character 2"),
+        ('{"answer": "a\\ud800"}', "`answer` holds a lone surrogate (U+D800) at character 2"),
+        ('{"answer": "a", "x\\ud800": 1}', "`a metadata key` holds a lone surrogate (U+D800) at character 2"),
+        ('{"answer": "a", "alternatives": "b|c"}', "`alternatives` must be a list of texts, not text"),
+        ('{"answer": "a", "id": 1.5}', "`id` must be text, not a number"),
+        ('{"answer": "a", "metadata": 1}', "`metadata` must be an object, not a number"),
+        ('{"answer": "a", "metadata": {"id": 1}}', "metadata may not hold `id`: that name is reserved"),
+        ('{"answer": "a", "x": ' + "9" * 5_000 + "}", "a number has too many digits"),
+        ('{"answer": "a", "x": ' + "9" * 30 + "}", "`x` is a number beyond 64 bits; write it as text"),
+        ('{"answer": ' + "[" * 100_000, "nested too deeply"),
+        ('{"answer": "a", "x": ' + "[" * 300 + "]" * 300 + "}", "`x[0]` must be text, not a list"),
+        ('{"answer": "' + "x" * 1_000_000 + '"}', "`answer` has 1,000,000 characters; at most 25,000 are allowed"),
+        ('{"answer": "' + "x" * 10_000_000 + '"}', "has 10,000,014 characters; at most 10,000,000 are allowed"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_bad_row_is_named(line: str, reason: str) -> None:
+    assert bad_rows(lines({"answer": "fine"}) + "\n" + line) == [
+        RowError("faq.jsonl", 3, reason, bad_rows(line)[0].field)
+    ]
+
+
+def test_every_bad_row_is_reported_at_once() -> None:
+    rows = bad_rows('{"answer": ""}\nx\n{"answer": "a"}\n{"answer": "\\u0000", "question": 1}\n')
+    assert [(row.line, row.field) for row in rows] == [(1, "answer"), (2, None), (4, "question"), (4, "answer")]
+
+
+def test_an_array_counts_its_lines() -> None:
+    text = '[\n  {"answer": "a"},\n  3,\n  {\n    "question": "q"\n  }\n]\n'
+    assert [(row.line, row.reason) for row in bad_rows(text, "faq.json")] == [
+        (3, "must be an object, not a number"),
+        (4, "needs `answer`; it has `question`"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ('[\n{"answer": "a"}\n{"answer": "b"}]', 3, "broken JSON: the list should go on or end here"),
+        ('[{"answer": "a"}', 1, "broken JSON: the list should go on or end here"),
+        ('[{"answer": "a"},\n]', 2, "broken JSON at column 1: Expecting value"),
+        ('[{"answer": "a"},\n{"answer": "b"}]\n[]', 2, "broken JSON: the list should go on or end here"),
+        ('[{"answer": "a"},\n{"answer": "b",\n"id" 3}]', 3, "broken JSON at column 6: Expecting ':' delimiter"),
+        ("[" * 100_000, 1, "nested too deeply"),
+    ],
+    ids=["comma", "cut", "trailing", "more", "colon", "deep"],
+)
+def test_a_broken_array(text: str, line: int, reason: str) -> None:
+    (row,) = bad_rows(text, "faq.json")
+    assert (row.line, row.reason) == (line, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("question\nq\n", 1, "needs a column `answer`; the header has `question`"),
+        ("answer,answer\na,b\n", 1, "the header names the column `answer` twice"),
+        ('answer,q\n"a\nb",c\nx\n', 4, "has 1 cells; the header has 2"),
+        ('answer\n"a\nb"\n"c\n', 4, "broken CSV: unexpected end of data"),
+        ('answer\n"a" b\n', 2, "broken CSV: ',' expected after '\"'"),
+        ("answer\na\0b\n", 2, "`answer` holds a control character (U+0000) at character 2"),
+        ("answer\n" + "x" * 1_000_000, 2, "broken CSV: field larger than field limit (131072)"),
+        ("question,answer\nq,\n", 2, "needs `answer`; it has `question`"),
+    ],
+    ids=["column", "twice", "cells", "end", "quote", "nul", "long", "empty"],
+)
+def test_bad_csv(text: str, line: int, reason: str) -> None:
+    (row,) = bad_rows(text, "faq.csv")
+    assert (row.line, row.reason) == (line, reason)
+
+
+@pytest.mark.parametrize("name", ["faq.jsonl", "faq.csv", "faq.json"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding(name: str, encoding: str) -> None:
+    (row,) = bad_rows('answer\n{"answer": "café"}\n'.encode(encoding), name)
+    assert row.line == (2 if encoding == "latin-1" else 1)
+    assert row.reason.startswith("not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("", "a.jsonl"), ("\n \n", "a.jsonl"), ("[]", "a.json"), ("", "a.csv"), ("answer\n", "a.csv")]
+)
+def test_an_empty_faq(text: str, name: str) -> None:
+    with pytest.raises(InputError, match=r"a\.\w+ holds no entries"):
+        parse(text, name)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must end in one of \.jsonl, \.ndjson, \.json, \.csv"):
+        read_entries(tmp_path / "faq.xlsx")
+    with pytest.raises(InputError, match="No such file"):
+        read_entries(tmp_path / "faq.jsonl")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="Is a directory"):
+        read_entries(tmp_path / "folder.csv")
+
+
+def test_identical_content_is_one_entry() -> None:
+    row = {"question": "q", "answer": "a", "lang": "de"}
+    file = parse(lines(row, {"answer": "b"}, row | {"id": "x"}, row, row | {"id": "y"}))
+    assert [entry.id for entry in file.entries] == ["x", content_hash("", "b")]
+    (merged,) = file.merged
+    assert (merged.id, merged.lines, merged.other_ids) == ("x", (1, 3, 4, 5), ("y",))
+    assert str(merged) == "lines 1, 3, 4, 5 are one entry, `x` (also called `y`)"
+    assert (file.merged_rows, file.aliases) == (3, {"y": "x"})
+
+
+def test_one_id_with_two_contents_is_an_error() -> None:
+    text = lines({"id": "x", "answer": "a"}, {"id": "x", "answer": "a"}, {"id": "x", "answer": "b"})
+    (row,) = bad_rows(text)
+    assert (row.line, row.field) == (3, "id")
+    assert row.reason == "the id `x` is on line 1 too, with other content"
+
+
+def test_an_id_that_merging_dropped_still_has_one_content() -> None:
+    text = lines({"id": "x", "answer": "a"}, {"id": "y", "answer": "b"}, {"id": "y", "answer": "a"})
+    (row,) = bad_rows(text)
+    assert (row.line, row.reason) == (3, "the id `y` is on line 2 too, with other content")
+
+
+def test_same_question_and_answer_with_other_metadata_are_two_entries() -> None:
+    file = parse(lines({"answer": "a", "lang": "de"}, {"answer": "a", "lang": "en"}))
+    first, second = file.entries
+    assert first.id == content_hash("", "a") != second.id
+    assert file.warnings == ["line 2: same question and answer as another entry, but not the same rest"]
+
+
+def test_the_digest_is_of_the_bytes() -> None:
+    assert parse('{"answer": "a"}').sha256 != parse('{"answer":  "a"}').sha256
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), max_size=20)
+words = texts.filter(lambda text: text.strip())
+keys = words.filter(lambda key: key not in RESERVED and not {"\n", "\t"} & {*key.strip()})
+values = st.one_of(
+    texts,
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(words, max_size=3),
+)
+entries = st.builds(
+    lambda **fields: Entry(**fields),
+    question=texts,
+    answer=words,
+    alternatives=st.lists(texts, max_size=3),
+    negatives=st.lists(texts, max_size=2),
+    metadata=st.dictionaries(keys, values, max_size=4),
+)
+
+
+@settings(deadline=None, max_examples=100, database=None)
+@given(st.lists(entries, min_size=1, max_size=5, unique_by=lambda entry: entry.id))
+def test_what_is_written_is_read_back(written: list[Entry]) -> None:
+    stream = io.StringIO()
+    assert write_entries(written, stream) == len(written)
+    read = parse(stream.getvalue())
+    assert read.entries == written
+    assert [entry.digest for entry in read.entries] == [entry.digest for entry in written]
+
+
+@settings(deadline=None, max_examples=100, database=None)
+@given(st.binary(max_size=60), st.sampled_from(["f.jsonl", "f.json", "f.csv"]))
+def test_no_bytes_crash_the_reader(data: bytes, name: str) -> None:
+    for content in (data, b"answer,id\n" + data, b'[{"answer": "' + data):
+        with contextlib.suppress(InputError):
+            parse(content, name)
+
+
+def test_reasons_can_be_shown_whatever_they_quote() -> None:
+    (row,) = bad_rows('{"\\ud800\\u0000' + "x" * 1_000 + '": 1}')
+    assert row.reason.startswith("needs `answer`; it has `\\ud800\\0xxx")
+    assert len(row.reason.encode()) == 500
+
+
+def test_writing_to_a_path(tmp_path: Path) -> None:
+    entry = Entry(answer="é", metadata={"b": 1, "a": ["x"]})
+    write_entries([entry], tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == (
+        f'{{"id": "{entry.id}", "answer": "é", "b": 1, "a": ["x"]}}\n'
+    )
+
+
+def test_the_shared_faqs(shared: Path) -> None:
+    counts = {"cloud_faq_train": 6_373, "clinc150": 150, "hint3_sofmattress": 21, "squad_passages": 2_429}
+    for name, count in counts.items():
+        file = read_entries(shared / f"{name}.jsonl")
+        assert (len(file.entries), file.warnings) == (count, [])
+        assert file.merged_rows == (1 if name == "squad_passages" else 0)

@@ -1,0 +1,200 @@
+"""The store: modes of import, pages, the revision, and one consistent state for every reader."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from app.errors import InputError, NotFound, StoreError
+from app.knowledge.entry import Entry, knowledge_revision
+from app.knowledge.files import read_entries
+from app.knowledge.store import Mode, Store
+from app.knowledge.tables import EntryRow
+from tests.knowledge.conftest import REPOSITORY
+
+A = Entry(
+    id="a", question="Frage?", answer="Antwort", alternatives=("Groß?", 'say "hi"'), metadata={"n": 1.0, "l": ["x"]}
+)
+B = Entry(id="b", question="100% sure_ly?", answer="yes", negatives=("no",))
+C = Entry(id="c", answer="passage é 日本 \U0001f600")
+EDITED = A.model_copy(update={"answer": "other"})
+
+
+def test_an_empty_store(store: Store) -> None:
+    assert list(store.entries()) == store.page() == []
+    assert store.count() == 0
+    assert store.revision() == knowledge_revision([])
+
+
+def test_append_adds_updates_and_keeps_the_rest(store: Store) -> None:
+    assert asdict(store.import_entries([A, B], "append")) == {
+        "added": 2, "updated": 0, "unchanged": 0, "removed": 0, "total": 2,
+    }  # fmt: skip
+    report = store.import_entries([C, EDITED], "append")
+    assert (report.added, report.updated, report.unchanged, report.removed, report.total) == (1, 1, 0, 0, 3)
+    assert list(store.entries()) == [EDITED, B, C]
+
+
+def test_replace_removes_the_rest_and_takes_over_the_order(store: Store) -> None:
+    store.import_entries([A, B], "append")
+    report = store.import_entries([C, A], "replace")
+    assert (report.added, report.updated, report.unchanged, report.removed, report.total) == (1, 0, 1, 1, 2)
+    assert list(store.entries()) == [C, A]
+    store.import_entries([B], "append")
+    assert list(store.entries()) == [C, A, B]
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_a_dry_run_tells_the_same_and_changes_nothing(store: Store, mode: Mode) -> None:
+    store.import_entries([A, B], "append")
+    told = store.import_entries([EDITED, C], mode, dry_run=True)
+    assert list(store.entries()) == [A, B]
+    assert store.import_entries([EDITED, C], mode) == told
+    assert store.count() == told.total
+
+
+def test_an_import_is_all_or_nothing(store: Store) -> None:
+    store.import_entries([A], "append")
+    many = [Entry(id=str(i), answer="x") for i in range(2_500)]
+    with pytest.raises(InputError, match="Two entries of the import have the id `0`"):
+        store.import_entries([*many, Entry(id="0", answer="y")], "replace")
+    assert list(store.entries()) == [A]
+    assert store.import_entries([*many, many[0]], "replace").total == 2_500
+    assert list(store.entries()) == many
+
+
+def test_times_of_creation_and_change(store: Store) -> None:
+    times = select(EntryRow.created_at, EntryRow.updated_at).where(EntryRow.id == "a")
+    store.import_entries([A], "append")
+    with store.database.read() as connection:
+        created, updated = connection.execute(times).one()
+    assert created.utcoffset().total_seconds() == 0
+    store.import_entries([A], "append")
+    with store.database.read() as connection:
+        assert connection.execute(times).one() == (created, updated)
+    store.import_entries([EDITED], "append")
+    with store.database.read() as connection:
+        again, later = connection.execute(times).one()
+    assert again == created
+    assert later > updated
+
+
+def test_one_entry(store: Store) -> None:
+    store.import_entries([A, B], "append")
+    assert store.get("a") == A
+    store.delete("a")
+    assert list(store.entries()) == [B]
+    for missing in (store.get, store.delete):
+        with pytest.raises(NotFound, match="There is no entry `a`"):
+            missing("a")
+
+
+def test_pages_cover_everything_once(store: Store) -> None:
+    everything = [Entry(id=f"{i:02}", answer="x") for i in range(7)]
+    store.import_entries(reversed(everything), "append")
+    store.import_entries(everything, "replace")
+    seen, page = [], store.page(limit=3)
+    while page:
+        seen += page
+        page = store.page(limit=3, after=page[-1].id)
+    assert seen == everything
+    with pytest.raises(NotFound):
+        store.page(after="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("FRAGE", ["a"]),
+        ("groß", ["a"]),
+        ("yes", ["b"]),
+        ("100%", ["b"]),
+        ("%", ["b"]),
+        ("_", ["b"]),
+        ("日本", ["c"]),
+        ("c", ["c"]),
+        ("nothing", []),
+        ("", ["a", "b", "c"]),
+        ("' OR 1=1 --", []),
+    ],
+)
+def test_search(store: Store, search: str, found: list[str]) -> None:
+    store.import_entries([A, B, C], "append")
+    assert [entry.id for entry in store.page(search=search)] == found
+
+
+def test_a_reader_sees_one_state_while_a_writer_works(store: Store) -> None:
+    old = [Entry(id=str(i), answer="old") for i in range(3_000)]
+    store.import_entries(old, "append")
+    reader = store.entries()
+    first = next(reader)
+    store.import_entries([Entry(id="new", answer="new")], "replace")
+    assert [first, *reader] == old
+    assert store.count() == 1
+
+
+@settings(deadline=None, max_examples=15, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz")), max_size=6),
+    st.sampled_from(["append", "replace"]),
+)
+def test_the_revision_is_that_of_the_entries(store: Store, pairs: list[tuple[str, str]], mode: Mode) -> None:
+    entries = [Entry(id=name, answer=answer) for name, answer in dict(pairs).items()]
+    store.import_entries(entries, mode)
+    assert store.revision() == knowledge_revision(store.entries())
+    if mode == "replace":
+        assert list(store.entries()) == entries
+
+
+def test_a_damaged_entry_is_named(store: Store) -> None:
+    store.import_entries([A], "append")
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE entries SET answer = ''"))
+    with pytest.raises(StoreError, match="The entry `a` in the database is damaged: .*`answer` is empty"):
+        store.get("a")
+
+
+KILLED = """
+import os, signal, sys
+from app.knowledge.entry import Entry
+from app.knowledge.store import Store
+
+def entries():
+    for i in range(50_000):
+        if i == 6_500:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield Entry(id=str(i), answer="new " * 200)
+
+Store.open(sys.argv[1]).import_entries(entries(), "replace")
+"""
+
+
+def test_a_kill_in_the_middle_of_an_import_leaves_the_old_state(url: str, store: Store) -> None:
+    store.import_entries([A, B], "append")
+    done = subprocess.run([sys.executable, "-c", KILLED, url], cwd=REPOSITORY, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list(store.entries()) == [A, B]
+    assert store.import_entries([C], "replace").removed == 2
+    reopened = Store.open(url)
+    assert list(reopened.entries()) == [C]
+    reopened.close()
+
+
+def test_the_shared_faq_comes_back_as_it_was(store: Store, shared: Path) -> None:
+    entries = read_entries(shared / "cloud_faq_train.jsonl").entries
+    assert store.import_entries(entries, "replace").added == 6_373
+    assert list(store.entries()) == entries
+    assert store.revision() == knowledge_revision(entries)
+    assert store.import_entries(iter_twice(entries), "append").unchanged == 6_373
+
+
+def iter_twice(entries: list[Entry]) -> Iterator[Entry]:
+    yield from entries
+    yield from entries
