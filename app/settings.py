@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a process that is to share them."""
+        texts = {name: _text(getattr(self, name)) for name in type(self).model_fields}
+        return {f"FAQ_{name.upper()}": text for name, text in texts.items() if text is not None}
+
     @property
     def sqlalchemy_url(self) -> str:
         """Where the store is: the database that was set, or SQLite in FAQ_HOME."""
@@ -90,3 +95,11 @@ class Settings(BaseSettings):
                 f"FAQ_HOST={self.host} can be reached from other machines, and anyone there could ask. "
                 "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true if that is meant."
             )
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return None if value is None else str(value)

@@ -37,14 +37,23 @@ def clip_margin(margins: Floats) -> Floats:
 def fit(scores: Floats, margins: Floats, right: NDArray[np.bool_], threshold: float = 0.5) -> Calibration:
     """Fit on held-out candidates, all (n,): unanswerable questions take part with nothing right.
 
-    Newton's method on the log-likelihood with a weak ridge, which keeps separable data finite, and Platt's smoothed
-    targets.
+    Uses Platt's smoothed targets. Neither weight may be negative, as confidence must fall with rank: a feature that
+    would have one is left out.
     """
-    features = np.stack([np.ones_like(scores), scores, clip_margin(margins)], axis=1)  # (n, 3)
-    positives, negatives = int(right.sum()), int((~right).sum())
-    targets = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    weights = np.zeros(3)
-    ridge = np.diag([1e-6, 1e-3, 1e-3])
+    ones = np.ones_like(scores)
+    targets = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
+    bias, score, margin = _logistic(np.stack([ones, scores, clip_margin(margins)], axis=1), targets)
+    if score < 0:
+        (bias, margin), score = _logistic(np.stack([ones, clip_margin(margins)], axis=1), targets), 0.0
+    elif margin < 0:
+        (bias, score), margin = _logistic(np.stack([ones, scores], axis=1), targets), 0.0
+    return Calibration(bias=bias, score_weight=max(score, 0), margin_weight=max(margin, 0), threshold=threshold)
+
+
+def _logistic(features: Floats, targets: Floats) -> list[float]:
+    """Weights of the columns, the first being ones; Newton's method, with a weak ridge that keeps them finite."""
+    weights = np.zeros(features.shape[1])
+    ridge = np.diag([1e-6] + [1e-3] * (features.shape[1] - 1))
     for _ in range(100):
         p = 1 / (1 + np.exp(-np.clip(features @ weights, -30, 30)))
         gradient = features.T @ (p - targets) + ridge @ weights
@@ -53,8 +62,7 @@ def fit(scores: Floats, margins: Floats, right: NDArray[np.bool_], threshold: fl
         weights -= step
         if np.abs(step).max() < 1e-8:
             break
-    bias, score, margin = (float(w) for w in weights)
-    return Calibration(bias=bias, score_weight=score, margin_weight=margin, threshold=threshold)
+    return [float(weight) for weight in weights]
 
 
 def threshold_for(confidences: Floats, precision: float) -> float:

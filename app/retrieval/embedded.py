@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,14 +132,14 @@ class EmbeddedStore:
     async def records(self) -> list[IndexRecord]:
         """As `IndexStore.records`; a directory whose record cannot be read is no release."""
         found = []
-        for directory in self._directory.iterdir():
-            if directory.name.startswith(".") or not directory.is_dir():
-                continue
-            try:
-                found.append(_record(directory))
-            except (NotFound, IndexUnavailable):
-                continue
+        for name in await self.names():
+            with suppress(NotFound, IndexUnavailable):
+                found.append(_record(self._directory / name))
         return sorted(found, key=lambda record: (record.created_at, record.name))
+
+    async def names(self) -> list[str]:
+        """As `IndexStore.names`."""
+        return sorted(path.name for path in self._directory.glob("faq-*") if path.is_dir())
 
     async def drop(self, name: str) -> None:
         """As `IndexStore.drop`: out of sight first, then deleted."""

@@ -62,6 +62,9 @@ class IndexStore(Protocol):
     async def records(self) -> list[IndexRecord]:
         """Every finished index, oldest first."""
 
+    async def names(self) -> list[str]:
+        """Every name that a release has taken, whole or damaged."""
+
     async def drop(self, name: str) -> None:
         """Delete an index; no error where there is none."""
 

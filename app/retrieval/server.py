@@ -113,7 +113,7 @@ class ServerStore:
 
     async def records(self) -> list[IndexRecord]:
         """As `IndexStore.records`."""
-        found = [record for name in await self._names() if (record := await self._record(name))]
+        found = [record for name in await self.names() if (record := await self._record(name))]
         return sorted(found, key=lambda record: (record.created_at, record.name))
 
     async def drop(self, name: str) -> None:
@@ -123,7 +123,7 @@ class ServerStore:
 
     async def sweep(self) -> None:
         """As `IndexStore.sweep`."""
-        for name in await self._names():
+        for name in await self.names():
             if await self._record(name) is None:
                 await self.drop(name)
 
@@ -148,13 +148,14 @@ class ServerStore:
         """As `IndexStore.close`."""
         await self._client.close()
 
-    async def _names(self) -> list[str]:
+    async def names(self) -> list[str]:
+        """As `IndexStore.names`."""
         with _qdrant("its collections"):
             return [one.name for one in (await self._client.get_collections()).collections if OURS.match(one.name)]
 
     async def _record(self, name: str) -> IndexRecord | None:
         """The record of a finished release, or None."""
-        if name not in await self._names():
+        if name not in await self.names():
             return None
         with _qdrant(name):
             metadata = (await self._client.get_collection(name)).config.metadata or {}

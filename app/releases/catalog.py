@@ -1,0 +1,106 @@
+"""What there is to serve: the installed bundles and the releases made with them; which is active; what is kept."""
+
+import re
+import shutil
+from dataclasses import dataclass
+
+from app.answering import Answerer
+from app.errors import NotReady
+from app.retrieval.bundle import Bundle
+from app.retrieval.embedded import EmbeddedStore
+from app.retrieval.index import IndexRecord, IndexStore
+from app.retrieval.server import ServerStore
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release and its place: `active`, `previous` (what a rollback returns to), or neither."""
+
+    record: IndexRecord
+    active: bool
+    previous: bool
+
+
+class Catalog:
+    """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.models = settings.home / "models"
+        self.vectors = settings.home / "vectors"
+        self.models.mkdir(parents=True, exist_ok=True)
+        self.indexes = index_store(settings)
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self.indexes.close()
+
+    async def releases(self) -> list[Release]:
+        """Every release, newest first."""
+        active, previous = await self.indexes.pointer()
+        records = reversed(await self.indexes.records())
+        return [Release(record, record.name == active, record.name == previous) for record in records]
+
+    async def active(self) -> str | None:
+        """The name of the active release, or None."""
+        return (await self.indexes.pointer())[0]
+
+    async def active_bundle(self) -> Bundle:
+        """The bundle in use. Raises NotReady where there is none yet, BundleError where it is damaged."""
+        name = await self.active()
+        if name is None:
+            raise NotReady("No release is active yet. Name a bundle: `python -m app reindex --bundle DIR`.")
+        return self.bundle_of(name)
+
+    def bundle_of(self, release: str) -> Bundle:
+        """The bundle that a release's name says it was made with. Raises BundleError."""
+        return Bundle.load(self.models / release.split("-")[1])
+
+    async def open(self, release: str, *, threads: int = 0) -> Answerer:
+        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
+        bundle = self.bundle_of(release)
+        index = await self.indexes.open(release)
+        try:
+            return Answerer(bundle, index, threads=threads)
+        except BaseException:
+            await index.close()
+            raise
+
+    async def activate(self, release: str) -> None:
+        """Switch, for a rollback too. Raises NotFound, and BundleError or IndexUnavailable if it could not serve."""
+        answerer = await self.open(release, threads=1)
+        await answerer.close()
+        await self.indexes.activate(release)
+
+    async def prune(self) -> list[str]:
+        """Drop every release but the active one, the one before, and the last of the bundle before; and what only the
+        dropped ones used. Returns their names."""
+        records = await self.indexes.records()
+        active, previous = await self.indexes.pointer()
+        kept = kept_releases(records, active, previous)
+        dropped = [name for name in await self.indexes.names() if name not in kept]
+        for name in dropped:
+            await self.indexes.drop(name)
+        bundles = {name.split("-")[1] for name in kept}
+        for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
+            if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        return dropped
+
+
+def kept_releases(records: list[IndexRecord], active: str | None, previous: str | None) -> set[str]:
+    """The names to keep; `records` are oldest first."""
+    kept = {name for name in (active, previous) if name}
+    if active:
+        bundle = active.split("-")[1]
+        others = [record.name for record in records if record.bundle != bundle]
+        kept.update(others[-1:])
+    return kept
+
+
+def index_store(settings: Settings) -> IndexStore:
+    """The server that the settings name, or the embedded engine in FAQ_HOME."""
+    if settings.qdrant_url is None:
+        return EmbeddedStore(settings.home / "index")
+    key = settings.qdrant_api_key
+    return ServerStore(settings.qdrant_url, key.get_secret_value() if key else None)
