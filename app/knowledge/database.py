@@ -106,11 +106,16 @@ def _alembic() -> Config:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
         options: dict[str, Any] = {"json_serializer": _dump, "pool_pre_ping": True}
         if parsed.get_backend_name() == "sqlite":
             options = {"json_serializer": _dump, "connect_args": {"timeout": _BUSY_SECONDS}}
         engine = create_engine(parsed, **options)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        hint = "install faqtual[postgres]" if error.name == "psycopg" else "install its driver"
+        raise SettingsError(f"FAQ_DATABASE_URL cannot be used: {error}; {hint}.") from error
+    except (ArgumentError, NoSuchModuleError) as error:
         raise SettingsError(f"FAQ_DATABASE_URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_sqlite_connect)
@@ -166,5 +171,5 @@ def _failures(url: URL) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
         found = str(error.orig if isinstance(error, DBAPIError) else error)
-        cause = next((ours for theirs, ours in _CAUSES.items() if theirs in found), found.strip())
+        cause = next((ours for theirs, ours in _CAUSES.items() if theirs in found), found.strip().partition("\n")[0])
         raise StoreError(f"The database {url.render_as_string(hide_password=True)} cannot be used: {cause}.") from error

@@ -112,12 +112,14 @@ class _Slips:
         self._lines: dict[str, list[int]] = {}
 
     def note(self, key: str, line: int) -> None:
+        """Look at one key of one row."""
         if key not in self._meant:
             self._meant[key] = near_miss(key)
         if self._meant[key]:
             self._lines.setdefault(key, []).append(line)
 
     def warnings(self) -> list[str]:
+        """One sentence for each such key."""
         return [
             f"line {lines[0]}: `{key}` is kept as metadata; did you mean `{self._meant[key]}`?"
             + (f" ({len(lines) - 1} more lines have it)" if len(lines) > 1 else "")

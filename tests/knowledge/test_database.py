@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -155,7 +155,7 @@ def test_a_job_has_defaults_and_times_in_utc(store: Store) -> None:
         connection.execute(insert(JobRow), {"id": "1", "kind": "reindex", "status": "queued"})
         job = connection.execute(select(JobRow.done, JobRow.total, JobRow.error, JobRow.created_at)).one()
     assert job[:3] == (0, 0, None)
-    assert job.created_at.utcoffset().total_seconds() == 0
+    assert job.created_at.tzinfo == UTC
 
 
 def test_a_moment_without_time_zone_is_refused(database: Database) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_times_of_creation_and_change(store: Store) -> None:
     store.import_entries([A], "append")
     with store.database.read() as connection:
         created, updated = connection.execute(times).one()
-    assert created.utcoffset().total_seconds() == 0
+    assert created.tzinfo == UTC
     store.import_entries([A], "append")
     with store.database.read() as connection:
         assert connection.execute(times).one() == (created, updated)
@@ -157,7 +158,7 @@ def test_a_damaged_entry_is_named(store: Store) -> None:
     store.import_entries([A], "append")
     with store.database.write() as connection:
         connection.execute(text("UPDATE entries SET answer = ''"))
-    with pytest.raises(StoreError, match="The entry `a` in the database is damaged: .*`answer` is empty"):
+    with pytest.raises(StoreError, match=r"The entry `a` in the database is damaged: .*`answer` is empty"):
         store.get("a")
 
 

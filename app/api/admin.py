@@ -1,0 +1,89 @@
+"""Releases and the jobs that make them."""
+
+from fastapi import APIRouter, Response
+
+from app.api.problem import documented
+from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
+from app.api.security import KEYS, guarded
+from app.api.state import Service
+from app.releases import lock
+from app.releases.catalog import Release
+from app.releases.jobs import Job
+
+router = APIRouter(
+    prefix="/v1/admin",
+    tags=["releases"],
+    route_class=guarded("admin"),
+    dependencies=KEYS,
+    responses=documented(401, 403, 422, 500, 503),
+)
+
+
+@router.post("/reindex", status_code=202, responses=documented(409))
+async def reindex(service: Service, response: Response) -> JobReply:
+    """Build a release of the knowledge as it is now and switch to it; the present one answers until then."""
+    await service.catalog.active_bundle()
+    job = await service.worker.start()
+    response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"
+    return _job(job)
+
+
+@router.get("/jobs")
+def list_jobs(service: Service) -> JobList:
+    """The latest jobs, newest first."""
+    return JobList(jobs=[_job(job) for job in service.jobs.recent()])
+
+
+@router.get("/jobs/{job_id}", responses=documented(404))
+def get_job(job_id: str, service: Service) -> JobReply:
+    """One job, as it stands."""
+    return _job(service.jobs.get(job_id))
+
+
+@router.post("/jobs/{job_id}/cancel", responses=documented(404, 409))
+def cancel_job(job_id: str, service: Service) -> JobReply:
+    """Stop a job. What it has built so far never shows."""
+    return _job(service.jobs.cancel(job_id))
+
+
+@router.get("/releases")
+async def list_releases(service: Service) -> ReleaseList:
+    """Every release that can be activated, newest first."""
+    return ReleaseList(releases=[_release(one) for one in await service.catalog.releases()])
+
+
+@router.post("/releases/{release}/activate", responses=documented(404, 409))
+async def activate(release: str, service: Service) -> ReleaseReply:
+    """Switch to a release: forward, or back. The store stays as it is."""
+    with lock.writer(service.settings.home, service.store.database):
+        await service.catalog.activate(release)
+    await service.live.follow()
+    found = {one.record.name: one for one in await service.catalog.releases()}
+    return _release(found[release])
+
+
+def _job(job: Job) -> JobReply:
+    return JobReply(
+        job_id=job.job_id,
+        kind=job.kind,
+        status=job.status,
+        done=job.done,
+        total=job.total,
+        error=job.error,
+        release=job.release,
+        created_at=job.created_at.isoformat(),
+        updated_at=job.updated_at.isoformat(),
+    )
+
+
+def _release(release: Release) -> ReleaseReply:
+    record = release.record
+    return ReleaseReply(
+        release=record.name,
+        active=release.active,
+        previous=release.previous,
+        bundle=record.bundle,
+        knowledge=record.knowledge,
+        entries=record.entries,
+        created_at=record.created_at,
+    )

@@ -1,0 +1,123 @@
+"""The knowledge over HTTP: look, import, export. What is imported answers after the next reindex."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.exceptions import HTTPException
+
+from app.api.problem import documented
+from app.api.schemas import EntryList, EntryReply, ImportReply
+from app.api.security import KEYS, guarded
+from app.api.state import Service
+from app.knowledge.entry import Entry
+from app.knowledge.files import entry_line, parse_entries
+from app.knowledge.rows import Kind
+from app.knowledge.store import ImportReport, Mode, Store
+
+router = APIRouter(
+    prefix="/v1/admin/entries",
+    tags=["knowledge"],
+    route_class=guarded("admin"),
+    dependencies=KEYS,
+    responses=documented(401, 403, 422, 500, 503),
+)
+
+FORMATS: dict[str, Kind] = {
+    "application/jsonl": "json",
+    "application/x-ndjson": "json",
+    "application/json": "json",
+    "text/csv": "csv",
+}
+EXPORT_LINES = 500  # sent at a time
+
+
+@router.get("", responses=documented(404))
+def list_entries(
+    service: Service,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    after: Annotated[str | None, Query(max_length=200, description="The id that ended the page before.")] = None,
+    search: Annotated[str | None, Query(max_length=1000, description="Text that the entry must hold.")] = None,
+) -> EntryList:
+    """A page of entries, in order."""
+    found = service.store.page(limit + 1, after, search)
+    page = found[:limit]
+    return EntryList(
+        entries=[_reply(entry) for entry in page],
+        total=service.store.count(),
+        next_after=page[-1].id if len(found) > limit else None,
+    )
+
+
+@router.post(
+    "/import",
+    responses=documented(413, 415),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS},
+        }
+    },
+)
+async def import_entries(
+    request: Request,
+    service: Service,
+    mode: Annotated[Mode, Query(description="append adds and updates by id; replace also removes the rest.")] = "append",
+    dry_run: Annotated[bool, Query(description="Check and count, and change nothing.")] = False,
+) -> ImportReply:
+    """Take in a file: JSON lines, a JSON array, or CSV, by its Content-Type. All of it, or nothing."""
+    kind = _format(request.headers.get("content-type", ""))
+    data = await request.body()
+    file = await asyncio.to_thread(parse_entries, data, "body", kind)
+    report = await asyncio.to_thread(service.store.import_entries, file.entries, mode, dry_run)
+    return _import_reply(report, dry_run, [str(one) for one in file.merged], file.warnings)
+
+
+@router.get("/export", response_class=StreamingResponse)
+def export_entries(service: Service) -> StreamingResponse:
+    """Every entry as JSON lines, in a form that imports again."""
+    headers = {"Content-Disposition": 'attachment; filename="faq.jsonl"'}
+    return StreamingResponse(_lines(service.store), media_type="application/jsonl", headers=headers)
+
+
+def _format(content_type: str) -> Kind:
+    kind = FORMATS.get(content_type.partition(";")[0].strip().lower())
+    if kind is None:
+        raise HTTPException(415, f"Content-Type {content_type or 'missing'}; send one of {', '.join(FORMATS)}.")
+    return kind
+
+
+def _lines(store: Store) -> Iterator[str]:
+    block: list[str] = []
+    for entry in store.entries():
+        block.append(entry_line(entry))
+        if len(block) == EXPORT_LINES:
+            yield "".join(block)
+            block.clear()
+    yield "".join(block)
+
+
+def _reply(entry: Entry) -> EntryReply:
+    return EntryReply(
+        id=entry.id,
+        question=entry.question,
+        alternatives=list(entry.alternatives),
+        negatives=list(entry.negatives),
+        answer=entry.answer,
+        metadata=entry.metadata,
+    )
+
+
+def _import_reply(report: ImportReport, dry_run: bool, merged: list[str], warnings: list[str]) -> ImportReply:
+    return ImportReply(
+        added=report.added,
+        updated=report.updated,
+        unchanged=report.unchanged,
+        removed=report.removed,
+        total=report.total,
+        dry_run=dry_run,
+        merged=merged,
+        warnings=warnings,
+    )

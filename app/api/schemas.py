@@ -1,0 +1,206 @@
+"""What goes over the wire. Unknown fields are refused, so that a misspelt one is not silently without effect."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+
+from app.knowledge.text import clean
+from app.retrieval.filters import AnyOf, Where
+from app.retrieval.filters import Range as RangeFilter
+
+MAX_QUESTION = 1000
+MAX_BATCH = 32
+MAX_FILTERS = 16
+MAX_VALUES = 100
+
+
+class Strict(BaseModel):
+    """Refuses what it does not know, and does not guess at types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _clean_question(value: object) -> object:
+    return clean(value, "question", MAX_QUESTION) if isinstance(value, str) else value
+
+
+Question = Annotated[
+    str, BeforeValidator(_clean_question), StringConstraints(min_length=1, max_length=MAX_QUESTION)
+]
+Text = Annotated[str, StringConstraints(max_length=MAX_QUESTION)]
+Scalar = bool | int | FiniteFloat | Text
+
+
+class Range(Strict):
+    """A numeric range, both ends included."""
+
+    gte: FiniteFloat | None = None
+    lte: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _some_end(self) -> "Range":
+        if self.gte is None and self.lte is None:
+            raise ValueError("a range needs `gte`, `lte`, or both")
+        return self
+
+
+class Options(Strict):
+    """How to answer."""
+
+    top_k: int = Field(3, ge=1, le=50, description="How many answers at most.")
+    min_confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Answer only with at least this probability of being right. "
+        "null: the release's calibrated threshold. 0: never abstain.",
+    )
+    filters: dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)] | Range] = Field(
+        default_factory=dict,
+        max_length=MAX_FILTERS,
+        description="Metadata that answers must have: a value, any of several, or a range. All fields must match.",
+        examples=[{"category": ["billing", "payment"], "year": {"gte": 2024}}],
+    )
+
+    @property
+    def where(self) -> Where:
+        """The filters as the index takes them."""
+        return {field: _condition(value) for field, value in self.filters.items()}
+
+
+def _condition(value: Any) -> AnyOf | RangeFilter:  # noqa: ANN401 - any of the forms above
+    if isinstance(value, Range):
+        return RangeFilter(value.gte, value.lte)
+    return AnyOf(tuple(value) if isinstance(value, list) else (value,))
+
+
+class Ask(Options):
+    """One question."""
+
+    question: Question = Field(description="The question, in the user's own words.", examples=["How do I get my money back?"])
+
+
+class AskBatch(Options):
+    """Several questions, answered alike."""
+
+    questions: list[Question] = Field(min_length=1, description=f"Up to {MAX_BATCH} questions.")
+
+
+class Answer(Strict):
+    """One answer with what speaks for it."""
+
+    faq_id: str
+    question: str = Field(description="The entry's question; empty for a passage.")
+    matched_question: str | None = Field(description="The phrasing of the entry that fits best; null for a passage.")
+    answer: str
+    score: float = Field(description="Similarity; comparable within one release only.")
+    confidence: float = Field(ge=0, le=1, description="Calibrated probability that this answer is right.")
+    metadata: dict[str, Any]
+
+
+class Suggestion(Strict):
+    """An entry that may be near to what was meant."""
+
+    faq_id: str
+    question: str
+    confidence: float = Field(ge=0, le=1)
+
+
+class Reply(Strict):
+    """The answers to one question, best first; or an honest `no_answer`."""
+
+    request_id: str
+    status: Literal["answered", "ambiguous", "no_answer"]
+    answers: list[Answer]
+    suggestions: list[Suggestion] = Field(description="Only with `no_answer`: up to three entries that come nearest.")
+    release: str = Field(description="The release that answered: bundle and knowledge revision.")
+    took_ms: float = Field(description="Time from the parsed request to the answer, in milliseconds.")
+
+
+class BatchReply(Strict):
+    """The replies, in the order of the questions."""
+
+    results: list[Reply]
+
+
+class JobReply(Strict):
+    """A job as it stands."""
+
+    job_id: str
+    kind: str
+    status: Literal["queued", "running", "succeeded", "failed", "canceled"]
+    done: int = Field(description="Entries done so far.")
+    total: int
+    error: str | None
+    release: str | None
+    created_at: str
+    updated_at: str
+
+
+class JobList(Strict):
+    """The latest jobs, newest first."""
+
+    jobs: list[JobReply]
+
+
+class ReleaseReply(Strict):
+    """A release that is there to be activated."""
+
+    release: str
+    active: bool
+    previous: bool = Field(description="Whether it was active before the present one.")
+    bundle: str
+    knowledge: str
+    entries: int
+    created_at: str
+
+
+class ReleaseList(Strict):
+    """Every release, newest first."""
+
+    releases: list[ReleaseReply]
+
+
+class EntryReply(Strict):
+    """One entry of the store."""
+
+    id: str
+    question: str
+    alternatives: list[str]
+    negatives: list[str]
+    answer: str
+    metadata: dict[str, Any]
+
+
+class EntryList(Strict):
+    """A page of entries, in order."""
+
+    entries: list[EntryReply]
+    total: int = Field(description="Entries in the store.")
+    next_after: str | None = Field(description="Pass as `after` for the next page; null on the last.")
+
+
+class ImportReply(Strict):
+    """What an import did, or with `dry_run` would do. The service answers from it after the next reindex."""
+
+    added: int
+    updated: int
+    unchanged: int
+    removed: int
+    total: int
+    dry_run: bool
+    merged: list[str] = Field(description="Rows with identical content, which are one entry.")
+    warnings: list[str]
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; branch on this.")
+    request_id: str
+    errors: list[dict[str, Any]] | None = Field(None, description="With 422: each field or row that is wrong, and why.")

@@ -1,0 +1,39 @@
+"""What the service holds while it runs, and how a route gets at it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.api.metrics import Metrics
+from app.api.readiness import Readiness
+from app.api.security import Keys
+from app.knowledge.store import Store
+from app.releases.catalog import Catalog
+from app.releases.jobs import Jobs
+from app.releases.live import Live
+from app.releases.reindexing import Worker
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made in the lifespan, closed by it."""
+
+    settings: Settings
+    store: Store
+    catalog: Catalog
+    live: Live
+    jobs: Jobs
+    worker: Worker
+    metrics: Metrics
+    keys: Keys
+    readiness: Readiness
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.state.services
+    return services
+
+
+Service = Annotated[Services, Depends(_services)]

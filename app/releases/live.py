@@ -1,0 +1,109 @@
+"""The release that answers now, exchanged under load when anyone switches: endpoint, command line or trainer."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from app.answering import Answerer
+from app.errors import FaqError, NotReady
+from app.releases.catalog import Catalog
+
+POLL_S = 0.5  # a switch is noticed within this, and served as soon as the new release is open
+logger = logging.getLogger(__name__)
+
+
+class _Serving:
+    """An answerer and the requests that are using it; closed when it is retired and the last one is done."""
+
+    def __init__(self, answerer: Answerer) -> None:
+        self.answerer = answerer
+        self.users = 0
+        self.retired = False
+
+    async def close_if_idle(self) -> None:
+        if self.retired and self.users == 0:
+            await self.answerer.close()
+
+
+class Live:
+    """Follows the pointer to the active release. Bundle and index are exchanged together or not at all."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._serving: _Serving | None = None
+        self._broken: tuple[str, str] | None = None  # a release that could not be opened, and why
+        self._watch: asyncio.Task[None] | None = None
+        self._following = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Open the active release, if there is one, and keep following the pointer."""
+        await self.follow()
+        self._watch = asyncio.create_task(self._poll())
+
+    async def close(self) -> None:
+        """Stop following; release what is open."""
+        if self._watch:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        if self._serving:
+            await self._serving.answerer.close()
+            self._serving = None
+
+    @property
+    def release(self) -> str | None:
+        """The name of the release that answers now."""
+        return self._serving.answerer.release if self._serving else None
+
+    @asynccontextmanager
+    async def answerer(self) -> AsyncIterator[Answerer]:
+        """The present answerer, which stays whole until the block ends. Raises NotReady."""
+        serving = self._serving
+        if serving is None:
+            raise NotReady(self._reason())
+        serving.users += 1
+        try:
+            yield serving.answerer
+        finally:
+            serving.users -= 1
+            await serving.close_if_idle()
+
+    def _reason(self) -> str:
+        if self._broken:
+            return f"The release {self._broken[0]} cannot be served: {self._broken[1]}"
+        return "There is nothing to answer from yet. Train and publish: `make run`, or `python -m trainer publish`."
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.follow()
+            except Exception:
+                logger.exception("Following the active release failed; it is tried again")
+
+    async def follow(self) -> None:
+        """Serve what the pointer says. What cannot be opened is logged, and the present release goes on."""
+        async with self._following:
+            name = "the active release"
+            try:
+                active = await self._catalog.active()
+                if active is None or active == self.release:
+                    return
+                name = active
+                await self._exchange(await self._catalog.open(active))
+            except FaqError as error:
+                self._complain(name, str(error))
+
+    async def _exchange(self, answerer: Answerer) -> None:
+        await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
+        before, self._serving, self._broken = self._serving, _Serving(answerer), None
+        logger.info("Answering from %s", answerer.release)
+        if before:
+            before.retired = True
+            await before.close_if_idle()
+
+    def _complain(self, name: str, reason: str) -> None:
+        if self._broken != (name, reason):
+            logger.error("%s cannot be served: %s", name, reason)
+        self._broken = (name, reason)

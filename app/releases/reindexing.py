@@ -1,0 +1,113 @@
+"""The reindex job: one worker, whoever asks for it.
+
+The command line runs it in its own process. The service starts that same command as a child, at low priority, so that
+building never competes with answering, and a crash of one is none of the other's.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.knowledge.store import Store
+from app.releases import lock
+from app.releases.catalog import Catalog
+from app.releases.jobs import Job, Jobs
+from app.releases.publishing import Progress, publish
+from app.retrieval.bundle import Bundle
+from app.settings import Settings
+
+KIND = "reindex"
+REPORT_EVERY_S = 0.3
+NICENESS = "10"
+
+
+def reindex(
+    settings: Settings,
+    bundle: Path | None = None,
+    job_id: str | None = None,
+    show: Progress = lambda done, total: None,
+) -> str:
+    """Build and activate the release of the store's entries and `bundle`, by default the one in use.
+
+    Runs as the job `job_id`, or as a new one. Returns the release's name. Raises Busy, NotReady, BundleError,
+    IndexUnavailable, StoreError, Canceled.
+    """
+    store = Store.open(settings.sqlalchemy_url)
+    try:
+        jobs = Jobs(store.database, settings.home)
+        job_id = job_id or jobs.queue(KIND).job_id
+        with jobs.work(job_id) as report, lock.writer(settings.home, store.database):
+            release = asyncio.run(_publish(settings, bundle, store, _throttled(report, show)))
+            jobs.succeed(job_id, release)
+        return release
+    finally:
+        store.close()
+
+
+async def _publish(settings: Settings, directory: Path | None, store: Store, progress: Progress) -> str:
+    catalog = Catalog(settings)
+    try:
+        bundle = Bundle.load(directory) if directory else await catalog.active_bundle()
+        return await publish(catalog, bundle, list(store.entries()), progress)
+    finally:
+        await catalog.close()
+
+
+def _throttled(report: Progress, show: Progress) -> Progress:
+    """Show every step; write to the database only so often, and at the end."""
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        show(done, total)
+        if done == total or time.monotonic() - last >= REPORT_EVERY_S:
+            report(done, total)
+            last = time.monotonic()
+
+    return progress
+
+
+class Worker:
+    """Starts reindex jobs as child processes of the service, and ends with it."""
+
+    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+        self._settings = settings
+        self._jobs = jobs
+        self._watching: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> Job:
+        """Queue a job and start it. Raises Busy naming the one under way."""
+        job = await asyncio.to_thread(self._jobs.queue, KIND)
+        command = ["nice", "-n", NICENESS, sys.executable, "-m", "app", "reindex", "--job", job.job_id]
+        environment = {**os.environ, **self._settings.environment()}
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+        except OSError as error:
+            await asyncio.to_thread(self._jobs.fail, job.job_id, f"The worker could not be started: {error}")
+            raise
+        task = asyncio.create_task(self._watch(child, job.job_id))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+        return job
+
+    async def _watch(self, child: asyncio.subprocess.Process, job_id: str) -> None:
+        ended = "The worker ended with exit status {}."  # a worker that could still speak has said more itself
+        try:
+            await child.wait()
+        except asyncio.CancelledError:
+            ended = "The service was stopped; the worker ended with exit status {}."
+            child.terminate()
+            await child.wait()
+        if child.returncode != 0:
+            await asyncio.to_thread(self._jobs.fail, job_id, ended.format(child.returncode))
+
+    async def close(self) -> None:
+        """Stop the children; what they had not switched never shows."""
+        for task in list(self._watching):
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
