@@ -47,6 +47,9 @@ class RowError:
         return f"{self.file}:{self.line}: {self.reason}"
 
 
+SHOWN = 20  # rows of a bad file that its message lists; `rows` holds them all
+
+
 class FileError(InputError):
     """A file that cannot be taken as it is. `rows` holds every bad row, in file order."""
 
@@ -55,7 +58,10 @@ class FileError(InputError):
     def __init__(self, rows: list[RowError]) -> None:
         self.rows = rows
         noun = "row" if len(rows) == 1 else "rows"
-        super().__init__(f"{len(rows)} bad {noun}; nothing was changed.\n" + "\n".join(map(str, rows)))
+        lines = [f"{len(rows):,} bad {noun}; nothing was changed.", *map(str, rows[:SHOWN])]
+        if len(rows) > SHOWN:
+            lines.append(f"and {len(rows) - SHOWN:,} more")
+        super().__init__("\n".join(lines))
 
 
 class SettingsError(FaqError):

@@ -2,9 +2,8 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import TypedDict
 
@@ -28,6 +27,7 @@ from app.settings import Settings
 from app.web import pages
 
 DESCRIPTION = "Answers questions from a FAQ, and says so when it cannot."
+logger = logging.getLogger(__name__)
 
 
 class State(TypedDict):
@@ -40,11 +40,47 @@ def create_app(settings: Settings) -> FastAPI:
     """The service. Raises SettingsError when it would listen beyond loopback without keys."""
     settings.check_exposure()
     metrics = Metrics()
-    app = FastAPI(title="Faqtual", version=version("faqtual"), description=DESCRIPTION, lifespan=_lifespan(settings, metrics))
+    app = FastAPI(
+        title="Faqtual", version=version("faqtual"), description=DESCRIPTION, lifespan=_lifespan(settings, metrics)
+    )
     problem.install(app)
     for router in (ask.router, entries.router, admin.router, health.router, pages.router):
         app.include_router(router)
     app.add_middleware(BodyLimit)
-    app.add_middleware(RequestIds)
     app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(RequestIds)
     return app
+
+
+def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        """Open everything once, in order; close it in the reverse order, whatever happens."""
+        async with AsyncExitStack() as stack:
+            if settings.qdrant_url is None or settings.database_url is None:
+                refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
+                stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
+            store = Store.open(settings.sqlalchemy_url)
+            stack.callback(store.close)
+            catalog = Catalog(settings)
+            stack.push_async_callback(catalog.close)
+            live = Live(catalog)
+            stack.push_async_callback(live.close)
+            await live.start()
+            jobs = Jobs(store.database, settings.home)
+            worker = Worker(settings, jobs)
+            stack.push_async_callback(worker.close)
+            keys = Keys(settings, extra_admin=_temporary_key(settings))
+            services = Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness())
+            yield {"services": services}
+
+    return lifespan
+
+
+def _temporary_key(settings: Settings) -> str | None:
+    """On loopback, without a configured key: the digest of a random one, printed once."""
+    if settings.admin_keys:
+        return None
+    key, digest = new_key()
+    sys.stderr.write(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for one that lasts): {key}\n")
+    return digest

@@ -64,7 +64,9 @@ def list_entries(
 async def import_entries(
     request: Request,
     service: Service,
-    mode: Annotated[Mode, Query(description="append adds and updates by id; replace also removes the rest.")] = "append",
+    mode: Annotated[
+        Mode, Query(description="append adds and updates by id; replace also removes the rest.")
+    ] = "append",
     dry_run: Annotated[bool, Query(description="Check and count, and change nothing.")] = False,
 ) -> ImportReply:
     """Take in a file: JSON lines, a JSON array, or CSV, by its Content-Type. All of it, or nothing."""

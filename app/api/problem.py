@@ -46,7 +46,6 @@ CODES = {
 }
 
 
-
 def install(app: FastAPI) -> None:
     """Answer every error of `app` as application/problem+json."""
     app.add_exception_handler(errors.FaqError, _faq_error)
@@ -109,7 +108,9 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     found = [{"field": _field(one["loc"]), "message": _message(one)} for one in error.errors()]
     if any(one["type"] == "json_invalid" for one in error.errors()):
-        return problem(request.scope, 422, f"The body is not valid JSON: {found[0]['message']}.", "invalid_json", errors=found)
+        return problem(
+            request.scope, 422, f"The body is not valid JSON: {found[0]['message']}.", "invalid_json", errors=found
+        )
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in found[:5])
     return problem(request.scope, 422, detail, errors=found)
 
@@ -126,7 +127,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("Unexpected error answering %s", request_id_of(request.scope), exc_info=error)
-    return problem(request.scope, 500, "Something went wrong here. The log has it under the request_id.", "internal_error")
+    return problem(
+        request.scope, 500, "Something went wrong here. The log has it under the request_id.", "internal_error"
+    )
 
 
 def _field(location: Sequence[Any]) -> str:

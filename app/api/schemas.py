@@ -24,9 +24,7 @@ def _clean_question(value: object) -> object:
     return clean(value, "question", MAX_QUESTION) if isinstance(value, str) else value
 
 
-Question = Annotated[
-    str, BeforeValidator(_clean_question), StringConstraints(min_length=1, max_length=MAX_QUESTION)
-]
+Question = Annotated[str, BeforeValidator(_clean_question), StringConstraints(min_length=1, max_length=MAX_QUESTION)]
 Text = Annotated[str, StringConstraints(max_length=MAX_QUESTION)]
 Scalar = bool | int | FiniteFloat | Text
 
@@ -77,7 +75,9 @@ def _condition(value: Any) -> AnyOf | RangeFilter:  # noqa: ANN401 - any of the 
 class Ask(Options):
     """One question."""
 
-    question: Question = Field(description="The question, in the user's own words.", examples=["How do I get my money back?"])
+    question: Question = Field(
+        description="The question, in the user's own words.", examples=["How do I get my money back?"]
+    )
 
 
 class AskBatch(Options):

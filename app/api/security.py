@@ -35,8 +35,8 @@ def digest_of(key: str) -> str:
 class Keys:
     """The keys that are live. With no ask keys, asking needs none."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._admin = settings.admin_keys
+    def __init__(self, settings: Settings, extra_admin: str | None = None) -> None:
+        self._admin = (*settings.admin_keys, *([extra_admin] if extra_admin else []))
         self._ask = settings.ask_keys
 
     def scopes(self, key: str) -> set[KeyScope]:

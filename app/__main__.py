@@ -1,0 +1,205 @@
+"""The command line: serve, and look after what is served."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.api.security import new_key
+from app.errors import FaqError, SettingsError
+from app.knowledge.files import read_entries
+from app.knowledge.store import Mode, Store
+from app.main import create_app
+from app.releases import lock
+from app.releases.catalog import Catalog, Release
+from app.releases.reindexing import reindex as run_reindex
+from app.settings import Settings
+
+cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
+releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
+cli.add_typer(releases_cli, name="releases")
+out = Console()
+SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
+
+
+@cli.callback(invoke_without_command=True)
+def serve(context: typer.Context) -> None:
+    """Without a command: serve what FAQ_HOME holds."""
+    if context.invoked_subcommand is not None:
+        return
+    with _failing_clearly():
+        settings = _settings()
+        app = create_app(settings)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        with _listening(settings) as listener:
+            config = uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+            server = uvicorn.Server(config)
+            server.run(sockets=[listener])
+        if not server.started:
+            raise typer.Exit(2)
+
+
+@cli.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A FAQ: .jsonl, .json or .csv.")],
+    mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
+) -> None:
+    """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
+    with _failing_clearly():
+        read = read_entries(file)
+        for line in [*map(str, read.merged), *read.warnings]:
+            out.print(line, style="yellow", markup=False, highlight=False)
+        store = Store.open(_settings().sqlalchemy_url)
+        try:
+            report = store.import_entries(read.entries, mode)
+        finally:
+            store.close()
+        out.print(
+            f"{report.total:,} entries: {report.added:,} added, {report.updated:,} updated, "
+            f"{report.unchanged:,} unchanged, {report.removed:,} removed.",
+            highlight=False,
+        )
+
+
+@cli.command()
+def reindex(
+    bundle: Annotated[Path | None, typer.Option(help="The bundle to publish with; default: the one in use.")] = None,
+    job: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Build a release of the store's entries, verify it and switch to it. A running service follows within seconds."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with _failing_clearly(), _bar("Indexing") as bar:
+        task = bar.add_task("Indexing", total=None)
+        release = run_reindex(
+            _settings(), bundle, job, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    out.print(f"Active: {release}", highlight=False)
+
+
+@releases_cli.callback(invoke_without_command=True)
+def list_releases(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+) -> None:
+    """List the releases, newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with _failing_clearly():
+        _show(asyncio.run(_releases(_settings())), as_json)
+
+
+@releases_cli.command("activate")
+def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
+    """Switch to a release: forward, or back. The store stays as it is."""
+    with _failing_clearly():
+        settings = _settings()
+        store = Store.open(settings.sqlalchemy_url)
+        try:
+            with lock.writer(settings.home, store.database):
+                asyncio.run(_activate(settings, name))
+        finally:
+            store.close()
+        out.print(f"Active: {name}", highlight=False)
+
+
+@cli.command()
+def key() -> None:
+    """Make a key: one line for its user, one for FAQ_ADMIN_KEYS or FAQ_ASK_KEYS."""
+    made, digest = new_key()
+    out.print(f"key:    {made}\nsha256: {digest}", highlight=False, soft_wrap=True)
+
+
+async def _releases(settings: Settings) -> list[Release]:
+    catalog = Catalog(settings)
+    try:
+        return await catalog.releases()
+    finally:
+        await catalog.close()
+
+
+async def _activate(settings: Settings, name: str) -> None:
+    catalog = Catalog(settings)
+    try:
+        await catalog.activate(name)
+    finally:
+        await catalog.close()
+
+
+def _show(releases: list[Release], as_json: bool) -> None:
+    if as_json:
+        rows = [{**one.record.model_dump(), "active": one.active, "previous": one.previous} for one in releases]
+        out.print_json(json.dumps(rows))
+        return
+    table = Table("release", "entries", "created", "")
+    for one in releases:
+        state = "active" if one.active else "previous" if one.previous else ""
+        table.add_row(one.record.name, f"{one.record.entries:,}", one.record.created_at[:19], state)
+    out.print(table)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise SettingsError(f"FAQ_{name}: {first['msg']}") from None
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """A bound socket, so that a port in use is known before anything is loaded. Raises SettingsError."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise SettingsError(f"Cannot listen on {where}: {os.strerror(error.errno or 0)}. Set FAQ_PORT.") from None
+        host, port = listener.getsockname()[:2]
+        sys.stderr.write(f"Faqtual: http://{f'[{host}]' if ':' in host else host}:{port}\n")
+        yield listener
+    finally:
+        listener.close()
+
+
+def _bar(what: str) -> Progress:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def _failing_clearly() -> Iterator[None]:
+    """Our errors as one message and exit status 2; no traceback for what a person can mend."""
+    try:
+        yield
+    except FaqError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    cli()
