@@ -45,6 +45,7 @@ def serve(context: typer.Context) -> None:
         settings = _settings()
         app = create_app(settings)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         with _listening(settings) as listener:
             config = uvicorn.Config(
                 app,

@@ -17,7 +17,7 @@ from app.api.schemas import Problem
 
 logger = logging.getLogger(__name__)
 
-DOCS = "https://github.com/faqtual/faqtual/blob/main/docs/errors.md"
+TYPE = "urn:faqtual:error:"  # + code; docs/errors.md says what each means and what to do
 RETRY_AFTER_S = "2"
 ROWS_SHOWN = 1000
 
@@ -73,7 +73,7 @@ def problem(
     """The response for one error."""
     code = code or CODES.get(status, "error")
     content = Problem(
-        type=f"{DOCS}#{code}",
+        type=f"{TYPE}{code}",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,

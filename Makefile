@@ -1,0 +1,43 @@
+# Everything sets itself up first; the second time that takes a moment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# PyPI's torch for Linux brings CUDA. For a small download on a machine without a GPU:
+#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+FAQ ?= data/faq.jsonl
+RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
+
+.PHONY: run install test check clean
+.DEFAULT_GOAL := run
+
+run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8000
+	@test -f '$(FAQ)' || { echo "error: there is no file $(FAQ)"; exit 2; }
+	@test -f '$(RUN)/bundle/manifest.json' || $(BIN)/python -m trainer fit --data '$(FAQ)' \
+	  $$(test -f '$(RUN)/status.json' && echo --resume || echo --out) '$(RUN)'
+	@$(BIN)/python -m app import '$(FAQ)' --mode replace
+	@$(BIN)/python -m trainer publish --bundle '$(RUN)/bundle'
+	@exec $(BIN)/python -m app
+
+install: $(INSTALLED)  ## the set-up alone, into .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' || { echo "error: Python 3.11 or newer is needed"; exit 2; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "error: no venv module; on Debian: apt-get install python3-venv"; exit 2; }
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[trainer,dev]'
+	@touch $@
+
+test: check  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: install  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## remove what the set-up and the tests made; runs and faq-home stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
