@@ -1,8 +1,45 @@
-"""What every test shares."""
+"""What every test shares: clean settings, a small FAQ, a small bundle, and both published."""
 
+import asyncio
 import os
+from pathlib import Path
 
 import pytest
+
+from app.api.security import digest_of
+from app.knowledge.entry import Entry
+from app.knowledge.store import Store
+from app.releases.catalog import Catalog
+from app.releases.publishing import publish
+from app.retrieval.bundle import Bundle
+from app.settings import Settings
+from tests import bundles
+
+ADMIN_KEY, ASK_KEY = "admin-key-of-the-tests", "ask-key-of-the-tests"
+
+FAQ = [
+    Entry(
+        id="refund",
+        question="When will I get my refund?",
+        alternatives=("When do I get my money back?",),
+        answer="Within five days of the return.",
+        metadata={"category": "returns", "year": 2024, "public": True},
+    ),
+    Entry(
+        id="password",
+        question="How do I reset my password?",
+        alternatives=("I lost my password", "change password"),
+        answer="Use the link below the sign-in form.",
+        metadata={"category": "account", "year": 2025},
+    ),
+    Entry(
+        id="delivery",
+        question="What is the delivery fee?",
+        answer="Delivery is free above 50 euros.",
+        metadata={"category": "delivery", "tags": ["fee", "money"]},
+    ),
+    Entry(id="passage", answer="We ship pets, wolves and turnips by order of the keeper."),
+]
 
 
 @pytest.fixture
@@ -14,5 +51,50 @@ def anyio_backend() -> str:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith("FAQ_") and name != "FAQ_SHARED_DATA":
+        if name.startswith("FAQ_") and not name.startswith(("FAQ_SHARED", "FAQ_TEST")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return bundles.make(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return bundles.make(tmp_path_factory.mktemp("other"), seed=1)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", port=0, admin_keys=(digest_of(ADMIN_KEY),))
+
+
+@pytest.fixture
+def published(settings: Settings, bundle: Bundle) -> Settings:
+    """A FAQ_HOME with the FAQ in its store and published."""
+    fill(settings, FAQ)
+    publish_home(settings, bundle)
+    return settings
+
+
+def fill(settings: Settings, entries: list[Entry]) -> None:
+    """Make `entries` the knowledge."""
+    store = Store.open(settings.sqlalchemy_url)
+    store.import_entries(entries, "replace")
+    store.close()
+
+
+def publish_home(settings: Settings, bundle: Bundle) -> str:
+    """Publish what the store holds, in this process; returns the release's name."""
+
+    async def run() -> str:
+        catalog = Catalog(settings)
+        store = Store.open(settings.sqlalchemy_url)
+        try:
+            return await publish(catalog, bundle, list(store.entries()))
+        finally:
+            store.close()
+            await catalog.close()
+
+    return asyncio.run(run())

@@ -5,10 +5,10 @@ import shutil
 from dataclasses import dataclass
 
 from app.answering import Answerer
-from app.errors import NotReady
+from app.errors import NotFound, NotReady
 from app.retrieval.bundle import Bundle
 from app.retrieval.embedded import EmbeddedStore
-from app.retrieval.index import IndexRecord, IndexStore
+from app.retrieval.index import RELEASE, IndexRecord, IndexStore
 from app.retrieval.server import ServerStore
 from app.settings import Settings
 
@@ -58,10 +58,11 @@ class Catalog:
 
     async def open(self, release: str, *, threads: int = 0) -> Answerer:
         """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
-        bundle = self.bundle_of(release)
+        if not RELEASE.match(release):
+            raise NotFound(f"There is no release {release}.")
         index = await self.indexes.open(release)
         try:
-            return Answerer(bundle, index, threads=threads)
+            return Answerer(self.bundle_of(release), index, threads=threads)
         except BaseException:
             await index.close()
             raise

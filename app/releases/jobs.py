@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, and_, insert, or_, select, update
 
 from app.errors import Busy, Conflict, FaqError, NotFound
 from app.knowledge.database import Database
@@ -21,7 +21,7 @@ from app.releases import lock
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 LIVE = ("queued", "running")
-STALE = timedelta(seconds=15)  # a live job without a writer at work is dead after this; a worker starts in a second
+STARTING = timedelta(seconds=15)  # that a queued job is given until its worker has the writer's lock
 INTERRUPTED = "Interrupted: the process that ran it is gone. The release before it goes on serving."
 
 
@@ -58,7 +58,7 @@ class Jobs:
         at_work = lock.writer_is_at_work(self._home, self._database)
         with self._database.write() as connection:
             if not at_work:
-                self._bury(connection, utc_now() - STALE)
+                _bury(connection)
             running = connection.execute(_jobs().where(JobRow.status.in_(LIVE))).first()
             if running is not None:
                 raise Busy(f"The job {running.id} ({running.kind}) is {running.status}.", running.id)
@@ -117,9 +117,12 @@ class Jobs:
         with self._database.write() as connection:
             return connection.execute(statement.values(**values, updated_at=utc_now())).rowcount > 0
 
-    def _bury(self, connection: Connection, silent_since: datetime) -> None:
-        dead = update(JobRow).where(JobRow.status.in_(LIVE), JobRow.updated_at < silent_since)
-        connection.execute(dead.values(status="failed", error=INTERRUPTED))
+
+def _bury(connection: Connection) -> None:
+    """Nobody is at work: what is said to be running is dead, and so is what was queued and never began."""
+    never_began = and_(JobRow.status == "queued", JobRow.updated_at < utc_now() - STARTING)
+    dead = update(JobRow).where(or_(JobRow.status == "running", never_began))
+    connection.execute(dead.values(status="failed", error=INTERRUPTED, updated_at=utc_now()))
 
 
 def _asked(error: BaseException) -> bool:

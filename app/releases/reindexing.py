@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from app.errors import Busy
 from app.knowledge.store import Store
 from app.releases import lock
 from app.releases.catalog import Catalog
@@ -39,9 +40,13 @@ def reindex(
     try:
         jobs = Jobs(store.database, settings.home)
         job_id = job_id or jobs.queue(KIND).job_id
-        with jobs.work(job_id) as report, lock.writer(settings.home, store.database):
-            release = asyncio.run(_publish(settings, bundle, store, _throttled(report, show)))
-            jobs.succeed(job_id, release)
+        try:
+            with lock.writer(settings.home, store.database), jobs.work(job_id) as report:
+                release = asyncio.run(_publish(settings, bundle, store, _throttled(report, show)))
+                jobs.succeed(job_id, release)
+        except Busy as error:
+            jobs.fail(job_id, str(error))
+            raise
         return release
     finally:
         store.close()

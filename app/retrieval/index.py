@@ -3,6 +3,7 @@
 An index is immutable: built once under a name of its own, then only read. Which one is active is a pointer beside it.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.retrieval.filters import FLAGS, Kind, Where, flags_of
 from app.retrieval.ranking import Candidate, Vectors
 
+RELEASE = re.compile(r"^faq-[0-9a-f]{12}-[0-9a-f]{12}(-\d+)?$")  # bundle's and knowledge's revision
 ANSWER, QUESTIONS = "answer", "questions"  # the named vectors of a point
 
 

@@ -4,7 +4,6 @@ A release is a collection of its name whose metadata hold its record, and `compl
 `faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from app.errors import IndexUnavailable, NotFound
 from app.retrieval.filters import Dialect, Kind, Where, check, path
-from app.retrieval.index import ANSWER, QUESTIONS, IndexRecord, candidate_of, payload_of, vectors_of
+from app.retrieval.index import ANSWER, QUESTIONS, RELEASE, IndexRecord, candidate_of, payload_of, vectors_of
 from app.retrieval.ranking import Candidate, Vectors
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
@@ -27,7 +26,6 @@ SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
     "flag": models.PayloadSchemaType.KEYWORD,
 }
 ACTIVE, PREVIOUS = "faqtual", "faqtual-previous"
-OURS = re.compile(r"^faq-[0-9a-f]{12}-[0-9a-f]{12}(-\d+)?$")
 TIMEOUT_S = 5  # of one call; a search takes milliseconds
 BUILD_TIMEOUT_S = 120
 
@@ -151,7 +149,7 @@ class ServerStore:
     async def names(self) -> list[str]:
         """As `IndexStore.names`."""
         with _qdrant("its collections"):
-            return [one.name for one in (await self._client.get_collections()).collections if OURS.match(one.name)]
+            return [one.name for one in (await self._client.get_collections()).collections if RELEASE.match(one.name)]
 
     async def _record(self, name: str) -> IndexRecord | None:
         """The record of a finished release, or None."""

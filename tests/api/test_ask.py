@@ -1,0 +1,192 @@
+"""The question endpoint: what it answers, what it refuses, and how."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+
+def ask(client: TestClient, question: str, **options: object) -> dict[str, Any]:
+    response = client.post("/v1/ask", json={"question": question, **options})
+    assert response.status_code == 200, response.text
+    reply: dict[str, Any] = response.json()
+    return reply
+
+
+def test_answers(client: TestClient) -> None:
+    reply = ask(client, "When do I get my money back?")
+    assert set(reply) == {"request_id", "status", "answers", "suggestions", "release", "took_ms"}
+    assert reply["status"] == "answered"
+    best = reply["answers"][0]
+    assert best == {
+        "faq_id": "refund",
+        "question": "When will I get my refund?",
+        "matched_question": "When do I get my money back?",
+        "answer": "Within five days of the return.",
+        "score": best["score"],
+        "confidence": best["confidence"],
+        "metadata": {"category": "returns", "year": 2024, "public": True},
+    }
+    assert 0.5 <= best["confidence"] <= 1
+    assert reply["suggestions"] == []
+    assert reply["release"].startswith("faq-")
+    assert reply["took_ms"] > 0
+
+
+def test_says_that_it_has_no_answer(client: TestClient) -> None:
+    reply = ask(client, "zzz qqq xxx")
+    assert reply["status"] == "no_answer"
+    assert reply["answers"] == []
+    assert len(reply["suggestions"]) == 3
+    assert set(reply["suggestions"][0]) == {"faq_id", "question", "confidence"}
+    confidences = [one["confidence"] for one in reply["suggestions"]]
+    assert confidences == sorted(confidences, reverse=True)
+
+
+def test_zero_never_abstains(client: TestClient) -> None:
+    reply = ask(client, "zzz qqq xxx", min_confidence=0, top_k=4)
+    assert reply["status"] in ("answered", "ambiguous")
+    assert len(reply["answers"]) == 4
+
+
+def test_min_confidence_is_kept(client: TestClient) -> None:
+    everything = ask(client, "When do I get my money back?", min_confidence=0, top_k=4)["answers"]
+    bar = everything[1]["confidence"]
+    above = ask(client, "When do I get my money back?", min_confidence=bar + 1e-3, top_k=4)["answers"]
+    assert [one["faq_id"] for one in above] == [everything[0]["faq_id"]]
+    assert ask(client, "When do I get my money back?", min_confidence=1)["status"] == "no_answer"
+
+
+def test_top_k_bounds_the_answers(client: TestClient) -> None:
+    assert len(ask(client, "refund", min_confidence=0, top_k=1)["answers"]) <= 2
+    assert len(ask(client, "refund", min_confidence=0, top_k=50)["answers"]) == 4
+
+
+def test_a_passage_has_no_question(client: TestClient) -> None:
+    best = ask(client, "We ship pets, wolves and turnips by order", min_confidence=0)["answers"][0]
+    assert (best["faq_id"], best["question"], best["matched_question"]) == ("passage", "", None)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"category": "returns"}, {"refund"}),
+        ({"category": ["returns", "account"]}, {"refund", "password"}),
+        ({"year": {"gte": 2025}}, {"password"}),
+        ({"year": 2024}, {"refund"}),
+        ({"public": True}, {"refund"}),
+        ({"tags": "money"}, {"delivery"}),
+        ({"category": "nothing such"}, set()),
+    ],
+)
+def test_filters(client: TestClient, filters: dict[str, object], expected: set[str]) -> None:
+    reply = ask(client, "refund", filters=filters, min_confidence=0, top_k=4)
+    assert {one["faq_id"] for one in reply["answers"]} == expected
+
+
+def test_a_batch_is_answered_in_order_and_as_alone(client: TestClient) -> None:
+    questions = ["When do I get my money back?", "zzz", "I lost my password"]
+    response = client.post("/v1/ask/batch", json={"questions": questions, "top_k": 1})
+    assert response.status_code == 200
+    results = response.json()["results"]
+    for question, result in zip(questions, results, strict=True):
+        alone = ask(client, question, top_k=1)
+        assert {**alone, "request_id": "", "took_ms": 0} == {**result, "request_id": "", "took_ms": 0}
+    assert len({result["request_id"] for result in results}) == 3
+
+
+def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "detail", "instance", "code", "request_id"} <= set(body)
+    assert (body["status"], body["code"]) == (status, code)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "question"),
+        ({"question": ""}, "question"),
+        ({"question": "   "}, "question"),
+        ({"question": "x" * 1001}, "question"),
+        ({"question": 5}, "question"),
+        ({"question": None}, "question"),
+        ({"question": "a\x00b"}, "question"),
+        ({"question": "q", "top_k": 0}, "top_k"),
+        ({"question": "q", "top_k": 51}, "top_k"),
+        ({"question": "q", "top_k": "3"}, "top_k"),
+        ({"question": "q", "top_k": 1.5}, "top_k"),
+        ({"question": "q", "min_confidence": 1.1}, "min_confidence"),
+        ({"question": "q", "min_confidence": -0.1}, "min_confidence"),
+        ({"question": "q", "treshold": 0.5}, "treshold"),
+        ({"question": "q", "filters": {"colour": "red"}}, "filters.colour"),
+        ({"question": "q", "filters": {"category": {"gte": 1}}}, "filters.category"),
+        ({"question": "q", "filters": {"year": {}}}, "filters.year"),
+        ({"question": "q", "filters": {"year": []}}, "filters.year"),
+        ({"question": "q", "filters": {"year": {"gt": 1}}}, "filters.year"),
+        ({"question": "q", "filters": [1]}, "filters"),
+    ],
+)
+def test_bad_input_is_named(client: TestClient, body: object, field: str) -> None:
+    found = problem(client.post("/v1/ask", json=body), 422, "invalid_input")
+    assert any(error["field"].startswith(field) for error in found["errors"]), found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"question": ',
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"question": "\\ud800"}',
+        b'{"question": "q", "min_confidence": NaN}',
+        b'{"question": "q", "top_k": 1e999}',
+        b'{"question": "q", "filters": {"year": {"gte": Infinity}}}',
+        b"[]",
+        b"null",
+    ],
+)
+def test_broken_bodies(client: TestClient, body: bytes) -> None:
+    response = client.post("/v1/ask", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert response.json()["code"] in ("invalid_input", "invalid_json")
+
+
+def test_another_content_type_is_refused(client: TestClient) -> None:
+    problem(client.post("/v1/ask", content="question=q"), 415, "unsupported_media_type")
+    problem(client.post("/v1/ask", data={"question": "q"}), 415, "unsupported_media_type")
+    accepted = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert client.post("/v1/ask", content=b'{"question": "q"}', headers=accepted).status_code == 200
+
+
+def test_a_batch_of_33_is_too_large_and_an_empty_one_is_wrong(client: TestClient) -> None:
+    problem(client.post("/v1/ask/batch", json={"questions": ["q"] * 33}), 413, "too_large")
+    assert client.post("/v1/ask/batch", json={"questions": ["q"] * 32}).status_code == 200
+    problem(client.post("/v1/ask/batch", json={"questions": []}), 422, "invalid_input")
+    found = problem(client.post("/v1/ask/batch", json={"questions": ["q", ""]}), 422, "invalid_input")
+    assert found["errors"][0]["field"] == "questions.1"
+
+
+def test_a_body_that_is_too_large(client: TestClient) -> None:
+    big = b'{"question": "' + b"x" * 300_000 + b'"}'
+    problem(client.post("/v1/ask", content=big, headers={"Content-Type": "application/json"}), 413, "too_large")
+    chunks = (big[i : i + 50_000] for i in range(0, len(big), 50_000))
+    problem(client.post("/v1/ask", content=chunks, headers={"Content-Type": "application/json"}), 413, "too_large")
+
+
+def test_every_status_is_a_problem(client: TestClient) -> None:
+    assert problem(client.get("/nowhere"), 404, "not_found")["instance"] == "/nowhere"
+    problem(client.get("/v1/ask"), 405, "method_not_allowed")
+    problem(client.delete("/livez"), 405, "method_not_allowed")
+
+
+def test_request_ids(client: TestClient) -> None:
+    response = client.post("/v1/ask", json={"question": "q"}, headers={"X-Request-ID": "theirs-1"})
+    assert response.headers["X-Request-ID"] == "theirs-1"
+    assert response.json()["request_id"] != "theirs-1"
+    response = client.get("/nowhere", headers={"X-Request-ID": "bad id\x7f" * 50})
+    assert response.headers["X-Request-ID"] == response.json()["request_id"]

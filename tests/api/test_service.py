@@ -1,0 +1,81 @@
+"""Health, metrics, the document, and the service without anything to serve."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.errors import Busy
+from app.main import create_app
+from app.settings import Settings
+
+
+def test_nothing_to_serve_is_said(settings: Settings) -> None:
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/livez").json() == {"status": "alive"}
+        for response in (client.get("/readyz"), client.post("/v1/ask", json={"question": "q"})):
+            assert response.status_code == 503
+            assert response.json()["code"] == "not_ready"
+            assert "make run" in response.json()["detail"]
+            assert int(response.headers["Retry-After"]) > 0
+
+
+def test_ready_names_the_release(client: TestClient) -> None:
+    assert client.get("/readyz").json()["release"].startswith("faq-")
+
+
+def test_not_ready_when_the_bundle_is_damaged(published: Settings) -> None:
+    bundle = next((published.home / "models").iterdir())
+    (bundle / "model.onnx").write_bytes(b"x")
+    with TestClient(create_app(published)) as client:
+        response = client.get("/readyz")
+        assert response.status_code == 503
+        assert "model.onnx is not the file that was exported" in response.json()["detail"]
+
+
+def test_a_second_service_on_one_home_is_refused(published: Settings) -> None:
+    with (
+        TestClient(create_app(published)),
+        pytest.raises(Busy, match="Another service is running on"),
+        TestClient(create_app(published)),
+    ):
+        pass
+
+
+def test_metrics_count(client: TestClient) -> None:
+    before = client.get("/metrics").text
+    assert 'faqtual_questions_total{status="no_answer"} 0.0' in before
+    client.post("/v1/ask", json={"question": "zzz"})
+    client.post("/v1/ask/batch", json={"questions": ["zzz", "When will I get my refund?"]})
+    client.get("/made/up")
+    after = client.get("/metrics").text
+    assert 'faqtual_questions_total{status="no_answer"} 2.0' in after
+    assert 'faqtual_requests_total{route="/v1/ask",status="200"} 1.0' in after
+    assert 'faqtual_requests_total{route="none",status="404"} 1.0' in after
+    assert "/made/up" not in after
+    assert "faqtual_release_info{release=" in after
+
+
+def routes(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_the_document_lists_problems_for_every_error(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["components"]["schemas"]["Problem"]
+    assert "HTTPValidationError" not in str(document)
+    for path, method, operation in routes(document):
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(response["content"]) == ["application/problem+json"], (path, method, status)
+        if path.startswith("/v1/"):
+            assert operation["security"], path
+
+
+def test_the_pages_are_there(client: TestClient) -> None:
+    assert "text/html" in client.get("/").headers["content-type"]
+    assert client.get("/docs").status_code == 200

@@ -1,0 +1,209 @@
+"""knowledge + bundle -> verified index -> active, and what is kept."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from app.errors import BundleError, IndexUnavailable, NotFound, NotReady
+from app.knowledge.entry import Entry, knowledge_revision
+from app.releases.catalog import Catalog, kept_releases
+from app.releases.publishing import publish, verify
+from app.retrieval.bundle import Bundle
+from app.retrieval.encoder import Encoder
+from app.retrieval.index import IndexRecord
+from app.retrieval.ranking import Candidate
+from app.settings import Settings
+from tests.conftest import FAQ
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=[None, ":memory:"])
+async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
+    made = Catalog(settings.model_copy(update={"qdrant_url": request.param}))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def embedded(settings: Settings) -> AsyncIterator[Catalog]:
+    made = Catalog(settings)
+    yield made
+    await made.close()
+
+
+async def names(catalog: Catalog) -> list[str]:
+    return [one.record.name for one in await catalog.releases()]
+
+
+async def test_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
+    name = await publish(catalog, bundle, FAQ)
+    assert name == f"faq-{bundle.revision}-{knowledge_revision(FAQ)}"
+    assert await catalog.active() == name
+
+
+async def test_answers_from_what_was_published(catalog: Catalog, bundle: Bundle) -> None:
+    answerer = await catalog.open(await publish(catalog, bundle, FAQ))
+    (answered,) = await answerer.ask(["When do I get my money back?"])
+    assert answered.status == "answered"
+    best = answered.answers[0]
+    assert best.candidate.id == "refund"
+    assert best.matched == 1
+    assert best.candidate.payload["phrasings"][best.matched] == "When do I get my money back?"
+    await answerer.close()
+
+
+async def test_publishing_again_changes_nothing(catalog: Catalog, bundle: Bundle) -> None:
+    first = await publish(catalog, bundle, FAQ)
+    created = (await catalog.releases())[0].record.created_at
+    assert await publish(catalog, bundle, list(reversed(FAQ))) == first
+    assert (await catalog.releases())[0].record.created_at == created
+
+
+async def test_progress_reaches_the_end(catalog: Catalog, bundle: Bundle) -> None:
+    seen: list[tuple[int, int]] = []
+    await publish(catalog, bundle, FAQ, lambda done, total: seen.append((done, total)))
+    assert seen[0] == (0, 4)
+    assert seen[-1] == (4, 4)
+
+
+async def test_without_entries_there_is_nothing_to_publish(catalog: Catalog, bundle: Bundle) -> None:
+    with pytest.raises(NotReady, match="app import"):
+        await publish(catalog, bundle, [])
+
+
+async def test_keeps_the_active_the_one_before_and_the_last_of_the_bundle_before(
+    catalog: Catalog, bundle: Bundle, other_bundle: Bundle
+) -> None:
+    made = [await publish(catalog, bundle, FAQ[: size + 1]) for size in range(2)]
+    made += [await publish(catalog, other_bundle, FAQ[: size + 1]) for size in range(4)]
+    assert await names(catalog) == [made[5], made[4], made[1]]
+    assert (catalog.models / bundle.revision).is_dir()
+    await publish(catalog, other_bundle, FAQ[1:])
+    assert made[1] in await names(catalog)
+
+
+async def test_dropping_the_last_release_of_a_bundle_drops_the_bundle(
+    embedded: Catalog, bundle: Bundle, other_bundle: Bundle
+) -> None:
+    name = await publish(embedded, bundle, FAQ)
+    await embedded.indexes.drop(name)
+    for entries in (FAQ[:1], FAQ[:2]):
+        await publish(embedded, other_bundle, entries)
+    assert [path.name for path in embedded.models.iterdir()] == [other_bundle.revision]
+    assert {path.name[:12] for path in embedded.vectors.iterdir()} == {other_bundle.revision}
+
+
+def test_kept_releases() -> None:
+    def record(name: str) -> IndexRecord:
+        _, bundle, knowledge = name.split("-")
+        return IndexRecord(name=name, bundle=bundle, knowledge=knowledge, entries=1, dimension=1, created_at="")
+
+    records = [record(name) for name in ("faq-a-1", "faq-a-2", "faq-b-1", "faq-b-2", "faq-b-3")]
+    assert kept_releases(records, "faq-b-3", "faq-b-2") == {"faq-b-3", "faq-b-2", "faq-a-2"}
+    assert kept_releases(records, "faq-b-3", "faq-a-1") == {"faq-b-3", "faq-a-1", "faq-a-2"}
+    assert kept_releases(records, "faq-b-1", None) == {"faq-b-1", "faq-a-2"}
+
+
+async def test_rolls_back(catalog: Catalog, bundle: Bundle) -> None:
+    first = await publish(catalog, bundle, FAQ)
+    second = await publish(catalog, bundle, FAQ[:2])
+    await catalog.activate(first)
+    assert [(one.record.name, one.active, one.previous) for one in await catalog.releases()] == [
+        (second, False, True),
+        (first, True, False),
+    ]
+    with pytest.raises(NotFound):
+        await catalog.activate(first[:-12] + "0" * 12)
+
+
+async def test_a_release_whose_bundle_is_gone_or_damaged_is_not_activated(embedded: Catalog, bundle: Bundle) -> None:
+    first = await publish(embedded, bundle, FAQ)
+    second = await publish(embedded, bundle, FAQ[:2])
+    (embedded.models / bundle.revision / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=r"model\.onnx is not the file"):
+        await embedded.activate(first)
+    shutil.rmtree(embedded.models / bundle.revision)
+    with pytest.raises(BundleError, match="does not exist"):
+        await embedded.activate(first)
+    assert await embedded.active() == second
+
+
+async def test_a_damaged_release_is_built_anew_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
+    name = await publish(embedded, bundle, FAQ)
+    shutil.rmtree(embedded.models.parent / "index" / name / "shard" / "segments")
+    again = await publish(embedded, bundle, FAQ)
+    assert again == f"{name}-2"
+    answerer = await embedded.open(again)
+    assert (await answerer.ask(["change password"]))[0].answers[0].candidate.id == "password"
+    await answerer.close()
+
+
+async def test_an_index_of_another_bundle_is_refused(catalog: Catalog, bundle: Bundle, other_bundle: Bundle) -> None:
+    name = await publish(catalog, bundle, FAQ)
+    index = await catalog.indexes.open(name)
+    await verify(index, Encoder(bundle))
+    with pytest.raises(IndexUnavailable, match="does not find its entry"):
+        await verify(index, Encoder(other_bundle))
+    await index.close()
+
+
+async def test_verification_counts(catalog: Catalog, bundle: Bundle) -> None:
+    name = await publish(catalog, bundle, FAQ)
+    index = await catalog.indexes.open(name)
+    index.record = index.record.model_copy(update={"entries": 5})
+    with pytest.raises(IndexUnavailable, match="holds 4 entries instead of 5"):
+        await verify(index, Encoder(bundle))
+    await index.close()
+
+
+async def test_entries_that_say_the_same_pass_verification(catalog: Catalog, bundle: Bundle) -> None:
+    same = [Entry(id=f"e{i}", question="Do you ship?", answer="Yes.", metadata={"n": i}) for i in range(40)]
+    await publish(catalog, bundle, same)
+
+
+async def test_an_edit_encodes_only_what_it_changed(
+    catalog: Catalog, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(catalog, bundle, FAQ)
+    encoded: list[str] = []
+    questions, answers = Encoder.questions, Encoder.answers
+    monkeypatch.setattr(Encoder, "questions", lambda self, texts: (encoded.extend(texts), questions(self, texts))[1])
+    monkeypatch.setattr(Encoder, "answers", lambda self, texts: (encoded.extend(texts), answers(self, texts))[1])
+    monkeypatch.setattr("app.releases.publishing._verify_release", _no_verification)
+    edited = FAQ[0].model_copy(update={"answer": "Within six days."})
+    await publish(catalog, bundle, [edited, *FAQ[1:]])
+    assert encoded == ["Within six days."]
+
+
+async def _no_verification(*_: object) -> None:
+    """It encodes too, and is not what is counted."""
+
+
+async def test_a_damaged_vector_cache_is_begun_anew(embedded: Catalog, bundle: Bundle) -> None:
+    embedded.vectors.mkdir()
+    (embedded.vectors / f"{bundle.revision}.db").write_bytes(b"no database at all" * 100)
+    await publish(embedded, bundle, FAQ)
+
+
+async def test_long_answers_are_found_by_their_end(catalog: Catalog, bundle: Bundle) -> None:
+    long = Entry(id="long", answer="delivery fee money " * 200 + "ask the keeper about wolf spam ping")
+    answerer = await catalog.open(await publish(catalog, bundle, [*FAQ, long]))
+    question = "wolf spam ping keeper"
+    (ranked,) = await answerer.rank([question], 10, {})
+    windows = next(one.candidate.answer for one in ranked if one.candidate.id == "long")
+    similarities = windows @ (await answerer.encode([question]))[0]
+    assert len(windows) > 5
+    assert similarities.argmax() == len(windows) - 1
+    assert similarities.max() > 1.2 * similarities[0]
+    await answerer.close()
+
+
+def test_candidates_survive_the_index(bundle: Bundle) -> None:
+    encoder = Encoder(bundle)
+    alone = encoder.questions(["wolf"])
+    together = encoder.questions(["wolf", "what is the delivery fee for a turnip"])
+    np.testing.assert_allclose(alone[0], together[0], atol=1e-6)
+    assert isinstance(Candidate("a", {}, alone, alone).answer, np.ndarray)
