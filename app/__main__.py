@@ -8,12 +8,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -46,20 +47,25 @@ def serve(context: typer.Context) -> None:
         app = create_app(settings)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        with _listening(settings) as listener:
-            config = uvicorn.Config(
-                app,
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=list(settings.trusted_proxies),
-                timeout_graceful_shutdown=SHUTDOWN_S,
-            )
-            server = uvicorn.Server(config)
-            server.run(sockets=[listener])
-        if not server.started:
-            raise typer.Exit(2)
+        logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
+            signal.signal(number, lambda *_: sys.exit(0))
+        with _listening(settings) as listener, suppress(SystemExit):
+            uvicorn.Server(_uvicorn(app, settings)).run(sockets=[listener])
+        if error := app.state.startup_error:
+            raise error
+
+
+def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
 
 
 @cli.command("import")

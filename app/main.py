@@ -17,6 +17,7 @@ from app.api.readiness import Readiness
 from app.api.request_id import RequestIds
 from app.api.security import Keys, new_key
 from app.api.state import Services
+from app.errors import FaqError
 from app.knowledge.store import Store
 from app.releases import lock
 from app.releases.catalog import Catalog
@@ -43,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Faqtual", version=version("faqtual"), description=DESCRIPTION, lifespan=_lifespan(settings, metrics)
     )
+    app.state.startup_error = None
     problem.install(app)
     for router in (ask.router, entries.router, admin.router, health.router, pages.router):
         app.include_router(router)
@@ -54,27 +56,35 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         """Open everything once, in order; close it in the reverse order, whatever happens."""
         async with AsyncExitStack() as stack:
-            if settings.qdrant_url is None or settings.database_url is None:
-                refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
-                stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-            store = Store.open(settings.sqlalchemy_url)
-            stack.callback(store.close)
-            catalog = Catalog(settings)
-            stack.push_async_callback(catalog.close)
-            live = Live(catalog)
-            stack.push_async_callback(live.close)
-            await live.start()
-            jobs = Jobs(store.database, settings.home)
-            worker = Worker(settings, jobs)
-            stack.push_async_callback(worker.close)
-            keys = Keys(settings, extra_admin=_temporary_key(settings))
-            services = Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness())
+            try:
+                services = await _open(settings, metrics, stack)
+            except FaqError as error:
+                app.state.startup_error = error  # for the command line, which says it without a traceback
+                raise
             yield {"services": services}
 
     return lifespan
+
+
+async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Services:
+    if settings.qdrant_url is None or settings.database_url is None:
+        refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
+        stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
+    store = Store.open(settings.sqlalchemy_url)
+    stack.callback(store.close)
+    catalog = Catalog(settings)
+    stack.push_async_callback(catalog.close)
+    live = Live(catalog)
+    stack.push_async_callback(live.close)
+    await live.start()
+    jobs = Jobs(store.database, settings.home)
+    worker = Worker(settings, jobs)
+    stack.push_async_callback(worker.close)
+    keys = Keys(settings, extra_admin=_temporary_key(settings))
+    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness())
 
 
 def _temporary_key(settings: Settings) -> str | None:

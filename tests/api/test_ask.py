@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -96,7 +96,7 @@ def test_a_batch_is_answered_in_order_and_as_alone(client: TestClient) -> None:
     assert len({result["request_id"] for result in results}) == 3
 
 
-def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()

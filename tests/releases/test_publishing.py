@@ -1,7 +1,7 @@
 """knowledge + bundle -> verified index -> active, and what is kept."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
@@ -169,13 +169,22 @@ async def test_an_edit_encodes_only_what_it_changed(
 ) -> None:
     await publish(catalog, bundle, FAQ)
     encoded: list[str] = []
-    questions, answers = Encoder.questions, Encoder.answers
-    monkeypatch.setattr(Encoder, "questions", lambda self, texts: (encoded.extend(texts), questions(self, texts))[1])
-    monkeypatch.setattr(Encoder, "answers", lambda self, texts: (encoded.extend(texts), answers(self, texts))[1])
+    for side in ("questions", "answers"):
+        monkeypatch.setattr(Encoder, side, recording(getattr(Encoder, side), encoded))
     monkeypatch.setattr("app.releases.publishing._verify_release", _no_verification)
     edited = FAQ[0].model_copy(update={"answer": "Within six days."})
     await publish(catalog, bundle, [edited, *FAQ[1:]])
     assert encoded == ["Within six days."]
+
+
+def recording(method: Callable[..., object], texts: list[str]) -> Callable[..., object]:
+    """The method, noting the texts that it is given."""
+
+    def recorded(encoder: Encoder, given: list[str]) -> object:
+        texts.extend(given)
+        return method(encoder, given)
+
+    return recorded
 
 
 async def _no_verification(*_: object) -> None:

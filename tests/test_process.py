@@ -1,0 +1,162 @@
+"""The real process: `python -m app`, as an operator runs it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.api.security import digest_of
+from app.retrieval.bundle import Bundle
+from app.settings import Settings
+from tests.conftest import ADMIN_KEY, FAQ, fill
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+
+
+def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of `python -m app`, to its end."""
+    command = [sys.executable, "-m", "app", *arguments]
+    return subprocess.run(
+        command,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=settings.home.parent,
+    )
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[tuple[httpx2.Client, subprocess.Popen[str]]]:
+    """A running service and a client of it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app"], env=environment(settings), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        found = re.search(r"http://\S+", process.stderr.readline())
+        assert found is not None
+        with httpx2.Client(base_url=found[0], headers={"X-API-Key": ADMIN_KEY}, trust_env=False) as client:
+            _wait_until_alive(client)
+            yield client, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _wait_until_alive(client: httpx2.Client) -> None:
+    for _ in range(300):
+        try:
+            client.get("/livez")
+        except httpx2.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the service does not come alive")
+
+
+def test_from_a_file_to_an_answer(settings: Settings, bundle: Bundle, tmp_path: Path) -> None:
+    file = tmp_path / "faq.csv"
+    file.write_text("question,answer,category\nWhen will I get my refund?,Within five days.,returns\n")
+    imported = run(settings, "import", str(file))
+    assert imported.stdout.strip() == "1 entries: 1 added, 0 updated, 0 unchanged, 0 removed."
+    published = run(settings, "reindex", "--bundle", str(bundle.directory))
+    assert published.returncode == 0, published.stderr
+    release = published.stdout.split()[-1]
+    listed = json.loads(run(settings, "releases", "--json").stdout)
+    assert [(one["name"], one["active"], one["entries"]) for one in listed] == [(release, True, 1)]
+    with serving(settings) as (client, process):
+        reply = client.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
+        assert (reply["release"], reply["answers"][0]["answer"]) == (release, "Within five days.")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_a_switch_from_the_command_line_is_served_within_two_seconds(published: Settings) -> None:
+    with serving(published) as (client, _):
+        question = {"question": "When will I get my refund?"}
+        before = client.post("/v1/ask", json=question).json()
+        fill(published, [FAQ[0].model_copy(update={"answer": "Within six days."}), *FAQ[1:]])
+        assert run(published, "reindex").returncode == 0
+        deadline, failures = time.monotonic() + 2, 0
+        answer = ""
+        while answer != "Within six days." and time.monotonic() < deadline:
+            response = client.post("/v1/ask", json=question)
+            failures += response.status_code != 200
+            answer = response.json()["answers"][0]["answer"]
+        assert (answer, failures) == ("Within six days.", 0)
+        back = run(published, "releases", "activate", before["release"])
+        assert back.returncode == 0, back.stderr
+        time.sleep(1.5)
+        assert client.post("/v1/ask", json=question).json()["release"] == before["release"]
+
+
+def test_a_second_service_and_a_port_in_use(published: Settings, tmp_path: Path) -> None:
+    with serving(published) as (client, _):
+        second = run(published)
+        assert second.returncode == 2
+        assert "Another service is running on" in second.stderr
+        assert "Traceback" not in second.stderr
+        taken = published.model_copy(update={"port": client.base_url.port, "home": tmp_path / "elsewhere"})
+        refused = run(taken)
+        assert refused.returncode == 2
+        assert "Address already in use. Set FAQ_PORT." in refused.stderr
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("FAQ_PORT", "99999", "FAQ_PORT: Input should be less than or equal to 65535"),
+        ("FAQ_ADMIN_KEYS", "secret", "FAQ_ADMIN_KEYS: String should match pattern"),
+        ("FAQ_HOST", "0.0.0.0", "set FAQ_ADMIN_KEYS to the digest"),
+        ("FAQ_DATABASE_URL", "nonsense", "FAQ_DATABASE_URL cannot be used"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, variable: str, value: str, message: str) -> None:
+    environment = {**os.environ, "FAQ_HOME": str(tmp_path), "FAQ_PORT": "0", variable: value, "PYTHONPATH": str(ROOT)}
+    refused = subprocess.run(
+        [sys.executable, "-m", "app"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 2, refused.stderr
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("import", "nothing.jsonl"), "nothing.jsonl"),
+        (("import", "bad.jsonl"), "bad.jsonl:2: "),
+        (("reindex",), "No release is active yet"),
+        (("reindex", "--bundle", "."), "is no bundle: it has no manifest.json"),
+        (("releases", "activate", "faq-x"), "There is no release faq-x"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    settings: Settings, arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"answer": "a"}\n{"answer": 5}\n')
+    failed = run(settings, *arguments)
+    assert failed.returncode == 2
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_key_and_its_digest(settings: Settings) -> None:
+    key, digest = (line.split()[-1] for line in run(settings, "key").stdout.splitlines())
+    assert digest_of(key) == digest

@@ -1,0 +1,36 @@
+"""Settings: from the environment, frozen, and given on to other processes whole."""
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from app.settings import Settings
+
+
+def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = ["a" * 64, "b" * 64]
+    monkeypatch.setenv("FAQ_ADMIN_KEYS", f" {digests[0]} , {digests[1].upper()},")
+    monkeypatch.setenv("FAQ_TRUSTED_PROXIES", "10.0.0.1,10.0.0.2")
+    monkeypatch.setenv("FAQ_QDRANT_URL", "")
+    settings = Settings()
+    assert settings.admin_keys == tuple(digests)
+    assert settings.trusted_proxies == ("10.0.0.1", "10.0.0.2")
+    assert settings.qdrant_url is None
+    with pytest.raises(ValidationError):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_another_process_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        admin_keys=("a" * 64, "b" * 64), qdrant_url="http://q", qdrant_api_key=SecretStr("s"), allow_anonymous=True
+    )
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("faq", False)],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert Settings(host=host).loopback is loopback
