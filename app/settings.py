@@ -58,7 +58,7 @@ class Settings(BaseSettings):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("qdrant_url", "database_url", mode="before")
+    @field_validator("qdrant_url", "qdrant_api_key", "database_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

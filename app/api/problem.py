@@ -101,7 +101,7 @@ def problem(
 async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.FaqError)  # noqa: S101 - as it was registered
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if status >= 500:
+    if status >= 500 and not isinstance(error, errors.NotReady):  # probes ask long before the first release
         logger.error("%s: %s", error.code, error)
     details: list[dict[str, Any]] | None = None
     if isinstance(error, errors.FileError):

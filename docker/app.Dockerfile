@@ -1,0 +1,41 @@
+# The service: FastAPI and ONNX Runtime, no torch.
+#   docker build -f docker/app.Dockerfile -t faqtual/app .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python -m venv --without-pip /venv
+# The dependencies are a layer of their own: a change of code does not install them again.
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > requirements.txt \
+ && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt
+COPY README.md LICENSE ./
+COPY app app
+RUN pip --python /venv/bin/python install --no-deps . \
+ && /venv/bin/python -c "import importlib.util as u; assert not u.find_spec('torch') and not u.find_spec('trainer')"
+
+FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="faqtual" \
+      org.opencontainers.image.description="Answers questions from a FAQ, and says so when it cannot." \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin faqtual \
+ && install -d -o faqtual -g faqtual /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
+    FAQ_HOST=0.0.0.0 \
+    FAQ_HOME=/data
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-I", "-c", "\
+import http.client, os; \
+c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('FAQ_PORT', 8000)), timeout=3); \
+c.request('GET', '/livez'); \
+raise SystemExit(c.getresponse().status != 200)"]
+CMD ["python", "-m", "app"]

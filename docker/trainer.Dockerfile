@@ -1,0 +1,44 @@
+# The trainer: torch, and the service's own code, with which it measures what will be served.
+#   docker build -f docker/trainer.Dockerfile -t faqtual/trainer .
+# For NVIDIA GPUs (PyPI's Linux wheels of torch carry CUDA):
+#   docker build -f docker/trainer.Dockerfile -t faqtual/trainer:gpu --build-arg TORCH_INDEX=https://pypi.org/simple .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ARG TORCH_VERSION=2.13.0
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+RUN python -m venv --without-pip /venv
+# torch alone comes from that index; what it depends on comes with the rest, from PyPI.
+RUN pip --python /venv/bin/python install --no-deps --index-url ${TORCH_INDEX} torch==${TORCH_VERSION}
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; \
+print(*p['dependencies'], *e['postgres'], *e['trainer'], sep='\n')" > requirements.txt \
+ && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt
+COPY README.md LICENSE ./
+COPY app app
+COPY trainer trainer
+RUN pip --python /venv/bin/python install --no-deps .
+
+FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="faqtual-trainer" \
+      org.opencontainers.image.description="Fine-tunes, measures, calibrates and publishes what Faqtual serves." \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The same user as the service: they share /data.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin faqtual \
+ && install -d -o faqtual -g faqtual /data
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
+    FAQ_HOME=/data \
+    HF_HOME=/data/cache/huggingface \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+ENTRYPOINT ["python", "-m", "trainer"]
+CMD ["--help"]
