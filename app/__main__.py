@@ -203,7 +203,7 @@ def _failing_clearly() -> Iterator[None]:
     """Our errors as one message and exit status 2; no traceback for what a person can mend."""
     try:
         yield
-    except FaqError as error:
+    except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(2) from None
 

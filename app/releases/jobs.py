@@ -103,9 +103,7 @@ class Jobs:
         try:
             yield progress
         except BaseException as error:
-            self.fail(
-                job_id, str(error) if isinstance(error, FaqError) else INTERRUPTED if _asked(error) else repr(error)
-            )
+            self.fail(job_id, _reason(error))
             raise
 
     def succeed(self, job_id: str, release: str) -> None:
@@ -125,8 +123,10 @@ def _bury(connection: Connection) -> None:
     connection.execute(dead.values(status="failed", error=INTERRUPTED, updated_at=utc_now()))
 
 
-def _asked(error: BaseException) -> bool:
-    return isinstance(error, (KeyboardInterrupt, SystemExit))
+def _reason(error: BaseException) -> str:
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return INTERRUPTED
+    return str(error) if isinstance(error, (FaqError, OSError)) else repr(error)
 
 
 def _jobs() -> Select[*tuple[Any, ...]]:

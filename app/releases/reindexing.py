@@ -101,7 +101,7 @@ class Worker:
         return job
 
     async def _watch(self, child: asyncio.subprocess.Process, job_id: str) -> None:
-        ended = "The worker ended with exit status {}."  # a worker that could still speak has said more itself
+        ended = "The worker ended with exit status {}."  # one that could still speak has said more itself
         try:
             await child.wait()
         except asyncio.CancelledError:

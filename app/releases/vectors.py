@@ -6,6 +6,7 @@ One SQLite file a bundle, in FAQ_HOME/vectors; losing it costs time and nothing 
 import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ class CachedEncoder:
         if missing:
             computed = encode(missing)
             rows = [(keys[text], one.tobytes()) for text, one in zip(missing, computed, strict=True)]
-            with self._database:
+            with suppress(sqlite3.OperationalError), self._database:  # a full disk costs the memory, not the work
                 self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             known.update(zip(missing, computed, strict=True))
         return [known[text] for text in texts]

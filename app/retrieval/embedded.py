@@ -33,6 +33,7 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "number": edge.PayloadSchemaType.Float,
     "flag": edge.PayloadSchemaType.Keyword,
 }
+OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
 RECORD, SHARD, POINTER, BUILDING = "record.json", "shard", "active.json", ".building-"
 
 
@@ -41,6 +42,7 @@ class EmbeddedIndex:
 
     def __init__(self, directory: Path) -> None:
         self.record = _record(directory)
+        _check_space(directory, OPEN_BYTES)
         with _engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
@@ -111,6 +113,8 @@ class EmbeddedStore:
         try:
             start = 0
             for batch in batches:
+                vectors = sum(one.answer.nbytes + one.questions.nbytes for one in batch)
+                _check_space(aside, BUILD_BYTES + 4 * vectors)
                 points = [edge.Point(start + i, vectors_of(one), payload_of(one)) for i, one in enumerate(batch)]
                 start += len(batch)
                 with _engine(f"the index {record.name}"):
@@ -181,6 +185,16 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """As `IndexStore.close`."""
+
+
+def _check_space(directory: Path, needed: int) -> None:
+    """The engine writes to memory-mapped files, when it opens too: a full disk would end the process without a word."""
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise IndexUnavailable(
+            f"The disk of {directory.parent} is nearly full: {free // 2**20} MB are left of the {needed // 2**20} MB "
+            f"that it takes to open or build an index. Make room and try again."
+        )
 
 
 def _config(dimension: int) -> edge.EdgeConfig:
