@@ -48,7 +48,7 @@ def stuff(home: Path) -> Path:
 def test_an_import_onto_a_full_disk(small: Settings) -> None:
     fill(small, FAQ)
     filler = stuff(small.home)
-    with pytest.raises(StoreError, match="the disk failed; check its space|the disk is full"):
+    with pytest.raises(StoreError, match=r"the disk failed; check its space|the disk is full"):
         fill(small, MANY)
     filler.unlink()
     store = Store.open(small.sqlalchemy_url)
