@@ -13,6 +13,12 @@ def test_the_service_loads_neither_torch_nor_the_trainer() -> None:
     assert found.stdout.strip() == "[]"
 
 
+def test_the_embedded_engine_does_without_the_client() -> None:
+    code = "import sys, app.main, app.__main__; print('qdrant_client' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
 def test_importing_has_no_side_effects(tmp_path: Path) -> None:
     code = "import app.main, os; print(sorted(os.listdir('.')))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

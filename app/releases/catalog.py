@@ -9,7 +9,6 @@ from app.errors import NotFound, NotReady
 from app.retrieval.bundle import Bundle
 from app.retrieval.embedded import EmbeddedStore
 from app.retrieval.index import RELEASE, IndexRecord, IndexStore
-from app.retrieval.server import ServerStore
 from app.settings import Settings
 
 
@@ -103,5 +102,7 @@ def index_store(settings: Settings) -> IndexStore:
     """The server that the settings name, or the embedded engine in FAQ_HOME."""
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
+    from app.retrieval.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
+
     key = settings.qdrant_api_key
     return ServerStore(settings.qdrant_url, key.get_secret_value() if key else None)
