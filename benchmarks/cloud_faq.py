@@ -19,6 +19,7 @@ from typing import Any
 DATA = Path("/work/shared/data/cloud_faq_train.jsonl")
 RESULTS = Path(__file__).parent / "results"
 SHARE, SEED = 0.25, 42
+SECONDS = "fit_seconds"  # how long the run of the work directory took
 
 Row = dict[str, Any]
 
@@ -31,9 +32,8 @@ def main() -> None:
     parser.add_argument("--fit-options", default="", help="options of `trainer fit`, in one string")
     options = parser.parse_args()
     files = split_files(options.data, options.work)
-    started = time.perf_counter()
     run = fitted(files["train"], options.work / "run", options.fit_options.split())
-    seconds = time.perf_counter() - started
+    seconds = float((options.work / SECONDS).read_text(encoding="utf-8"))
     bundle = run / "bundle"
     report = {
         "data": {"train": _count(files["train"]), "validation": _count(files["validation"]), "seed": SEED},
@@ -89,7 +89,9 @@ def fitted(train: Path, run: Path, options: list[str]) -> Path:
     """The run of that directory, trained unless it is there already."""
     if not (run / "bundle").is_dir():
         resume = ["--resume", str(run)] if run.is_dir() else ["--data", str(train), "--out", str(run), *options]
+        started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "trainer", "fit", *resume], check=True)
+        (run.parent / SECONDS).write_text(f"{time.perf_counter() - started:.1f}", encoding="utf-8")
     return run
 
 
@@ -104,7 +106,11 @@ def evaluated(bundle: Path, queries: Path, index: Path, protocol: str, work: Pat
 
 def page(report: dict[str, Any]) -> str:
     """The report as a page of Markdown."""
-    names = {"tutorial": "tutorial's protocol", "answers_validation": "validation answers", "answers_all": "all answers"}
+    names = {
+        "tutorial": "tutorial's protocol",
+        "answers_validation": "validation answers",
+        "answers_all": "all answers",
+    }
     lines = [
         "# Cloud FAQ",
         "",

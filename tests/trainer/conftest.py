@@ -1,0 +1,65 @@
+"""A tiny random encoder instead of the real one, and a FAQ that is made up on the spot."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from transformers import AutoTokenizer, BertConfig, BertModel
+
+from app.knowledge.entry import Entry
+from app.retrieval.bundle import Bundle
+from trainer import export, model
+
+SUBJECTS = ("parcel", "refund", "voucher", "tent", "boots", "invoice", "newsletter", "repair", "points", "password")
+VERBS = ("cancel", "track", "return", "order", "change", "print")
+
+
+def faq(count: int, phrasings: int) -> list[Entry]:
+    """`count` entries of `phrasings` phrasings each, all texts different."""
+    names = [(verb, subject, i) for i in range(10) for verb in VERBS for subject in SUBJECTS][:count]
+    forms = ("How do I {} my {} {}?", "Can I {} a {} {}?", "I want to {} the {} {}", "{} {} {} please")
+    return [
+        Entry(
+            id=f"{verb}-{subject}-{i}",
+            question=forms[0].format(verb, subject, i) if phrasings else "",
+            alternatives=tuple(form.format(verb, subject, i) for form in forms[1:phrasings]),
+            answer=f"To {verb} your {subject}, open page {i} of the account and press the {subject} button.",
+        )
+        for verb, subject, i in names
+    ]
+
+
+def write_faq(path: Path, entries: list[Entry]) -> Path:
+    """Write entries as the FAQ file that a user would bring."""
+    rows = [entry.model_dump(include={"id", "question", "alternatives", "answer"}) for entry in entries]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a sentence encoder of two small random layers."""
+    directory = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    BertModel(config).save_pretrained(directory / "bert")
+    AutoTokenizer.from_pretrained(model.packaged()).save_pretrained(directory / "bert")
+    transformer = Transformer(str(directory / "bert"), max_seq_length=64)
+    SentenceTransformer(modules=[transformer, Pooling(32, "mean")]).save(str(directory / "st"))
+    return directory / "st"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The tiny encoder as a bundle, in 32-bit floats."""
+    directory = tmp_path_factory.mktemp("bundle") / "bundle"
+    return export.plain(model.load(str(tiny_base), "cpu"), directory, base_model="tiny", recipe="base")
+
+
+@pytest.fixture
+def faq_file(tmp_path: Path) -> Path:
+    """A FAQ file of 40 entries with three phrasings each."""
+    return write_faq(tmp_path / "faq.jsonl", faq(40, 3))

@@ -1,0 +1,147 @@
+"""Whole runs on a tiny encoder: to the end, interrupted and resumed, too small to train."""
+
+import json
+import signal
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.errors import FileError, InputError
+from app.retrieval.bundle import Bundle
+from tests.trainer.conftest import faq, write_faq
+from trainer import fit, model
+from trainer.calibrate import DEFAULTS
+from trainer.data import training_set
+from trainer.losses import EntryRankingLoss
+from trainer.recipes import Recipe
+from trainer.runs import Run
+from trainer.training import Interrupted, train
+
+RECIPE = Recipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False)
+
+
+def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
+    run = fit.start(faq_file, None, str(tiny_base), RECIPE, tmp_path / "run")
+    status = run.status()
+    assert (status.state, status.step, status.steps) == ("succeeded", 24, 24)
+    bundle = Bundle.load(run.bundle)
+    assert bundle.manifest.recipe == "test"
+    assert bundle.manifest.training_data_sha256 == run.config["training_data_sha256"]
+    assert bundle.manifest.metrics["heldout"]["queries"] == 40
+    assert bundle.ranking.calibration != DEFAULTS.calibration
+    losses = [json.loads(line)["loss"] for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
+    assert losses[-1] < losses[0]
+    assert not (run.directory / "checkpoints").exists()
+
+
+class Recorder:
+    """Every batch that the loss was given, as the groups of its rows; interrupts the process at the one asked for."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.interrupt_at = 0
+
+    def taken(self) -> list[list[int]]:
+        batches, self.batches = self.batches, []
+        return batches
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder, forward = Recorder(), EntryRankingLoss.forward
+
+    def record(self: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        recorder.batches.append(labels.flatten().tolist())
+        if len(recorder.batches) == recorder.interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+        return forward(self, features, labels)
+
+    monkeypatch.setattr(EntryRankingLoss, "forward", record)
+    return recorder
+
+
+def trained(tiny_base: Path, run: Run) -> dict[str, Tensor]:
+    encoder = model.load(str(tiny_base), "cpu")
+    train(encoder, training_set(faq(40, 3)), replace(RECIPE, epochs=2), run)
+    return encoder.state_dict()
+
+
+@pytest.mark.parametrize("after", [3, 8, 11])  # within the first epoch, at its end, in the second
+def test_interrupted_and_resumed_takes_the_steps_of_an_uninterrupted_run(
+    after: int, tiny_base: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    whole = trained(tiny_base, Run.create({}, tmp_path / "whole"))
+    expected = recorder.taken()
+    assert len(expected) == 16
+
+    run = Run.create({}, tmp_path / "parts")
+    recorder.interrupt_at = after
+    with pytest.raises(Interrupted, match=f"step {after} of 16.*--resume"):
+        trained(tiny_base, run)
+    recorder.interrupt_at = 0
+    parts = trained(tiny_base, run)
+    assert recorder.taken() == expected
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], atol=1e-6), name
+
+
+def test_an_interrupted_run_is_resumed_by_name(
+    faq_file: Path, tiny_base: Path, tmp_path: Path, recorder: Recorder
+) -> None:
+    recorder.interrupt_at = 5
+    with pytest.raises(Interrupted):
+        fit.start(faq_file, None, str(tiny_base), RECIPE, tmp_path / "run")
+    assert Run.find(str(tmp_path / "run")).status().state == "interrupted"
+    recorder.interrupt_at = 0
+    run = fit.resume(str(tmp_path / "run"))
+    assert run.status().state == "succeeded"
+    assert len(recorder.batches) == 24
+
+
+def test_a_finished_run_is_left_as_it_is(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
+    run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
+    before = run.status()
+    assert fit.resume(str(run.directory)).status() == before
+
+
+def test_no_epochs_export_the_base_model(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
+    run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
+    bundle = Bundle.load(run.bundle)
+    assert bundle.manifest.recipe == "base"
+    assert bundle.ranking == DEFAULTS
+
+
+def test_too_small_a_faq_gets_the_base_model_and_is_told(tiny_base: Path, tmp_path: Path) -> None:
+    file = write_faq(tmp_path / "small.jsonl", faq(5, 2))
+    run = fit.start(file, None, str(tiny_base), RECIPE, tmp_path / "run")
+    assert Bundle.load(run.bundle).manifest.recipe == "base"
+    assert "Too small to train on" in (run.directory / "log").read_text(encoding="utf-8")
+
+
+def test_bad_rows_are_all_reported_before_anything_starts(tiny_base: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text('{"answer": "fine"}\n{"question": "no answer"}\n{broken\n', encoding="utf-8")
+    with pytest.raises(FileError) as caught:
+        fit.start(file, None, str(tiny_base), RECIPE, tmp_path / "run")
+    assert [row.line for row in caught.value.rows] == [2, 3]
+    assert not (tmp_path / "run").exists()
+
+
+def test_changed_data_cannot_be_resumed_on(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
+    run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
+    run.update(state="interrupted")
+    write_faq(faq_file, faq(39, 3))
+    with pytest.raises(InputError, match="has changed"):
+        fit.resume(str(run.directory))
+
+
+def test_a_failure_is_written_down(faq_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        fit.start(faq_file, None, str(tmp_path / "no-model"), RECIPE, tmp_path / "run")
+    status = Run.find(str(tmp_path / "run")).status()
+    assert status.state == "failed"
+    assert "no-model" in (status.reason or "")

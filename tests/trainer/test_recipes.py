@@ -1,0 +1,29 @@
+import pytest
+
+from app.errors import InputError
+from trainer.recipes import recipe_named
+
+
+@pytest.mark.parametrize(
+    ("pairs", "batch_size", "epochs"), [(48, 16, 8), (1280, 64, 3), (4301, 128, 2), (1_000_000, 128, 2)]
+)
+def test_batches_and_epochs_follow_the_size(pairs: int, batch_size: int, epochs: float) -> None:
+    plan = recipe_named("default").planned(pairs)
+    assert (plan.batch_size, plan.epochs) == (batch_size, epochs)
+
+
+def test_what_is_given_is_kept() -> None:
+    recipe = recipe_named("default").override(epochs=5, batch_size=8, learning_rate=None)
+    assert recipe.planned(100) == (8, 5, 65)
+    assert recipe.learning_rate == recipe_named("default").learning_rate
+
+
+@pytest.mark.parametrize("change", [{"epochs": -1}, {"batch_size": 1}, {"learning_rate": 0}])
+def test_the_senseless_is_refused(change: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(change))):
+        recipe_named("default").override(**change)
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(InputError, match="default"):
+        recipe_named("best")

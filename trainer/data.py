@@ -1,0 +1,202 @@
+"""What is trained on and what is held out. Knows no model: entries and labelled questions in, texts out.
+
+The split depends on the texts alone (SHA-256 of the text and the seed), so the same FAQ splits alike everywhere, and
+an entry that is added later leaves the others where they were.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from app.errors import InputError
+from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
+
+RICH = 3  # an entry with that many phrasings can spare one
+HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
+HELD_ENTRIES = 0.1  # of the other entries, held out whole
+HELD_ENTRIES_BOUNDS = (3, 500)
+FEWEST_TO_HOLD = 10  # below it no entry is held out whole: there is nothing to spare
+HELD_QUERIES = 0.3  # of the labelled questions that an entry answers
+MIN_GROUPS, MIN_PAIRS = 16, 48  # less is too small to train on
+
+
+class Pair(NamedTuple):
+    """Two texts of one entry, to be brought together. Texts of one group are never negatives of each other."""
+
+    anchor: str
+    positive: str
+    group: int
+
+
+class HeldOut(NamedTuple):
+    """A question that training never saw, and the entry that answers it; None: nothing does."""
+
+    question: str
+    faq_id: str | None
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The pairs, the held-out questions, and how many groups of entries there are to tell apart."""
+
+    pairs: tuple[Pair, ...]
+    heldout: tuple[HeldOut, ...]
+
+    @property
+    def groups(self) -> int:
+        """How many distinct things there are to tell apart."""
+        return len({pair.group for pair in self.pairs})
+
+    @property
+    def too_small(self) -> str | None:
+        """Why this cannot be trained on, as a sentence; None when it can."""
+        if self.groups >= MIN_GROUPS and len(self.pairs) >= MIN_PAIRS:
+            return None
+        return (
+            f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training; "
+            f"it takes {MIN_GROUPS} entries and {MIN_PAIRS} pairs. The base model is used as it is, "
+            "calibrated by defaults. More phrasings of each question help most."
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all that training and calibration see."""
+        content = [[pair[:2] for pair in self.pairs], self.heldout]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: int = 0) -> TrainingSet:
+    """Split entries and labelled questions. Raises InputError naming questions whose entry is not in the FAQ.
+
+    An entry with three phrasings or more holds a fifth of them out, at least one. Of the others, a tenth are held out
+    whole, along with all that shares a text with them. Of the labelled questions that an entry answers, three tenths
+    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out.
+    """
+    groups = group_entries(entries)
+    whole = _whole_groups(entries, groups, seed)
+    extra, unanswerable = _resolve(queries, entries)
+    heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
+    trained: list[tuple[str, ...]] = []
+    for entry, group, asked in zip(entries, groups, extra, strict=True):
+        spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
+        heldout += [HeldOut(text, entry.id) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare]
+        trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
+    seen = {plain(question.question) for question in heldout}
+    pairs: list[Pair] = []
+    for entry, group, texts in zip(entries, groups, trained, strict=True):
+        if group not in whole:
+            pairs += _pairs([text for text in texts if plain(text) not in seen], entry.answer, group)
+    return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
+
+
+def group_entries(entries: Sequence[Entry]) -> list[int]:
+    """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
+    parent = list(range(len(entries)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[str, int] = {}
+    for i, entry in enumerate(entries):
+        for text in (entry.answer, *entry.phrasings):
+            parent[root(i)] = root(first.setdefault(plain(text), i))
+    return [root(i) for i in range(len(entries))]
+
+
+def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) -> set[int]:
+    members: dict[int, list[Entry]] = defaultdict(list)
+    for entry, group in zip(entries, groups, strict=True):
+        members[group].append(entry)
+    poor = {
+        group: min(order(entry.answer, seed) for entry in some)
+        for group, some in members.items()
+        if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
+    }
+    if len(poor) < FEWEST_TO_HOLD:
+        return set()
+    low, high = HELD_ENTRIES_BOUNDS
+    count = min(high, max(low, round(HELD_ENTRIES * len(poor))))
+    return set(sorted(poor, key=poor.__getitem__)[:count])
+
+
+def _spare(entry: Entry, asked: Sequence[str], seed: int) -> set[str]:
+    """The phrasings and labelled questions of an entry that are held out; its canonical question stays."""
+    spare = set(_share(asked, HELD_QUERIES, 0, seed))
+    if len(entry.phrasings) >= RICH:
+        spare |= set(_share(entry.phrasings[1:], HELD_PHRASINGS, 1, seed))
+    return spare
+
+
+def _share(texts: Sequence[str], share: float, least: int, seed: int) -> list[str]:
+    return sorted(texts, key=lambda text: order(text, seed))[: max(least, round(share * len(texts)))]
+
+
+def _resolve(queries: Iterable[Query], entries: Sequence[Entry]) -> tuple[list[list[str]], list[str]]:
+    """For each entry the questions that it answers, and the questions that nothing answers."""
+    find = resolver(entries)
+    extra: list[list[str]] = [[] for _ in entries]
+    unanswerable, unknown = [], []
+    for query in queries:
+        if query.unanswerable:
+            unanswerable.append(query.question)
+        elif found := find(query):
+            extra[found[0]].append(query.question)
+        else:
+            unknown.append(query.question)
+    refuse_unknown(unknown)
+    return extra, unanswerable
+
+
+def renamed(queries: Iterable[Query], aliases: Mapping[str, str]) -> list[Query]:
+    """Queries that name an entry by an id that was merged into another name that other one."""
+    return [replace(query, faq_id=aliases.get(query.faq_id or "", query.faq_id)) for query in queries]
+
+
+def refuse_unknown(unknown: Sequence[str]) -> None:
+    """Raises InputError when there are questions whose entry is not in the FAQ."""
+    if unknown:
+        some = "; ".join(unknown[:5])
+        raise InputError(f"{len(unknown)} labelled questions name no entry of the FAQ, by id or by answer: {some}")
+
+
+def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
+    """A function from a query to the positions of the entries that answer it: by id, else by answer, else by label.
+
+    A label is an entry's id, or the value of its metadata field `label`.
+    """
+    by_id = {entry.id: [i] for i, entry in enumerate(entries)}
+    by_answer: dict[str, list[int]] = defaultdict(list)
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for i, entry in enumerate(entries):
+        by_answer[entry.answer].append(i)
+        by_label[str(entry.metadata.get("label", entry.id))].append(i)
+
+    def find(query: Query) -> Sequence[int]:
+        if query.faq_id is not None:
+            return by_id.get(query.faq_id, ())
+        return by_answer.get(query.answer, ()) if query.answer is not None else by_label.get(query.label or "", ())
+
+    return find
+
+
+def order(text: str, seed: int) -> str:
+    """A key that sorts texts at random, the same way in every process."""
+    return hashlib.sha256(f"{seed}\x1f{text}".encode()).hexdigest()
+
+
+def _pairs(texts: Sequence[str], answer: str, group: int) -> list[Pair]:
+    """Each phrasing with the answer, and each with the next phrasing."""
+    ring = zip(texts, (*texts[1:], texts[0]), strict=True) if len(texts) > 2 else [texts] if len(texts) == 2 else []
+    return [Pair(text, answer, group) for text in texts] + [Pair(one, other, group) for one, other in ring]
+
+
+def plain(text: str) -> str:
+    """The text as it is compared: case and white space do not make another question of it."""
+    return " ".join(text.casefold().split())

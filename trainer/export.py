@@ -1,0 +1,217 @@
+"""From a sentence-transformers model to a bundle: graph, tokenizer, ranking, checks. Written aside, then renamed.
+
+Two graphs are made, in 32-bit floats and in 8-bit integers. The second is taken if it passes every check:
+parity               cosine between torch and the graph, on average and at the least, over a sample of the FAQ's texts
+batch_independence   least cosine between a text alone and the same text in a batch of 16
+ranking              what 8 bits cost in precision@1 and MRR over the FAQ's own phrasings
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+from app.errors import FaqError
+from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
+from app.retrieval.bundle import HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, seal
+from app.retrieval.encoder import Encoder
+from app.retrieval.ranking import Ranking
+from trainer import evaluate
+from trainer.calibrate import DEFAULTS, calibrate
+from trainer.corpus import Corpus
+from trainer.data import HeldOut, order
+from trainer.graph import export_onnx
+from trainer.quantize import Feed, quantize
+
+LIBRARIES = ("torch", "sentence-transformers", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy")
+COSINE = 0.999  # parity on average, and independence at the least
+PARITY_LEAST = 0.98
+RANKING_LOSS = 0.005  # most that 8 bits may cost in any ranking metric
+SAMPLE = 128  # texts that parity and independence are checked on
+QUERIES, ENTRIES = 1000, 1000  # that ranking is compared on, at most
+
+Precision = Literal["fp32", "int8"]
+_Source = tuple[Bundle, Sequence[Feed]]
+log = logging.getLogger("trainer")
+
+
+class ExportFailed(FaqError):
+    """The exported graph does not do what the model does."""
+
+    code = "export_failed"
+
+
+def export(
+    model: SentenceTransformer,
+    target: Path,
+    *,
+    entries: Sequence[Entry],
+    heldout: Sequence[HeldOut] = (),
+    tuned: bool = False,
+    precision: Precision = "int8",
+    **fields: object,
+) -> Bundle:
+    """The model as a bundle in `target`, which appears only when it is complete and checked.
+
+    `tuned`: calibrate on the held-out questions; otherwise by defaults. `precision` int8 falls back to fp32 when a
+    check fails. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
+
+    Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
+    """
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    fields["created_at"] = _now()
+    try:
+        chosen, checks = _choose(model, aside, entries, precision, fields)
+        encoder = Encoder(chosen)
+        ranking = calibrate(entries, heldout, encoder) if tuned else DEFAULTS
+        bundle = Bundle(chosen.directory, chosen.manifest, ranking)
+        metrics = measure(bundle, entries, heldout, encoder)
+        _write(bundle.directory, ranking, heldout)
+        libraries = {name: version(name) for name in LIBRARIES}
+        encoding = chosen.manifest.encoding
+        seal(bundle.directory, encoding=encoding, libraries=libraries, checks=checks, metrics=metrics, **fields)
+        shutil.rmtree(target, ignore_errors=True)
+        bundle.directory.replace(target)
+        _tell(ranking, metrics)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Bundle.load(target)
+
+
+def _tell(ranking: Ranking, metrics: dict[str, Any]) -> None:
+    threshold = ranking.calibration.threshold
+    counts = f"phrasings count {ranking.question_weight:.0%}; answers from a confidence of {threshold:.2f}"
+    if "heldout" in metrics and "mrr" in metrics["heldout"]:
+        found = metrics["heldout"]
+        counts += f"; held-out questions: precision@1 {found['precision@1']:.3f}, MRR {found['mrr']:.3f}"
+    log.info("%s", counts)
+
+
+def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bundle:
+    """The model as a bundle for measuring only: 32-bit floats, defaults, no checks."""
+    return _graph_bundle(model, directory, "fp32", {"created_at": _now(), **fields})
+
+
+def measure(bundle: Bundle, entries: Sequence[Entry], heldout: Sequence[HeldOut], encoder: Encoder) -> dict[str, Any]:
+    """The figures of a bundle on the held-out questions; none where there are none."""
+    queries = [Query(one.question, one.faq_id) for one in heldout]
+    return {"heldout": evaluate.answers(bundle, Corpus(entries, encoder), encoder, queries)} if queries else {}
+
+
+def _choose(
+    model: SentenceTransformer, aside: Path, entries: Sequence[Entry], precision: Precision, fields: dict[str, Any]
+) -> tuple[Bundle, dict[str, Any]]:
+    """The bundle to complete, in 8 bits if they pass, and the checks of both."""
+    exact = _graph_bundle(model, aside / "fp32", "fp32", fields)
+    checks: dict[str, Any] = {"fp32": _agreement(model, exact, entries)}
+    if reason := _failure(checks["fp32"]):
+        raise ExportFailed(f"The exported graph does not do what the model does: {reason}.")
+    if precision == "fp32":
+        return exact, checks
+    small = _graph_bundle(model, aside / "int8", "int8", fields, (exact, _feeds(model, entries)))
+    found = _agreement(model, small, entries)
+    before, after = (_ranking(bundle, entries) for bundle in (exact, small))
+    found |= {f"{name}_cost": before[name] - after[name] for name in before}
+    reason = _failure(found)
+    checks["int8"] = {**found, "passed": reason is None}
+    for name, figures in checks.items():
+        log.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+    if reason:
+        log.warning("8 bits are not used: %s", reason)
+    return (exact, checks) if reason else (small, checks)
+
+
+def _failure(found: dict[str, float]) -> str | None:
+    """Which check fails and by how much; None when all pass."""
+    required = {"parity": COSINE, "parity_least": PARITY_LEAST, "batch_independence": COSINE}
+    for name, least in required.items():
+        if not found[name] >= least:  # NaN fails too
+            return f"{name} is {found[name]:.4f}, less than {least}"
+    costs = {name: value for name, value in found.items() if name.endswith("_cost") and value > RANKING_LOSS}
+    return next((f"{name} is {value:.4f}, more than {RANKING_LOSS}" for name, value in costs.items()), None)
+
+
+def _graph_bundle(
+    model: SentenceTransformer,
+    directory: Path,
+    precision: Precision,
+    fields: dict[str, Any],
+    source: _Source | None = None,
+) -> Bundle:
+    """A bundle that can be encoded with, its ranking and figures still to come; of 8 bits where it has a source."""
+    directory.mkdir(parents=True)
+    if source is None:
+        export_onnx(model, directory / MODEL, _tokens(model))
+    else:
+        exact, feeds = source
+        quantize(exact.directory / MODEL, directory / MODEL, feeds)
+    model.tokenizer.backend_tokenizer.save(str(directory / TOKENIZER))
+    _write(directory, DEFAULTS, ())
+    dimension = int(model.get_embedding_dimension() or 0)
+    encoding = Encoding(dimension=dimension, max_tokens=_tokens(model), precision=precision)
+    return Bundle(directory, seal(directory, encoding=encoding, **fields), DEFAULTS)
+
+
+def _tokens(model: SentenceTransformer) -> int:
+    """How many tokens the model reads; `trainer.model.load` has set it."""
+    return int(model.max_seq_length or 0)
+
+
+def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> None:
+    (directory / RANKING).write_text(ranking.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    lines = (json.dumps(one._asdict(), ensure_ascii=False) + "\n" for one in heldout)
+    (directory / HELDOUT).write_text("".join(lines), encoding="utf-8")
+
+
+def _agreement(model: SentenceTransformer, bundle: Bundle, entries: Sequence[Entry]) -> dict[str, float]:
+    """Least cosines: between torch and the graph, and between a text alone and in a batch of mixed lengths."""
+    texts = _texts(entries)
+    encoder = Encoder(bundle)
+    exact = model.encode(texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
+    alone = np.concatenate([encoder.questions([text]) for text in texts])
+    mixed = np.concatenate([encoder.questions(texts[start : start + 16]) for start in range(0, len(texts), 16)])
+    parity, independence = (exact * mixed).sum(axis=1), (alone * mixed).sum(axis=1)  # cosines, (texts,)
+    return {
+        "parity": float(parity.mean()),
+        "parity_least": float(parity.min()),
+        "batch_independence": float(independence.min()),
+    }
+
+
+def _feeds(model: SentenceTransformer, entries: Sequence[Entry]) -> list[Feed]:
+    """A sample of the FAQ's texts as model inputs, one text each."""
+    tokens = (model.tokenizer(text, truncation=True, max_length=_tokens(model)) for text in _texts(entries))
+    return [{name: np.array([one[name]], dtype=np.int64) for name in ("input_ids", "attention_mask")} for one in tokens]
+
+
+def _texts(entries: Sequence[Entry]) -> list[str]:
+    return _sampled([text for entry in entries for text in (entry.answer, *entry.phrasings)], SAMPLE)
+
+
+def _ranking(bundle: Bundle, entries: Sequence[Entry]) -> dict[str, float]:
+    """Precision@1 and MRR over phrasings, each of them left out of the index when it is asked."""
+    names = set(_sampled([entry.id for entry in entries], ENTRIES))
+    some = [entry for entry in entries if entry.id in names]
+    phrasings = {phrasing: entry.id for entry in some for phrasing in entry.phrasings}
+    asked = [Query(text, phrasings[text]) for text in _sampled(list(phrasings), QUERIES)]
+    encoder = Encoder(bundle)
+    found = evaluate.answers(bundle, Corpus(some, encoder), encoder, asked) if asked else {}
+    return {name: found[name] for name in ("precision@1", "mrr") if name in found}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _sampled(texts: Sequence[str], count: int) -> list[str]:
+    return sorted(dict.fromkeys(texts), key=lambda text: order(text, 0))[:count]

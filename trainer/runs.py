@@ -1,0 +1,176 @@
+"""Runs: one directory for one execution of the trainer, readable from any other process while it goes on.
+
+config.json     what was asked for
+status.json     how far it is (`Status`), replaced atomically
+log             what happened, for people
+metrics.jsonl   what was measured, a line at a time
+checkpoints/    what a resumed run starts from; removed at the end
+model/          the trained model, as sentence-transformers saves it
+bundle/         what the service loads
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.errors import Conflict, InputError, NotFound
+
+State = Literal["running", "interrupted", "failed", "succeeded", "killed"]
+CONFIG, STATUS, LOG, METRICS = "config.json", "status.json", "log", "metrics.jsonl"
+CHECKPOINTS, MODEL, BUNDLE = "checkpoints", "model", "bundle"
+ROOT = Path("runs")
+
+
+class Status(BaseModel):
+    """status.json. `phase` says what is being done; `reason` why it ended, where it did not succeed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: State
+    phase: str = ""
+    epoch: float = 0
+    step: int = 0
+    steps: int = 0
+    pid: int
+    started: str | None = None  # of the process, as the kernel counts it: pids are used again
+    created_at: str
+    updated_at: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's directory."""
+
+    directory: Path
+
+    @classmethod
+    def create(cls, config: dict[str, Any], out: Path | None = None) -> "Run":
+        """A new run in `out`, or under ./runs by the time of day. Raises Conflict when `out` is in use."""
+        directory = out or ROOT / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+        if (directory / STATUS).exists() or (directory.is_dir() and any(directory.iterdir())):
+            raise Conflict(f"{directory} is not empty. Choose another --out, or continue it with --resume {directory}.")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"The run's directory {directory} cannot be made: {error.strerror}", "out") from error
+        run = cls(directory)
+        _replace(directory / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+        run.begin()
+        return run
+
+    @classmethod
+    def find(cls, name: str) -> "Run":
+        """The run in that directory, or of that name under ./runs. Raises NotFound."""
+        for directory in (Path(name), ROOT / name):
+            if (directory / STATUS).is_file():
+                return cls(directory)
+        raise NotFound(f"There is no run `{name}`; `python -m trainer runs` lists them.")
+
+    @property
+    def name(self) -> str:
+        """What it is called in lists."""
+        return self.directory.name
+
+    @property
+    def bundle(self) -> Path:
+        """Where its bundle is, or will be."""
+        return self.directory / BUNDLE
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was asked for. Raises InputError when config.json cannot be read."""
+        return _read(self.directory / CONFIG)
+
+    def status(self) -> Status:
+        """How far it is. A run whose process is gone without a word is `killed`. Raises InputError."""
+        try:
+            status = Status.model_validate(_read(self.directory / STATUS))
+        except ValidationError as error:
+            raise InputError(f"{self.directory / STATUS} cannot be used: {error.errors()[0]['msg']}") from error
+        if status.state == "running" and not _alive(status.pid, status.started):
+            gone = f"process {status.pid} is gone without a word"
+            return status.model_copy(update={"state": "killed", "reason": gone})
+        return status
+
+    def begin(self) -> None:
+        """Mark it as running in this process. Raises Conflict when another process is at it."""
+        now, pid = _now(), os.getpid()
+        status = Status(state="running", pid=pid, started=_started(pid), created_at=now, updated_at=now)
+        if (self.directory / STATUS).exists():
+            before = self.status()
+            if before.state == "running" and before.pid != pid:
+                raise Conflict(f"{self.directory} is being worked on by process {before.pid}.")
+            kept = {"created_at": before.created_at, "step": before.step, "steps": before.steps, "epoch": before.epoch}
+            status = status.model_copy(update=kept)
+        _replace(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
+
+    def update(self, **changes: object) -> None:
+        """Change fields of the status."""
+        status = self.status().model_copy(update={**changes, "updated_at": _now()})
+        _replace(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
+
+    def record(self, **figures: object) -> None:
+        """Append a line to metrics.jsonl."""
+        with (self.directory / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"at": _now(), **figures}, ensure_ascii=False) + "\n")
+
+    def follow(self, keep_on: bool = False) -> Iterator[str]:
+        """The log's lines; with `keep_on` also those still to come, until the run has ended."""
+        path = self.directory / LOG
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8", errors="replace") as file:
+            while True:
+                running = keep_on and self.status().state == "running"
+                yield from file
+                if not running:
+                    return
+                time.sleep(0.5)
+
+
+def all_runs(root: Path = ROOT) -> list[Run]:
+    """Every run under `root`, oldest first."""
+    return [Run(path.parent) for path in sorted(root.glob(f"*/{STATUS}"))]
+
+
+def _alive(pid: int, started: str | None) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return started is None or _started(pid) in (None, started)
+
+
+def _started(pid: int) -> str | None:
+    """When the process began, in the kernel's ticks; None where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,66 @@
+"""Which pairs stand in a batch together: of like length, and of different entries wherever that is possible.
+
+A batch of like lengths is padded little. Pairs of one entry in one batch do no harm, as the loss masks them, but are
+lost as negatives. The order depends on seed and epoch alone, so a resumed run meets the batches it would have met.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from datasets import Dataset
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch import Generator
+
+WINDOW = 16  # batches that are sorted by length together
+
+
+class EntryBatchSampler(DefaultBatchSampler):
+    """Batches of row numbers of a dataset with the columns `anchor`, `positive` and `label` (the entry group)."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        drop_last: bool,
+        valid_label_columns: list[str] | None = None,
+        generator: Generator | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
+        self.groups: list[int] = list(dataset["label"])
+        self.lengths = [len(text) for text in dataset["positive"]]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
+
+    def __len__(self) -> int:
+        return -(-len(self.groups) // self.batch_size)
+
+
+def batches(groups: Sequence[int], lengths: Sequence[int], size: int, seed: str) -> list[list[int]]:
+    """All rows, each once, in batches of `size` (the last made may be smaller), in random order."""
+    rng = random.Random(seed)  # noqa: S311  # shuffles; no secret
+    rows = list(range(len(groups)))
+    rng.shuffle(rows)
+    found: list[list[int]] = []
+    for start in range(0, len(rows), WINDOW * size):
+        window = sorted(rows[start : start + WINDOW * size], key=lengths.__getitem__)
+        while window:
+            batch = _take(window, groups, size)
+            found.append(batch)
+            taken = set(batch)
+            window = [row for row in window if row not in taken]
+    rng.shuffle(found)
+    return found
+
+
+def _take(window: Sequence[int], groups: Sequence[int], size: int) -> list[int]:
+    """The first `size` rows of different groups; where there are too few, the first of the rest fill up."""
+    first: dict[int, int] = {}
+    for row in window:
+        first.setdefault(groups[row], row)
+        if len(first) == size:
+            return list(first.values())
+    chosen = set(first.values())
+    rest = (row for row in window if row not in chosen)
+    return [*chosen, *(row for row, _ in zip(rest, range(size - len(chosen)), strict=False))]
