@@ -8,6 +8,7 @@ for measurements over HTTP: train.jsonl, validation.jsonl, all_answers.jsonl (pa
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-DATA = Path("/work/shared/data/cloud_faq_train.jsonl")
+SHARED = Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data"))
+DATA = SHARED / "cloud_faq_train.jsonl"
 RESULTS = Path(__file__).parent / "results"
 SHARE, SEED = 0.25, 42
 SECONDS = "fit_seconds"  # how long the run of the work directory took

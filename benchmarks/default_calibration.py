@@ -8,6 +8,7 @@ and the last are also asked questions that belong elsewhere; CLINC150 has such q
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Source:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--shared", type=Path, default=Path("/work/shared/data"))
+    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data")))
     options = parser.parse_args()
     with base_bundle(DEFAULT_BASE) as bundle:
         encoder = Encoder(bundle)

@@ -1,4 +1,4 @@
-"""The trainer's command line: `python -m trainer fit | evaluate | runs`."""
+"""The trainer's command line: `python -m trainer fit | evaluate | publish | runs`."""
 
 import logging
 import sys
@@ -63,6 +63,16 @@ def evaluate(
     if json_ is not None:
         report.write_json(found, json_)
     report.show(found)
+
+
+@app.command()
+def publish(
+    bundle: Annotated[Path, typer.Option(help="The bundle's directory, or a run's.")],
+) -> None:
+    """Install a bundle in FAQ_HOME, embed the store's entries with it, verify, and switch to the new release."""
+    from trainer import publish as publishing
+
+    typer.echo(publishing.publish(bundle))
 
 
 @runs.callback()

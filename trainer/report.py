@@ -25,7 +25,7 @@ log = logging.getLogger("trainer")
 
 def side_by_side(directory: Path, queries: Path, index: Path, protocol: Protocol, compare: bool) -> dict[str, Any]:
     """The figures of a bundle (or of a run's) and, with `compare`, of the base model that it was made from."""
-    bundle = _bundle(directory)
+    bundle = bundle_in(directory)
     file = read_entries(index)
     entries, asked = file.entries, renamed(read_queries(queries), file.aliases)
     untouched = bundle.manifest.recipe == BASE

@@ -1,0 +1,24 @@
+"""From a bundle to the release that answers: the same road as `python -m app reindex`, begun by the trainer."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.releases.reindexing import reindex
+from app.settings import Settings
+from trainer.report import bundle_in
+
+
+def publish(directory: Path) -> str:
+    """Publish the bundle in `directory`, or in a run's, with the entries of the store that FAQ_* names.
+
+    Returns the release's name. Raises BundleError, Busy, NotReady without entries, IndexUnavailable, StoreError.
+    """
+    bundle = bundle_in(directory)
+    columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("indexing", total=None)
+        return reindex(
+            Settings(), bundle.directory, show=lambda done, total: progress.update(task, completed=done, total=total)
+        )
