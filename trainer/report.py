@@ -73,6 +73,7 @@ def write_json(found: dict[str, Any], path: Path) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}", "json") from error
 
 
-def _bundle(directory: Path) -> Bundle:
+def bundle_in(directory: Path) -> Bundle:
+    """The bundle in a directory, or in the run that the directory holds. Raises BundleError."""
     inside = directory / "bundle"
     return Bundle.load(inside if not (directory / MANIFEST).exists() and inside.is_dir() else directory)
