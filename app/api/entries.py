@@ -77,7 +77,11 @@ async def import_entries(
     return _import_reply(report, dry_run, [str(one) for one in file.merged], file.warnings)
 
 
-@router.get("/export", response_class=StreamingResponse)
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+)
 def export_entries(service: Service) -> StreamingResponse:
     """Every entry as JSON lines, in a form that imports again."""
     headers = {"Content-Disposition": 'attachment; filename="faq.jsonl"'}

@@ -1,6 +1,7 @@
 """Is it alive, is it ready, what does it count. No key: a probe has none."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
 
 from app.api.problem import documented
 from app.api.state import Service
@@ -20,8 +21,8 @@ async def readyz(service: Service) -> dict[str, str]:
     return {"status": "ready", "release": await service.readiness.check(service.live)}
 
 
-@router.get("/metrics", response_class=Response)
-async def metrics(service: Service) -> Response:
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(service: Service) -> PlainTextResponse:
     """Counts and timings, for Prometheus."""
     service.metrics.serving(service.live.release)
-    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
