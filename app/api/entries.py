@@ -6,12 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from app.api.problem import documented
 from app.api.schemas import EntryList, EntryReply, ImportReply
 from app.api.security import KEYS, guarded
 from app.api.state import Service
+from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import entry_line, parse_entries
 from app.knowledge.rows import Kind
@@ -31,6 +33,7 @@ FORMATS: dict[str, Kind] = {
     "application/json": "json",
     "text/csv": "csv",
 }
+FORM = "multipart/form-data"
 EXPORT_LINES = 500  # sent at a time
 
 
@@ -57,7 +60,10 @@ def list_entries(
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS},
+            "content": {
+                **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in FORMATS},
+                FORM: {"schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}},
+            },
         }
     },
 )
@@ -69,10 +75,12 @@ async def import_entries(
     ] = "append",
     dry_run: Annotated[bool, Query(description="Check and count, and change nothing.")] = False,
 ) -> ImportReply:
-    """Take in a file: JSON lines, a JSON array, or CSV, by its Content-Type. All of it, or nothing."""
-    kind = _format(request.headers.get("content-type", ""))
-    data = await request.body()
-    file = await asyncio.to_thread(parse_entries, data, "body", kind)
+    """Take in a file: JSON lines, a JSON array, or CSV. All of it, or nothing.
+
+    As the body, its Content-Type telling the format; or as the form field `file`, its name telling it.
+    """
+    data, name, kind = await _upload(request)
+    file = await asyncio.to_thread(parse_entries, data, name, kind)
     report = await asyncio.to_thread(service.store.import_entries, file.entries, mode, dry_run)
     return _import_reply(report, dry_run, [str(one) for one in file.merged], file.warnings)
 
@@ -88,11 +96,18 @@ def export_entries(service: Service) -> StreamingResponse:
     return StreamingResponse(_lines(service.store), media_type="application/jsonl", headers=headers)
 
 
-def _format(content_type: str) -> Kind:
-    kind = FORMATS.get(content_type.partition(";")[0].strip().lower())
-    if kind is None:
-        raise HTTPException(415, f"Content-Type {content_type or 'missing'}; send one of {', '.join(FORMATS)}.")
-    return kind
+async def _upload(request: Request) -> tuple[bytes, str, Kind | None]:
+    """The file's content, its name, and its format unless the name tells it."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent in FORMATS:
+        return await request.body(), "body", FORMATS[sent]
+    if sent != FORM:
+        raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send one of {', '.join([*FORMATS, FORM])}.")
+    async with request.form(max_files=1, max_fields=0) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise InputError("The form has no file in its field `file`.", "file")
+        return await file.read(), file.filename or "file", FORMATS.get(file.content_type or "")
 
 
 def _lines(store: Store) -> Iterator[str]:

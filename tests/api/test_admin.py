@@ -141,6 +141,20 @@ def test_import_modes_and_dry_run(admin: TestClient) -> None:
     assert admin.post(f"{url}?mode=merge", content=new, headers=LINES).status_code == 422
 
 
+def test_import_of_an_uploaded_file(admin: TestClient) -> None:
+    url = "/v1/admin/entries/import"
+    csv = b"question,answer\nWhy?,Because.\n"
+    assert admin.post(url, files={"file": ("faq.csv", csv, "application/octet-stream")}).json()["added"] == 1
+    assert admin.post(url, files={"file": ("faq", csv, "text/csv")}).json()["unchanged"] == 1
+    unknown = admin.post(url, files={"file": ("faq.xlsx", csv, "application/octet-stream")})
+    assert unknown.status_code == 422
+    assert ".csv" in unknown.json()["detail"]
+    misnamed = admin.post(url, files={"upload": ("faq.csv", csv, "text/csv")})
+    assert misnamed.json()["errors"][0]["field"] == "file"
+    broken = admin.post(url, content=b"--x", headers={"Content-Type": "multipart/form-data; boundary=y"})
+    assert broken.status_code == 422
+
+
 def test_a_bad_file_names_every_row_and_changes_nothing(admin: TestClient) -> None:
     rows = ['{"question": "a", "answer": "b"}', '{"question": "a"}', "{", json.dumps({"answer": "x" * 1_000_000})]
     response = admin.post("/v1/admin/entries/import?mode=replace", content="\n".join(rows), headers=LINES)
