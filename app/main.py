@@ -15,7 +15,7 @@ from app.api.measuring import Measured
 from app.api.metrics import Metrics
 from app.api.readiness import Readiness
 from app.api.request_id import RequestIds
-from app.api.security import Keys, new_key
+from app.api.security import KEYS, Keys, new_key
 from app.api.state import Services
 from app.errors import FaqError
 from app.knowledge.store import Store
@@ -46,7 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.startup_error = None
     problem.install(app)
-    for router in (ask.router, entries.router, admin.router, health.router, pages.router):
+    app.include_router(ask.router, dependencies=KEYS if settings.ask_keys else [])
+    for router in (entries.router, admin.router, health.router, pages.router):
         app.include_router(router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, metrics=metrics)

@@ -72,8 +72,13 @@ def test_the_document_lists_problems_for_every_error(client: TestClient) -> None
         for status, response in operation["responses"].items():
             if int(status) >= 400:
                 assert list(response["content"]) == ["application/problem+json"], (path, method, status)
-        if path.startswith("/v1/"):
-            assert operation["security"], path
+        assert ("security" in operation) == path.startswith("/v1/admin"), path
+
+
+def test_the_document_says_whether_asking_takes_a_key(published: Settings) -> None:
+    for keys in ((), ("a" * 64,)):
+        document = create_app(published.model_copy(update={"ask_keys": keys})).openapi()
+        assert ("security" in document["paths"]["/v1/ask"]["post"]) == bool(keys)
 
 
 def test_the_pages_are_there(client: TestClient) -> None:
