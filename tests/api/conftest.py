@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -15,8 +16,14 @@ from tests.conftest import ADMIN_KEY
 
 @pytest.fixture
 def client(published: Settings) -> Iterator[TestClient]:
+    with checked_client(published) as made:
+        yield made
+
+
+@contextmanager
+def checked_client(settings: Settings) -> Iterator[TestClient]:
     """Checks, at every response, that the OpenAPI document admits its status and its type."""
-    app = create_app(published)
+    app = create_app(settings)
     check = checked_against(app.openapi())
     with TestClient(app, raise_server_exceptions=False) as made:
         made.event_hooks = {"response": [check]}

@@ -1,10 +1,26 @@
 """The question endpoint: what it answers, what it refuses, and how."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+
+from app.retrieval.bundle import Bundle
+from app.settings import Settings
+from tests.api.conftest import checked_client
+from tests.conftest import FAQ, fill, publish_home
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator[TestClient]:
+    """One service for all of these tests, as asking changes nothing."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"), admin_keys=("a" * 64,))
+    fill(settings, FAQ)
+    publish_home(settings, bundle)
+    with checked_client(settings) as made:
+        yield made
 
 
 def ask(client: TestClient, question: str, **options: object) -> dict[str, Any]:
