@@ -1,5 +1,6 @@
 """What there is to serve: the installed bundles and the releases made with them; which is active; what is kept."""
 
+import asyncio
 import re
 import shutil
 from dataclasses import dataclass
@@ -60,8 +61,9 @@ class Catalog:
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
         index = await self.indexes.open(release)
-        try:
-            return Answerer(self.bundle_of(release), index, threads=threads)
+        try:  # hashing and loading take a quarter of a second, which no request should wait for
+            bundle = await asyncio.to_thread(self.bundle_of, release)
+            return await asyncio.to_thread(Answerer, bundle, index, threads=threads)
         except BaseException:
             await index.close()
             raise
