@@ -7,12 +7,12 @@ both to the same scores, margins and order.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.knowledge.entry import Entry
-from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Vectors
 from trainer.data import plain
 
@@ -20,6 +20,16 @@ BLOCK_CELLS = 2_000_000  # of a score matrix held at a time: questions x (window
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+
+
+class Encodes(Protocol):
+    """What makes vectors of texts: a bundle's encoder, or a model under training."""
+
+    def questions(self, texts: Sequence[str]) -> Vectors:
+        """(n, dimension)."""
+
+    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+        """For each text (windows, dimension)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Similarities:
 class Corpus:
     """All entries of an index, in the order of their ids, and their vectors."""
 
-    def __init__(self, entries: Sequence[Entry], encoder: Encoder) -> None:
+    def __init__(self, entries: Sequence[Entry], encoder: Encodes) -> None:
         self.entries = sorted(entries, key=lambda entry: entry.id)
         windows = encoder.answers([entry.answer for entry in self.entries])
         self._windows: Vectors = np.concatenate(windows)  # (all windows, dimension)

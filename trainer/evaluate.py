@@ -1,13 +1,17 @@
-"""How good a bundle is, measured with the encoder and the ranking that serve it.
+"""How good a model is, measured with the ranking that serves it.
 
 answers    each question against all entries of the index, scored as served. Every entry with an identical answer is
            relevant. A question that stands in the index as a phrasing has that phrasing removed, and is counted.
 tutorial   every question and answer is searched among all questions and answers, itself excluded; its partner is
            relevant (the Quaterion tutorial's protocol).
+
+Scores are made in blocks of questions, and of each question only the places of what is relevant and the best few
+entries are kept.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,63 +21,100 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Vectors
-from trainer import metrics
-from trainer.corpus import BLOCK_CELLS, Corpus, margins, numbered
+from app.retrieval.ranking import Ranking, Vectors
+from trainer import figures, metrics
+from trainer.corpus import BLOCK_CELLS, Corpus, Encodes, margins, numbered
 from trainer.data import refuse_unknown, resolver
+from trainer.figures import Figures, Outcomes
+
+TOP = 3  # entries kept of each ranking, to show
 
 Protocol = Literal["answers", "tutorial"]
-Figures = dict[str, Any]
-Flags = NDArray[np.bool_]
+Encode = Callable[[Sequence[str]], Vectors]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FunctionEncoder:
+    """Any function from texts to (n, dimension) unit vectors in the place of a bundle's encoder.
+
+    `answers` is for models whose two sides differ. An answer is one vector: what the function cuts off is not seen.
+    """
+
+    question: Encode
+    answer: Encode | None = None
+
+    def questions(self, texts: Sequence[str]) -> Vectors:
+        """(n, dimension)."""
+        return np.asarray(self.question(texts), dtype=np.float32)
+
+    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+        """For each text (1, dimension)."""
+        return list(np.asarray((self.answer or self.question)(texts), dtype=np.float32)[:, None])
+
+
+def validation(
+    encoder: Encodes, ranking: Ranking, entries: Sequence[Entry], queries: Sequence[Query]
+) -> dict[str, float]:
+    """The ranking metrics of a model under training, `answers` protocol; nothing where no query is answerable."""
+    outcomes = answered(ranking, Corpus(entries, encoder), encoder, queries)
+    return metrics.summarize([places for places in outcomes.ranked if len(places)])
 
 
 def evaluate(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Figures:
-    """Figures of one bundle, ready for JSON. Raises InputError for queries that no entry of the index answers."""
+    """Figures of one bundle with their intervals, ready for JSON. Raises like `outcomes_of`."""
+    return figures.with_intervals(outcomes_of(bundle, entries, queries, protocol))
+
+
+def answers(bundle: Bundle, corpus: Corpus, encoder: Encodes, queries: Sequence[Query]) -> Figures:
+    """The figures of the protocol `answers`, without intervals."""
+    return figures.summary(answered(bundle.ranking, corpus, encoder, queries))
+
+
+def outcomes_of(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Outcomes:
+    """What becomes of each query. Raises InputError for queries that no entry of the index answers."""
     encoder = Encoder(bundle)
     if protocol == "tutorial":
         return tutorial(encoder, *_partners(entries, queries))
-    return answers(bundle, Corpus(entries, encoder), encoder, queries)
+    return answered(bundle.ranking, Corpus(entries, encoder), encoder, queries)
 
 
-def answers(bundle: Bundle, corpus: Corpus, encoder: Encoder, queries: Sequence[Query]) -> Figures:
-    """The protocol `answers`: ranking over the answerable queries, and decisions at the bundle's threshold over all."""
+def answered(ranking: Ranking, corpus: Corpus, encoder: Encodes, queries: Sequence[Query]) -> Outcomes:
+    """The protocol `answers`: all entries ranked for each question, and how sure one is of the best."""
     relevant = _relevant(corpus, queries)
     texts = [query.question for query in queries]
-    vectors = encoder.questions(texts)
-    ranked, removed = [], 0
-    confidence, right = np.empty(len(texts)), np.zeros(len(texts), dtype=bool)
-    for rows, block in corpus.blocks(vectors, texts):
+    ranked: list[Integers] = []
+    best: list[Integers] = []
+    score, margin, removed = np.empty(len(texts)), np.empty(len(texts)), 0
+    for rows, block in corpus.blocks(encoder.questions(texts), texts):
         removed += block.removed
-        scores = block.scores(bundle.ranking.question_weight)
-        top = scores.argmax(axis=1)
-        each = np.arange(len(scores))
-        margin = margins(scores, corpus.answer_ids)[each, top]
-        confidence[rows] = bundle.ranking.calibration.confidence(scores[each, top].astype(float), margin.astype(float))
-        for row, query in enumerate(range(*rows.indices(len(texts)))):
-            if len(relevant[query]):
-                ranked.append(metrics.ranks(scores[row], relevant[query]))
-                right[query] = top[row] in relevant[query]
-    figures: Figures = {"queries": len(queries), "entries": len(corpus), "phrasings_removed": removed}
-    answerable = np.array([len(one) > 0 for one in relevant])
-    decided = _decisions(confidence >= bundle.ranking.calibration.threshold, right, answerable)
-    if not answerable.all():
-        decided["calibration_error"] = _calibration_error(confidence, right)
-    return {**figures, **metrics.summarize(ranked), **decided}
+        scores = block.scores(ranking.question_weight)
+        ranked += [metrics.ranks(row, one) for row, one in zip(scores, relevant[rows], strict=True)]
+        best.append(_best(scores))
+        each, top = np.arange(len(scores)), best[-1][:, 0]
+        score[rows], margin[rows] = scores[each, top], margins(scores, corpus.answer_ids)[each, top]
+    top = np.concatenate(best) if best else np.empty((0, 1), dtype=np.int64)
+    sure = ranking.calibration.confidence(score, margin)
+    return Outcomes(queries, corpus.entries, relevant, ranked, top, score, sure, ranking.calibration.threshold, removed)
 
 
-def tutorial(encoder: Encoder, questions: Sequence[str], partners: Sequence[str]) -> Figures:
-    """The protocol `tutorial` over n pairs of texts, given as two lists."""
-    texts = [*questions, *partners]
+def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:
+    """The protocol `tutorial` over n questions and the entries with their answers."""
+    texts = [*(query.question for query in queries), *(entry.answer for entry in partners)]
     vectors = encoder.questions(texts)  # (2n, dimension)
-    groups = np.tile(numbered(partners), 2)  # (2n,): of one answer
+    groups = np.tile(numbered([entry.answer for entry in partners]), 2)  # (2n,): of one answer
     same = numbered(texts)  # (2n,): of one text
-    side = np.arange(len(texts)) >= len(questions)
-    ranked = []
+    side = np.arange(len(texts)) >= len(queries)
+    relevant = [np.flatnonzero((groups == groups[i]) & (side != side[i])) for i in range(len(texts))]
+    ranked, best = [], []
     for start, scores in _blocks(vectors):
-        for i, row in enumerate(scores, start=start):
-            row[same == same[i]] = -np.inf
-            ranked.append(metrics.ranks(row, np.flatnonzero((groups == groups[i]) & (side != side[i]))))
-    return {"queries": len(texts), "entries": len(texts), **metrics.summarize(ranked)}
+        scores[same[None, :] == same[start : start + len(scores), None]] = -np.inf
+        ranked += [metrics.ranks(row, relevant[i]) for i, row in enumerate(scores, start=start)]
+        best.append(_best(scores))
+    asked = [Query(text, tags=queries[i % len(queries)].tags) for i, text in enumerate(texts)]
+    metadata = [entry.metadata for entry in partners]
+    entries = [Entry(id=str(i), answer=text, metadata=metadata[i % len(metadata)]) for i, text in enumerate(texts)]
+    return Outcomes(asked, entries, relevant, ranked, np.concatenate(best))
 
 
 def _blocks(vectors: Vectors) -> Iterator[tuple[int, Vectors]]:
@@ -82,38 +123,31 @@ def _blocks(vectors: Vectors) -> Iterator[tuple[int, Vectors]]:
         yield start, vectors[start : start + size] @ vectors.T
 
 
-def _relevant(corpus: Corpus, queries: Sequence[Query]) -> list[NDArray[np.int64]]:
+def _best(scores: Vectors) -> Integers:
+    """The positions of the best few of each row, best first, ties in given order: (queries, up to TOP)."""
+    left, each = scores.copy(), np.arange(len(scores))
+    found = []
+    for _ in range(min(TOP, scores.shape[1])):
+        found.append(left.argmax(axis=1))
+        left[each, found[-1]] = -np.inf
+    return np.stack(found, axis=1).astype(np.int64)
+
+
+def _relevant(corpus: Corpus, queries: Sequence[Query]) -> list[Integers]:
     find = resolver(corpus.entries)
     found = [() if query.unanswerable else find(query) for query in queries]
     refuse_unknown([q.question for q, one in zip(queries, found, strict=True) if not one and not q.unanswerable])
     return [corpus.relevant(one) if one else np.empty(0, dtype=np.int64) for one in found]
 
 
-def _partners(entries: Sequence[Entry], queries: Sequence[Query]) -> tuple[list[str], list[str]]:
-    """Each answerable question and its answer's text."""
+def _partners(entries: Sequence[Entry], queries: Sequence[Query]) -> tuple[list[Query], list[Entry]]:
+    """Each answerable query and the entry with its answer: one of the index, or one made of the answer it came with."""
     find = resolver(entries)
-    pairs = [
-        (query.question, query.answer or next((entries[i].answer for i in find(query)), None)) for query in queries
-    ]
-    known = [(question, answer) for question, answer in pairs if answer]
-    if not known:
+    asked, partners = [], []
+    for query in queries:
+        found = [entries[i] for i in find(query)[:1]] or ([Entry(answer=query.answer)] if query.answer else [])
+        asked += [query] * len(found)
+        partners += found
+    if not partners:
         raise InputError("No query has an answer, so there are no pairs to search for.")
-    return [question for question, _ in known], [answer for _, answer in known]
-
-
-def _decisions(answered: Flags, right: Flags, answerable: Flags) -> Figures:
-    """What the service would do: how much it answers, how often rightly, and how much it rightly refuses."""
-    figures: Figures = {"answered": float(answered.mean())}
-    if answered.any():
-        figures["answered_right"] = float(right[answered].mean())
-    if (~answerable).any():
-        figures |= {"unanswerable": int((~answerable).sum()), "refused": float((~answered)[~answerable].mean())}
-    return figures
-
-
-def _calibration_error(confidence: NDArray[np.float64], right: Flags, bins: int = 10) -> float:
-    """Expected calibration error: the mean distance of confidence from the share that is right, over equal bins."""
-    order = np.argsort(confidence)
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    gaps = [abs(confidence[part].mean() - right[part].mean()) * len(part) for part in parts]
-    return float(sum(gaps) / max(1, len(confidence)))
+    return asked, partners

@@ -1,0 +1,98 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats  # type: ignore[import-untyped]
+
+from trainer import statistics
+from trainer.statistics import coverage_of_halves, differences, halves, mean_intervals, randomisation_test, sign_test
+
+
+def test_intervals_agree_with_scipy() -> None:
+    values = np.random.default_rng(0).random(200) ** 2
+    low, high = mean_intervals({"x": values})["x"]
+    theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=5000, rng=1).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+    assert mean_intervals({}) == {}
+
+
+def test_intervals_hold_the_truth_19_times_of_20() -> None:
+    rng = np.random.default_rng(1)
+    found = [mean_intervals({"x": (rng.random(150) < 0.7).astype(float)})["x"] for _ in range(100)]
+    assert 88 <= sum(low <= 0.7 <= high for low, high in found) <= 100
+
+
+def test_the_same_seed_gives_the_same_interval_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"x": np.random.default_rng(2).random(50)}
+    assert mean_intervals(values, seed=1) == mean_intervals(values, seed=1)
+    assert mean_intervals(values, seed=1) != mean_intervals(values, seed=2)
+    whole = mean_intervals(values)
+    monkeypatch.setattr(statistics, "_CELLS", 1000)
+    assert mean_intervals(values)["x"] == pytest.approx(whole["x"])
+
+
+def test_a_clear_difference_and_none() -> None:
+    rng = np.random.default_rng(3)
+    before = (rng.random(300) < 0.5).astype(float)
+    better = np.maximum(before, rng.random(300) < 0.3)
+    found = differences({"x": before, "y": before}, {"x": better, "y": before})
+    assert found["x"].p < 0.001
+    assert 0 < found["x"].low < found["x"].mean < found["x"].high
+    assert found["y"] == statistics.Difference(0.0, 0.0, 0.0, 1.0)
+    assert differences({}, {}) == {}
+
+
+def test_the_randomisation_test_agrees_with_scipy_few_and_many() -> None:
+    rng = np.random.default_rng(4)
+    for count in (8, 60):
+        change = rng.normal(0.2, 1, size=count)
+        theirs = stats.permutation_test(
+            (change, np.zeros(count)), lambda x, y: np.mean(x - y), permutation_type="samples", rng=0
+        )
+        assert randomisation_test(change[:, None])[0] == pytest.approx(theirs.pvalue, abs=0.02)
+
+
+def test_where_nothing_differs_p_is_seldom_small() -> None:
+    rng = np.random.default_rng(5)
+    changes = (rng.random((80, 200)) < 0.5).astype(float) - (rng.random((80, 200)) < 0.5)
+    assert np.mean(np.array(randomisation_test(changes)) < 0.05) < 0.1
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (7, 3), (60, 23), (500, 500), (3000, 2800)])
+def test_the_sign_test_agrees_with_scipy(better: int, worse: int) -> None:
+    expected = stats.binomtest(better, better + worse).pvalue if better + worse else 1.0
+    assert sign_test(better, worse) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_figure_that_is_no_mean_is_compared_on_the_same_resamples() -> None:
+    rng = np.random.default_rng(6)
+    before = rng.normal(size=500)
+    same = statistics.bootstrap_difference(before, before, 0.0)
+    assert (same.low, same.high, same.p) == (0, 0, 1)
+    found = statistics.bootstrap_difference(before, before + 1, 1.0)
+    assert (found.low, found.high) == pytest.approx((1, 1))
+    assert found.p < 0.01
+    gaps = np.where(np.arange(500) % 2, np.nan, before)
+    assert statistics.bootstrap_difference(gaps, before, 0.0).p == 1
+
+
+def test_ends_of_what_was_never_measured_are_not_numbers() -> None:
+    assert np.isnan(statistics.ends(np.full((10, 1), np.nan))).all()
+
+
+def test_halves_part_the_queries() -> None:
+    for chosen, measured in halves(7):
+        assert (chosen.sum(), measured.sum()) == (3, 4)
+        assert not (chosen & measured).any()
+
+
+def test_a_threshold_is_chosen_on_one_half_and_measured_on_the_other() -> None:
+    rng = np.random.default_rng(7)
+    confidence = rng.random(4000)
+    right = rng.random(4000) < confidence
+    share, reached = coverage_of_halves(confidence, right, 0.9)
+    assert reached == pytest.approx(0.9, abs=0.02)
+    assert share == pytest.approx(0.2, abs=0.06)  # P(right) = confidence: above 0.8 it is 0.9 on average
+    share, reached = coverage_of_halves(confidence, np.zeros(4000, dtype=bool), 0.9)
+    assert share == 0
+    assert math.isnan(reached)
