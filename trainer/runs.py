@@ -7,6 +7,8 @@ metrics.jsonl   what was measured, a line at a time
 checkpoints/    what a resumed run starts from; removed at the end
 model/          the trained model, as sentence-transformers saves it
 bundle/         what the service loads
+results.json    the held-out questions, before and after (`trainer.results`)
+report.html     what changed, for people; README.md, the model card; plots/
 """
 
 import json
@@ -26,6 +28,7 @@ State = Literal["running", "interrupted", "failed", "succeeded", "killed"]
 CONFIG, STATUS, LOG, METRICS = "config.json", "status.json", "log", "metrics.jsonl"
 CHECKPOINTS, MODEL, BUNDLE = "checkpoints", "model", "bundle"
 ROOT = Path("runs")
+POLL = 0.5  # seconds
 
 
 class Status(BaseModel):
@@ -38,11 +41,18 @@ class Status(BaseModel):
     epoch: float = 0
     step: int = 0
     steps: int = 0
+    eta_seconds: int | None = None  # until the training's last step; None where nobody knows
     pid: int
     started: str | None = None  # of the process, as the kernel counts it: pids are used again
     created_at: str
     updated_at: str
     reason: str | None = None
+    paced_from: tuple[float, int] | None = None  # when this phase began, in seconds, and at which step
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `fit --resume` has something left to do."""
+        return self.state not in ("running", "succeeded")
 
 
 @dataclass(frozen=True)
@@ -113,8 +123,14 @@ class Run:
         _replace(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
 
     def update(self, **changes: object) -> None:
-        """Change fields of the status."""
-        status = self.status().model_copy(update={**changes, "updated_at": _now()})
+        """Change fields of the status. Steps taken tell when the last one will be."""
+        before = self.status()
+        status = before.model_copy(update={**changes, "updated_at": _now()})
+        if status.phase != before.phase or status.state != "running" or status.paced_from is None:
+            pace = (time.time(), status.step) if status.state == "running" else None
+            status = status.model_copy(update={"paced_from": pace, "eta_seconds": None})
+        elif "step" in changes:
+            status = status.model_copy(update={"eta_seconds": _eta(status, time.time())})
         _replace(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
 
     def record(self, **figures: object) -> None:
@@ -123,22 +139,55 @@ class Run:
             file.write(json.dumps({"at": _now(), **figures}, ensure_ascii=False) + "\n")
 
     def follow(self, keep_on: bool = False) -> Iterator[str]:
-        """The log's lines; with `keep_on` also those still to come, until the run has ended."""
-        path = self.directory / LOG
+        """The log's lines; with `keep_on` also those still to come, until the run has ended.
+
+        While it waits it gives empty strings, twice a second, so that a caller can show something else meanwhile.
+        """
+        path, rest = self.directory / LOG, ""
+        while keep_on and not path.exists() and self.status().state == "running":
+            yield ""
+            time.sleep(POLL)
         if not path.exists():
             return
         with path.open(encoding="utf-8", errors="replace") as file:
             while True:
                 running = keep_on and self.status().state == "running"
-                yield from file
+                for line in file:
+                    rest += line
+                    if rest.endswith("\n"):
+                        yield rest
+                        rest = ""
                 if not running:
-                    return
-                time.sleep(0.5)
+                    break
+                yield ""
+                time.sleep(POLL)
+        if rest:
+            yield f"{rest}\n"
 
 
 def all_runs(root: Path = ROOT) -> list[Run]:
     """Every run under `root`, oldest first."""
     return [Run(path.parent) for path in sorted(root.glob(f"*/{STATUS}"))]
+
+
+def duration(seconds: float) -> str:
+    """A time for people: two units at most."""
+    whole = max(0, round(seconds))
+    units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+    shown: list[str] = []
+    for name, size in units:
+        count, whole = divmod(whole, size)
+        if count or (shown and len(shown) < 2):
+            shown.append(f"{count} {name}")
+    return " ".join(shown[:2]) or "0 s"
+
+
+def _eta(status: Status, now: float) -> int | None:
+    """Seconds until the last step at the pace of this phase; None before its first step."""
+    began, first = status.paced_from or (now, status.step)
+    if status.step <= first or status.steps < status.step:
+        return None
+    return round((now - began) / (status.step - first) * (status.steps - status.step))
 
 
 def _alive(pid: int, started: str | None) -> bool:

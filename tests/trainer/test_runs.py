@@ -1,12 +1,16 @@
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from app.errors import Conflict, InputError, NotFound
-from trainer.runs import STATUS, Run, all_runs
+from trainer import watch
+from trainer.runs import STATUS, Run, all_runs, duration
 
 
 @pytest.fixture
@@ -63,3 +67,85 @@ def test_the_log_is_followed_until_the_run_ends(run: Run) -> None:
     (run.directory / "log").write_text("one\ntwo\n", encoding="utf-8")
     run.update(state="succeeded")
     assert list(run.follow(keep_on=True)) == ["one\n", "two\n"]
+
+
+def test_a_log_that_is_being_written_is_followed_by_whole_lines(run: Run) -> None:
+    log = run.directory / "log"
+    log.write_text("one\ntw", encoding="utf-8")
+    lines = run.follow(keep_on=True)
+    assert [next(lines), next(lines)] == ["one\n", ""]
+    with log.open("a", encoding="utf-8") as file:
+        file.write("o\nthree")
+    run.update(state="succeeded")
+    assert list(lines) == ["two\n", "three\n"]
+
+
+def test_a_log_may_be_followed_before_it_is_there(run: Run) -> None:
+    lines = run.follow(keep_on=True)
+    assert next(lines) == ""
+    (run.directory / "log").write_text("one\n", encoding="utf-8")
+    run.update(state="failed")
+    assert list(lines) == ["one\n"]
+
+
+def test_the_time_left_follows_from_the_pace_of_the_phase(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("trainer.runs.time.time", lambda: now)
+    run.update(steps=110)
+    run.update(phase="training, stage 1", step=10)  # resumed at step 10
+    assert run.status().eta_seconds is None
+    now += 20
+    run.update(step=20)
+    assert run.status().eta_seconds == 180
+    run.update(phase="exporting")
+    assert run.status().eta_seconds is None
+
+
+def test_an_ended_run_has_no_time_left(run: Run) -> None:
+    run.update(phase="training", steps=10)
+    run.update(step=5)
+    run.update(state="interrupted", reason="enough")
+    assert run.status().eta_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.6, "1 min 0 s"), (75, "1 min 15 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h"), (-3, "0 s")],
+)
+def test_times_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def shown(run: Run, show: Callable[[Run, Console], None], terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=200, color_system=None)
+    show(run, console)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_killed_run_is_told_how_to_go_on(run: Run, terminal: bool) -> None:
+    (run.directory / "log").write_text("one\n", encoding="utf-8")
+    run.update(phase="training", step=7, steps=10, pid=1, started="never")
+    said = shown(run, watch.follow_log, terminal)
+    assert "one\n" in said
+    if terminal:
+        assert "killed: training, step 7 of 10" in said
+        assert f"fit --resume {run.directory}" in said
+    assert "killed" in shown(run, watch.follow_status, terminal)
+
+
+def test_a_running_one_says_how_long_it_takes(run: Run) -> None:
+    run.update(phase="training", step=7, steps=10, epoch=1.5)
+    status = run.status().model_copy(update={"eta_seconds": 75})
+    said = watch.line(run, status).plain
+    assert said == "run running: training, step 7 of 10, epoch 1.5, 1 min 15 s left"
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(run: Run) -> None:
+    other = Run.create({}, run.directory.parent / "other")
+    (other.directory / STATUS).write_text("{", encoding="utf-8")
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    console.print(watch.table(all_runs(run.directory.parent)))
+    said = str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
+    assert "unreadable" in said
+    assert "running" in said

@@ -1,0 +1,89 @@
+"""SVG by matplotlib, coloured by CSS variables, so that one drawing serves light and dark.
+
+An inline SVG takes colours and typeface from the page; `standalone` gives it its own. The same drawing gives the same
+bytes. Knows nothing of what is drawn.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+SIZE = (340, 232)  # CSS pixels; two side by side on a laptop, one across a phone, so text is never scaled
+MARGIN = 14  # around a drawing that stands alone
+# What matplotlib is told to draw with, and what is written in its place.
+INK, SOFT, LINE, ACCENT, WRONG, BASE = (f"#00000{i}" for i in range(1, 7))
+_VARIABLES = {INK: "ink", SOFT: "ink-2", LINE: "line", ACCENT: "accent", WRONG: "wrong", BASE: "base"}
+_STANDALONE = """<style>
+:root{--ink:#131a18;--ink-2:#55605d;--line:#dfe5e3;--accent:#0b6b5f;--wrong:#b4500b;--base:#a3adaa;--surface:#fff;
+--sans:-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+@media(prefers-color-scheme:dark){:root{--ink:#e9eeec;--ink-2:#9ba8a4;--line:#2a3230;--accent:#63cdb9;--wrong:#ffab66;
+--base:#66726e;--surface:#181d1c}}
+</style><rect x="%d" y="%d" width="100%%" height="100%%" rx="10" fill="var(--surface)"/>"""
+
+
+def standalone(svg: str) -> str:
+    """A drawing as a file of its own, with colours, a ground for both schemes, and a margin."""
+
+    def opened(found: re.Match[str]) -> str:
+        width, height = int(found[2]) + 2 * MARGIN, int(found[3]) + 2 * MARGIN
+        size = f'width="{width}" height="{height}" viewBox="{-MARGIN} {-MARGIN} {width} {height}"'
+        return f"{found[1]}{size}{found[4]}{_STANDALONE % (-MARGIN, -MARGIN)}"
+
+    return re.sub(r'(<svg[^>]*)viewBox="0 0 (\d+) (\d+)"([^>]*>)', opened, svg, count=1) + "\n"
+
+
+def drawn(title: str, unit: str, draw: Callable[[Axes], None], alternative: str, size: tuple[int, int] = SIZE) -> str:
+    """What `draw` puts on the axes, titled; `unit` is the vertical axis's, `alternative` what a screen reader says."""
+    with rc_context(_style(title)):
+        figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
+        axes = figure.subplots()
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        figure.suptitle(title, x=0, ha="left", color=INK, weight="bold", size=12.5)
+        if unit:
+            axes.set_title(unit, loc="left", color=SOFT, size=11, pad=8)
+        draw(axes)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _inlined(file.getvalue(), alternative)
+
+
+def _style(salt: str) -> dict[Any, Any]:
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,  # the same drawing gives the same file, and two of them on a page share no id
+        "font.family": "DejaVu Sans",
+        "font.size": 11,
+        "axes.labelcolor": SOFT,
+        "axes.edgecolor": LINE,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.color": LINE,
+        "grid.linewidth": 1,
+        "xtick.color": LINE,
+        "ytick.color": LINE,
+        "xtick.labelcolor": SOFT,
+        "ytick.labelcolor": SOFT,
+        "ytick.major.size": 0,
+        "xtick.major.size": 4,
+        "figure.constrained_layout.h_pad": 2 / 72,
+        "figure.constrained_layout.w_pad": 2 / 72,
+    }
+
+
+def _inlined(svg: str, alternative: str) -> str:
+    """What a page can hold: no prolog, colours by variable, the page's typeface, a name for those who cannot see it."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="[^"]*_\d+"', "", svg)
+    svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{alternative}"', svg, count=1)
+    svg = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--sans)", svg)
+    svg = re.sub(r"font-family: 'DejaVu Sans'[^;\"]*", "font-family: var(--sans)", svg)
+    return re.sub(r"#00000[1-6]", lambda found: f"var(--{_VARIABLES[found.group()]})", svg).strip()

@@ -1,0 +1,71 @@
+"""Runs as seen from another terminal: a table of them, one of them as it goes on, its log."""
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from app.errors import InputError
+from trainer.runs import Run, Status, duration
+
+_STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "killed": "red", "interrupted": "yellow"}
+
+
+def table(runs: list[Run]) -> Table:
+    """The runs, one a line; one whose status cannot be read says so."""
+    found = Table("run", "state", "phase", "step", "left", "began", box=None)
+    for run in runs:
+        try:
+            status = run.status()
+        except InputError:
+            found.add_row(Text(run.name), Text("unreadable", "red"), "", "", "", "")
+            continue
+        state, step = Text(status.state, _STYLES[status.state]), f"{status.step:,}/{status.steps:,}"
+        found.add_row(Text(run.name), state, status.phase, step, _left(status), status.created_at)
+    return found
+
+
+def line(run: Run, status: Status) -> Text:
+    """How far a run is, on one line."""
+    parts = [status.phase]
+    if status.steps:
+        parts.append(f"step {status.step:,} of {status.steps:,}, epoch {status.epoch:.1f}")
+    if left := _left(status):
+        parts.append(f"{left} left")
+    if status.reason and status.state != "running":
+        parts.append(status.reason)
+    said = ", ".join(part for part in parts if part)
+    return Text.assemble((run.name, "bold"), " ", (status.state, _STYLES[status.state]), f": {said}" if said else "")
+
+
+def follow_status(run: Run, console: Console) -> None:
+    """One line that keeps up with the run, until it ends."""
+    with Live(line(run, run.status()), console=console, auto_refresh=False) as live:
+        for _ in run.follow(keep_on=True):
+            live.update(line(run, run.status()), refresh=True)
+        live.update(line(run, run.status()), refresh=True)
+    _ended(run, console)
+
+
+def follow_log(run: Run, console: Console) -> None:
+    """The log as it grows and, on a terminal, how far the run is below it; until it ends."""
+    if not console.is_terminal:
+        for text in run.follow(keep_on=True):
+            console.out(text, end="", highlight=False)
+        return
+    with Live(line(run, run.status()), console=console, auto_refresh=False, transient=True) as live:
+        for text in run.follow(keep_on=True):
+            if text:
+                console.out(text, end="", highlight=False)
+            live.update(line(run, run.status()), refresh=True)
+    console.print(line(run, run.status()))
+    _ended(run, console)
+
+
+def _ended(run: Run, console: Console) -> None:
+    if run.status().resumable:
+        console.print(f"Carry on with: python -m trainer fit --resume {run.directory}", markup=False, highlight=False)
+
+
+def _left(status: Status) -> str:
+    return "" if status.eta_seconds is None or status.state != "running" else duration(status.eta_seconds)
