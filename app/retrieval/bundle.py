@@ -5,6 +5,8 @@
     tokenizer.json   Hugging Face `tokenizers` format
     ranking.json     how candidates are scored and how sure one may be (`retrieval.ranking.Ranking`)
     heldout.jsonl    the questions that training never saw; may be empty
+    reranker.onnx    optional: input_ids, attention_mask, token_type_ids (batch, tokens) int64 -> logits (batch,)
+                     float32; reads with tokenizer.json, as the manifest's `reranker` says
 
 The revision hashes all that changes an answer, so two bundles of one revision answer alike.
 """
@@ -29,7 +31,9 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 RANKING = "ranking.json"
 HELDOUT = "heldout.jsonl"
+RERANKER = "reranker.onnx"
 FILES = (MODEL, TOKENIZER, RANKING, HELDOUT)
+OPTIONAL = (RERANKER,)  # part of the revision where they are in the manifest; what it does not name is not read
 REVISION_LENGTH = 12
 
 
@@ -49,6 +53,16 @@ class Encoding(BaseModel):
     )
 
 
+class Reranking(BaseModel):
+    """What the reranker must know beside its graph."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(ge=8, description="of a question and a text together, special tokens included")
+    with_question: bool = Field(description="whether an entry's question stands before its answer in what is scored")
+    precision: str = "fp32"
+
+
 class Manifest(BaseModel):
     """manifest.json. Figures under `metrics` and `checks` are what the trainer measured on the exported graph."""
 
@@ -60,6 +74,7 @@ class Manifest(BaseModel):
     base_model: str
     recipe: str
     encoding: Encoding
+    reranker: Reranking | None = None
     training_data_sha256: str | None = None
     checks: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
@@ -79,7 +94,7 @@ class Bundle:
     def load(cls, directory: Path) -> Self:
         """Read and verify the bundle in `directory`. Raises BundleError saying what is wrong with it."""
         manifest = _read_manifest(directory)
-        for name in FILES:
+        for name in (*FILES, *(name for name in OPTIONAL if name in manifest.files)):
             path = directory / name
             if not path.is_file():
                 raise BundleError(f"{directory} is damaged: {name} is missing. Export or copy the bundle again.")
@@ -87,7 +102,7 @@ class Bundle:
                 raise BundleError(
                     f"{directory} is damaged: {name} is not the file that was exported. Export or copy it again."
                 )
-        if _revision(manifest.encoding, manifest.files) != manifest.revision:
+        if _revision(manifest.encoding, manifest.files, manifest.reranker) != manifest.revision:
             raise BundleError(f"{directory} is damaged: its revision does not follow from its files. Export it again.")
         try:
             ranking = Ranking.model_validate_json((directory / RANKING).read_bytes())
@@ -115,14 +130,16 @@ class Bundle:
         return type(self).load(target)
 
 
-def seal(directory: Path, *, encoding: Encoding, **fields: object) -> Manifest:
+def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = None, **fields: object) -> Manifest:
     """Write manifest.json for the files in `directory`; the last step of an export.
 
-    `fields` are the manifest's own: base_model, recipe, created_at, metrics and so on.
+    `reranker` is given if and only if there is a reranker.onnx to go with it. `fields` are the manifest's own:
+    base_model, recipe, created_at, metrics and so on.
     """
-    files = {name: _sha256(directory / name) for name in FILES}
-    computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files), "files": files}
-    manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding})
+    names = (*FILES, RERANKER) if reranker else FILES
+    files = {name: _sha256(directory / name) for name in names}
+    computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files, reranker), "files": files}
+    manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding, "reranker": reranker})
     durable.write(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
@@ -148,8 +165,12 @@ def _read_manifest(directory: Path) -> Manifest:
         raise BundleError(f"{path} cannot be used: {_first(error)}") from error
 
 
-def _revision(encoding: Encoding, files: dict[str, str]) -> str:
-    content = {"encoding": encoding.model_dump(), "files": {name: files.get(name) for name in FILES}}
+def _revision(encoding: Encoding, files: dict[str, str], reranker: Reranking | None) -> str:
+    """What is optional counts only where it is there: a bundle without it keeps the revision it always had."""
+    hashed = {name: files.get(name) for name in FILES} | {name: files[name] for name in OPTIONAL if name in files}
+    content: dict[str, Any] = {"encoding": encoding.model_dump(), "files": hashed}
+    if reranker is not None:
+        content["reranker"] = reranker.model_dump()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:REVISION_LENGTH]
 
 

@@ -40,6 +40,11 @@ class Ranking(BaseModel):
 
     question_weight: float = Field(ge=0, le=1)
     calibration: Calibration
+    reranker_weight: float | None = Field(
+        None,
+        gt=0,
+        description="what the reranker's score counts beside this one's, over the best 20; None: it has none",
+    )
 
     def rank(self, question: Vectors, candidates: Sequence[Candidate]) -> list[Ranked]:
         """Best first; `question` is (dimension,). Equal scores keep the order of their ids."""

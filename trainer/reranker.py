@@ -1,0 +1,230 @@
+"""The cross-encoder into the bundle: its graph, its checks, and how much its score counts.
+
+What is added to the score of each of the best 20 candidates is its logit times one weight, fitted on held-out
+questions; what stands below them stays below. A reranker that does not help there, beyond chance, is left out.
+
+parity               correlation of the model's scores with the graph's, over the candidates of a few questions
+batch_independence   1 - the largest change of a score between a pair alone and among others, in standard deviations
+..._cost             what 8 bits cost in precision@1 and MRR over the held-out questions
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Encoding as Tokens
+
+from app.knowledge.entry import Entry
+from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, Reranking
+from app.retrieval.encoder import Encoder
+from app.retrieval.reranker import CANDIDATES, Reranker, candidate_text, padded
+from trainer.calibrate import MAX_CELLS, MIN_QUESTIONS, Measured
+from trainer.corpus import Corpus
+from trainer.crossencoder import CrossEncoder
+from trainer.data import HeldOut, order, plain
+from trainer.graph import write
+from trainer.quantize import Feed, quantize
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+QUESTIONS = 500  # held-out ones, at most: 20 pairs each
+SAMPLE = 8  # questions whose pairs parity and independence are checked on
+PARITY, PARITY_SMALL = 0.9999, 0.99  # at least, in 32 and in 8 bits
+INDEPENDENCE = 0.999
+RANKING_COST = 0.005
+WEIGHTS = tuple(float(f"{10 ** (i / 8):.2g}") for i in range(-24, 1))  # 0.001 to 1
+
+Floats = NDArray[np.float64]
+log = logging.getLogger("trainer")
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a bundle says of its reranker."""
+
+    settings: Reranking
+    weight: float
+    checks: dict[str, Any]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best few entries of some held-out questions, all (questions, candidates) alike, best first."""
+
+    questions: Sequence[str]
+    texts: Sequence[Sequence[str]]
+    scores: Floats
+    right: NDArray[np.bool_]
+    place: Floats  # (questions,): of the first right entry among all entries
+
+    def scored(self, reranker: Reranker) -> Floats:
+        """The reranker's scores of all of them."""
+        pairs = zip(self.questions, self.texts, strict=True)
+        return np.array([reranker.scores(question, texts) for question, texts in pairs], dtype=np.float64)
+
+    def places(self, added: Floats) -> Floats:
+        """(questions,): where the first right entry stands once `added` is added to the scores."""
+        best_first = np.argsort(-(self.scores + added), axis=1, kind="stable")
+        right = np.take_along_axis(self.right, best_first, axis=1)
+        return np.where(right.any(axis=1), 1.0 + right.argmax(axis=1), self.place)
+
+
+def candidates_of(
+    entries: Sequence[Entry], heldout: Sequence[HeldOut], encoder: Encoder, question_weight: float, with_question: bool
+) -> Candidates | None:
+    """Of the held-out questions that an entry answers; None where they are too few to fit anything on.
+
+    Where a question is compared with answers alone, as its entry has no other phrasing, so are the texts' questions
+    left out; and so is a canonical question that is the very one asked.
+    """
+    asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 3))
+    asked = asked[: min(QUESTIONS, max(MIN_QUESTIONS, MAX_CELLS // len(entries)))]
+    if len(asked) < MIN_QUESTIONS:
+        return None
+    measured = Measured(Corpus(entries, encoder), asked, encoder)
+    scores, corpus = measured.scores(question_weight), measured.corpus
+    top = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES]  # (questions, candidates)
+    relevant = corpus.answer_ids[None, :] == corpus.answer_ids[measured.own][:, None]  # (questions, entries)
+    texts = []
+    for one, found, phrased in zip(asked, top, measured.phrased, strict=True):
+        shown = [corpus.entries[i] for i in found]
+        texts.append([_text(entry, one.question, with_question and bool(phrased)) for entry in shown])
+    place = (scores > np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)).sum(axis=1) + 1.0
+    best = np.take_along_axis(scores, top, axis=1).astype(np.float64)
+    return Candidates([one.question for one in asked], texts, best, np.take_along_axis(relevant, top, axis=1), place)
+
+
+def _text(entry: Entry, asked: str, with_question: bool) -> str:
+    return candidate_text(entry.question, entry.answer, with_question and plain(entry.question) != plain(asked))
+
+
+def add(
+    made: CrossEncoder,
+    bundle: Bundle,
+    entries: Sequence[Entry],
+    heldout: Sequence[HeldOut],
+    encoder: Encoder,
+    small: bool = True,
+) -> Added | None:
+    """Write reranker.onnx into an unsealed bundle; None, and a word why, if it is left out.
+
+    `bundle.ranking` is the fitted one, and `encoder` the bundle's. `small`: in 8 bits, if they pass.
+    """
+    found = candidates_of(entries, heldout, encoder, bundle.ranking.question_weight, made.with_question)
+    if found is None:
+        log.warning("Too few questions are held out to fit the reranker's weight; it is left out.")
+        return None
+    with TemporaryDirectory() as scratch:
+        chosen = _chosen(made, found, bundle, Path(scratch), small)
+        reason = chosen.failure or (None if chosen.weight else "it does not help on held-out questions, beyond chance")
+        if reason:
+            log.warning("The reranker is left out: %s.", reason)
+            return None
+        (bundle.directory / RERANKER).write_bytes(chosen.graph.read_bytes())
+    metrics = figures(found, chosen.weight * chosen.scores)
+    before = figures(found, 0 * chosen.scores)
+    log.info(
+        "Reranker, weight %.4f: held-out precision@1 %.3f -> %.3f, MRR %.3f -> %.3f",
+        chosen.weight, before["precision@1"], metrics["precision@1"], before["mrr"], metrics["mrr"],
+    )  # fmt: skip
+    metrics |= {f"{name}_without": value for name, value in before.items()}
+    return Added(chosen.settings, chosen.weight, chosen.checks, {**metrics, "questions": len(found.questions)})
+
+
+def figures(candidates: Candidates, added: Floats) -> dict[str, float]:
+    """Precision@1 and MRR once `added`, (questions, candidates), is added to the scores."""
+    places = candidates.places(added)
+    return {"precision@1": float((places == 1).mean()), "mrr": float((1 / places).mean())}
+
+
+def fit_weight(candidates: Candidates, scores: Floats) -> float:
+    """What the reranker's scores are to be multiplied by: the best MRR of a grid, the smallest weight of equals.
+
+    0 where that gains less than its own standard error, over the questions.
+    """
+    before = 1 / candidates.places(0 * scores)
+    gains = [1 / candidates.places(weight * scores) - before for weight in WEIGHTS]
+    means = [float(gain.mean()) for gain in gains]
+    best = int(np.argmax(means))
+    error = float(gains[best].std() / np.sqrt(len(gains[best])))
+    return WEIGHTS[best] if means[best] > error else 0.0
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A graph that may be taken, its scores of the candidates, and the weight that fits them; 0 where none does."""
+
+    graph: Path
+    settings: Reranking
+    scores: Floats
+    weight: float
+    checks: dict[str, Any]
+    failure: str | None = None
+
+
+def _chosen(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path, small: bool) -> _Graph:
+    """The 8-bit graph if it is wanted and passes, else the exact one."""
+    exact = _exported(made, found, bundle, scratch)
+    if not small or exact.failure or not exact.weight:
+        return exact
+    path = scratch / "int8.onnx"
+    feeds: list[Feed] = [padded([pair]) for pair in _sample(made, found)[::3]]
+    quantize(exact.graph, path, feeds)
+    reranker = _reranker(path, bundle, made, "int8")
+    scores = found.scored(reranker)
+    checks: dict[str, Any] = _agreement(made, found, reranker)
+    before, after = figures(found, exact.weight * exact.scores), figures(found, exact.weight * scores)
+    checks |= {f"{name}_cost": before[name] - after[name] for name in before}
+    reason = _failure(checks, PARITY_SMALL)
+    checks["passed"] = reason is None
+    both = {**exact.checks, "reranker int8": checks}
+    log.info("Reranker, 8 bits: %s", ", ".join(f"{key} {value:.4f}" for key, value in checks.items()))
+    if reason:
+        log.warning("The reranker is not brought to 8 bits: %s", reason)
+        return replace(exact, checks=both)
+    return _Graph(path, reranker.settings, scores, fit_weight(found, scores) or exact.weight, both)
+
+
+def _exported(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path) -> _Graph:
+    path = scratch / "fp32.onnx"
+    write(made, made.backbone.config, INPUTS, "logits", path, made.max_tokens)
+    reranker = _reranker(path, bundle, made, "fp32")
+    scores, checks = found.scored(reranker), _agreement(made, found, reranker)
+    weight = fit_weight(found, scores)
+    return _Graph(path, reranker.settings, scores, weight, {"reranker fp32": checks}, _failure(checks, PARITY))
+
+
+def _reranker(graph: Path, bundle: Bundle, made: CrossEncoder, precision: str) -> Reranker:
+    settings = Reranking(max_tokens=made.max_tokens, with_question=made.with_question, precision=precision)
+    return Reranker(graph, bundle.directory / TOKENIZER, settings)
+
+
+def _failure(checks: dict[str, Any], parity: float) -> str | None:
+    """Which check fails and by how much; None when all pass."""
+    for name, least in {"parity": parity, "batch_independence": INDEPENDENCE}.items():
+        if not checks[name] >= least:  # NaN fails too
+            return f"{name} is {checks[name]:.4f}, less than {least}"
+    costs = {name: value for name, value in checks.items() if name.endswith("_cost") and value > RANKING_COST}
+    return next((f"{name} is {value:.4f}, more than {RANKING_COST}" for name, value in costs.items()), None)
+
+
+def _sample(made: CrossEncoder, found: Candidates) -> list[Tokens]:
+    pairs = zip(found.questions[:SAMPLE], found.texts, strict=False)
+    return [pair for question, texts in pairs for pair in made.reader.read(question, texts)]
+
+
+def _agreement(made: CrossEncoder, found: Candidates, reranker: Reranker) -> dict[str, float]:
+    """Of the graph with the model, and of pairs alone with pairs among others."""
+    with torch.no_grad():
+        exact = made.score(_sample(made, found)).cpu().numpy()
+    pairs = list(zip(found.questions[:SAMPLE], found.texts, strict=False))
+    mixed = np.concatenate([reranker.scores(question, texts) for question, texts in pairs])
+    alone = np.concatenate([reranker.scores(question, [text]) for question, texts in pairs for text in texts])
+    change = float(np.abs(alone - mixed).max() / mixed.std())
+    return {"parity": float(np.corrcoef(exact, mixed)[0, 1]), "batch_independence": 1 - change}
