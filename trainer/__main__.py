@@ -1,4 +1,4 @@
-"""The trainer's command line: `python -m trainer fit | evaluate | publish | runs`."""
+"""The trainer's command line: `python -m trainer fit | evaluate | compare | publish | runs`."""
 
 import logging
 import sys
@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from app.errors import FaqError
 from trainer import runs as runs_
-from trainer.recipes import recipe_named
+from trainer import watch
+from trainer.recipes import dimensions_of, recipe_named
 
 Protocol = Literal["answers", "tutorial"]
 
@@ -30,6 +30,17 @@ def fit(
     batch_size: Annotated[int | None, typer.Option(help="Pairs in a batch; more means more negatives.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the split, the batches and the dropout.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Lower: the hardest negatives count more.")] = None,
+    hard_epochs: Annotated[float | None, typer.Option(help="Of stage 2, with mined negatives. 0: no stage 2.")] = None,
+    hard_lr: Annotated[float | None, typer.Option(help="Peak learning rate of stage 2.")] = None,
+    negatives: Annotated[int | None, typer.Option(help="Mined for each pair in stage 2.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Most similar a negative may be, the positive being 1.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better one that end a stage; 0: none.")] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Train adapters of that rank alone.")] = None,
+    matryoshka: Annotated[str | None, typer.Option(help="Leading dimensions to train too, as in 256,128,64.")] = None,
+    dimension: Annotated[int | None, typer.Option(help="Export that many leading dimensions alone.")] = None,
+    gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory for a third more work.")] = False,
+    reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
     out: Annotated[Path | None, typer.Option(help="The run's directory; unset: a new one under ./runs.")] = None,
     resume: Annotated[str | None, typer.Option(help="A run, by name or directory, to carry on with.")] = None,
 ) -> None:
@@ -42,27 +53,68 @@ def fit(
     elif data is None:
         raise typer.BadParameter("needed, unless --resume names a run", param_hint="--data")
     else:
-        changed = recipe_named(recipe).override(epochs=epochs, batch_size=batch_size, learning_rate=lr, seed=seed)
-        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out)
+        changed = recipe_named(recipe).override(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=lr,
+            seed=seed,
+            temperature=temperature,
+            hard_epochs=hard_epochs,
+            hard_learning_rate=hard_lr,
+            negatives=negatives,
+            margin=margin,
+            patience=patience,
+            lora_rank=lora_rank,
+            dimensions=dimensions_of(matryoshka) if matryoshka else None,
+            dimension=dimension,
+            gradient_checkpointing=gradient_checkpointing or None,
+        )
+        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker)
     typer.echo(run.directory)
 
 
 @app.command()
 def evaluate(
     bundle: Annotated[Path, typer.Option(help="The bundle's directory, or a run's.")],
-    queries: Annotated[Path, typer.Option(help="Questions, each with `faq_id`, `answer` or `label`.")],
+    queries: Annotated[
+        list[Path], typer.Option(help="Questions, each with `faq_id`, `answer` or `label`; repeatable.")
+    ],
     index: Annotated[Path, typer.Option(help="The FAQ whose entries are searched.")],
-    protocol: Annotated[Protocol, typer.Option(help="What is searched for what; see trainer/evaluate.py.")] = "answers",
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the figures there too.")] = None,
+    protocol: Annotated[Protocol, typer.Option(help="What is searched for what; see docs/evaluation.md.")] = "answers",
+    json_: Annotated[Path | None, typer.Option("--json", help="Write all figures there too.")] = None,
     compare: Annotated[bool, typer.Option("--base/--no-base", help="Measure the base model beside it.")] = True,
+    by: Annotated[list[str] | None, typer.Option(help="Slice by a tag of the queries or a field of the FAQ.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="List so many of the questions that went most wrong.")] = 0,
 ) -> None:
     """Measure a bundle, side by side with the base model that it was made from."""
     from trainer import report
 
-    found = report.side_by_side(bundle, queries, index, protocol, compare)
+    found = report.side_by_side(bundle, queries, index, protocol, compare, by or (), worst)
     if json_ is not None:
         report.write_json(found, json_)
     report.show(found)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Before: a bundle's directory, a run's, or a run's name.")],
+    b: Annotated[str, typer.Argument(help="After: likewise.")],
+    queries: Annotated[
+        list[Path], typer.Option(help="Questions, each with `faq_id`, `answer` or `label`; repeatable.")
+    ],
+    index: Annotated[Path, typer.Option(help="The FAQ whose entries are searched.")],
+    by: Annotated[list[str] | None, typer.Option(help="Slice by a tag of the queries or a field of the FAQ.")] = None,
+    top: Annotated[int, typer.Option(min=0, help="How many questions to show that got better, and worse.")] = 10,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write all figures and every question there.")] = None,
+) -> None:
+    """Two bundles or runs on the same questions: which got better, which worse, and whether that may be chance."""
+    from trainer import compare as comparing
+    from trainer import report
+
+    found = comparing.compare(a, b, queries, index, by or ())
+    if json_ is not None:
+        report.write_json(found, json_)
+    comparing.show(found, top)
 
 
 @app.command()
@@ -85,17 +137,20 @@ def runs_default(context: typer.Context) -> None:
 @runs.command("list")
 def list_runs() -> None:
     """Every run under ./runs, oldest first."""
-    table = Table("run", "state", "phase", "step", "began", box=None)
-    for run in runs_.all_runs():
-        status = run.status()
-        table.add_row(run.name, status.state, status.phase, f"{status.step}/{status.steps}", status.created_at)
-    Console().print(table)
+    Console().print(watch.table(runs_.all_runs()))
 
 
 @runs.command()
-def status(run: Annotated[str, typer.Argument(help="Its name or directory.")]) -> None:
+def status(
+    run: Annotated[str, typer.Argument(help="Its name or directory.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="One line that keeps up, until it ends.")] = False,
+) -> None:
     """How far a run is, as JSON."""
-    typer.echo(runs_.Run.find(run).status().model_dump_json(indent=2))
+    found = runs_.Run.find(run)
+    if follow:
+        watch.follow_status(found, Console())
+    else:
+        typer.echo(found.status().model_dump_json(indent=2))
 
 
 @runs.command()
@@ -104,8 +159,26 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep on until the run has ended.")] = False,
 ) -> None:
     """What a run has logged."""
-    for line in runs_.Run.find(run).follow(follow):
-        typer.echo(line, nl=False)
+    found = runs_.Run.find(run)
+    if follow:
+        watch.follow_log(found, Console())
+    else:
+        typer.echo("".join(found.follow()), nl=False)
+
+
+@runs.command()
+def report(
+    run: Annotated[str, typer.Argument(help="Its name or directory.")],
+    measure: Annotated[bool, typer.Option("--measure", help="Ask the held-out questions again first.")] = False,
+) -> None:
+    """Write a run's report.html, plots and model card again, from its files."""
+    from trainer import page
+
+    if measure:
+        from trainer import fit as fitting
+
+        fitting.measure_again(run)
+    typer.echo(page.write(runs_.Run.find(run)))
 
 
 def main() -> None:

@@ -28,9 +28,11 @@ from app.retrieval.ranking import Ranking
 from trainer import evaluate
 from trainer.calibrate import DEFAULTS, calibrate
 from trainer.corpus import Corpus
+from trainer.crossencoder import CrossEncoder
 from trainer.data import HeldOut, order
 from trainer.graph import export_onnx
 from trainer.quantize import Feed, quantize
+from trainer.reranker import add
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy")
 COSINE = 0.999  # parity on average, and independence at the least
@@ -58,12 +60,14 @@ def export(
     heldout: Sequence[HeldOut] = (),
     tuned: bool = False,
     precision: Precision = "int8",
+    crossencoder: CrossEncoder | None = None,
     **fields: object,
 ) -> Bundle:
     """The model as a bundle in `target`, which appears only when it is complete and checked.
 
     `tuned`: calibrate on the held-out questions; otherwise by defaults. `precision` int8 falls back to fp32 when a
-    check fails. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
+    check fails. `crossencoder`: goes in as the reranker if it helps. `fields` are the manifest's own:
+    base_model, recipe, training_data_sha256.
 
     Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
     """
@@ -76,10 +80,14 @@ def export(
         ranking = calibrate(entries, heldout, encoder) if tuned else DEFAULTS
         bundle = Bundle(chosen.directory, chosen.manifest, ranking)
         metrics = measure(bundle, entries, heldout, encoder)
+        added = add(crossencoder, bundle, entries, heldout, encoder, precision == "int8") if crossencoder else None
+        if added:
+            ranking = ranking.model_copy(update={"reranker_weight": added.weight})
+            checks, metrics["reranker"] = checks | added.checks, added.metrics
+        fields |= {"checks": checks, "metrics": metrics, "libraries": {name: version(name) for name in LIBRARIES}}
         _write(bundle.directory, ranking, heldout)
-        libraries = {name: version(name) for name in LIBRARIES}
-        encoding = chosen.manifest.encoding
-        seal(bundle.directory, encoding=encoding, libraries=libraries, checks=checks, metrics=metrics, **fields)
+        reranker = added.settings if added else None
+        seal(bundle.directory, encoding=chosen.manifest.encoding, reranker=reranker, **fields)
         shutil.rmtree(target, ignore_errors=True)
         bundle.directory.replace(target)
         _tell(ranking, metrics)
@@ -168,7 +176,8 @@ def _tokens(model: SentenceTransformer) -> int:
 
 
 def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> None:
-    (directory / RANKING).write_text(ranking.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    content = ranking.model_dump_json(indent=2, exclude_none=True)  # what is optional changes nothing where it is not
+    (directory / RANKING).write_text(f"{content}\n", encoding="utf-8")
     lines = (json.dumps(one._asdict(), ensure_ascii=False) + "\n" for one in heldout)
     (directory / HELDOUT).write_text("".join(lines), encoding="utf-8")
 

@@ -13,12 +13,14 @@ from app.errors import FaqError, InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
-from trainer import model, runs
+from trainer import model, page, ranks, results, runs
+from trainer.crossencoder import fitted
 from trainer.data import TrainingSet, renamed, training_set
 from trainer.export import export
 from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training import Interrupted, train
+from trainer.validation import Validation
 
 log = logging.getLogger("trainer")
 
@@ -31,7 +33,7 @@ class Inputs:
     training: TrainingSet
 
 
-def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path | None) -> Run:
+def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path | None, reranker: bool = False) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
     inputs = read(data, queries, recipe.seed)
     config = {
@@ -39,9 +41,10 @@ def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path
         "queries": str(queries.absolute()) if queries else None,
         "base": base,
         "recipe": asdict(recipe),
+        "reranker": reranker,
         "training_data_sha256": inputs.training.sha256,
     }
-    run = Run.create(config, out)
+    run = ranks.led(lambda: Run.create(config, out))
     carry_out(run, inputs, base, recipe)
     return run
 
@@ -51,14 +54,9 @@ def resume(name: str) -> Run:
     run = Run.find(name)
     if run.status().state == "succeeded":
         return run
-    config = run.config
-    recipe = Recipe(**config["recipe"])
-    queries = Path(config["queries"]) if config["queries"] else None
-    inputs = read(Path(config["data"]), queries, recipe.seed)
-    if inputs.training.sha256 != config["training_data_sha256"]:
-        raise InputError(f"{config['data']} has changed since {run.directory} began; start a new run.", "resume")
-    run.begin()
-    carry_out(run, inputs, config["base"], recipe)
+    inputs = _inputs_of(run)
+    run = ranks.led(lambda: _begun(run))
+    carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
     return run
 
 
@@ -75,8 +73,13 @@ def read(data: Path, queries: Path | None, seed: int) -> Inputs:
 
 def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
     """Do all that is left to do of a run, and keep its status true whatever happens."""
+    if not ranks.leads():
+        _model(run, inputs, base, recipe)
+        return
     with _logging(run), _status(run):
-        trained = _model(run, inputs.training, base, recipe)
+        trained = _model(run, inputs, base, recipe)
+        wanted = trained.tuned and run.config.get("reranker", False)
+        crossencoder = fitted(run, trained.model, base, inputs.entries, inputs.training, recipe) if wanted else None
         run.update(phase="exporting")
         export(
             trained.model,
@@ -84,11 +87,46 @@ def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
             entries=inputs.entries,
             heldout=inputs.training.heldout,
             tuned=trained.tuned,
+            crossencoder=crossencoder,
             training_data_sha256=inputs.training.sha256 if trained.tuned else None,
             base_model=base,
             recipe=recipe.name if trained.tuned else "base",
         )
         shutil.rmtree(run.directory / runs.CHECKPOINTS, ignore_errors=True)
+        run.update(phase="reporting")
+        _report(run, inputs, base)
+
+
+def _begun(run: Run) -> Run:
+    run.begin()
+    return run
+
+
+def measure_again(name: str) -> Run:
+    """Ask both models a run's held-out questions again, for its report. Raises InputError when its data has changed."""
+    run = Run.find(name)
+    inputs = _inputs_of(run)
+    results.measure(run, inputs.entries, inputs.training, run.config["base"])
+    return run
+
+
+def _inputs_of(run: Run) -> Inputs:
+    """What the run was begun with. Raises InputError when that has changed."""
+    config = run.config
+    queries = Path(config["queries"]) if config["queries"] else None
+    inputs = read(Path(config["data"]), queries, config["recipe"]["seed"])
+    if inputs.training.sha256 != config["training_data_sha256"]:
+        raise InputError(f"{config['data']} has changed since {run.directory} began; start a new run.", "resume")
+    return inputs
+
+
+def _report(run: Run, inputs: Inputs, base: str) -> None:
+    """The report. The bundle is complete and good without it, so that it may fail without failing the run."""
+    try:
+        results.measure(run, inputs.entries, inputs.training, base)
+        log.info("Report: %s", page.write(run))
+    except Exception:
+        log.exception("There is no report; `trainer runs report --measure %s` tries again.", run.directory)
 
 
 @dataclass(frozen=True)
@@ -97,9 +135,9 @@ class _Trained:
     tuned: bool
 
 
-def _model(run: Run, training: TrainingSet, base: str, recipe: Recipe) -> _Trained:
+def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     """The model to export: the one that the run has trained already, or trains now, or the base model itself."""
-    finished = run.directory / runs.MODEL
+    finished, training = run.directory / runs.MODEL, inputs.training
     if finished.is_dir():
         return _Trained(model.load(str(finished)), True)
     loaded = model.load(base)
@@ -113,7 +151,9 @@ def _model(run: Run, training: TrainingSet, base: str, recipe: Recipe) -> _Train
         "%d pairs of %d entries to train on, %d questions held out",
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
-    train(loaded, training, recipe, run)
+    train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
+    if not ranks.leads():
+        return _Trained(loaded, True)
     aside = run.directory / f".{runs.MODEL}"
     shutil.rmtree(aside, ignore_errors=True)
     loaded.save_pretrained(str(aside), create_model_card=False)

@@ -151,27 +151,38 @@ def export_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None
     """
     encoder = _encoder(model)
     config: Any = encoder.backbone.config
-    if not 2 <= max_tokens <= config.max_position_embeddings:
-        raise _refuse(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
-    device = next(encoder.parameters()).device
     training = model.training
-    ids = torch.ones((2, min(8, max_tokens)), dtype=torch.int64, device=device)
-    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=max_tokens)}
     model.eval()
-    encoder.eval()
     try:
-        with _quiet(), _fused_attention(config), torch.no_grad():
-            torch.onnx.export(
-                encoder,
-                (ids, torch.ones_like(ids)),
-                path,
-                dynamo=True,
-                verbose=False,
-                external_data=False,
-                opset_version=OPSET,
-                input_names=["input_ids", "attention_mask"],
-                output_names=["sentence_embedding"],
-                dynamic_shapes={"input_ids": shape, "attention_mask": shape},
-            )
+        write(encoder, config, ("input_ids", "attention_mask"), "sentence_embedding", path, max_tokens)
     finally:
         model.train(training)
+
+
+def write(
+    module: nn.Module, config: PreTrainedConfig, inputs: Sequence[str], output: str, path: Path, max_tokens: int
+) -> None:
+    """Write a module around the transformer of `config`, in evaluation mode, as a float32 graph.
+
+    It takes so many (batch, sequence) int64 tensors, in that order, `input_ids` first.  Raises InputError for a
+    transformer that cannot be exported.
+    """
+    if not 2 <= max_tokens <= config.max_position_embeddings:
+        raise _refuse(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
+    device = next(module.parameters()).device
+    ids = torch.ones((2, min(8, max_tokens)), dtype=torch.int64, device=device)
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=max_tokens)}
+    module.eval()
+    with _quiet(), _fused_attention(config), torch.no_grad():
+        torch.onnx.export(
+            module,
+            tuple(torch.ones_like(ids) for _ in inputs),
+            path,
+            dynamo=True,
+            verbose=False,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple(shape for _ in inputs),
+        )

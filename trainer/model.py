@@ -1,9 +1,16 @@
 """The base model: found, verified, loaded. A name is the packaged model, a local directory, or a hub's name."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules.dense import Dense
+from sentence_transformers.base.modules.normalize import Normalize
+from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from app.errors import InputError
@@ -49,3 +56,71 @@ def packaged() -> str:
     if found != DEFAULT_SHA256:
         raise InputError(f"{directory} is not the base model that was measured: its SHA-256 is {found}.", "base")
     return str(directory)
+
+
+def backbone(model: SentenceTransformer) -> PreTrainedModel:
+    """The transformer inside, as transformers knows it."""
+    transformer: PreTrainedModel = model[0].model  # type: ignore[assignment]  # of the module Transformer
+    return transformer
+
+
+@contextmanager
+def short_texts(model: SentenceTransformer) -> Iterator[None]:
+    """On a processor, attention by plain matrix products: for texts of a FAQ's length that is a fifth faster there."""
+    config = backbone(model).config
+    before = config._attn_implementation
+    if model.device.type != "cpu" or before != "sdpa":
+        yield
+        return
+    backbone(model).set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        backbone(model).set_attn_implementation(before)
+
+
+@contextmanager
+def recomputing(model: SentenceTransformer, wanted: bool) -> Iterator[None]:
+    """Where it is wanted, layers keep their inputs alone and are computed again on the way back."""
+    inside = backbone(model)
+    kind = "activation" if hasattr(inside, "activation_checkpointing_enable") else "gradient"  # renamed on the way to 6
+    if wanted:
+        getattr(inside, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        if wanted:
+            getattr(inside, f"{kind}_checkpointing_disable")()
+
+
+def adapt(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
+    """Freeze the model and add low-rank adapters to its linear layers; `merge` takes what is returned.
+
+    "LoRA: Low-Rank Adaptation of Large Language Models" (Hu et al. 2021, arXiv 2106.09685). Raises InputError when
+    peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, LoraModel
+    except ImportError:
+        raise InputError("Adapters need peft: pip install peft", "lora_rank") from None
+    torch.manual_seed(seed)
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
+    return LoraModel(backbone(model), config, "default")  # the layers of the model itself are replaced
+
+
+def merge(adapters: nn.Module) -> None:
+    """Work the adapters into the layers that they belong to, and remove them; all weights can be trained again."""
+    merged: nn.Module = adapters.merge_and_unload()  # type: ignore[operator]  # peft's own class
+    merged.requires_grad_(True)
+
+
+def truncate(model: SentenceTransformer, dimension: int) -> None:
+    """Keep the leading dimensions of the embedding alone. Raises InputError where it has no more than that."""
+    whole = int(model.get_embedding_dimension() or 0)
+    if dimension >= whole:
+        raise InputError(f"dimension must be below the model's own {whole}, not {dimension}", "dimension")
+    cut = Dense(whole, dimension, bias=False, activation_function=nn.Identity()).to(model.device)
+    with torch.no_grad():
+        cut.linear.weight.copy_(torch.eye(dimension, whole))
+    last = len(model)
+    model.insert(last - 1 if isinstance(model[last - 1], Normalize) else last, cut)

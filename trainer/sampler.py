@@ -9,13 +9,17 @@ from collections.abc import Iterator, Sequence
 
 from datasets import Dataset
 from sentence_transformers.base.sampler import DefaultBatchSampler
+from sentence_transformers.util.distributed import get_world_size
 from torch import Generator
 
 WINDOW = 16  # batches that are sorted by length together
 
 
 class EntryBatchSampler(DefaultBatchSampler):
-    """Batches of row numbers of a dataset with the columns `anchor`, `positive` and `label` (the entry group)."""
+    """Batches of row numbers of a dataset with the columns `length` and `label` (the entry group).
+
+    Under torchrun every batch is full and every rank gets as many: what is left over in one epoch waits for another.
+    """
 
     def __init__(
         self,
@@ -28,13 +32,19 @@ class EntryBatchSampler(DefaultBatchSampler):
     ) -> None:
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
         self.groups: list[int] = list(dataset["label"])
-        self.lengths = [len(text) for text in dataset["positive"]]
+        self.lengths: list[int] = list(dataset["length"])
+        self.ranks = get_world_size()
 
     def __iter__(self) -> Iterator[list[int]]:
-        yield from batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
+        found = batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
+        if self.ranks > 1:
+            found = [batch for batch in found if len(batch) == self.batch_size]
+        yield from found[: len(self)]
 
     def __len__(self) -> int:
-        return -(-len(self.groups) // self.batch_size)
+        if self.ranks == 1:
+            return -(-len(self.groups) // self.batch_size)
+        return len(self.groups) // self.batch_size // self.ranks * self.ranks
 
 
 def batches(groups: Sequence[int], lengths: Sequence[int], size: int, seed: str) -> list[list[int]]:

@@ -1,29 +1,42 @@
-"""The training loop: sentence-transformers' trainer with our loss, batches, checkpoints and progress."""
+"""The training loop: sentence-transformers' trainer with our loss, batches, checkpoints and progress, stage by stage.
 
+Below the run's checkpoints each stage has a directory of its own: HF checkpoints to go on from, the best epoch's
+weights, and `done` once it is over. What was mined for stage 2 stays in the run: negatives.json.
+"""
+
+import logging
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import torch
 from datasets import Dataset
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from torch import nn
+from transformers import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from app.errors import FaqError
+from trainer import model as models
+from trainer import ranks
+from trainer.callbacks import METRIC, Best, Figures, Report, Stop, stopping
 from trainer.data import TrainingSet
 from trainer.losses import EntryRankingLoss
-from trainer.recipes import Recipe
+from trainer.memory import fits
+from trainer.mining import Negatives, mine
+from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
 from trainer.sampler import EntryBatchSampler
+from trainer.tokens import Collator
 
 CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
+NEGATIVES, WEIGHTS, DONE, BEST = "negatives.json", "weights.pt", "done", "best.pt"
+Validate = Callable[[SentenceTransformer], Figures]
+log = logging.getLogger("trainer")
 
 
 class Interrupted(FaqError):
@@ -32,25 +45,27 @@ class Interrupted(FaqError):
     code = "interrupted"
 
 
-def train(model: SentenceTransformer, training: TrainingSet, recipe: Recipe, run: Run) -> None:
-    """Train `model` in place, from the run's last checkpoint where there is one. Raises Interrupted."""
-    stop = _Stop()
+def train(
+    model: SentenceTransformer, training: TrainingSet, recipe: Recipe, run: Run, validate: Validate | None = None
+) -> None:
+    """Train `model` in place, from the run's last checkpoint where there is one. Raises Interrupted.
+
+    `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is.
+    """
     model.model_card_data.widget = [{}]  # else examples for a model card are computed, with a bar of their own
-    with _progress() as progress:
-        trainer = SentenceTransformerTrainer(
-            model=model,
-            args=_arguments(training, recipe, run.directory / CHECKPOINTS),
-            train_dataset=_dataset(training),
-            loss=EntryRankingLoss(model, recipe.temperature),
-            callbacks=[stop, _Report(run, progress)],
-        )
-        trainer.remove_callback(PrinterCallback)
-        with _stopping(stop.ask):
-            trainer.train(resume_from_checkpoint=_last_checkpoint(run))
-    if stop.asked and trainer.state.global_step < trainer.state.max_steps:
-        done = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
-        raise Interrupted(f"Interrupted at {done}. Continue with: python -m trainer fit --resume {run.directory}")
-    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # autocast would end up in the exported graph
+    model.model_card_data.generate_widget_examples = False
+    adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
+    stages = recipe.stages(len(training.pairs))
+    run.update(steps=sum(stage.plan.steps for stage in stages))
+    with _progress() as progress, models.short_texts(model), models.recomputing(model, recipe.gradient_checkpointing):
+        task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
+        work = _Work(model, training, recipe, run, validate, progress, task)
+        for stage in stages:
+            work.carry_out(stage)
+    if adapters is not None:
+        models.merge(adapters)
+    if recipe.dimension:
+        models.truncate(model, recipe.dimension)
     model.eval()
 
 
@@ -61,33 +76,145 @@ def native_bf16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _last_checkpoint(run: Run) -> str | None:
-    directory = run.directory / CHECKPOINTS
+@dataclass(frozen=True)
+class _Work:
+    """What the stages of one training share."""
+
+    model: SentenceTransformer
+    training: TrainingSet
+    recipe: Recipe
+    run: Run
+    validate: Validate | None
+    progress: Progress
+    task: TaskID
+
+    @property
+    def bf16(self) -> bool:
+        return self.recipe.bf16 and native_bf16()
+
+    def directory(self, number: int) -> Path:
+        return self.run.directory / CHECKPOINTS / f"stage-{number}"
+
+    def carry_out(self, stage: Stage) -> None:
+        """One stage, unless it is over already; either way the model is then the best that it found."""
+        directory = self.directory(stage.number)
+        if not (directory / DONE).is_file():
+            self._train(stage, directory)
+        weights = torch.load(directory / DONE, weights_only=True, map_location="cpu")
+        self.model.load_state_dict(weights)
+
+    def _train(self, stage: Stage, directory: Path) -> None:
+        negatives = self._mined(stage) if stage.negatives else None
+        pairs = self.training.pairs
+        given = (negatives.mined, negatives.candidates) if negatives else ((), ())
+        collator = Collator(self.model, pairs, *given)
+        loss = EntryRankingLoss(self.model, stage.temperature, self.recipe.dimensions, self._cached(stage, collator))
+        earlier = self.recipe.stages(len(pairs))[: stage.number - 1]
+        steps, epochs = sum(one.plan.steps for one in earlier), sum(one.plan.epochs for one in earlier)
+        report = Report(self.run, self.progress, self.task, stage.number, steps, epochs)
+        best = self._best(directory, report)
+        stop = Stop()
+        trainer = _Trainer(
+            model=self.model,
+            args=_arguments(len(pairs), self.recipe, stage, directory, self.bf16),
+            train_dataset=_dataset(self.training, collator.lengths()),
+            data_collator=collator,  # type: ignore[arg-type]  # it needs to be called, no more
+            loss=loss,
+            callbacks=[stop, report, *([best] if best else [])],
+        )
+        trainer.remove_callback(PrinterCallback)
+        with stopping(stop.ask):
+            trainer.train(resume_from_checkpoint=_last_checkpoint(directory))
+        if stop.asked and trainer.state.global_step < trainer.state.max_steps:
+            raise self._interrupted(steps + trainer.state.global_step)
+        trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # autocast would end up in the export
+        self._finish(stage, directory, best)
+        if stop.asked and stage.number < len(self.recipe.stages(len(pairs))):
+            raise self._interrupted(steps + trainer.state.global_step)
+
+    def _best(self, directory: Path, report: Report) -> Best | None:
+        if self.validate is None:
+            return None
+        validate = self.validate
+        return Best(self.model, lambda: validate(self.model), directory, self.recipe.patience, report)
+
+    def _interrupted(self, step: int) -> Interrupted:
+        steps = sum(stage.plan.steps for stage in self.recipe.stages(len(self.training.pairs)))
+        resume = f"python -m trainer fit --resume {self.run.directory}"
+        return Interrupted(f"Interrupted at step {step} of {steps}. Continue with: {resume}")
+
+    def _finish(self, stage: Stage, directory: Path, best: Best | None) -> None:
+        """Say how the stage went, and leave its weights as DONE."""
+        if best is not None:
+            first, chosen = best.history.get(0, 0.0), best.history[best.best]
+            log.info("Stage %d: held-out %s %.4f -> %.4f", stage.number, METRIC.upper(), first, chosen)
+            if best.best == 0:
+                log.warning("Stage %d did not help on held-out questions; it is left out.", stage.number)
+        if ranks.leads():
+            aside = directory / f"{DONE}.new"  # torch refuses a leading dot
+            if best is not None:
+                (directory / BEST).replace(aside)
+            else:
+                torch.save(self.model.state_dict(), aside)
+            aside.replace(directory / DONE)
+        ranks.wait()
+
+    def _mined(self, stage: Stage) -> Negatives:
+        """The stage's negatives: those that the run has mined already, or mines now."""
+        path = self.run.directory / NEGATIVES
+        if ranks.leads() and not path.is_file():
+            self.run.update(phase="mining")
+            mine(self.model, self.training.pairs, stage.negatives, self.recipe.margin, self.bf16).save(path)
+        ranks.wait()
+        return Negatives.load(path)
+
+    def _cached(self, stage: Stage, collator: Collator) -> bool:
+        """Whether a batch is too large to be embedded at once. The loss is the same either way."""
+        each = sum(collator.lengths()) / len(collator.pairs) * (1 + stage.negatives)  # tokens of a pair, about
+        return not fits(self.model, each * stage.plan.batch_size / ranks.count(), self.recipe.gradient_checkpointing)
+
+
+class _Trainer(SentenceTransformerTrainer):
+    """Checkpoints hold plain weights: adapters need nothing special, and nothing is read from elsewhere."""
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        directory = Path(output_dir or self.args.output_dir or "")
+        directory.mkdir(parents=True, exist_ok=True)
+        torch.save(self.model.state_dict(), directory / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        weights = torch.load(Path(resume_from_checkpoint) / WEIGHTS, weights_only=True, map_location="cpu")
+        self.model.load_state_dict(weights)
+
+
+def _last_checkpoint(directory: Path) -> str | None:
     if not directory.is_dir():
         return None
     last: str | None = get_last_checkpoint(str(directory))  # type: ignore[no-untyped-call]
     return last
 
 
-def _dataset(training: TrainingSet) -> Dataset:
-    anchors, positives, groups = zip(*training.pairs, strict=True)
-    return Dataset.from_dict({"anchor": list(anchors), "positive": list(positives), "label": list(groups)})
+def _dataset(training: TrainingSet, lengths: Sequence[int]) -> Dataset:
+    groups = [pair.group for pair in training.pairs]
+    return Dataset.from_dict({"row": list(range(len(groups))), "length": list(lengths), "label": groups})
 
 
-def _arguments(training: TrainingSet, recipe: Recipe, directory: Path) -> SentenceTransformerTrainingArguments:
-    plan = recipe.planned(len(training.pairs))
+def _arguments(
+    pairs: int, recipe: Recipe, stage: Stage, directory: Path, bf16: bool
+) -> SentenceTransformerTrainingArguments:
+    plan, cuda = stage.plan, torch.cuda.is_available()
     return SentenceTransformerTrainingArguments(
         output_dir=str(directory),
         num_train_epochs=plan.epochs,
-        per_device_train_batch_size=plan.batch_size,
-        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=max(2, plan.batch_size // ranks.count()),  # the plan is for all ranks
+        learning_rate=stage.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=math.ceil(recipe.warmup * plan.steps),
         weight_decay=recipe.weight_decay,
         seed=recipe.seed,
-        bf16=recipe.bf16 and native_bf16(),
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
+        bf16=bf16,
+        use_cpu=not cuda,
+        dataloader_pin_memory=cuda,
         batch_sampler=EntryBatchSampler,
         save_strategy="steps",
         save_steps=max(CHECKPOINT_EVERY, plan.steps // 10),
@@ -98,79 +225,13 @@ def _arguments(training: TrainingSet, recipe: Recipe, directory: Path) -> Senten
     )
 
 
-class _Stop(TrainerCallback):
-    """Ends the training after the present step, with a checkpoint, once it was asked to."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def ask(self) -> None:
-        self.asked = True
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> TrainerControl:
-        if self.asked:
-            control.should_save = True
-            control.should_training_stop = True
-        return control
-
-
-class _Report(TrainerCallback):
-    """Keeps status, metrics and the progress bar up to date."""
-
-    def __init__(self, run: Run, progress: Progress) -> None:
-        self.run = run
-        self.progress = progress
-        self.task = progress.add_task("training", total=None)
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        self.progress.update(self.task, total=state.max_steps, completed=state.global_step)
-        self.run.update(phase="training", steps=state.max_steps, step=state.global_step)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        self.progress.update(self.task, completed=state.global_step)
-        self.run.update(step=state.global_step, epoch=round(state.epoch or 0, 3))
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: object,
-    ) -> None:
-        figures = {key: value for key, value in (logs or {}).items() if key in ("loss", "learning_rate", "grad_norm")}
-        if "loss" in figures:
-            self.run.record(step=state.global_step, epoch=state.epoch, **figures)
-            self.progress.update(self.task, description=f"training, loss {figures['loss']:.3f}")
-
-
 def _progress() -> Progress:
     console = Console(stderr=True)  # the run's directory alone goes to standard output
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not ranks.leads(),
     )
-
-
-@contextmanager
-def _stopping(ask: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask once; a second one ends the process as usual. Only the main thread may listen."""
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        ask()
-        signal.signal(number, before[signal.Signals(number)])
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, asked)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,8 +20,10 @@ from trainer.losses import EntryRankingLoss
 from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training import Interrupted, train
+from trainer.validation import Validation
 
-RECIPE = Recipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False)
+RECIPE = Recipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
+BOTH = replace(RECIPE, epochs=2, hard_epochs=1, hard_learning_rate=1e-3, negatives=2, patience=0)
 
 
 def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
@@ -33,59 +35,72 @@ def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path
     assert bundle.manifest.training_data_sha256 == run.config["training_data_sha256"]
     assert bundle.manifest.metrics["heldout"]["queries"] == 40
     assert bundle.ranking.calibration != DEFAULTS.calibration
-    losses = [json.loads(line)["loss"] for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    measured = [line["epoch"] for line in lines if "metrics" in line]
+    assert measured == [0, 1, 2, 3]
     assert losses[-1] < losses[0]
     assert not (run.directory / "checkpoints").exists()
 
 
 class Recorder:
-    """Every batch that the loss was given, as the groups of its rows; interrupts the process at the one asked for."""
+    """The kinds and groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.interrupt_at = 0
 
-    def taken(self) -> list[list[int]]:
-        batches, self.batches = self.batches, []
-        return batches
+    def listen(self, patch: pytest.MonkeyPatch) -> None:
+        forward = EntryRankingLoss.forward
+
+        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+            self.batches.append(labels[:, 1:].flatten().tolist())
+            if len(self.batches) == self.interrupt_at:
+                signal.raise_signal(signal.SIGINT)
+            return forward(loss, features, labels)
+
+        patch.setattr(EntryRankingLoss, "forward", record)
 
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    recorder, forward = Recorder(), EntryRankingLoss.forward
-
-    def record(self: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-        recorder.batches.append(labels.flatten().tolist())
-        if len(recorder.batches) == recorder.interrupt_at:
-            signal.raise_signal(signal.SIGINT)
-        return forward(self, features, labels)
-
-    monkeypatch.setattr(EntryRankingLoss, "forward", record)
+    recorder = Recorder()
+    recorder.listen(monkeypatch)
     return recorder
 
 
 def trained(tiny_base: Path, run: Run) -> dict[str, Tensor]:
     encoder = model.load(str(tiny_base), "cpu")
-    train(encoder, training_set(faq(40, 3)), replace(RECIPE, epochs=2), run)
+    entries = faq(40, 3)
+    training = training_set(entries)
+    train(encoder, training, BOTH, run, Validation.of(entries, training.heldout))
     return encoder.state_dict()
 
 
-@pytest.mark.parametrize("after", [3, 8, 11])  # within the first epoch, at its end, in the second
-def test_interrupted_and_resumed_takes_the_steps_of_an_uninterrupted_run(
-    after: int, tiny_base: Path, tmp_path: Path, recorder: Recorder
-) -> None:
-    whole = trained(tiny_base, Run.create({}, tmp_path / "whole"))
-    expected = recorder.taken()
-    assert len(expected) == 16
+@pytest.fixture(scope="module")
+def whole(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], list[list[int]]]:
+    """The weights and the batches of a training that nothing interrupted."""
+    recorder = Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        recorder.listen(patch)
+        weights = trained(tiny_base, Run.create({}, tmp_path_factory.mktemp("whole") / "run"))
+    return weights, recorder.batches
 
+
+@pytest.mark.parametrize("after", [3, 8, 16, 19])  # in the first epoch, at its end, between the stages, in the second
+def test_interrupted_and_resumed_takes_the_steps_of_an_uninterrupted_run(
+    after: int, tiny_base: Path, tmp_path: Path, recorder: Recorder, whole: tuple[dict[str, Tensor], list[list[int]]]
+) -> None:
+    weights, expected = whole
+    assert len(expected) == 24
     run = Run.create({}, tmp_path / "parts")
     recorder.interrupt_at = after
-    with pytest.raises(Interrupted, match=f"step {after} of 16.*--resume"):
+    with pytest.raises(Interrupted, match=f"step {after} of 24.*--resume"):
         trained(tiny_base, run)
     recorder.interrupt_at = 0
     parts = trained(tiny_base, run)
-    assert recorder.taken() == expected
-    for name, value in whole.items():
+    assert recorder.batches == expected
+    for name, value in weights.items():
         assert torch.allclose(value, parts[name], atol=1e-6), name
 
 

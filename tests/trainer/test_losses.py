@@ -1,12 +1,24 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from trainer.losses import ranking_losses
+from tests.trainer.conftest import faq
+from trainer import model
+from trainer.data import training_set
+from trainer.losses import EntryRankingLoss, Side, ranking_losses
+from trainer.tokens import Collator
 
 
 def vectors(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def losses(a: Tensor, p: Tensor, groups: list[int], n: Tensor | None = None, of: list[int] | None = None) -> Tensor:
+    own = torch.tensor(groups)
+    mined = Side(torch.empty(0, a.shape[1]) if n is None else n, torch.tensor(of or [], dtype=torch.int64))
+    return ranking_losses(Side(a, own), Side(p, own), mined, 0.05)
 
 
 def by_hand(a: Tensor, p: Tensor, groups: list[int], temperature: float) -> float:
@@ -24,14 +36,14 @@ def by_hand(a: Tensor, p: Tensor, groups: list[int], temperature: float) -> floa
 @pytest.mark.parametrize("groups", [[0, 1, 2, 3], [0, 1, 1, 2], [5, 5, 5, 5]])
 def test_the_loss_is_the_formula(groups: list[int]) -> None:
     a, p = vectors(1, 4, 8), vectors(2, 4, 8)
-    found = ranking_losses(a, p, [], torch.tensor(groups)[:, None], 0.05).mean()
+    found = losses(a, p, groups).mean()
     assert float(found) == pytest.approx(by_hand(a, p, groups, 0.05), rel=1e-5, abs=1e-6)
 
 
 def test_no_text_of_an_entry_is_in_the_denominator_of_another_text_of_that_entry() -> None:
     """The first two pairs are two phrasings of one entry: no gradient flows between them, but to the third it does."""
     a, p = vectors(1, 3, 8).requires_grad_(), vectors(2, 3, 8).requires_grad_()
-    ranking_losses(a, p, [], torch.tensor([[7], [7], [8]]), 0.05)[0].backward()  # type: ignore[no-untyped-call]
+    losses(a, p, [7, 7, 8])[0].backward()  # type: ignore[no-untyped-call]
     assert a.grad is not None
     assert p.grad is not None
     assert not a.grad[1].any()
@@ -42,8 +54,7 @@ def test_no_text_of_an_entry_is_in_the_denominator_of_another_text_of_that_entry
 
 def test_a_negative_counts_against_every_anchor_but_those_of_its_own_group() -> None:
     a, p, n = (vectors(seed, 2, 8).requires_grad_() for seed in (1, 2, 3))
-    groups = torch.tensor([[0, 1], [1, 9]])  # the first pair's negative is a text of the second pair's entry
-    ranking_losses(a, p, [n], groups, 0.05)[1].backward()  # type: ignore[no-untyped-call]
+    losses(a, p, [0, 1], n, [1, 9])[1].backward()  # type: ignore[no-untyped-call]  # n[0] is of the second entry
     assert n.grad is not None
     assert not n.grad[0].any()
     assert n.grad[1].any()
@@ -51,8 +62,42 @@ def test_a_negative_counts_against_every_anchor_but_those_of_its_own_group() -> 
 
 def test_a_batch_of_one_entry_teaches_nothing() -> None:
     a = vectors(1, 3, 8).requires_grad_()
-    loss = ranking_losses(a, vectors(2, 3, 8), [], torch.zeros(3, 1, dtype=torch.int64), 0.05).mean()
+    loss = losses(a, vectors(2, 3, 8), [0, 0, 0]).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(0, abs=1e-6)
     assert a.grad is not None
     assert not a.grad.any()
+
+
+def test_leading_dimensions_are_ranked_by_alone() -> None:
+    a, p = vectors(1, 4, 8), vectors(2, 4, 8)
+    own = torch.tensor([0, 1, 2, 3])
+    none = Side(torch.empty(0, 8), own[:0])
+    short = ranking_losses(Side(a, own), Side(p, own), none, 0.05, dimension=3).mean()
+    assert float(short) == pytest.approx(by_hand(a[:, :3], p[:, :3], own.tolist(), 0.05), rel=1e-5)
+
+
+def test_gradient_caching_changes_neither_loss_nor_gradients(tiny_base: Path) -> None:
+    encoder = model.load(str(tiny_base), "cpu").eval()  # no dropout
+    pairs = training_set(faq(12, 3)).pairs
+    collator = Collator(
+        encoder, pairs, [[i % 5] for i in range(len(pairs))], [(f"no answer {i}", 99) for i in range(5)]
+    )
+    collator.tokens.block_tokens = 64  # several blocks
+    found = []
+    for cached in (False, True):
+        batch = collator([{"row": row} for row in range(len(pairs))])
+        labels = batch.pop("label")
+        names = sorted({key.split("_", 1)[0] for key in batch})
+        features = [{key: batch[f"{name}_{key}"] for key in ("input_ids", "attention_mask")} for name in names]
+        assert len(features) > 3
+        encoder.zero_grad()
+        loss = EntryRankingLoss(encoder, 0.05, dimensions=(8,), cached=cached)(features, labels)
+        loss.backward()
+        found.append(
+            (loss.item(), {name: one.grad.clone() for name, one in encoder.named_parameters() if one.grad is not None})
+        )
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert found[0][1].keys() == found[1][1].keys()
+    for name, gradient in found[0][1].items():
+        assert torch.allclose(gradient, found[1][1][name], atol=1e-5), name

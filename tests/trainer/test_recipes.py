@@ -1,7 +1,10 @@
+import json
+from dataclasses import asdict
+
 import pytest
 
 from app.errors import InputError
-from trainer.recipes import recipe_named
+from trainer.recipes import Recipe, recipe_named
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,12 @@ def test_the_senseless_is_refused(change: dict[str, float]) -> None:
 def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="default"):
         recipe_named("best")
+
+
+def test_stages_and_what_a_run_remembers_of_a_recipe() -> None:
+    recipe = recipe_named("default").override(dimensions=(128, 64), hard_epochs=2.0)
+    assert [stage.number for stage in recipe.stages(1000)] == [1, 2]
+    assert recipe.stages(1000)[0].negatives == 0
+    assert recipe.override(hard_epochs=0).stages(1000)[1:] == []
+    assert Recipe.of(json.loads(json.dumps(asdict(recipe)))) == recipe
+    assert Recipe.of({"name": "default", "epochs": 2, "no longer known": 1}).epochs == 2

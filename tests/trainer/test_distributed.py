@@ -1,0 +1,56 @@
+"""Two processes are one larger batch: the same losses, masks and gradients, whichever rank a text is on."""
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, distributed
+
+from trainer.losses import Side, ranking_losses
+
+PAIRS, NEGATIVES, SIZE = 4, (1, 2), 8  # pairs on each rank, negatives on the first and on the second
+
+
+def batch() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Anchors, positives, groups, negatives and their groups of both ranks; entry 7 has a pair on each of them."""
+    generator = torch.Generator().manual_seed(1)
+    a, p, n = (torch.randn(count, SIZE, generator=generator) for count in (2 * PAIRS, 2 * PAIRS, sum(NEGATIVES)))
+    return a, p, torch.tensor([7, 1, 2, 3, 7, 4, 5, 6]), n, torch.tensor([4, 7, 9])
+
+
+def work(rank: int, store: Path, results: "multiprocessing.Queue[Any]") -> None:
+    """One rank: its half of the batch, and the gradients with respect to it."""
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    a, p, groups, n, of = batch()
+    rows = slice(rank * PAIRS, (rank + 1) * PAIRS)
+    mined = slice(0, NEGATIVES[0]) if rank == 0 else slice(NEGATIVES[0], None)
+    mine = [one.clone().requires_grad_() for one in (a[rows], p[rows], n[mined])]
+    loss = ranking_losses(Side(mine[0], groups[rows]), Side(mine[1], groups[rows]), Side(mine[2], of[mined]), 0.05)
+    loss.mean().backward()  # type: ignore[no-untyped-call]
+    results.put((rank, loss.tolist(), [one.grad.tolist() for one in mine if one.grad is not None]))
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+def test_masks_and_gradients_hold_across_ranks(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [context.Process(target=work, args=(rank, tmp_path / "store", results)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    found = sorted(results.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+
+    a, p, groups, n, of = batch()
+    alone = [one.requires_grad_() for one in (a, p, n)]
+    losses = ranking_losses(Side(a, groups), Side(p, groups), Side(n, of), 0.05)
+    losses.mean().backward()  # type: ignore[no-untyped-call]
+    assert [loss for _, part, _ in found for loss in part] == pytest.approx(losses.tolist(), rel=1e-5)
+    for column, expected in enumerate(alone):
+        parts = torch.cat([torch.tensor(gradients[column]) for _, _, gradients in found]) / 2  # DDP averages the ranks
+        assert expected.grad is not None
+        assert torch.allclose(parts, expected.grad, atol=1e-5)

@@ -1,0 +1,80 @@
+"""What the stages leave behind: the best epoch, merged adapters, fewer dimensions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from app.errors import InputError
+from tests.trainer.conftest import faq
+from trainer import model
+from trainer.data import training_set
+from trainer.recipes import Recipe
+from trainer.runs import Run
+from trainer.training import Validate, train
+
+QUICK = Recipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
+
+
+def trained(tiny_base: Path, directory: Path, recipe: Recipe, validate: Validate | None = None) -> SentenceTransformer:
+    encoder = model.load(str(tiny_base), "cpu")
+    train(encoder, training_set(faq(40, 2)), recipe, Run.create({}, directory), validate)
+    return encoder
+
+
+def norm(encoder: SentenceTransformer) -> torch.Tensor:
+    return next(value.detach() for name, value in encoder.named_parameters() if name.endswith("LayerNorm.weight"))
+
+
+class Scripted:
+    """A measure that says what it was told to say, and remembers a weight of the model it was asked about."""
+
+    def __init__(self, *values: float) -> None:
+        self.values, self.seen = list(values), list[torch.Tensor]()
+
+    def __call__(self, encoder: SentenceTransformer) -> dict[str, float]:
+        self.seen.append(norm(encoder).clone())
+        return {"mrr": self.values[len(self.seen) - 1]}
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [((0.1, 0.3, 0.2, 0.25), 1), ((0.5, 0.1, 0.2, 0.3), 0), ((0.1, 0.2, 0.3, 0.4), 3)]
+)
+def test_the_best_epoch_remains_and_the_beginning_is_one(
+    values: tuple[float, ...], best: int, tiny_base: Path, tmp_path: Path
+) -> None:
+    measure = Scripted(*values)
+    encoder = trained(tiny_base, tmp_path / "run", replace(QUICK, epochs=3, learning_rate=1e-2, patience=0), measure)
+    assert torch.equal(norm(encoder), measure.seen[best])
+
+
+def test_patience_ends_a_stage(tiny_base: Path, tmp_path: Path) -> None:
+    measure = Scripted(0.3, 0.4, 0.2, 0.2, 0.9)
+    trained(tiny_base, tmp_path / "run", replace(QUICK, epochs=5, patience=2), measure)
+    assert len(measure.seen) == 4
+
+
+def test_adapters_are_merged_and_the_rest_was_frozen(tiny_base: Path, tmp_path: Path) -> None:
+    before = model.load(str(tiny_base), "cpu").state_dict()
+    after = trained(tiny_base, tmp_path / "run", replace(QUICK, lora_rank=2, learning_rate=1e-2)).state_dict()
+    assert before.keys() == after.keys()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed
+    assert all("dense" in name or "attention" in name for name in changed)
+
+
+def test_leading_dimensions_can_be_exported_alone(tiny_base: Path, tmp_path: Path) -> None:
+    recipe = replace(QUICK, dimensions=(16, 8), dimension=8, gradient_checkpointing=True)
+    encoder = trained(tiny_base, tmp_path / "run", recipe)
+    assert encoder.get_embedding_dimension() == 8
+    whole = encoder[1](encoder[0](encoder.preprocess(["Where is it?"])))["sentence_embedding"]
+    short = torch.nn.functional.normalize(whole[:, :8], dim=-1)
+    found = encoder.encode("Where is it?", normalize_embeddings=True, convert_to_tensor=True)
+    assert torch.allclose(short[0], found, atol=1e-6)
+
+
+def test_no_more_dimensions_than_there_are(tiny_base: Path) -> None:
+    with pytest.raises(InputError, match="dimension"):
+        model.truncate(model.load(str(tiny_base), "cpu"), 32)

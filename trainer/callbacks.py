@@ -1,0 +1,167 @@
+"""What goes on beside the steps of a stage: asked to stop, told to people, measured after each epoch."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list
+from rich.progress import Progress, TaskID
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from trainer.runs import Run
+
+METRIC = "mrr"  # that the best epoch is chosen by
+Figures = dict[str, float]
+
+
+class Stop(TrainerCallback):
+    """Ends the training after the present step, with a checkpoint, once it was asked to."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self) -> None:
+        """Stop soon."""
+        self.asked = True
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> TrainerControl:
+        """Say so to the trainer."""
+        if self.asked:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+class Report(TrainerCallback):
+    """Keeps status, metrics and the progress bar up to date.
+
+    In the status, steps and epochs go on from those of earlier stages; in the metrics each stage counts its own.
+    """
+
+    def __init__(self, run: Run, progress: Progress, task: TaskID, stage: int, steps: int, epochs: float) -> None:
+        self.run = run
+        self.progress = progress
+        self.task = task
+        self.stage, self.steps, self.epochs = stage, steps, epochs
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Name the stage."""
+        self.run.update(phase=f"training, stage {self.stage}", step=self.steps + state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Count."""
+        self.progress.update(self.task, completed=self.steps + state.global_step)
+        self.run.update(step=self.steps + state.global_step, epoch=round(self.epochs + (state.epoch or 0), 3))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: object,
+    ) -> None:
+        """Write loss, learning rate and norm of the gradient down."""
+        figures = {key: value for key, value in (logs or {}).items() if key in ("loss", "learning_rate", "grad_norm")}
+        if "loss" in figures:
+            self.record(state, **figures)
+            self.progress.update(self.task, description=f"stage {self.stage}, loss {figures['loss']:.3f}")
+
+    def record(self, state: TrainerState, **figures: object) -> None:
+        """A line of metrics.jsonl, with how far the training is."""
+        self.run.record(step=state.global_step, epoch=state.epoch or 0, stage=self.stage, **figures)
+
+
+class Best(TrainerCallback):
+    """Measures at the beginning and after each epoch, keeps the weights of the best, and stops when patience is over.
+
+    What it knows lies in `directory` (history.json, best.pt), so that a resumed stage goes on where it was. The
+    beginning counts as epoch 0: a stage that does not help leaves the model as it found it.
+    """
+
+    def __init__(
+        self, model: nn.Module, measure: Callable[[], Figures], directory: Path, patience: int, report: Report
+    ) -> None:
+        self.model, self.measure, self.report = model, measure, report
+        self.directory, self.patience = directory, patience
+        self.history: dict[int, float] = {}  # of each step at which an epoch ended, the metric
+        if (directory / "history.json").is_file():
+            self.history = {int(step): value for step, value in json.loads(self._history.read_text()).items()}
+
+    @property
+    def _history(self) -> Path:
+        return self.directory / "history.json"
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Measure where the stage begins, and an epoch whose end a killed run did not live to measure."""
+        self._epoch(state, control)
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Measure; an epoch that was broken off does not count."""
+        self._epoch(state, control)
+
+    def _epoch(self, state: TrainerState, control: TrainerControl) -> None:
+        step = state.global_step
+        ended = abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6 or step == state.max_steps
+        if ended and step not in self.history:
+            self._measure(step, state)
+        if self.patience and self._since_best() >= self.patience:
+            control.should_training_stop = True
+
+    def _since_best(self) -> int:
+        return len(self.history) - 1 - list(self.history).index(self.best) if self.history else 0
+
+    @property
+    def best(self) -> int:
+        """The step of the best epoch, the later one of equals."""
+        return max(self.history, key=lambda step: (self.history[step], step))
+
+    def _measure(self, step: int, state: TrainerState) -> None:
+        figures: list[Any] = [self.measure() if state.is_world_process_zero else None]
+        broadcast_object_list(figures)
+        self.history[step] = figures[0].get(METRIC, 0.0)
+        if state.is_world_process_zero:
+            self.report.record(state, metrics=figures[0])
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self.best == step:
+                self._write("best.pt", lambda path: torch.save(self.model.state_dict(), path))
+            self._write("history.json", lambda path: path.write_text(json.dumps(self.history), encoding="utf-8"))
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        aside = self.directory / f"{name}.new"
+        write(aside)
+        aside.replace(self.directory / name)
+
+
+@contextmanager
+def stopping(ask: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM ask once; a second one ends the process as usual. Only the main thread may listen."""
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        ask()
+        signal.signal(number, before[signal.Signals(number)])
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, asked)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,75 @@
+"""Hard negatives: for each pair, the texts of other entries that the model takes for the answer.
+
+What sentence-transformers mines knows no entry groups, so this is a miner of its own, in blocks: never is a matrix of
+all anchors by all texts held. A text about as similar to the anchor as the positive itself is likely another wording
+of the right answer, and left out: "NV-Retriever: Improving text embedding models with effective hard-negative mining"
+(Moreira et al. 2024, arXiv 2407.15831, "positive-aware mining", TopK-PercPos).
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+
+from trainer.data import Pair
+from trainer.tokens import Tokens, embed
+
+BLOCK_CELLS = 4_000_000  # of a similarity matrix held at a time
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """The texts that can be negatives with their groups, and for each pair those mined for it, hardest first."""
+
+    candidates: list[tuple[str, int]]
+    mined: list[list[int]]  # of each pair, positions in `candidates`
+
+    def save(self, path: Path) -> None:
+        """Write them as JSON, whole or not at all."""
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        content = {"candidates": self.candidates, "mined": self.mined}
+        aside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        aside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Negatives":
+        """What `save` wrote."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls([(text, group) for text, group in content["candidates"]], content["mined"])
+
+
+def mine(model: SentenceTransformer, pairs: Sequence[Pair], count: int, margin: float, bf16: bool = False) -> Negatives:
+    """Up to `count` negatives for each pair, among the positives of the other groups.
+
+    Left out is what is more than `margin` times as similar to the anchor as the pair's positive is.
+    """
+    candidates = list(dict.fromkeys((pair.positive, pair.group) for pair in pairs))
+    anchors = list(dict.fromkeys(pair.anchor for pair in pairs))
+    rows = {text: row for row, text in enumerate(anchors)}
+    columns = {one: column for column, one in enumerate(candidates)}
+    asked = embed(model, Tokens(model, anchors), bf16)[[rows[pair.anchor] for pair in pairs]]  # (pairs, dimension)
+    texts = embed(model, Tokens(model, [text for text, _ in candidates]), bf16)  # (candidates, dimension)
+    own = torch.tensor([columns[pair.positive, pair.group] for pair in pairs])
+    groups = torch.tensor([pair.group for pair in pairs])
+    of = torch.tensor([group for _, group in candidates])
+    mined: list[list[int]] = []
+    size = max(1, BLOCK_CELLS // len(candidates))
+    for start in range(0, len(pairs), size):
+        block = slice(start, start + size)
+        positive = (asked[block] * texts[own[block]]).sum(dim=1, keepdim=True)  # (block, 1)
+        similarity = asked[block] @ texts.T  # (block, candidates)
+        similarity[(similarity > margin * positive) | (groups[block, None] == of)] = -torch.inf
+        mined += _best(similarity, count)
+    return Negatives(candidates, mined)
+
+
+def _best(similarity: Tensor, count: int) -> list[list[int]]:
+    """The positions of up to `count` finite values of each row, largest first."""
+    found = similarity.topk(min(count, similarity.shape[1]), dim=1)
+    rows = zip(found.indices.tolist(), found.values.isfinite().tolist(), strict=True)
+    return [[one for one, allowed in zip(*row, strict=True) if allowed] for row in rows]
