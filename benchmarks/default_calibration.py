@@ -21,10 +21,10 @@ from app.knowledge.queries import Query, read_queries
 from app.retrieval import calibration
 from app.retrieval.encoder import Encoder
 from trainer.calibrate import PRECISION, WEIGHTS, Examples, Measured, examples_of
-from trainer.corpus import Corpus
 from trainer.data import HeldOut, order, training_set
+from trainer.evaluation.corpus import Corpus
+from trainer.evaluation.tables import base_bundle
 from trainer.model import DEFAULT_BASE
-from trainer.report import base_bundle
 
 QUESTIONS = 400  # of each source
 PHRASINGS = 4  # an ordinary FAQ's

@@ -23,12 +23,13 @@ from app.knowledge.queries import Query, read_queries
 from app.retrieval.bundle import RANKING, Bundle, seal
 from app.retrieval.encoder import Encoder
 from app.retrieval.reranker import CANDIDATES, Reranker
-from trainer import crossencoder, model, reranker
-from trainer.corpus import Corpus
-from trainer.crossencoder import CrossEncoder
+from trainer import model
 from trainer.data import order, training_set
+from trainer.evaluation.corpus import Corpus
+from trainer.exporting import crossencoder, reranker
+from trainer.exporting.crossencoder import CrossEncoder
+from trainer.exporting.reranker import Candidates, figures
 from trainer.recipes import Recipe
-from trainer.reranker import Candidates, figures
 from trainer.runs import Run
 
 RESULTS = Path(__file__).parent / "results"

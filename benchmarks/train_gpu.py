@@ -22,8 +22,8 @@ from trainer import fit, model
 from trainer.data import Pair
 from trainer.recipes import recipe_named
 from trainer.runs import Run
-from trainer.training import train
-from trainer.validation import Validation
+from trainer.training.loop import train
+from trainer.training.validation import Validation
 
 SYSTEMS: dict[str, Callable[[list[Pair], int, bool], float]] = {"plain": plain, "ours": ours}
 

@@ -27,7 +27,7 @@ from trainer import fit, model
 from trainer.data import Pair, TrainingSet
 from trainer.recipes import recipe_named
 from trainer.runs import Run
-from trainer.training import native_bf16, train
+from trainer.training.loop import native_bf16, train
 
 System = Callable[[list[Pair], int], float]
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from app.errors import FaqError
 from trainer import runs as runs_
-from trainer import watch
 from trainer.recipes import dimensions_of, recipe_named
+from trainer.reporting import watch
 
 Protocol = Literal["answers", "tutorial"]
 
@@ -87,7 +87,7 @@ def evaluate(
     worst: Annotated[int, typer.Option(min=0, help="List so many of the questions that went most wrong.")] = 0,
 ) -> None:
     """Measure a bundle, side by side with the base model that it was made from."""
-    from trainer import report
+    from trainer.evaluation import tables as report
 
     found = report.side_by_side(bundle, queries, index, protocol, compare, by or (), worst)
     if json_ is not None:
@@ -108,8 +108,8 @@ def compare(
     json_: Annotated[Path | None, typer.Option("--json", help="Write all figures and every question there.")] = None,
 ) -> None:
     """Two bundles or runs on the same questions: which got better, which worse, and whether that may be chance."""
-    from trainer import compare as comparing
-    from trainer import report
+    from trainer.evaluation import compare as comparing
+    from trainer.evaluation import tables as report
 
     found = comparing.compare(a, b, queries, index, by or ())
     if json_ is not None:
@@ -172,7 +172,7 @@ def report(
     measure: Annotated[bool, typer.Option("--measure", help="Ask the held-out questions again first.")] = False,
 ) -> None:
     """Write a run's report.html, plots and model card again, from its files."""
-    from trainer import page
+    from trainer.reporting import page
 
     if measure:
         from trainer import fit as fitting

@@ -16,9 +16,9 @@ from app.retrieval import calibration
 from app.retrieval.calibration import Calibration
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Ranking
-from trainer import metrics
-from trainer.corpus import Corpus, Floats, Integers, Similarities, margins
 from trainer.data import HeldOut, order
+from trainer.evaluation import metrics
+from trainer.evaluation.corpus import Corpus, Floats, Integers, Similarities, margins
 
 RANKS = 5  # candidates of a question that are examples
 MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing: the defaults stay

@@ -13,14 +13,16 @@ from app.errors import FaqError, InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
-from trainer import model, page, ranks, results, runs
-from trainer.crossencoder import fitted
+from trainer import model, runs
 from trainer.data import TrainingSet, renamed, training_set
-from trainer.export import export
+from trainer.exporting.crossencoder import fitted
+from trainer.exporting.export import export
 from trainer.recipes import Recipe
+from trainer.reporting import page, results
 from trainer.runs import Run
-from trainer.training import Interrupted, train
-from trainer.validation import Validation
+from trainer.training import distributed
+from trainer.training.loop import Interrupted, train
+from trainer.training.validation import Validation
 
 log = logging.getLogger("trainer")
 
@@ -44,7 +46,7 @@ def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path
         "reranker": reranker,
         "training_data_sha256": inputs.training.sha256,
     }
-    run = ranks.led(lambda: Run.create(config, out))
+    run = distributed.led(lambda: Run.create(config, out))
     carry_out(run, inputs, base, recipe)
     return run
 
@@ -55,7 +57,7 @@ def resume(name: str) -> Run:
     if run.status().state == "succeeded":
         return run
     inputs = _inputs_of(run)
-    run = ranks.led(lambda: _begun(run))
+    run = distributed.led(lambda: _begun(run))
     carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
     return run
 
@@ -73,7 +75,7 @@ def read(data: Path, queries: Path | None, seed: int) -> Inputs:
 
 def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
     """Do all that is left to do of a run, and keep its status true whatever happens."""
-    if not ranks.leads():
+    if not distributed.leads():
         _model(run, inputs, base, recipe)
         return
     with _logging(run), _status(run):
@@ -152,7 +154,7 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
     train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
-    if not ranks.leads():
+    if not distributed.leads():
         return _Trained(loaded, True)
     aside = run.directory / f".{runs.MODEL}"
     shutil.rmtree(aside, ignore_errors=True)

@@ -11,7 +11,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from app.knowledge.entry import Entry
 from app.retrieval.bundle import Bundle
-from trainer import export, model
+from trainer import model
+from trainer.exporting import export
 
 SUBJECTS = ("parcel", "refund", "voucher", "tent", "boots", "invoice", "newsletter", "repair", "points", "password")
 VERBS = ("cancel", "track", "return", "order", "change", "print")

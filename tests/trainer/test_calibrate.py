@@ -6,8 +6,8 @@ from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from tests.trainer.conftest import faq
 from trainer.calibrate import DEFAULTS, MIN_QUESTIONS, Measured, calibrate, choose_weight, examples_of
-from trainer.corpus import Corpus
 from trainer.data import HeldOut, training_set
+from trainer.evaluation.corpus import Corpus
 
 
 @pytest.fixture

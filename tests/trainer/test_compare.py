@@ -10,8 +10,9 @@ from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
 from tests.trainer.conftest import faq, write_faq
 from tests.trainer.test_evaluate import asked_of, outcomes
-from trainer import compare, report
 from trainer.__main__ import main
+from trainer.evaluation import compare
+from trainer.evaluation import tables as report
 from trainer.runs import Run
 
 

@@ -8,9 +8,9 @@ from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Candidate, Ranking
 from tests.trainer.conftest import faq
-from trainer import corpus as corpora
 from trainer.calibrate import DEFAULTS
-from trainer.corpus import Corpus, margins
+from trainer.evaluation import corpus as corpora
+from trainer.evaluation.corpus import Corpus, margins
 
 
 @pytest.fixture

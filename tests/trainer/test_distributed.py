@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-from trainer.losses import Side, ranking_losses
+from trainer.training.losses import Side, ranking_losses
 
 PAIRS, NEGATIVES, SIZE = 4, (1, 2), 8  # pairs on each rank, negatives on the first and on the second
 

@@ -15,13 +15,14 @@ from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Vectors
 from tests.trainer.conftest import faq, write_faq
-from trainer import corpus as corpora
-from trainer import evaluate as evaluating
-from trainer import figures, report, slices
 from trainer.calibrate import DEFAULTS
-from trainer.corpus import Corpus
-from trainer.evaluate import FunctionEncoder, evaluate, outcomes_of, validation
-from trainer.figures import Outcomes
+from trainer.evaluation import corpus as corpora
+from trainer.evaluation import evaluate as evaluating
+from trainer.evaluation import figures, slices
+from trainer.evaluation import tables as report
+from trainer.evaluation.corpus import Corpus
+from trainer.evaluation.evaluate import FunctionEncoder, evaluate, outcomes_of, validation
+from trainer.evaluation.figures import Outcomes
 
 
 def by_words(texts: Sequence[str]) -> Vectors:

@@ -9,8 +9,9 @@ from app.errors import InputError
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from tests.trainer.conftest import faq
-from trainer import export, model
+from trainer import model
 from trainer.data import HeldOut
+from trainer.exporting import export
 
 
 @pytest.fixture(scope="module")

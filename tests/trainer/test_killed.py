@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from app.retrieval.bundle import Bundle
-from trainer.results import Results
+from trainer.reporting.results import Results
 from trainer.runs import CHECKPOINTS, Run
-from trainer.training import CHECKPOINT_EVERY
+from trainer.training.loop import CHECKPOINT_EVERY
 
 
 def command(*arguments: str) -> list[str]:

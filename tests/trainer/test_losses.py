@@ -7,8 +7,8 @@ from torch import Tensor
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import training_set
-from trainer.losses import EntryRankingLoss, Side, ranking_losses
-from trainer.tokens import Collator
+from trainer.training.losses import EntryRankingLoss, Side, ranking_losses
+from trainer.training.tokens import Collator
 
 
 def vectors(seed: int, *shape: int) -> Tensor:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer import memory, model
+from trainer import model
+from trainer.training import memory
 
 
 def test_what_fits_depends_on_tokens_and_on_what_is_kept(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     roc_auc_score,
 )
 
-from trainer import metrics
-from trainer.metrics import CUTOFFS, Integers, ranks, summarize, table
+from trainer.evaluation import metrics
+from trainer.evaluation.metrics import CUTOFFS, Integers, ranks, summarize, table
 
 SCORES = np.array([0.1, 0.9, 0.5, 0.5, 0.2], dtype=np.float32)
 

@@ -4,10 +4,11 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from tests.trainer.conftest import faq
-from trainer import mining, model
+from trainer import model
 from trainer.data import Pair, training_set
-from trainer.mining import Negatives, mine
-from trainer.tokens import Tokens, embed
+from trainer.training import mining
+from trainer.training.mining import Negatives, mine
+from trainer.training.tokens import Tokens, embed
 
 
 @pytest.fixture(scope="module")

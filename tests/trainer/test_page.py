@@ -11,9 +11,9 @@ import pytest
 from app.errors import InputError
 from tests.trainer import made
 from tests.trainer.made import asked, place
-from trainer import explained, findings, history, page
-from trainer.findings import Share
-from trainer.results import Asked, Place, Shown
+from trainer.reporting import explained, findings, history, page
+from trainer.reporting.findings import Share
+from trainer.reporting.results import Asked, Place, Shown
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 HOSTILE = [

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.trainer.made import place
-from trainer import plots
-from trainer.drawing import standalone
-from trainer.history import Curve
+from trainer.reporting import plots
+from trainer.reporting.drawing import standalone
+from trainer.reporting.history import Curve
 
 PLACES = [place(1 if i % 3 else 2, confidence=i / 40) for i in range(40)]
 CURVE = Curve([(1, 0.5), (2, 0.75), (3, 0.7)], [2])

@@ -15,15 +15,16 @@ from app.retrieval.bundle import Bundle, Reranking
 from app.retrieval.encoder import Encoder
 from app.retrieval.reranker import Reranker
 from tests.trainer.conftest import faq, write_faq
-from trainer import crossencoder, fit, model, reranker
-from trainer.crossencoder import CrossEncoder, List, lists_of, made_of
+from trainer import fit, model
 from trainer.data import HeldOut, training_set
-from trainer.export import export
-from trainer.graph import write
+from trainer.exporting import crossencoder, reranker
+from trainer.exporting.crossencoder import CrossEncoder, List, lists_of, made_of
+from trainer.exporting.export import export
+from trainer.exporting.graph import write
+from trainer.exporting.reranker import Added, Candidates, fit_weight
 from trainer.recipes import Recipe
-from trainer.reranker import Added, Candidates, fit_weight
 from trainer.runs import Run
-from trainer.training import Interrupted
+from trainer.training.loop import Interrupted
 
 RECIPE = Recipe("test", epochs=1, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0, margin=2.0)
 

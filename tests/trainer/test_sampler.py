@@ -1,4 +1,4 @@
-from trainer.sampler import batches
+from trainer.training.sampler import batches
 
 
 def test_every_row_once_in_batches_of_the_size_asked_for() -> None:

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
-from trainer import statistics
-from trainer.statistics import coverage_of_halves, differences, halves, mean_intervals, randomisation_test, sign_test
+from trainer.evaluation import statistics
+from trainer.evaluation.statistics import (
+    coverage_of_halves,
+    differences,
+    halves,
+    mean_intervals,
+    randomisation_test,
+    sign_test,
+)
 
 
 def test_intervals_agree_with_scipy() -> None:

@@ -8,8 +8,8 @@ from sentence_transformers import SentenceTransformer
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import Pair
-from trainer.losses import ANCHOR, NEGATIVE, POSITIVE
-from trainer.tokens import Collator, Tokens, embed
+from trainer.training.losses import ANCHOR, NEGATIVE, POSITIVE
+from trainer.training.tokens import Collator, Tokens, embed
 
 PAIRS = [Pair("one?", "the first", 1), Pair("and one?", "the first", 1), Pair("two?", "the second", 2)]
 

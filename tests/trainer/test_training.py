@@ -13,7 +13,7 @@ from trainer import model
 from trainer.data import training_set
 from trainer.recipes import Recipe
 from trainer.runs import Run
-from trainer.training import Validate, train
+from trainer.training.loop import Validate, train
 
 QUICK = Recipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
 

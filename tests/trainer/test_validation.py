@@ -4,7 +4,7 @@ from app.knowledge.entry import Entry
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import HeldOut
-from trainer.validation import Validation
+from trainer.training.validation import Validation
 
 
 def heldout(entries: list[Entry], which: slice) -> list[HeldOut]:

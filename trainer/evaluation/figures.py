@@ -9,8 +9,8 @@ import numpy as np
 
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from trainer import metrics, statistics
-from trainer.metrics import Flags, Floats, Integers
+from trainer.evaluation import metrics, statistics
+from trainer.evaluation.metrics import Flags, Floats, Integers
 
 PRECISIONS = (0.95, 0.9, 0.8)
 COUNTS = ("queries", "entries", "phrasings_removed", "unanswerable")

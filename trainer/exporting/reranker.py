@@ -25,11 +25,11 @@ from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, Reranking
 from app.retrieval.encoder import Encoder
 from app.retrieval.reranker import CANDIDATES, Reranker, candidate_text, padded
 from trainer.calibrate import MAX_CELLS, MIN_QUESTIONS, Measured
-from trainer.corpus import Corpus
-from trainer.crossencoder import CrossEncoder
 from trainer.data import HeldOut, order, plain
-from trainer.graph import write
-from trainer.quantize import Feed, quantize
+from trainer.evaluation.corpus import Corpus
+from trainer.exporting.crossencoder import CrossEncoder
+from trainer.exporting.graph import write
+from trainer.exporting.quantize import Feed, quantize
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 QUESTIONS = 500  # held-out ones, at most: 20 pairs each

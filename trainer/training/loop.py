@@ -22,16 +22,16 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from app.errors import FaqError
 from trainer import model as models
-from trainer import ranks
-from trainer.callbacks import METRIC, Best, Figures, Report, Stop, stopping
 from trainer.data import TrainingSet
-from trainer.losses import EntryRankingLoss
-from trainer.memory import fits
-from trainer.mining import Negatives, mine
 from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
-from trainer.sampler import EntryBatchSampler
-from trainer.tokens import Collator
+from trainer.training import distributed
+from trainer.training.callbacks import METRIC, Best, Figures, Report, Stop, stopping
+from trainer.training.losses import EntryRankingLoss
+from trainer.training.memory import fits
+from trainer.training.mining import Negatives, mine
+from trainer.training.sampler import EntryBatchSampler
+from trainer.training.tokens import Collator
 
 CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
 NEGATIVES, WEIGHTS, DONE, BEST = "negatives.json", "weights.pt", "done", "best.pt"
@@ -150,28 +150,30 @@ class _Work:
             log.info("Stage %d: held-out %s %.4f -> %.4f", stage.number, METRIC.upper(), first, chosen)
             if best.best == 0:
                 log.warning("Stage %d did not help on held-out questions; it is left out.", stage.number)
-        if ranks.leads():
+        if distributed.leads():
             aside = directory / f"{DONE}.new"  # torch refuses a leading dot
             if best is not None:
                 (directory / BEST).replace(aside)
             else:
                 torch.save(self.model.state_dict(), aside)
             aside.replace(directory / DONE)
-        ranks.wait()
+        distributed.wait()
 
     def _mined(self, stage: Stage) -> Negatives:
         """The stage's negatives: those that the run has mined already, or mines now."""
         path = self.run.directory / NEGATIVES
-        if ranks.leads() and not path.is_file():
+        if distributed.leads() and not path.is_file():
             self.run.update(phase="mining")
             mine(self.model, self.training.pairs, stage.negatives, self.recipe.margin, self.bf16).save(path)
-        ranks.wait()
+        distributed.wait()
         return Negatives.load(path)
 
     def _cached(self, stage: Stage, collator: Collator) -> bool:
         """Whether a batch is too large to be embedded at once. The loss is the same either way."""
         each = sum(collator.lengths()) / len(collator.pairs) * (1 + stage.negatives)  # tokens of a pair, about
-        return not fits(self.model, each * stage.plan.batch_size / ranks.count(), self.recipe.gradient_checkpointing)
+        return not fits(
+            self.model, each * stage.plan.batch_size / distributed.count(), self.recipe.gradient_checkpointing
+        )
 
 
 class _Trainer(SentenceTransformerTrainer):
@@ -206,7 +208,7 @@ def _arguments(
     return SentenceTransformerTrainingArguments(
         output_dir=str(directory),
         num_train_epochs=plan.epochs,
-        per_device_train_batch_size=max(2, plan.batch_size // ranks.count()),  # the plan is for all ranks
+        per_device_train_batch_size=max(2, plan.batch_size // distributed.count()),  # the plan is for all ranks
         learning_rate=stage.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=math.ceil(recipe.warmup * plan.steps),
@@ -233,5 +235,5 @@ def _progress() -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not ranks.leads(),
+        disable=not distributed.leads(),
     )

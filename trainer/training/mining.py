@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from trainer.data import Pair
-from trainer.tokens import Tokens, embed
+from trainer.training.tokens import Tokens, embed
 
 BLOCK_CELLS = 4_000_000  # of a similarity matrix held at a time
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trainer.results import Asked, Place, Results
-from trainer.statistics import sign_test
+from trainer.evaluation.statistics import sign_test
+from trainer.reporting.results import Asked, Place, Results
 
 Z = 1.96  # of a 95% interval
 SURE = 0.05  # a difference that chance gives more rarely than that is not put down to chance

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from app import durable
 from app.retrieval.bundle import Manifest
-from trainer.explained import Figure, data_rows
-from trainer.results import Results
+from trainer.reporting.explained import Figure, data_rows
+from trainer.reporting.results import Results
 from trainer.runs import BUNDLE, Run
 
 CARD = "README.md"

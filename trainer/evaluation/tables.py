@@ -17,10 +17,10 @@ from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
 from app.retrieval.bundle import MANIFEST, Bundle
-from trainer import figures, slices, statistics
 from trainer.data import renamed
-from trainer.evaluate import Protocol, outcomes_of
-from trainer.figures import COUNTS, Figures, Outcomes
+from trainer.evaluation import figures, slices, statistics
+from trainer.evaluation.evaluate import Protocol, outcomes_of
+from trainer.evaluation.figures import COUNTS, Figures, Outcomes
 
 BASE, TUNED = "base", "fine-tuned"
 HEADLINES = ("precision@1", "mrr", "average_precision", "recall@5", "recall@10", "ndcg@10")
@@ -105,7 +105,8 @@ def bundle_in(directory: Path) -> Bundle:
 @contextmanager
 def base_bundle(base: str) -> Iterator[Bundle]:
     """The base model as a bundle for a while, in 32-bit floats. Raises InputError when it cannot be loaded."""
-    from trainer import export, model
+    from trainer import model
+    from trainer.exporting import export
 
     with tempfile.TemporaryDirectory(prefix="faqtual-base-") as directory:
         loaded = model.load(base, "cpu")

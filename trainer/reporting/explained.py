@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from app.retrieval.bundle import Manifest
-from trainer import findings
-from trainer.figures import COUNTS
-from trainer.findings import SURE, Findings, Share
-from trainer.results import Asked, Place, Results
+from trainer.evaluation.figures import COUNTS
+from trainer.reporting import findings
+from trainer.reporting.findings import SURE, Findings, Share
+from trainer.reporting.results import Asked, Place, Results
 from trainer.runs import Run, duration
 
 ROUGH = 100  # held-out questions: with fewer, every figure is rough

@@ -22,10 +22,10 @@ from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Ranking, Vectors
-from trainer import figures, metrics
-from trainer.corpus import BLOCK_CELLS, Corpus, Encodes, margins, numbered
 from trainer.data import refuse_unknown, resolver
-from trainer.figures import Figures, Outcomes
+from trainer.evaluation import figures, metrics
+from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, margins, numbered
+from trainer.evaluation.figures import Figures, Outcomes
 
 TOP = 3  # entries kept of each ranking, to show
 

@@ -25,14 +25,14 @@ from app.knowledge.queries import Query
 from app.retrieval.bundle import HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, seal
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Ranking
-from trainer import evaluate
 from trainer.calibrate import DEFAULTS, calibrate
-from trainer.corpus import Corpus
-from trainer.crossencoder import CrossEncoder
 from trainer.data import HeldOut, order
-from trainer.graph import export_onnx
-from trainer.quantize import Feed, quantize
-from trainer.reranker import add
+from trainer.evaluation import evaluate
+from trainer.evaluation.corpus import Corpus
+from trainer.exporting.crossencoder import CrossEncoder
+from trainer.exporting.graph import export_onnx
+from trainer.exporting.quantize import Feed, quantize
+from trainer.exporting.reranker import add
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy")
 COSINE = 0.999  # parity on average, and independence at the least

@@ -15,11 +15,11 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
-from trainer import figures
 from trainer.data import TrainingSet
-from trainer.evaluate import outcomes_of
-from trainer.figures import Outcomes
-from trainer.report import BASE, base_bundle, differences
+from trainer.evaluation import figures
+from trainer.evaluation.evaluate import outcomes_of
+from trainer.evaluation.figures import Outcomes
+from trainer.evaluation.tables import BASE, base_bundle, differences
 from trainer.runs import Run
 
 RESULTS = "results.json"
@@ -74,7 +74,7 @@ class Counts(_Frozen):
 
 
 class System(_Frozen):
-    """One model's figures on the held-out questions (`trainer.figures`), and the confidence from which it answers."""
+    """One model's figures on the held-out questions (`figures`), and the confidence from which it answers."""
 
     figures: dict[str, Any]
     threshold: float

@@ -15,9 +15,9 @@ from app.knowledge.queries import Query
 from app.retrieval.ranking import Vectors
 from trainer.calibrate import DEFAULTS
 from trainer.data import HeldOut, order
-from trainer.evaluate import FunctionEncoder, validation
-from trainer.tokens import Tokens, embed
-from trainer.training import native_bf16
+from trainer.evaluation.evaluate import FunctionEncoder, validation
+from trainer.training.loop import native_bf16
+from trainer.training.tokens import Tokens, embed
 
 FEWEST = 30  # questions; the best epoch by fewer is chance
 QUESTIONS, ENTRIES = 1000, 5000  # at most: the same ones every time

@@ -13,11 +13,11 @@ from jinja2 import Environment, StrictUndefined
 from app import durable
 from app.errors import InputError
 from app.retrieval.bundle import MANIFEST, Manifest
-from trainer import card, drawing, explained, history, plots
-from trainer.explained import Figure
-from trainer.findings import findings
-from trainer.history import Curve, History
-from trainer.results import Results, shortened
+from trainer.reporting import card, drawing, explained, history, plots
+from trainer.reporting.explained import Figure
+from trainer.reporting.findings import findings
+from trainer.reporting.history import Curve, History
+from trainer.reporting.results import Results, shortened
 from trainer.runs import BUNDLE, Run
 
 REPORT, PLOTS = "report.html", "plots"
@@ -139,4 +139,4 @@ def _manifest(path: Path) -> Manifest:
 
 
 def _text(name: str) -> str:
-    return files("trainer").joinpath(name).read_text("utf-8")
+    return files("trainer.reporting").joinpath(name).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The plots of a run: what is drawn, and where it is labelled; `trainer.drawing` makes SVG of it.
+"""The plots of a run: what is drawn, and where it is labelled; `trainer.reporting.drawing` makes SVG of it.
 
 Base is grey and fine-tuned is the accent everywhere; right and wrong differ by place as well as by colour.
 """
@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from trainer.drawing import ACCENT, BASE, INK, SOFT, WRONG, drawn
-from trainer.findings import Share
-from trainer.history import Curve
-from trainer.results import Place
+from trainer.reporting.drawing import ACCENT, BASE, INK, SOFT, WRONG, drawn
+from trainer.reporting.findings import Share
+from trainer.reporting.history import Curve
+from trainer.reporting.results import Place
 
 BINS = 20
 DOTS = 20  # epochs: more are a line without dots

@@ -1,4 +1,4 @@
-"""A graph of `trainer.graph`, its matrix products and word table in 8-bit integers.
+"""A graph of `trainer.exporting.graph`, its matrix products and word table in 8-bit integers.
 
 Each token has an activation scale of its own, computed in the graph, so that a text's embedding does not depend on what
 it is batched with. ONNX Runtime's own dynamic quantisation takes one scale over the whole batch, and does depend on it.
@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from trainer.graph import CONTRIB
+from trainer.exporting.graph import CONTRIB
 
 FloatArray = npt.NDArray[np.float32]
 

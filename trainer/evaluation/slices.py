@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from trainer.figures import Figures, Outcomes, with_intervals
+from trainer.evaluation.figures import Figures, Outcomes, with_intervals
 
 NONE, UNANSWERABLE = "(none)", "(unanswerable)"
 TEXT = 160  # characters of an answer that are shown

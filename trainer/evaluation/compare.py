@@ -11,9 +11,10 @@ from rich.table import Table
 
 from app.errors import NotFound
 from app.retrieval.bundle import Bundle
-from trainer import report, slices, statistics
-from trainer.evaluate import outcomes_of
-from trainer.figures import Figures, Outcomes
+from trainer.evaluation import slices, statistics
+from trainer.evaluation import tables as report
+from trainer.evaluation.evaluate import outcomes_of
+from trainer.evaluation.figures import Figures, Outcomes
 from trainer.runs import Run
 
 Change = Literal["better", "worse", "same"]

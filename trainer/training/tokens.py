@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from trainer.data import Pair
-from trainer.losses import ANCHOR, NEGATIVE, POSITIVE
+from trainer.training.losses import ANCHOR, NEGATIVE, POSITIVE
 
 READ_TOGETHER = 1024  # texts that are tokenised in one call
 BLOCK_TOKENS = {"cpu": 3072, "cuda": 131_072}  # of a block, padding included; a processor's caches, a GPU's cores

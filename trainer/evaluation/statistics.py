@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from trainer.metrics import Flags, Floats, threshold_at
+from trainer.evaluation.metrics import Flags, Floats, threshold_at
 
 SAMPLES = 2000  # of the bootstrap; the ends of an interval are then good to about a tenth of its width
 FLIPS = 10_000  # of the randomisation test: the least p that it can tell is 1 / 10,001

@@ -32,12 +32,12 @@ from transformers import PreTrainedModel
 from app.knowledge.entry import Entry
 from app.retrieval.reranker import PairReader, candidate_text, padded
 from trainer import model as models
-from trainer.callbacks import stopping
 from trainer.data import TrainingSet, order, plain
-from trainer.mining import mine
 from trainer.recipes import Recipe
 from trainer.runs import Run
-from trainer.training import Interrupted, native_bf16
+from trainer.training.callbacks import stopping
+from trainer.training.loop import Interrupted, native_bf16
+from trainer.training.mining import mine
 
 MAX_TOKENS = 256
 MINED, DRAWN = 20, 4  # negatives: so many are mined for each question, and so many of them it meets

@@ -2,7 +2,7 @@
 
 Ranking metrics follow from the places at which the relevant entries stand, so no ranking is ever sorted or kept whole.
 Those of confidence take weights, (samples, queries), that say how often each query counts: a row of ones for the
-figure itself, resampled rows for its interval (`trainer.statistics`). Definitions are in docs/evaluation.md.
+figure itself, resampled rows for its interval (`trainer.evaluation.statistics`). Definitions are in docs/evaluation.md.
 """
 
 from collections.abc import Sequence
