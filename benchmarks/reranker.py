@@ -1,6 +1,6 @@
 """What a reranker adds on the cloud FAQ: question -> all answers, on questions and entries that neither model saw.
 
-    python -m benchmarks.reranker [--work /tmp/faqtual-bench] [--questions 20000] [--measured 1593]
+    python -m benchmarks.reranker [--work /tmp/faqtual-bench] [--questions 20000] [--heldout 500] [--measured 1593]
 
 Takes the run that `benchmarks.cloud_faq` left in the work directory: its model mines the negatives and its bundle is
 what the reranker is added to, as `work/reranked`. Writes benchmarks/results/reranker.json and .md.
@@ -49,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-bench"))
     parser.add_argument("--questions", type=int, default=crossencoder.MOST_LISTS, help="to train on, at most")
+    parser.add_argument("--heldout", type=int, default=reranker.QUESTIONS, help="to fit the weight on, at most")
     parser.add_argument("--measured", type=int, default=1593, help="validation questions, at most")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -64,7 +65,8 @@ def main() -> None:
     shutil.copytree(base.directory, target)
     started = time.perf_counter()
     unsealed = Bundle(target, base.manifest, base.ranking)
-    added = reranker.add(trained.made, unsealed, entries, training.heldout, Encoder(base))
+    with mock.patch.object(reranker, "QUESTIONS", options.heldout):
+        added = reranker.add(trained.made, unsealed, entries, training.heldout, Encoder(base))
     report: dict[str, Any] = {
         "questions": min(options.questions, sum(pair.positive in answers for pair in training.pairs)),
         "train_seconds": round(trained.seconds, 1),

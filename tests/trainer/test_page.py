@@ -202,5 +202,5 @@ def test_it_has_the_colours_of_the_ask_page() -> None:
         lines = files(package).joinpath("page.css").read_text("utf-8").splitlines()
         return [line.split("/*")[0].strip() for line in lines if line.strip().startswith("--")]
 
-    own = set(variables("trainer"))
+    own = set(variables("trainer.reporting"))
     assert [line for line in variables("app.web") if line not in own] == []

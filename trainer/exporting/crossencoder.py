@@ -150,10 +150,10 @@ def lists_of(
     titles = {e.answer: e.question for e in reversed(entries) if plain(e.question) not in heldout}
     canonical = {plain(entry.question) for entry in entries}
     shown = asks_differently(entries, training)
-    mined = mine(bi_encoder, pairs[:MOST_LISTS], MINED, recipe.margin, bf16)
+    mined = mine(bi_encoder, pairs, MINED, recipe.margin, bf16)
     draws = random.Random(recipe.seed)  # noqa: S311 - no secret
     lists = []
-    for pair, found in zip(pairs, mined.mined, strict=False):
+    for pair, found in zip(pairs[:MOST_LISTS], mined.mined, strict=False):
         drawn = draws.sample(found, min(DRAWN, len(found)))
         titled = shown and plain(pair.anchor) not in canonical
         texts = [pair.positive, *(mined.candidates[one][0] for one in drawn)]
