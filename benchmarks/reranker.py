@@ -52,7 +52,8 @@ def main() -> None:
     parser.add_argument("--heldout", type=int, default=reranker.QUESTIONS, help="to fit the weight on, at most")
     parser.add_argument("--measured", type=int, default=1593, help="validation questions, at most")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("trainer").setLevel(logging.INFO)
     base = Bundle.load(options.work / "run" / "bundle")
     entries = read_entries(options.work / "train.jsonl").entries
     training = training_set(entries)
