@@ -1,6 +1,6 @@
 """The cloud FAQ: base against fine-tuned, on a quarter of the tutorial's training data that neither has seen.
 
-    python -m benchmarks.cloud_faq [--data FILE] [--work DIR] [--fit-options "--epochs 2"]
+    python -m benchmarks.cloud_faq [--data FILE] [--work DIR] [--fit-options "--recipe default"]
 
 Writes benchmarks/results/cloud_faq.json and .md. The work directory keeps the run and the files that it was made from,
 for measurements over HTTP: train.jsonl, validation.jsonl, all_answers.jsonl (passages), queries.jsonl.
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-bench"))
-    parser.add_argument("--fit-options", default="", help="options of `trainer fit`, in one string")
+    parser.add_argument("--fit-options", default="--recipe quick", help="options of `trainer fit`, in one string")
     options = parser.parse_args()
     files = split_files(options.data, options.work)
     run = fitted(files["train"], options.work / "run", options.fit_options.split())
