@@ -7,7 +7,6 @@ of the right answer, and left out: "NV-Retriever: Improving text embedding model
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from app import durable
 from trainer.data import Pair
 from trainer.training.tokens import Tokens, embed
 
@@ -31,10 +31,7 @@ class Negatives:
 
     def save(self, path: Path) -> None:
         """Write them as JSON, whole or not at all."""
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        content = {"candidates": self.candidates, "mined": self.mined}
-        aside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        aside.replace(path)
+        durable.write(path, json.dumps({"candidates": self.candidates, "mined": self.mined}, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: Path) -> "Negatives":
