@@ -1,6 +1,5 @@
 """The service: `create_app(settings)` and what lives as long as it does."""
 
-import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -28,7 +27,6 @@ from app.settings import Settings
 from app.web import pages
 
 DESCRIPTION = "Answers questions from a FAQ, and says so when it cannot."
-logger = logging.getLogger(__name__)
 
 
 class State(TypedDict):
