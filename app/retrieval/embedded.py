@@ -3,6 +3,7 @@
 index/active.json            which release is active, and which was before; replaced by rename
 index/<release>/record.json  what the release is; written last, so that its presence means the shard is whole
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
+index/<release>/sums.json    their checksums, compared whenever it is opened
 index/.building-<release>/   an unfinished build
 """
 
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from app import durable
 from app.errors import IndexUnavailable, NotFound
+from app.retrieval import checksums
 from app.retrieval.filters import Dialect, Kind, Where, check, path
 from app.retrieval.index import ANSWER, QUESTIONS, IndexRecord, candidate_of, payload_of, vectors_of
 from app.retrieval.ranking import Candidate, Vectors
@@ -43,6 +45,7 @@ class EmbeddedIndex:
     def __init__(self, directory: Path) -> None:
         self.record = _record(directory)
         _check_space(directory, OPEN_BYTES)
+        checksums.check(directory)
         with _engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
@@ -126,6 +129,8 @@ class EmbeddedStore:
                 shard.flush()
         finally:
             shard.close()
+        checksums.write(aside)
+        durable.flush_tree(aside)
         durable.write(aside / RECORD, record.model_dump_json(indent=2))
         durable.rename(aside, self._directory / record.name)
 
