@@ -6,7 +6,7 @@ A release is a collection of its name whose metadata hold its record, and `compl
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from app.errors import IndexUnavailable, NotFound
 from app.retrieval.filters import Dialect, Kind, Where, check, path
 from app.retrieval.index import ANSWER, QUESTIONS, RELEASE, IndexRecord, candidate_of, payload_of, vectors_of
 from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.resilience import Guarded
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
 SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
@@ -71,7 +72,8 @@ class ServerStore:
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
         where: dict[str, Any] = {"location": url} if url == ":memory:" else {"url": url, "api_key": api_key}
-        self._client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+        client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+        self._client = cast(AsyncQdrantClient, Guarded(client))
         self._url = url
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
