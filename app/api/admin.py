@@ -15,7 +15,7 @@ router = APIRouter(
     tags=["releases"],
     route_class=guarded("admin"),
     dependencies=KEYS,
-    responses=documented(401, 403, 422, 500, 503),
+    responses=documented(401, 403, 422, 429, 500, 503),
 )
 
 

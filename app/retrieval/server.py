@@ -180,4 +180,5 @@ def _qdrant(what: str) -> Iterator[None]:
             raise NotFound(f"Qdrant has no collection {what}.") from error
         raise IndexUnavailable(f"Qdrant refused {what}: {error.status_code} {error.reason_phrase}") from error
     except (ApiException, QdrantException, OSError, ValueError) as error:
-        raise IndexUnavailable(f"Qdrant cannot be used for {what}: {error}") from error
+        reason = str(error).partition("\n")[0][:200]  # a reply that cannot be parsed is quoted, with all it holds
+        raise IndexUnavailable(f"Qdrant cannot be used for {what}: {reason}") from error
