@@ -1,6 +1,6 @@
 """Runs `python -m app reindex` and kills itself, with SIGKILL, at the n-th call or return inside the code that matters.
 
-python tests/kill.py N [arguments of reindex]     N = 0: run to the end and print how many events there were
+python tests/faults/kill.py N [arguments of reindex]     N = 0: run to the end and print how many events there were
 """
 
 import os

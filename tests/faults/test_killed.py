@@ -16,7 +16,7 @@ from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 
-SCRIPT = Path(__file__).parents[1] / "kill.py"
+SCRIPT = Path(__file__).parent / "kill.py"
 POINTS = 10
 
 
@@ -24,7 +24,7 @@ def reindex(settings: Settings, at: int, *arguments: str) -> subprocess.Complete
     """Run a reindex that dies at event `at`; 0 lets it live."""
     return subprocess.run(
         [sys.executable, str(SCRIPT), str(at), *arguments],
-        env={**os.environ, **settings.environment(), "PYTHONPATH": str(SCRIPT.parents[1])},
+        env={**os.environ, **settings.environment(), "PYTHONPATH": str(SCRIPT.parents[2])},
         capture_output=True,
         text=True,
         timeout=120,
