@@ -50,14 +50,14 @@ def _sum(path: Path) -> int:
     """Of the length and the blocks that are not zero, so that a hole and the zeros a copy makes of it are alike."""
     with path.open("rb", buffering=0) as file:
         total = zlib.crc32(str(os.fstat(file.fileno()).st_size).encode())
-        for offset in _blocks(file.fileno()):
+        for offset in blocks(file.fileno()):
             block = os.pread(file.fileno(), BLOCK, offset)
             if block != ZEROS[: len(block)]:
                 total = zlib.crc32(block, zlib.crc32(str(offset).encode(), total))
         return total
 
 
-def _blocks(descriptor: int) -> Iterator[int]:
+def blocks(descriptor: int) -> Iterator[int]:
     """Where blocks begin that may hold data: the engine's files are mostly holes, 30 MB of them for an entry."""
     size, offset = os.fstat(descriptor).st_size, 0
     while offset < size:
