@@ -51,10 +51,13 @@ def serve(context: typer.Context) -> None:
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
             signal.signal(number, lambda *_: sys.exit(0))
+        server = uvicorn.Server(_uvicorn(app, settings))
         with _listening(settings) as listener, suppress(SystemExit):
-            uvicorn.Server(_uvicorn(app, settings)).run(sockets=[listener])
+            server.run(sockets=[listener])
         if error := app.state.startup_error:
             raise error
+        if not server.started and server.lifespan.should_exit:  # of what nobody foresaw; uvicorn has logged it
+            raise typer.Exit(1)
 
 
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -67,7 +67,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
-            except FaqError as error:
+            except (FaqError, OSError) as error:  # of the system: a home that may only be read
                 app.state.startup_error = error  # for the command line, which says it without a traceback
                 raise
             yield {"services": services}

@@ -169,7 +169,10 @@ class EmbeddedStore:
         """As `IndexStore.pointer`."""
         try:
             pointer = json.loads((self._directory / POINTER).read_bytes())
-            return pointer["active"], pointer["previous"]
+            active, previous = pointer["active"], pointer["previous"]
+            if not all(name is None or isinstance(name, str) for name in (active, previous)):
+                raise TypeError
+            return active, previous
         except FileNotFoundError:
             return None, None
         except (ValueError, KeyError, TypeError) as error:

@@ -78,10 +78,10 @@ class Service:
 
 
 @contextmanager
-def service(settings: Settings, ready: bool = True, **environment: str) -> Iterator[Service]:
+def service(settings: Settings, ready: bool = True, preload: dict[str, str] | None = None) -> Iterator[Service]:
     """A service on `settings`; killed at the end if it still runs."""
     log = settings.home.parent / f"service-{time.monotonic_ns()}.log"
-    variables = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), **environment}
+    variables = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), **(preload or {})}
     with log.open("wb") as stream:
         process = subprocess.Popen([sys.executable, "-m", "app"], env=variables, stdout=stream, stderr=stream)
     try:

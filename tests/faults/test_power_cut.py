@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("cc") is None, reason="the recorder takes a C compiler"),
 ]
-POINTS = int(os.environ.get("FAQ_TEST_CUTS", "8"))
+POINTS = int(os.environ.get("FAQ_TEST_CUTS", "6"))
 QUESTION = "When will I get my refund?"
 
 
