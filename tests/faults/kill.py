@@ -1,6 +1,7 @@
-"""Runs `python -m app reindex` and kills itself, with SIGKILL, at the n-th call or return inside the code that matters.
+"""Runs a command of `python -m app` and kills itself, with SIGKILL, at the n-th call or return inside the code that
+matters.
 
-python tests/faults/kill.py N [arguments of reindex]     N = 0: run to the end and print how many events there were
+python tests/faults/kill.py N COMMAND [arguments]     N = 0: run to the end and print how many events there were
 """
 
 import os
@@ -9,13 +10,24 @@ import sys
 import threading
 from types import FrameType
 
-WATCHED = ("app/releases/", "app/retrieval/embedded.py", "app/durable.py", "shutil.py")
+WATCHED = (
+    "app/releases/",
+    "app/retrieval/embedded.py",
+    "app/retrieval/checksums.py",
+    "app/retrieval/bundle.py",
+    "app/durable.py",
+    "app/knowledge/store.py",
+    "app/knowledge/database.py",
+    "sqlalchemy/engine/base.py",
+    "shutil.py",
+)
 
 
-def main() -> None:
+def watched(arguments: list[str], fatal: int) -> tuple[int, int]:
+    """The exit status of the command and how many events it had; does not return if `fatal` is one of them."""
     from app.__main__ import cli
 
-    fatal, seen = int(sys.argv.pop(1)), 0
+    seen, status = 0, 0
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
         nonlocal seen
@@ -26,13 +38,15 @@ def main() -> None:
 
     threading.setprofile(watch)
     sys.setprofile(watch)
-    sys.argv.insert(1, "reindex")
     try:
-        cli()
+        status = cli(arguments, standalone_mode=False) or 0
     finally:
         sys.setprofile(None)
-        sys.stdout.write(f"events: {seen}\n")
+        threading.setprofile(None)
+    return status, seen
 
 
 if __name__ == "__main__":
-    main()
+    status, events = watched(sys.argv[2:], int(sys.argv[1]))
+    sys.stdout.write(f"events: {events}\n")
+    sys.exit(status)

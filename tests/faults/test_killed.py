@@ -23,7 +23,7 @@ POINTS = 10
 def reindex(settings: Settings, at: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a reindex that dies at event `at`; 0 lets it live."""
     return subprocess.run(
-        [sys.executable, str(SCRIPT), str(at), *arguments],
+        [sys.executable, str(SCRIPT), str(at), "reindex", *arguments],
         env={**os.environ, **settings.environment(), "PYTHONPATH": str(SCRIPT.parents[2])},
         capture_output=True,
         text=True,
