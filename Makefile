@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 
-.PHONY: run install test check clean
+.PHONY: run install test check faults soak contract fuzz audit clean
 .DEFAULT_GOAL := run
 
 run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8000
@@ -38,6 +38,22 @@ check: install  ## format, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: install  ## kill and cut off import, reindex and activation at hundreds of points (minutes)
+	FAQ_TEST_CUTS=40 $(BIN)/python -m pytest -n 0 -m faults tests/faults
+	$(BIN)/python -m benchmarks.faults
+
+soak: install  ## ten minutes of load: memory, threads and files must not grow
+	$(BIN)/python -m pytest -n 0 -s -m soak tests/faults
+
+contract: install  ## requests generated from the OpenAPI document, for ten minutes
+	$(BIN)/python -m benchmarks.contract
+
+fuzz: install  ## inputs made to break the parsers, for five minutes
+	$(BIN)/python -m benchmarks.fuzz
+
+audit: install  ## known vulnerabilities and licences of what this stands on
+	$(BIN)/python -m tests.audit
 
 clean:  ## remove what the set-up and the tests made; runs and faq-home stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app import logs
+from app.api.connections import bounded, room_for
 from app.api.security import new_key
 from app.errors import FaqError, SettingsError
 from app.knowledge.files import read_entries
@@ -45,20 +47,24 @@ def serve(context: typer.Context) -> None:
     with _failing_clearly():
         settings = _settings()
         app = create_app(settings)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logs.install(texts=settings.log_texts)
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
             signal.signal(number, lambda *_: sys.exit(0))
+        server = uvicorn.Server(_uvicorn(app, settings))
         with _listening(settings) as listener, suppress(SystemExit):
-            uvicorn.Server(_uvicorn(app, settings)).run(sockets=[listener])
+            server.run(sockets=[listener])
         if error := app.state.startup_error:
             raise error
+        if not server.started and server.lifespan.should_exit:  # of what nobody foresaw; uvicorn has logged it
+            raise typer.Exit(1)
 
 
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=bounded(room_for(settings.max_connections)),
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,

@@ -20,7 +20,19 @@ def write(target: Path, text: str) -> None:
 def rename(source: Path, target: Path) -> None:
     """Rename within one directory, so that it outlasts a power cut."""
     source.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
+    _flush(target.parent)
+
+
+def flush_tree(directory: Path) -> None:
+    """Bring everything below `directory` to the disk, whoever wrote it: before a rename says that it is whole."""
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            _flush(Path(folder, name))
+        _flush(Path(folder))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

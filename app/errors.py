@@ -22,6 +22,7 @@ class FaqError(Exception):
     """Base of all. `code` is stable and documented; `str(error)` is one sentence for a person."""
 
     code = "error"
+    retry_after_s: float | None = None  # where it is known when to try again
 
 
 class InputError(FaqError):

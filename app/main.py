@@ -9,9 +9,11 @@ from typing import TypedDict
 from fastapi import FastAPI
 
 from app.api import admin, ask, entries, health, problem
+from app.api.headers import SecurityHeaders, docs_policy
 from app.api.limits import BodyLimit
 from app.api.measuring import Measured
 from app.api.metrics import Metrics
+from app.api.rate_limit import RateLimits
 from app.api.readiness import Readiness
 from app.api.request_id import RequestIds
 from app.api.security import KEYS, Keys, new_key
@@ -40,7 +42,11 @@ def create_app(settings: Settings) -> FastAPI:
     settings.check_exposure()
     metrics = Metrics()
     app = FastAPI(
-        title="Faqtual", version=version("faqtual"), description=DESCRIPTION, lifespan=_lifespan(settings, metrics)
+        title="Faqtual",
+        version=version("faqtual"),
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings, metrics),
+        redoc_url=None,  # one documentation page is enough, and one policy for what it may load
     )
     app.state.startup_error = None
     problem.install(app)
@@ -50,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(RequestIds)
+    app.add_middleware(SecurityHeaders, docs_policy=docs_policy(app))
     return app
 
 
@@ -60,7 +67,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
-            except FaqError as error:
+            except (FaqError, OSError) as error:  # of the system: a home that may only be read
                 app.state.startup_error = error  # for the command line, which says it without a traceback
                 raise
             yield {"services": services}
@@ -83,7 +90,8 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
     keys = Keys(settings, extra_admin=_temporary_key(settings))
-    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness())
+    rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
+    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates)
 
 
 def _temporary_key(settings: Settings) -> str | None:

@@ -1,10 +1,12 @@
 """Settings, read once from the environment. Each says what it trades off."""
 
 import ipaddress
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
@@ -13,6 +15,34 @@ _DIGEST = r"^[0-9a-f]{64}$"
 
 Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+
+_PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+_RATE = re.compile(r"^([1-9][0-9]{0,8})/(second|minute|hour)$")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many requests in so many seconds; written `60/minute`."""
+
+    count: int
+    seconds: float
+
+    @classmethod
+    def of(cls, text: object) -> "Rate | None":
+        """Raises ValueError for anything but `N/second`, `N/minute` or `N/hour`; an empty text is no limit."""
+        if text is None or isinstance(text, Rate):
+            return text
+        if text == "":
+            return None
+        if not isinstance(text, str) or not (match := _RATE.match(text.strip().lower())):
+            raise ValueError("a rate is written as 100/second, 600/minute or 5000/hour")
+        return cls(int(match[1]), _PERIODS[match[2]])
+
+    def __str__(self) -> str:
+        return f"{self.count}/{next(name for name, seconds in _PERIODS.items() if seconds == self.seconds)}"
+
+
+Limit = Annotated[Rate | None, NoDecode, BeforeValidator(Rate.of)]
 
 
 class Settings(BaseSettings):
@@ -65,6 +95,27 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed."
+    )
+    rate_limit_address: Limit = Field(
+        None,
+        description="Requests that one client address may send to /v1, as `600/minute`: 429 beyond. Unset: no limit. "
+        "Low protects the others from one client; many people behind one address share it. Each replica counts for "
+        "itself. Behind a proxy set FAQ_TRUSTED_PROXIES, or everybody is the proxy.",
+    )
+    rate_limit_key: Limit = Field(
+        None, description="Likewise for each key. Low keeps one client in bounds wherever it calls from."
+    )
+    max_connections: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Open connections at a time; beyond, the one idle for longest is closed. Each takes a file "
+        "descriptor and some 20 kB: many serve slow clients, few spare memory.",
+    )
+    log_texts: bool = Field(
+        False,
+        description="Let messages of unexpected errors into the log whole. They may quote what a user asked: useful "
+        "to find a defect, and personal data.",
     )
 
     @field_validator("admin_keys", "ask_keys", "trusted_proxies", mode="before")

@@ -1,5 +1,7 @@
 """Releases and the jobs that make them."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from app.api.problem import documented
@@ -15,11 +17,24 @@ router = APIRouter(
     tags=["releases"],
     route_class=guarded("admin"),
     dependencies=KEYS,
-    responses=documented(401, 403, 422, 500, 503),
+    responses=documented(401, 403, 422, 429, 500, 503),
 )
 
 
-@router.post("/reindex", status_code=202, responses=documented(409))
+def _links(**parameters: str) -> dict[str, Any]:
+    """OpenAPI's links from a response to the operations that take what it holds: operation -> the value's place."""
+    name = "job_id" if "job" in next(iter(parameters)) else "release"
+    return {operation: {"operationId": operation, "parameters": {name: at}} for operation, at in parameters.items()}
+
+
+STARTED: dict[int | str, dict[str, Any]] = {
+    202: {"links": _links(get_job="$response.body#/job_id", cancel_job="$response.body#/job_id")}
+}
+LISTED: dict[int | str, dict[str, Any]] = {200: {"links": _links(get_job="$response.body#/jobs/0/job_id")}}
+RELEASED: dict[int | str, dict[str, Any]] = {200: {"links": _links(activate="$response.body#/releases/0/release")}}
+
+
+@router.post("/reindex", status_code=202, responses={**documented(409), **STARTED})
 async def reindex(service: Service, response: Response) -> JobReply:
     """Build a release of the knowledge as it is now and switch to it; the present one answers until then."""
     await service.catalog.active_bundle()
@@ -28,31 +43,31 @@ async def reindex(service: Service, response: Response) -> JobReply:
     return _job(job)
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=LISTED)
 def list_jobs(service: Service) -> JobList:
     """The latest jobs, newest first."""
     return JobList(jobs=[_job(job) for job in service.jobs.recent()])
 
 
-@router.get("/jobs/{job_id}", responses=documented(404))
+@router.get("/jobs/{job_id}", operation_id="get_job", responses=documented(404))
 def get_job(job_id: str, service: Service) -> JobReply:
     """One job, as it stands."""
     return _job(service.jobs.get(job_id))
 
 
-@router.post("/jobs/{job_id}/cancel", responses=documented(404, 409))
+@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=documented(404, 409))
 def cancel_job(job_id: str, service: Service) -> JobReply:
     """Stop a job. What it has built so far never shows."""
     return _job(service.jobs.cancel(job_id))
 
 
-@router.get("/releases")
+@router.get("/releases", responses=RELEASED)
 async def list_releases(service: Service) -> ReleaseList:
     """Every release that can be activated, newest first."""
     return ReleaseList(releases=[_release(one) for one in await service.catalog.releases()])
 
 
-@router.post("/releases/{release}/activate", responses=documented(404, 409))
+@router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
 async def activate(release: str, service: Service) -> ReleaseReply:
     """Switch to a release: forward, or back. The store stays as it is."""
     with lock.writer(service.settings.home, service.store.database):

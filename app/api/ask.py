@@ -17,7 +17,7 @@ router = APIRouter(
     prefix="/v1",
     tags=["ask"],
     route_class=guarded("ask", body="application/json"),
-    responses=documented(401, 413, 415, 422, 500, 503),
+    responses=documented(401, 408, 413, 415, 422, 429, 500, 503),
 )
 
 

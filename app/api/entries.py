@@ -24,7 +24,7 @@ router = APIRouter(
     tags=["knowledge"],
     route_class=guarded("admin"),
     dependencies=KEYS,
-    responses=documented(401, 403, 422, 500, 503),
+    responses=documented(401, 403, 422, 429, 500, 503),
 )
 
 FORMATS: dict[str, Kind] = {
@@ -56,7 +56,7 @@ def list_entries(
 
 @router.post(
     "/import",
-    responses=documented(413, 415),
+    responses=documented(408, 413, 415),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -1,14 +1,33 @@
 """What a request may weigh, checked before anything is parsed."""
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problem import problem
+from app.errors import InputError
 
 ASK_BYTES = 256 * 1024  # 32 questions of 1,000 characters, however encoded, with room for filters
 IMPORT_BYTES = 512 * 1024 * 1024
 IMPORT_PATH = "/v1/admin/entries/import"
+DEPTH = 16  # of arrays and objects; a question with filters has three
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def check_nesting(body: bytes) -> None:
+    """Raise InputError for JSON nested deeper than DEPTH, before a parser that recurses sees it.
+
+    Peels the innermost brackets off, all at once, DEPTH times: a fixed number of passes over the body.
+    """
+    left = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for _ in range(DEPTH):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    if len(left) > DEPTH:  # fewer brackets that do not match are for the parser to name
+        raise InputError(f"The body is nested deeper than {DEPTH} levels, or its brackets do not match.", "body")
 
 
 class BodyLimit:

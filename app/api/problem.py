@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: the only place where HTTP meets our errors."""
 
 import logging
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -40,6 +41,7 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "timeout",
     413: "too_large",
     415: "unsupported_media_type",
     422: "invalid_input",
@@ -109,6 +111,8 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, errors.InputError):
         details = [{"field": error.field, "message": str(error)}]
     headers = {"Location": f"/v1/admin/jobs/{error.job_id}"} if isinstance(error, errors.Busy) and error.job_id else {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return problem(request.scope, status, str(error), error.code, errors=details, headers=headers)
 
 

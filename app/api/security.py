@@ -10,7 +10,9 @@ from fastapi import Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
+from app.api.limits import check_nesting
 from app.settings import Settings
 
 KeyScope = Literal["ask", "admin"]
@@ -47,35 +49,50 @@ class Keys:
         found: set[KeyScope] = {"ask"} if any(admin) or any(ask) else set()
         return found | {"admin"} if any(admin) else found
 
-    def check(self, key: str | None, scope: KeyScope) -> None:
-        """Raises HTTPException: 401 without a live key, 403 with one that lacks the scope."""
+    def check(self, key: str | None, scope: KeyScope) -> str | None:
+        """The digest of a live key, if there is one. Raises HTTPException: 401 without, 403 if it lacks the scope."""
         if scope == "ask" and not self._ask and key is None:
-            return
+            return None
         scopes = self.scopes(key) if key is not None else set()
         if not scopes and (scope == "admin" or self._ask):
             what = "This needs a key" if key is None else "This key is not known"
             raise HTTPException(401, f"{what}. Send one as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
         if scope == "admin" and "admin" not in scopes:
             raise HTTPException(403, "This key may ask, but not administer. It takes an admin key.")
+        return digest_of(key) if key is not None and scopes else None
 
 
 def guarded(scope: KeyScope, body: str | None = None) -> type[APIRoute]:
-    """A route class that checks the key, and the type of the body where one is named, before it reads any of it."""
+    """A route class that checks, in this order: the rate, the key, and where `body` names its type, the body's type and
+    nesting. Of a request that is refused nothing more is read."""
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def check(request: Request) -> Response:
-                request.state.services.keys.check(_key(request), scope)
-                sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-                if body and sent != body:
-                    raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send {body}.")
+                services = request.state.services
+                services.rates.address(request.client.host if request.client else None)
+                digest = services.keys.check(_key(request), scope)
+                if digest is not None:
+                    services.rates.key(digest)
+                if body:
+                    await _check_body(request, body)
                 return await handle(request)
 
             return check
 
     return Guarded
+
+
+async def _check_body(request: Request, kind: str) -> None:
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent != kind:
+        raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send {kind}.")
+    try:
+        check_nesting(await request.body())
+    except ClientDisconnect:  # nobody is left to be told
+        raise HTTPException(400) from None
 
 
 def _key(request: Request) -> str | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.api.metrics import Metrics
+from app.api.rate_limit import RateLimits
 from app.api.readiness import Readiness
 from app.api.security import Keys
 from app.knowledge.store import Store
@@ -29,6 +30,7 @@ class Services:
     metrics: Metrics
     keys: Keys
     readiness: Readiness
+    rates: RateLimits
 
 
 def _services(request: Request) -> Services:

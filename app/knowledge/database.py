@@ -21,6 +21,8 @@ from app.errors import SettingsError, StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 15
+_CONNECT_SECONDS = 5
+_POSTGRES_OPTIONS = "-c statement_timeout=60s"
 _ADVISORY_LOCK = 0x666171  # one writer at a time on PostgreSQL, as SQLite has it by nature
 
 _CAUSES = {
@@ -108,10 +110,12 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
-        options: dict[str, Any] = {"json_serializer": _dump, "pool_pre_ping": True}
+        options: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": _BUSY_SECONDS}
         if parsed.get_backend_name() == "sqlite":
-            options = {"json_serializer": _dump, "connect_args": {"timeout": _BUSY_SECONDS}}
-        engine = create_engine(parsed, **options)
+            options = {"connect_args": {"timeout": _BUSY_SECONDS}}
+        elif parsed.get_backend_name() == "postgresql":
+            options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS, "options": _POSTGRES_OPTIONS}
+        engine = create_engine(parsed, json_serializer=_dump, hide_parameters=True, **options)
     except ModuleNotFoundError as error:
         hint = "install faqtual[postgres]" if error.name == "psycopg" else "install its driver"
         raise SettingsError(f"FAQ_DATABASE_URL cannot be used: {error}; {hint}.") from error

@@ -117,8 +117,11 @@ class Jobs:
 
 
 def _bury(connection: Connection) -> None:
-    """Nobody is at work: what is said to be running is dead, and so is what was queued and never began."""
-    never_began = and_(JobRow.status == "queued", JobRow.updated_at < utc_now() - STARTING)
+    """Nobody is at work: what is said to be running is dead, and so is what was queued and never began; or will have
+    been queued, by a clock that was set back since."""
+    now = utc_now()
+    overdue = or_(JobRow.updated_at < now - STARTING, JobRow.updated_at > now + STARTING)
+    never_began = and_(JobRow.status == "queued", overdue)
     dead = update(JobRow).where(or_(JobRow.status == "running", never_began))
     connection.execute(dead.values(status="failed", error=INTERRUPTED, updated_at=utc_now()))
 

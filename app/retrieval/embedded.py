@@ -5,6 +5,7 @@ index/<release>/record.json  what the release is; written last, so that its pres
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
 index/<release>/vectors.f32  the vectors once more, for ranking; see retrieval.rows
 index/<release>/calibration.json   how sure one may be; replaced by rename
+index/<release>/sums.json    their checksums, compared whenever it is opened
 index/.building-<release>/   an unfinished build
 """
 
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 
 from app import durable
 from app.errors import IndexUnavailable, NotFound
+from app.retrieval import checksums
 from app.retrieval.filters import Dialect, Kind, Where, check, path
 from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, own_payload, stored_payload
 from app.retrieval.lexical import Analyser, text_of
@@ -49,6 +51,7 @@ class EmbeddedIndex:
         self.record = _record(directory)
         self.calibrated = _calibrated(directory)
         _check_space(directory, OPEN_BYTES)
+        checksums.check(directory)
         self._rows = Rows(directory, self.record.entries, self.record.dimension)
         self._analyser = Analyser(self.record.language, self.record.average_length)
         with _engine(f"the index {self.record.name}"):
@@ -144,6 +147,8 @@ class EmbeddedStore:
         finally:
             shard.close()
             rows.close()
+        checksums.write(aside)
+        durable.flush_tree(aside)
         durable.write(aside / RECORD, record.model_dump_json(indent=2))
         durable.rename(aside, self._directory / record.name)
 
@@ -182,7 +187,10 @@ class EmbeddedStore:
         """As `IndexStore.pointer`."""
         try:
             pointer = json.loads((self._directory / POINTER).read_bytes())
-            return pointer["active"], pointer["previous"]
+            active, previous = pointer["active"], pointer["previous"]
+            if not all(name is None or isinstance(name, str) for name in (active, previous)):
+                raise TypeError
+            return active, previous
         except FileNotFoundError:
             return None, None
         except (ValueError, KeyError, TypeError) as error:

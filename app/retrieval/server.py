@@ -6,7 +6,7 @@ The aliases `faqtual` and `faqtual-previous` point at the active release and the
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
@@ -29,6 +29,7 @@ from app.retrieval.index import (
 )
 from app.retrieval.lexical import Analyser, text_of
 from app.retrieval.ranking import Candidate, Question
+from app.retrieval.resilience import Guarded
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
 SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
@@ -106,7 +107,8 @@ class ServerStore:
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
         where: dict[str, Any] = {"location": url} if url == ":memory:" else {"url": url, "api_key": api_key}
-        self._client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+        client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+        self._client = cast(AsyncQdrantClient, Guarded(client))
         self._url = url
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
@@ -242,4 +244,5 @@ def _qdrant(what: str) -> Iterator[None]:
             raise NotFound(f"Qdrant has no collection {what}.") from error
         raise IndexUnavailable(f"Qdrant refused {what}: {error.status_code} {error.reason_phrase}") from error
     except (ApiException, QdrantException, OSError, ValueError) as error:
-        raise IndexUnavailable(f"Qdrant cannot be used for {what}: {error}") from error
+        reason = str(error).partition("\n")[0][:200]  # a reply that cannot be parsed is quoted, with all it holds
+        raise IndexUnavailable(f"Qdrant cannot be used for {what}: {reason}") from error

@@ -16,7 +16,7 @@ from app.releases.reindexing import reindex
 from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
-from tests.releases.test_killed import ask
+from tests.faults.test_killed import ask
 
 pytestmark = pytest.mark.slow
 MANY = [Entry(id=f"e{i}", question=f"When will I get refund {i}?", answer=f"Answer {i}. " * 40) for i in range(2000)]

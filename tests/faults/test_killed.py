@@ -16,15 +16,15 @@ from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 
-SCRIPT = Path(__file__).parents[1] / "kill.py"
+SCRIPT = Path(__file__).parent / "kill.py"
 POINTS = 10
 
 
 def reindex(settings: Settings, at: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a reindex that dies at event `at`; 0 lets it live."""
     return subprocess.run(
-        [sys.executable, str(SCRIPT), str(at), *arguments],
-        env={**os.environ, **settings.environment(), "PYTHONPATH": str(SCRIPT.parents[1])},
+        [sys.executable, str(SCRIPT), str(at), "reindex", *arguments],
+        env={**os.environ, **settings.environment(), "PYTHONPATH": str(SCRIPT.parents[2])},
         capture_output=True,
         text=True,
         timeout=120,

@@ -1,0 +1,168 @@
+"""Calls to a server that may be away: each ends in time, reads are repeated once, and one that is down is left alone.
+
+closed -> (OPENS_AFTER failures in a row) -> open: refused at once -> (a while) -> half-open: one call tries -> closed
+
+A call that changes something is never repeated. A read is repeated only after a failure that came quickly, and only as
+long as such repeats are few: after a tenth of the reads the server is not unlucky but unwell.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import stamina
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from app.errors import IndexUnavailable
+
+READS = frozenset(
+    (
+        "query_batch_points",
+        "query_points",
+        "retrieve",
+        "count",
+        "scroll",
+        "get_aliases",
+        "get_collections",
+        "get_collection",
+    )
+)
+READ_S = 2.0  # a search takes milliseconds; whoever asked has given up by then
+WRITE_S = 120.0
+OPENS_AFTER = 5
+OPEN_S, LONGEST_OPEN_S = 1.0, 8.0  # doubled each time that the trial fails
+SLOW_S = 1.0  # a call abandoned by its caller after this long is a failure
+RETRY_SHARE = 0.1
+RETRY_BURST = 10.0
+
+Call = Callable[[], Awaitable[Any]]
+Clock = Callable[[], float]
+
+
+class Breaker:
+    """Whether a server is called at all. Knows no server; `clock` must not go backwards."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._open_s = OPEN_S
+        self._until: float | None = None  # when open or half-open: the time from which one call may try
+        self._trying = False
+
+    @property
+    def closed(self) -> bool:
+        """True while every call goes through."""
+        return self._until is None
+
+    def enter(self) -> None:
+        """Before a call. Raises IndexUnavailable with `retry_after_s` when it is not to be made."""
+        if self._until is None:
+            return
+        left = self._until - self._clock()
+        if left > 0 or self._trying:
+            error = IndexUnavailable("Qdrant does not answer; it is tried again shortly.")
+            error.retry_after_s = max(left, OPEN_S)
+            raise error
+        self._trying = True
+
+    def succeeded(self) -> None:
+        """After a call that the server answered, be it with a refusal."""
+        self._failures, self._until, self._trying, self._open_s = 0, None, False, OPEN_S
+
+    def failed(self) -> None:
+        """After a call that it did not answer, or answered with an error of its own."""
+        self._failures += 1
+        if self._trying:
+            self._open_s = min(2 * self._open_s, LONGEST_OPEN_S)
+        elif self._failures < OPENS_AFTER:
+            return
+        self._trying = False
+        self._until = self._clock() + self._open_s * random.uniform(0.8, 1.2)  # noqa: S311 - so that replicas part
+
+    def abandoned(self) -> None:
+        """After a call whose caller went away before it could tell anything."""
+        self._trying = False
+
+
+class Budget:
+    """How many repeats are left: each read earns a part of one."""
+
+    def __init__(self) -> None:
+        self._left = RETRY_BURST
+
+    def earn(self) -> None:
+        """A first attempt was made."""
+        self._left = min(self._left + RETRY_SHARE, RETRY_BURST)
+
+    def spend(self) -> bool:
+        """Whether one more attempt may be made."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Guarded:
+    """A client all of whose coroutines are guarded; stands in for it. Failures are the client's own, TimeoutError
+    for a call that takes too long, and IndexUnavailable while the server is left alone."""
+
+    def __init__(self, client: object, breaker: Breaker | None = None, read_s: float = READ_S) -> None:
+        self._client = client
+        self._read_s = read_s
+        self.breaker = breaker or Breaker()
+        self._budget = Budget()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
+        method = getattr(self._client, name)
+        if name == "close" or not callable(method):
+            return method
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            if name in READS:
+                return await self._read(lambda: method(*args, **kwargs))
+            return await self._once(lambda: method(*args, **kwargs), WRITE_S)
+
+        return guarded
+
+    async def _read(self, call: Call) -> Any:  # noqa: ANN401
+        self._budget.earn()
+        attempts = stamina.retry_context(
+            on=self._may_repeat, attempts=2, timeout=self._read_s, wait_initial=0.02, wait_max=0.1, wait_jitter=0.08
+        )
+        async for attempt in attempts:
+            with attempt:
+                return await self._once(call, self._read_s)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _may_repeat(self, error: Exception) -> bool:
+        return (
+            is_failure(error) and not isinstance(error, TimeoutError) and self.breaker.closed and self._budget.spend()
+        )
+
+    async def _once(self, call: Call, seconds: float) -> Any:  # noqa: ANN401
+        self.breaker.enter()
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                result = await call()
+        except TimeoutError:
+            self.breaker.failed()
+            raise TimeoutError(f"no answer within {seconds:g} s") from None
+        except asyncio.CancelledError:
+            (self.breaker.failed if time.monotonic() - start > SLOW_S else self.breaker.abandoned)()
+            raise
+        except Exception as error:
+            (self.breaker.failed if is_failure(error) else self.breaker.succeeded)()
+            raise
+        self.breaker.succeeded()
+        return result
+
+
+def is_failure(error: Exception) -> bool:
+    """Whether it tells of a server that is away or unwell, and not of a request that is wrong."""
+    if isinstance(error, UnexpectedResponse):
+        return (error.status_code or 0) >= 500
+    return isinstance(error, (ResponseHandlingException, ResourceExhaustedResponse, OSError))

@@ -1,0 +1,64 @@
+"""Feeds every parser inputs made to break it, for a time; a defect is reported with the smallest input that shows it.
+
+    python -m benchmarks.fuzz [--seconds N] [--seed N]
+
+The targets are those of tests/fuzz, where each gets a hundred inputs. Writes benchmarks/results/fuzz.json.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, seed, settings
+
+from tests.fuzz.targets import REFUSALS, TARGETS, Target
+
+RESULTS = Path(__file__).parent / "results"
+ROUND = 500  # inputs that one search makes; each round begins with another seed
+
+
+def main() -> None:
+    """All targets in turn; exit status 1 if one has a defect."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=300, help="in all")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    report = {target.name: fuzz(target, options.seconds / len(TARGETS), options.seed) for target in TARGETS}
+    (RESULTS / "fuzz.json").write_text(json.dumps({"seed": options.seed, **report}, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=2))
+    if any(row["defect"] for row in report.values()):
+        sys.exit(1)
+
+
+def fuzz(target: Target, seconds: float, first_seed: int) -> dict[str, Any]:
+    """Rounds until the time is up or a defect is found."""
+    counts = {"inputs": 0, "refused": 0}
+
+    def check(value: object) -> None:
+        counts["inputs"] += 1
+        refused = True
+        with contextlib.suppress(*REFUSALS):
+            target.run(value)
+            refused = False
+        counts["refused"] += refused
+
+    started, number = time.monotonic(), first_seed
+    while time.monotonic() - started < seconds:
+        quiet = settings(
+            max_examples=ROUND, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False
+        )
+        try:
+            seed(number)(quiet(given(target.inputs)(check)))()
+        except BaseException:
+            return {**counts, "seconds": round(time.monotonic() - started), "defect": traceback.format_exc()[-3000:]}
+        number += 1
+    return {**counts, "seconds": round(time.monotonic() - started), "defect": None}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Runs a command of `python -m app` and kills itself, with SIGKILL, at the n-th call or return inside the code that
+matters.
+
+python tests/faults/kill.py N COMMAND [arguments]     N = 0: run to the end and print how many events there were
+"""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+WATCHED = (
+    "app/releases/",
+    "app/retrieval/embedded.py",
+    "app/retrieval/checksums.py",
+    "app/retrieval/bundle.py",
+    "app/durable.py",
+    "app/knowledge/store.py",
+    "app/knowledge/database.py",
+    "sqlalchemy/engine/base.py",
+    "shutil.py",
+)
+
+
+def watched(arguments: list[str], fatal: int) -> tuple[int, int]:
+    """The exit status of the command and how many events it had; does not return if `fatal` is one of them."""
+    from app.__main__ import cli
+
+    seen, status = 0, 0
+
+    def watch(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal seen
+        if event in ("call", "return") and any(part in frame.f_code.co_filename for part in WATCHED):
+            seen += 1
+            if seen == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+    try:
+        status = cli(arguments, standalone_mode=False) or 0
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return status, seen
+
+
+if __name__ == "__main__":
+    status, events = watched(sys.argv[2:], int(sys.argv[1]))
+    sys.stdout.write(f"events: {events}\n")
+    sys.exit(status)

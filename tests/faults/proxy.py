@@ -1,0 +1,107 @@
+"""A TCP proxy whose faults a test controls, between the service and the stand-in for Qdrant."""
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import Literal
+
+Mode = Literal["pass", "reset", "delay", "hang", "errors", "cut"]
+
+ERROR = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
+CUT = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"result": '
+
+
+class Proxy:
+    """Listens on a free port, forwards to `target`, and misbehaves as `mode` says; a thread of its own.
+
+    reset: hangs up. delay: waits `delay_s` before each connection. hang: takes the request and never answers.
+    errors: answers 503. cut: answers with the beginning of a body. `faulty` counts the connections so treated, and
+    `first` limits a mode to that many of them.
+    """
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self.mode: Mode = "pass"
+        self.delay_s = 0.0
+        self.first: int | None = None
+        self.faulty = 0
+        self.connections = 0
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Proxy":
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def set(self, mode: Mode, *, delay_s: float = 0.0, first: int | None = None) -> None:
+        """Misbehave from now on."""
+        self.delay_s, self.first, self.faulty, self.connections, self.mode = delay_s, first, 0, 0, mode
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._connected, "127.0.0.1", 0))
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._stop(server))
+
+    async def _stop(self, server: asyncio.Server) -> None:
+        """Accept nothing more, and end what is under way."""
+        server.close()
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for transports to close
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            self.connections += 1
+            if self.mode != "pass" and (self.first is None or self.faulty < self.first):
+                self.faulty += 1
+                if await self._misbehave(self.mode, reader, writer):
+                    return
+            await self._forward(reader, writer)
+        except (ConnectionError, OSError):
+            pass
+        finally:
+            writer.close()
+
+    async def _misbehave(self, mode: Mode, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether that was all; False for a connection that is forwarded late."""
+        if mode == "reset":
+            writer.transport.abort()
+        elif mode == "delay":
+            await asyncio.sleep(self.delay_s)
+            return False
+        elif mode == "hang":
+            await asyncio.sleep(3600)
+        else:
+            await reader.read(65536)
+            writer.write(ERROR if mode == "errors" else CUT)
+            await writer.drain()
+        return True
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            await asyncio.gather(_pump(reader, ours), _pump(theirs, writer))
+        finally:
+            ours.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()

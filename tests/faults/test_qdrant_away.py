@@ -1,0 +1,125 @@
+"""A Qdrant server that goes away, comes back, is slow, fails and cuts its answers short; the real service before it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.retrieval.bundle import Bundle
+from app.retrieval.resilience import LONGEST_OPEN_S, OPENS_AFTER, READ_S
+from app.settings import Settings
+from tests.conftest import FAQ, fill, publish_home
+from tests.faults.proxy import Mode, Proxy
+from tests.faults.service import ROOT, Service, free_port, service
+
+
+@pytest.fixture(scope="module")
+def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a running stand-in."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.faults.qdrant", str(port)], cwd=ROOT)
+    try:
+        for _ in range(600):
+            try:
+                httpx2.get(f"http://127.0.0.1:{port}/collections", trust_env=False)
+                break
+            except httpx2.TransportError:
+                assert process.poll() is None
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def proxy(qdrant: int) -> Iterator[Proxy]:
+    with Proxy(qdrant) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def remote(proxy: Proxy, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose index is behind the proxy."""
+    home: Path = tmp_path_factory.mktemp("remote") / "home"
+    settings = Settings(home=home, port=0, qdrant_url=f"http://127.0.0.1:{proxy.port}", admin_keys=("a" * 64,))
+    fill(settings, FAQ)
+    publish_home(settings, bundle)
+    with service(settings) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def mended(proxy: Proxy, remote: Service) -> Iterator[None]:
+    """Every test begins with a Qdrant that is well."""
+    yield
+    proxy.set("pass")
+    remote.wait(lambda: remote.ask().status_code == 200, 2 * LONGEST_OPEN_S)
+
+
+def timed(remote: Service) -> tuple[httpx2.Response, float]:
+    start = time.monotonic()
+    response = remote.ask()
+    return response, time.monotonic() - start
+
+
+def test_answers_come_from_the_server(remote: Service) -> None:
+    reply = remote.ask().json()
+    assert reply["answers"][0]["faq_id"] == "refund"
+
+
+@pytest.mark.parametrize("mode", ["reset", "errors", "cut"])
+def test_one_failed_read_is_not_noticed(remote: Service, proxy: Proxy, mode: Mode) -> None:
+    proxy.set(mode, first=1)
+    assert remote.ask().status_code == 200
+    assert proxy.faulty == 1
+
+
+@pytest.mark.parametrize("mode", ["reset", "errors", "cut"])
+def test_away_and_back(remote: Service, proxy: Proxy, mode: Mode) -> None:
+    proxy.set(mode)
+    for _ in range(2 * OPENS_AFTER):
+        response, _ = timed(remote)
+        assert response.status_code == 503
+        assert response.json()["code"] == "index_unavailable"
+        assert int(response.headers["Retry-After"]) >= 1
+    proxy.set(mode)
+    refused = [timed(remote) for _ in range(20)]
+    assert {response.status_code for response, _ in refused} == {503}
+    assert proxy.connections <= 3  # trials alone: the server is left in peace
+    assert remote.client.get("/livez").status_code == 200
+    assert remote.client.get("/readyz").status_code in (200, 503)  # 200 for the seconds that a check is remembered
+    proxy.set("pass")
+    remote.wait(lambda: remote.ask().status_code == 200, 2 * LONGEST_OPEN_S)
+
+
+def test_a_server_that_hangs_costs_a_bounded_time(remote: Service, proxy: Proxy) -> None:
+    proxy.set("hang")
+    response, seconds = timed(remote)
+    assert response.status_code == 503
+    assert seconds < 2 * READ_S + 2
+    remote.wait(lambda: timed(remote)[1] < READ_S / 2, 12 * READ_S)
+    assert remote.ask().status_code == 503
+
+
+def test_a_slow_server_is_waited_for(remote: Service, proxy: Proxy) -> None:
+    proxy.set("delay", delay_s=0.4)
+    response, seconds = timed(remote)
+    assert response.status_code == 200
+    assert seconds >= 0.4
+
+
+def test_a_service_started_without_it_recovers(proxy: Proxy, remote: Service, bundle: Bundle, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", port=0, qdrant_url=f"http://127.0.0.1:{proxy.port}")
+    bundle.install(settings.home / "models")
+    proxy.set("reset")
+    with service(settings, ready=False) as second:
+        second.wait(lambda: second.client.get("/livez").status_code == 200)
+        response = second.client.get("/readyz")
+        assert (response.status_code, response.json()["code"]) == (503, "not_ready")
+        proxy.set("pass")
+        second.wait(lambda: second.ask().status_code == 200, 2 * LONGEST_OPEN_S)

@@ -1,0 +1,219 @@
+"""What reads from outside, each with inputs that look like what it reads: the targets of the fuzzing tests, and of
+`python -m benchmarks.fuzz`, which gives them more time.
+
+A target may refuse (`REFUSALS`), and then in words; anything else that it raises is a defect.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.api.limits import check_nesting
+from app.api.schemas import Ask, AskBatch
+from app.errors import FaqError, InputError
+from app.knowledge.entry import Entry, knowledge_revision
+from app.knowledge.files import entry_line, parse_entries
+from app.knowledge.queries import read_labelled, read_queries
+from app.retrieval.bundle import Bundle, Manifest
+from app.retrieval.embedded import DIALECT
+from app.retrieval.filters import check, fields_of
+from app.retrieval.index import IndexRecord
+from app.retrieval.ranking import Ranking
+from app.settings import Settings
+
+REFUSALS = (FaqError, ValidationError)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A name, what to feed it, and the function under test."""
+
+    name: str
+    inputs: "st.SearchStrategy[Any]"
+    run: Callable[[Any], None]
+
+
+NAMES = [
+    "id",
+    "question",
+    "answer",
+    "alternatives",
+    "negatives",
+    "metadata",
+    "faq_id",
+    "label",
+    "text",
+    "lang",
+    "anwser",
+    "",
+]
+ODD = [
+    "\0",
+    "\ud800",
+    "\u2028",
+    "\ufeff",
+    "NaN",
+    "1e999",
+    "'",
+    '"',
+    "\r",
+    "\x1a",
+    "a" * 1001,
+    "9" * 400,
+    "-0.0",
+    "{",
+    "[[",
+    "|",
+]
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(ODD)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+)
+rows = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), values, max_size=6)
+rows_like = st.fixed_dictionaries(
+    {"answer": st.text(min_size=1, max_size=30)},
+    optional={
+        "id": st.sampled_from(["a", "b", 1]),
+        "question": st.text(max_size=20),
+        "alternatives": st.lists(st.text(max_size=9), max_size=3),
+        "metadata": st.dictionaries(st.text(min_size=1, max_size=5), scalars, max_size=3),
+        "lang": scalars,
+    },
+)
+
+
+def _mutated(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    """Some spans replaced, wherever they are."""
+    for start, length, new in edits:
+        at = start % (len(data) + 1)
+        data = data[:at] + new + data[at + length :]
+    return data
+
+
+edits = st.lists(
+    st.tuples(
+        st.integers(0, 5000),
+        st.integers(0, 8),
+        st.binary(max_size=6) | st.sampled_from([b"\n", b'"', b"{", b"]", b"\xff", b",", b"\\u0000", b"NaN"]),
+    ),
+    max_size=4,
+)
+json_lines = st.lists(rows | rows_like, max_size=5).map(lambda found: "\n".join(map(json.dumps, found)).encode())
+json_arrays = st.lists(rows | rows_like, max_size=5).map(lambda found: json.dumps(found, indent=1).encode())
+cells = st.text(max_size=12) | st.sampled_from([*ODD, '"a', 'a""b', '"x\ny"'])
+tables = st.tuples(
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=6),
+    st.lists(st.lists(cells, max_size=7), max_size=5),
+    st.sampled_from(",;\t"),
+).map(lambda table: "\n".join(table[2].join(row) for row in (table[0], *table[1])).encode(errors="surrogatepass"))
+files = st.builds(_mutated, st.binary(max_size=200) | json_lines | json_arrays | tables, edits)
+
+
+def entries_file(given: tuple[str, bytes]) -> None:
+    """What is read is written and read again as the same entries."""
+    read = parse_entries(given[1], given[0])
+    written = "".join(map(entry_line, read.entries)).encode()
+    again = parse_entries(written, "faq.jsonl")
+    assert again.entries == read.entries
+    assert knowledge_revision(again.entries) == knowledge_revision(read.entries)
+
+
+def queries_file(given: tuple[str, bytes]) -> None:
+    """Both readers of the trainer's files."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, given[0])
+        path.write_bytes(given[1])
+        for read in (read_queries, read_labelled):
+            with contextlib.suppress(InputError):
+                read(path)
+
+
+def question(body: bytes) -> None:
+    """The body of /v1/ask and of its batch, as far as the index."""
+    check_nesting(body)
+    for model in (Ask, AskBatch):
+        try:
+            asked = model.model_validate_json(body)
+        except ValidationError:
+            continue
+        fields = fields_of([{"metadata": {"a": "x", "b": 1, "c": True, "lang": ["de"]}}])
+        try:
+            check(asked.where, fields)
+        except InputError:
+            continue
+        DIALECT.translate(asked.where)
+
+
+def entry(fields: dict[str, Any]) -> None:
+    """An entry from anywhere: the API, a file, a damaged database."""
+    made = Entry.model_validate(fields)
+    assert Entry.model_validate(made.model_dump()) == made
+    json.dumps(made.model_dump(), allow_nan=False).encode()
+
+
+def settings(variables: dict[str, str]) -> None:
+    """Settings from the environment, and given on whole."""
+    before = dict(os.environ)
+    try:
+        os.environ.update(variables)
+        made = Settings()
+        os.environ.update(made.environment())
+        assert Settings() == made
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def stored(data: bytes) -> None:
+    """What the service reads from its own disk, damaged."""
+    for model in (IndexRecord, Manifest, Ranking):
+        with contextlib.suppress(ValidationError):
+            model.model_validate_json(data)
+    with TemporaryDirectory() as folder:
+        Path(folder, "manifest.json").write_bytes(data)
+        Bundle.load(Path(folder))
+
+
+names = st.sampled_from(["faq.jsonl", "faq.json", "faq.csv", "faq.ndjson", "FAQ.JSON"])
+filters = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "lang", "x"]),
+    values | st.fixed_dictionaries({}, optional={"gte": scalars, "lte": scalars}),
+    max_size=3,
+)
+asks = st.fixed_dictionaries(
+    {},
+    optional={
+        "question": scalars,
+        "questions": st.lists(scalars, max_size=3),
+        "top_k": scalars,
+        "min_confidence": scalars,
+        "filters": filters | values,
+        "x": scalars,
+    },
+)
+variables = st.dictionaries(
+    st.sampled_from([f"FAQ_{name.upper()}" for name in Settings.model_fields]),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=70)
+    | st.sampled_from(["1/second", "a" * 64, "true", "0", "-1", "::1", ",", " ", "1e9"]),
+    max_size=4,
+)
+TARGETS = [
+    Target("entries file", st.tuples(names, files), entries_file),
+    Target("queries and labels", st.tuples(names, files), queries_file),
+    Target("question", st.builds(_mutated, st.builds(lambda value: json.dumps(value).encode(), asks), edits), question),
+    Target("entry", rows | rows_like, entry),
+    Target("settings", variables, settings),
+    Target(
+        "own files",
+        st.builds(_mutated, st.builds(lambda value: json.dumps(value).encode(), rows), edits) | st.binary(max_size=50),
+        stored,
+    ),
+]
