@@ -1,21 +1,24 @@
 """question -> encode -> search -> rank -> decide. Knows no HTTP."""
 
 import asyncio
+import os
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from app.retrieval.batching import Batcher, Observer
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
 from app.retrieval.index import Index
-from app.retrieval.ranking import Ranked, Ranking, Vectors
+from app.retrieval.ranking import Candidate, Ranked, Ranking, Vectors
 
 Status = Literal["answered", "ambiguous", "no_answer"]
 
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
+ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 CLOSE = 0.85  # the runner-up's confidence, as a share of the best's, from which the two cannot be told apart
 
 
@@ -31,12 +34,14 @@ class Answered:
 class Answerer:
     """One bundle with one index of its vectors: everything needed to answer, and never exchanged in part."""
 
-    def __init__(self, bundle: Bundle, index: Index, *, threads: int = 0) -> None:
-        """Loads the encoder. Raises BundleError when its graph cannot be run."""
+    def __init__(self, bundle: Bundle, index: Index, *, threads: int = 0, observer: Observer | None = None) -> None:
+        """Loads the encoder, `threads` times; 0: as often as pays. Raises BundleError when its graph cannot be run."""
         self.bundle = bundle
         self.index = index
-        self._encoder = Encoder(bundle, threads=threads)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._observer = observer
+        first = Encoder(bundle, threads=1)
+        others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
+        self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
 
     @property
     def release(self) -> str:
@@ -55,16 +60,23 @@ class Answerer:
         """All candidates of each question, best first."""
         vectors = await self.encode(questions)
         ranking: Ranking = self.bundle.ranking
-        found = await asyncio.gather(*(self.index.search(vector, limit, where) for vector in vectors))
+        found = await asyncio.gather(*(self._search(vector, limit, where) for vector in vectors))
         return [ranking.rank(vector, candidates) for vector, candidates in zip(vectors, found, strict=True)]
 
     async def encode(self, questions: Sequence[str]) -> Vectors:
-        """(n, dimension), on the one thread that owns the encoder."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._encoder.questions, questions)
+        """(n, dimension), together with what others ask at the same time."""
+        return await self._batcher.encode(questions)
+
+    async def _search(self, vector: Vectors, limit: int, where: Where) -> list[Candidate]:
+        start = time.perf_counter()
+        found = await self.index.search(vector, limit, where)
+        if self._observer:
+            self._observer.searched(time.perf_counter() - start)
+        return found
 
     async def close(self) -> None:
         """Release the index and the encoder; idempotent."""
-        self._thread.shutdown(wait=True)
+        self._batcher.close()
         await self.index.close()
 
 

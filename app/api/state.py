@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.admission import Admission
 from app.api.metrics import Metrics
 from app.api.readiness import Readiness
 from app.api.security import Keys
@@ -29,9 +30,11 @@ class Services:
     metrics: Metrics
     keys: Keys
     readiness: Readiness
+    admission: Admission
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    """Asynchronous, as the framework would use a thread for anything else."""
     services: Services = request.state.services
     return services
 
