@@ -34,6 +34,7 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "flag": edge.PayloadSchemaType.Keyword,
 }
 OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
+KEPT = 8192  # entries in memory as Python has them, about 8 kB each
 RECORD, SHARD, POINTER, BUILDING = "record.json", "shard", "active.json", ".building-"
 
 
@@ -46,6 +47,7 @@ class EmbeddedIndex:
         with _engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self._read_before: dict[Any, Candidate] = {}
 
     async def search(self, question: Vectors, limit: int, where: Where) -> list[Candidate]:
         """As `Index.search`: one batch of two queries for ids, then one read of the entries found."""
@@ -88,9 +90,15 @@ class EmbeddedIndex:
         return self._read(sorted({point.id for points in found for point in points}))
 
     def _read(self, ids: list[Any]) -> list[Candidate]:
-        dimension = self.record.dimension
-        records = self._shard.retrieve(ids, with_payload=True, with_vector=True)
-        return [candidate_of(record.payload, record.vector, dimension) for record in records]
+        """Entries come out of the engine number by number, which costs more than to find them: the last are kept."""
+        known = {one: found for one in ids if (found := self._read_before.get(one))}
+        if missing := [one for one in ids if one not in known]:
+            for record in self._shard.retrieve(missing, with_payload=True, with_vector=True):
+                known[record.id] = candidate_of(record.payload, record.vector, self.record.dimension)
+                self._read_before[record.id] = known[record.id]
+            while len(self._read_before) > KEPT:
+                del self._read_before[next(iter(self._read_before))]
+        return [known[one] for one in ids if one in known]
 
 
 class EmbeddedStore:
