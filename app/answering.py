@@ -1,11 +1,14 @@
 """question -> encode -> search -> rank -> decide. Knows no HTTP."""
 
 import asyncio
+import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from app.retrieval.batching import Batcher, Observer
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
@@ -20,6 +23,7 @@ Rerank = Literal["off", "on", "auto"]
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
+ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,26 @@ class Answered:
 class Answerer:
     """One bundle with one index of its vectors: everything needed to answer, and never exchanged in part."""
 
-    def __init__(self, bundle: Bundle, index: Index, *, threads: int = 0, rerank: Rerank = "off") -> None:
-        """Loads the encoder, and the reranker where there is one to use. Raises BundleError if one cannot be run."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        index: Index,
+        *,
+        threads: int = 0,
+        rerank: Rerank = "off",
+        observer: Observer | None = None,
+    ) -> None:
+        """Loads the encoder, `threads` times (0: as often as pays), and the reranker where there is one to use.
+
+        Raises BundleError if one of them cannot be run.
+        """
         self.bundle = bundle
         self.index = index
         self.ranking = ranking_of(bundle, index)
-        self._encoder = Encoder(bundle, threads=threads)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._observer = observer
+        first = Encoder(bundle, threads=1)
+        others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
+        self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
         self._reranker = Reranker.of(bundle, threads=threads) if usable else None
         self._reranks_below = SURE if rerank == "auto" else 2.0
@@ -65,17 +82,21 @@ class Answerer:
         return await asyncio.gather(*(self._ranked(question, limit, where) for question in asked))
 
     async def encode(self, questions: Sequence[str]) -> Vectors:
-        """(n, dimension), on the one thread that owns the encoder."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._encoder.questions, questions)
+        """(n, dimension), together with what others ask at the same time."""
+        return await self._batcher.encode(questions)
 
     async def close(self) -> None:
         """Release the index, the encoder and the reranker; idempotent."""
-        self._thread.shutdown(wait=True)
+        self._batcher.close()
         self._rerank_thread.shutdown(wait=True)
         await self.index.close()
 
     async def _ranked(self, question: Question, limit: int, where: Where) -> list[Ranked]:
-        ranked = self.ranking.rank(question, await self.index.search(question, limit, where))
+        start = time.perf_counter()
+        found = await self.index.search(question, limit, where)
+        if self._observer:
+            self._observer.searched(time.perf_counter() - start)
+        ranked = self.ranking.rank(question, found)
         reranker = self._reranker
         if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
             return ranked

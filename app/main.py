@@ -9,6 +9,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 
 from app.api import admin, ask, entries, health, problem
+from app.api.admission import Admission
 from app.api.headers import SecurityHeaders, docs_policy
 from app.api.limits import BodyLimit
 from app.api.measuring import Measured
@@ -81,7 +82,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
     store = Store.open(settings.sqlalchemy_url)
     stack.callback(store.close)
-    catalog = Catalog(settings)
+    catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
     stack.push_async_callback(live.close)
@@ -91,7 +92,8 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(worker.close)
     keys = Keys(settings, extra_admin=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
-    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates)
+    admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
+    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission)
 
 
 def _temporary_key(settings: Settings) -> str | None:

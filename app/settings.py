@@ -93,6 +93,22 @@ class Settings(BaseSettings):
         description="The share of answers given that are to be right: 0.95 answers less, and more surely, than 0.8. "
         "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
     )
+    queue_limit: int = Field(
+        256,
+        ge=32,
+        le=100_000,
+        description="Questions that may be under way at a time; one more is refused at once with 429. "
+        "A low limit turns clients away that could have been answered, a high one lets them wait too long. "
+        "A core answers some hundreds a second.",
+    )
+    request_timeout_ms: int = Field(
+        5000,
+        ge=1,
+        le=60_000,
+        description="Time for a request that names none of its own in X-Request-Timeout-Ms. What is still waiting then "
+        "is dropped unanswered, with 504. A short one gives up on questions that a busy moment delays; a long one "
+        "spends time on answers that nobody waits for any more.",
+    )
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed."
     )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
 from app.answering import Answered
+from app.api.admission import TimeoutMs
 from app.api.problem import documented
 from app.api.request_id import new_id, request_id_of
 from app.api.schemas import MAX_BATCH, Answer, Ask, AskBatch, BatchReply, Options, Reply, Suggestion
@@ -17,24 +18,26 @@ router = APIRouter(
     prefix="/v1",
     tags=["ask"],
     route_class=guarded("ask", body="application/json"),
-    responses=documented(401, 408, 413, 415, 422, 429, 500, 503),
+    responses=documented(401, 408, 413, 415, 422, 429, 500, 503, 504),
 )
 
 
 @router.post("/ask")
-async def ask(body: Ask, request: Request, service: Service) -> Reply:
+async def ask(body: Ask, request: Request, service: Service, timeout_ms: TimeoutMs = None) -> Reply:
     """Answer one question, or say honestly that the FAQ does not."""
-    (reply,) = await _answer(service, [body.question], body, [request_id_of(request.scope)])
+    async with service.admission.admit(request, 1, timeout_ms):
+        (reply,) = await _answer(service, [body.question], body, [request_id_of(request.scope)])
     return reply
 
 
 @router.post("/ask/batch")
-async def ask_batch(body: AskBatch, service: Service) -> BatchReply:
+async def ask_batch(body: AskBatch, request: Request, service: Service, timeout_ms: TimeoutMs = None) -> BatchReply:
     """Answer up to 32 questions; each is answered as it would be alone."""
     if len(body.questions) > MAX_BATCH:
         raise HTTPException(413, f"{len(body.questions)} questions; at most {MAX_BATCH} fit into a batch.")
     ids = [new_id() for _ in body.questions]
-    return BatchReply(results=await _answer(service, body.questions, body, ids))
+    async with service.admission.admit(request, len(body.questions), timeout_ms):
+        return BatchReply(results=await _answer(service, body.questions, body, ids))
 
 
 async def _answer(service: Services, questions: list[str], options: Options, ids: list[str]) -> list[Reply]:

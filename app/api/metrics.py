@@ -1,10 +1,13 @@
 """What Prometheus sees. Every series exists from the start, so that a dashboard is never blank for want of traffic."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from app.answering import Answered
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_FINE = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _CONFIDENCE = tuple(step / 10 for step in range(1, 11))
 
 
@@ -29,9 +32,48 @@ class Metrics:
             registry=self.registry,
         )
         self.release = Gauge("faqtual_release_info", "The release that answers.", ["release"], registry=self.registry)
+        self._stages()
         for status in ("answered", "ambiguous", "no_answer"):
             self.questions.labels(status)
         self.requests.labels("/v1/ask", "200")
+
+    def _stages(self) -> None:
+        """What a question goes through, one after the other."""
+
+        def histogram(name: str, meaning: str, buckets: Sequence[float] = _FINE) -> Histogram:
+            return Histogram(f"faqtual_{name}", meaning, buckets=buckets, registry=self.registry)
+
+        def counter(name: str, meaning: str) -> Counter:
+            return Counter(f"faqtual_{name}_total", meaning, registry=self.registry)
+
+        self.under_way = Gauge(
+            "faqtual_questions_under_way", "Questions taken in and not answered yet.", registry=self.registry
+        )
+        self.queue_seconds = histogram("queue_seconds", "Time of a question in the queue for the encoder.")
+        self.batch_size = histogram("batch_size", "Questions encoded together.", (1, 2, 3, 4, 5, 6, 7, 8))
+        self.encode_seconds = histogram("encode_seconds", "Time to encode one batch.")
+        self.search_seconds = histogram("search_seconds", "Time of a question in the index, waiting for it included.")
+        self.known = counter("cache_hits", "Questions whose embedding was remembered.")
+        self.refused = counter("refused", "Questions refused because the queue was full.")
+        self.expired = counter("expired", "Questions given up because their time was over.")
+        self.abandoned = counter("abandoned", "Questions given up because the client had gone.")
+
+    def waited(self, seconds: float) -> None:
+        """As `Observer.waited`."""
+        self.queue_seconds.observe(seconds)
+
+    def encoded(self, questions: int, seconds: float) -> None:
+        """As `Observer.encoded`."""
+        self.batch_size.observe(questions)
+        self.encode_seconds.observe(seconds)
+
+    def remembered(self, questions: int) -> None:
+        """As `Observer.remembered`."""
+        self.known.inc(questions)
+
+    def searched(self, seconds: float) -> None:
+        """As `Observer.searched`."""
+        self.search_seconds.observe(seconds)
 
     def answered(self, answers: list[Answered], seconds: float) -> None:
         """Count the answers to one request."""

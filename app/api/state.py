@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.admission import Admission
 from app.api.metrics import Metrics
 from app.api.rate_limit import RateLimits
 from app.api.readiness import Readiness
@@ -31,9 +32,11 @@ class Services:
     keys: Keys
     readiness: Readiness
     rates: RateLimits
+    admission: Admission
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    """Asynchronous, as the framework would use a thread for anything else."""
     services: Services = request.state.services
     return services
 

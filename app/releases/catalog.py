@@ -4,9 +4,11 @@ import asyncio
 import re
 import shutil
 from dataclasses import dataclass
+from functools import partial
 
 from app.answering import Answerer
 from app.errors import NotFound, NotReady
+from app.retrieval.batching import Observer
 from app.retrieval.bundle import Bundle
 from app.retrieval.embedded import EmbeddedStore
 from app.retrieval.index import RELEASE, IndexRecord, IndexStore
@@ -25,12 +27,14 @@ class Release:
 class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
+        """`observer` is told of everything that releases opened here do."""
         self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
         self.models.mkdir(parents=True, exist_ok=True)
         self.indexes = index_store(settings)
+        self._observer = observer
 
     async def close(self) -> None:
         """Release connections."""
@@ -64,7 +68,8 @@ class Catalog:
         index = await self.indexes.open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             bundle = await asyncio.to_thread(self.bundle_of, release)
-            return await asyncio.to_thread(Answerer, bundle, index, threads=threads, rerank=self.settings.rerank)
+            make = partial(Answerer, threads=threads, rerank=self.settings.rerank, observer=self._observer)
+            return await asyncio.to_thread(make, bundle, index)
         except BaseException:
             await index.close()
             raise

@@ -23,12 +23,17 @@ MAX_WINDOWS = 64  # of one answer
 class Encoder:
     """One ONNX session and its tokenizers, for one thread."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        """Load the bundle's graph; `threads` of 0 takes all cores. Raises BundleError if it cannot be run."""
+    def __init__(self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None) -> None:
+        """Load the bundle's graph; `threads` of 0 takes all cores. Raises BundleError if it cannot be run.
+
+        `like`: an encoder of this bundle for another thread; both run one graph, so that it is in memory once.
+        """
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
         try:
-            self._session = _session(str(bundle.directory / MODEL), threads)
+            self._session: ort.InferenceSession = (
+                like._session if like else _session(str(bundle.directory / MODEL), threads)
+            )
             self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
             self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
         except Exception as error:  # both libraries raise bare types of their own
@@ -42,19 +47,23 @@ class Encoder:
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: one vector a question, cut at the model's length."""
+        return self.vectors(self.read(texts))
+
+    def read(self, questions: Sequence[str]) -> list[Tokens]:
+        """The questions' tokens, cut at the model's length; those of equal ids have equal vectors."""
         prefix = self.encoding.question_prefix
-        return self._encode(self._questions.encode_batch([prefix + text for text in texts]))
+        return self._questions.encode_batch([prefix + text for text in questions])
 
     def answers(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32: a long answer is several overlapping windows."""
         prefix = self.encoding.answer_prefix
         tokens = self._answers.encode_batch([prefix + text for text in texts])
         windows = [[one, *one.overflowing][:MAX_WINDOWS] for one in tokens]
-        vectors = self._encode([window for one in windows for window in one])
+        vectors = self.vectors([window for one in windows for window in one])
         return np.split(vectors, np.cumsum([len(one) for one in windows])[:-1]) if windows else []
 
-    def _encode(self, tokens: Sequence[Tokens]) -> Vectors:
-        """Batches of like length, in the order given: little padding, and none seen by attention."""
+    def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
+        """(n, dimension) float32, in the order given. Batches of like length; attention does not see the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(by_length), self._batch):
@@ -74,4 +83,5 @@ def _session(path: str, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it burns what others could use
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

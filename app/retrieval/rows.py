@@ -57,7 +57,7 @@ class Rows:
             shape = (int(self._rows[-1, 3]) if len(self._rows) else 0, dimension)
             if self._rows.shape != (entries, 4) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
                 raise ValueError("they do not fit together")
-            self._vectors: Vectors = np.memmap(directory / VECTORS, np.float32, "r", shape=shape)
+            self._vectors: Vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
         except (OSError, ValueError, IndexError) as error:
             raise IndexUnavailable(f"The release {directory.name} is damaged: its vectors: {error}") from error
 

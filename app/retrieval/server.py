@@ -1,6 +1,6 @@
 """The index on a Qdrant server or cluster, through `AsyncQdrantClient`; `:memory:` runs the client's own stand-in.
 
-A release is a collection of its name whose metadata hold its record and calibration, and `complete` once it is whole.
+A release is a collection of its name; its metadata hold its record, its calibration, and `complete` once it is whole.
 The aliases `faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
 """
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 
 from app.errors import InputError
+from trainer.exporting.lean import CONTRIB, lean
 
 OPSET = 20  # the first with Gelu
-CONTRIB = "com.microsoft"
 ATTENTION = "onnxruntime_mha"
 
 
@@ -186,3 +186,4 @@ def write(
             output_names=[output],
             dynamic_shapes=tuple(shape for _ in inputs),
         )
+    lean(path)

@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from trainer.exporting.graph import CONTRIB
+from trainer.exporting.lean import CONTRIB
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -103,36 +103,27 @@ def _smooth(graph: _Graph, source: str, products: list[onnx.NodeProto], reach: F
     A few channels are far larger than the others, and would use up the 8 bits
     (SmoothQuant).  What feeds the products is divided channel by channel, and
     the weights will be multiplied: the same product, without the outliers.
-    Behind a layer normalisation the division is a second normalisation, and costs
-    next to nothing; elsewhere it was measured not to help, and is left out.
+    Behind a layer normalisation only; elsewhere it was measured not to help, and is left out.
     """
     node = graph.producers.get(source)
-    if node is None or node.op_type != "LayerNormalization" or len(node.input) != 3:
+    if node is None or node.op_type != "LayerNormalization" or source != node.output[0]:
         return source, np.ones(len(reach), np.float32)
     weight = np.maximum(np.max([np.abs(graph.get(p.input[1])).max(1) for p in products], 0), TINY)
     factor = reach**SMOOTHING / weight ** (1 - SMOOTHING)
     factor = (factor / np.exp(np.log(factor).mean())).astype(np.float32)
-    output = f"{source}_smooth"
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    copy.name = copy.output[0] = output
-    copy.input[1] = graph.put(f"{output}_scale", graph.get(node.input[1]) / factor)
-    copy.input[2] = graph.put(f"{output}_shift", graph.get(node.input[2]) / factor)
-    graph.nodes.append(copy)
-    return output, factor
+    return graph.add("Mul", [source, graph.put(f"{source}_even", 1 / factor)], f"{source}_smooth"), factor
 
 
 def _quantize_rows(graph: _Graph, source: str) -> tuple[str, str]:
     """Bring every token to [-1, 1] by its own largest value, then to 8 bits.
 
-    Returns the names of the integers and of the tokens' largest values.
+    Returns the names of the integers and of the tokens' largest values. A token of zeros has the largest value 0: what
+    becomes of 0 / 0 is some 8-bit number, and multiplied by 0 in the end.
     """
     axis = graph.put("last_axis", np.array([-1], np.int64))
-    least = graph.put("least", np.float32(TINY))
     scale, zero = graph.put("row_scale", np.float32(STEP)), graph.put("row_zero", np.uint8(ZERO))
     size = graph.add("Abs", [source], f"{source}_abs")
     top = graph.add("ReduceMax", [size, axis], f"{source}_top", keepdims=1)
-    top = graph.add("Max", [top, least], f"{source}_range")
     unit = graph.add("Div", [source, top], f"{source}_unit")
     return graph.add("QuantizeLinear", [unit, scale, zero], f"{source}_q"), top
 
