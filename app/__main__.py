@@ -161,14 +161,25 @@ async def _activate(settings: Settings, name: str) -> None:
 
 def _show(releases: list[Release], as_json: bool) -> None:
     if as_json:
-        rows = [{**one.record.model_dump(), "active": one.active, "previous": one.previous} for one in releases]
+        rows = [
+            {**one.record.model_dump(), "active": one.active, "previous": one.previous, "figures": _figures(one)}
+            for one in releases
+        ]
         out.print_json(json.dumps(rows))
         return
-    table = Table("release", "entries", "created", "")
+    table = Table("release", "entries", "created", "right first", "answered, of it right", "")
     for one in releases:
         state = "active" if one.active else "previous" if one.previous else ""
-        table.add_row(one.record.name, f"{one.record.entries:,}", one.record.created_at[:19], state)
+        found = _figures(one)
+        right = f"{found['precision@1']:.0%}" if found else ""
+        answered = f"{found['answered']:.0%}, {found['answered_right']:.0%}" if found else ""
+        table.add_row(one.record.name, f"{one.record.entries:,}", one.record.created_at[:19], right, answered, state)
     out.print(table)
+
+
+def _figures(release: Release) -> dict[str, float]:
+    """What the held-out questions found in it; nothing where there were too few."""
+    return release.calibrated.figures if release.calibrated else {}
 
 
 def _settings() -> Settings:

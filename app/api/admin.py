@@ -101,4 +101,6 @@ def _release(release: Release) -> ReleaseReply:
         knowledge=record.knowledge,
         entries=record.entries,
         created_at=record.created_at,
+        threshold=release.calibrated.calibration.threshold if release.calibrated else None,
+        figures=release.calibrated.figures if release.calibrated else {},
     )

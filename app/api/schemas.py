@@ -153,6 +153,11 @@ class ReleaseReply(Strict):
     knowledge: str
     entries: int
     created_at: str
+    threshold: float | None = Field(description="The confidence from which it answers; null: its bundle's own.")
+    figures: dict[str, float] = Field(
+        description="What its bundle's held-out questions found in it: precision@1 over those that something answers, "
+        "the share that is answered, how much of that is right, and how much of the unanswerable is refused."
+    )
 
 
 class ReleaseList(Strict):

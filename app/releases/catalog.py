@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.answering import Answerer
-from app.errors import NotFound, NotReady
+from app.errors import IndexUnavailable, NotFound, NotReady
 from app.retrieval.batching import Observer
 from app.retrieval.bundle import Bundle
 from app.retrieval.embedded import EmbeddedStore
-from app.retrieval.index import RELEASE, IndexRecord, IndexStore
+from app.retrieval.index import RELEASE, Calibrated, IndexRecord, IndexStore
 from app.settings import Settings
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release and its place: `active`, `previous` (what a rollback returns to), or neither."""
+    """A release and its place: `active`, `previous` (what a rollback returns to), or neither.
+
+    `calibrated`: how sure one may be of it, None where its bundle holds out too little to tell.
+    """
 
     record: IndexRecord
     active: bool
     previous: bool
+    calibrated: Calibrated | None
 
 
 class Catalog:
@@ -44,7 +48,16 @@ class Catalog:
         """Every release, newest first."""
         active, previous = await self.indexes.pointer()
         records = reversed(await self.indexes.records())
-        return [Release(record, record.name == active, record.name == previous) for record in records]
+        return [
+            Release(record, record.name == active, record.name == previous, await self._calibration(record.name))
+            for record in records
+        ]
+
+    async def _calibration(self, name: str) -> Calibrated | None:
+        try:
+            return await self.indexes.calibration(name)
+        except IndexUnavailable:  # it is listed all the same, so that it can be seen and replaced
+            return None
 
     async def active(self) -> str | None:
         """The name of the active release, or None."""

@@ -209,6 +209,10 @@ class EmbeddedStore:
             active, previous = name, active
         durable.write(self._directory / POINTER, json.dumps({"active": active, "previous": previous}))
 
+    async def calibration(self, name: str) -> Calibrated | None:
+        """As `IndexStore.calibration`."""
+        return _calibrated(self._directory / name)
+
     async def calibrate(self, name: str, calibrated: Calibrated) -> None:
         """As `IndexStore.calibrate`."""
         _record(self._directory / name)

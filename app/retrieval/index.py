@@ -79,6 +79,9 @@ class IndexStore(Protocol):
     async def calibrate(self, name: str, calibrated: Calibrated) -> None:
         """Keep a release's calibration with it, in the place of an earlier one. Raises NotFound."""
 
+    async def calibration(self, name: str) -> Calibrated | None:
+        """A release's calibration; None where it has none. Raises IndexUnavailable where it cannot be read."""
+
     async def records(self) -> list[IndexRecord]:
         """Every finished index, oldest first."""
 

@@ -148,7 +148,7 @@ class ServerStore:
         record = await self._record(name)
         if record is None:
             raise NotFound(f"There is no release {name}.")
-        return ServerIndex(self._client, record, await self._calibrated(name))
+        return ServerIndex(self._client, record, await self.calibration(name))
 
     async def calibrate(self, name: str, calibrated: Calibrated) -> None:
         """As `IndexStore.calibrate`."""
@@ -209,7 +209,8 @@ class ServerStore:
         except (KeyError, ValidationError):
             return None
 
-    async def _calibrated(self, name: str) -> Calibrated | None:
+    async def calibration(self, name: str) -> Calibrated | None:
+        """As `IndexStore.calibration`."""
         found = (await self._metadata(name)).get("calibration")
         try:
             return None if found is None else Calibrated.model_validate(found)
