@@ -66,7 +66,7 @@ def test_an_export_that_fails_leaves_what_was_there(
 ) -> None:
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "old").touch()
-    monkeypatch.setattr(export, "COSINE", 2.0)
+    monkeypatch.setattr(export, "PARITY", 2.0)
     with pytest.raises(export.ExportFailed, match="parity"):
         exported(encoder_model, tmp_path / "bundle")
     assert [path.name for path in tmp_path.rglob("*")] == ["bundle", "old"]
