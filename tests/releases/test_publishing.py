@@ -13,6 +13,7 @@ from app.releases.publishing import publish, verify
 from app.retrieval.bundle import Bundle, HeldOut
 from app.retrieval.encoder import Encoder
 from app.retrieval.index import IndexRecord
+from app.retrieval.ranking import Question
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import FAQ
@@ -260,3 +261,37 @@ async def test_another_language_is_another_index(settings: Settings, embedded: C
     first = await publish(embedded, bundle, FAQ)
     german = Catalog(settings.model_copy(update={"language": "german"}))
     assert await publish(german, bundle, FAQ) == f"{first}-2"
+
+
+GERMAN = [
+    Entry(id="rueckgabe", question="Wie gebe ich eine Bestellung zurück?", answer="Binnen dreißig Tagen, im Paket."),
+    Entry(id="passwort", question="Wie ändere ich das Passwort?", answer="Unter „Konto“, mit dem Link in der Mail."),
+    Entry(id="versand", question="Was kostet der Versand?", answer="Ab fünfzig Euro nichts, sonst vier Euro neunzig."),
+]
+
+
+async def test_a_faq_in_another_language_is_found_by_the_forms_of_its_words(settings: Settings, bundle: Bundle) -> None:
+    catalog = Catalog(settings.model_copy(update={"language": "de"}))
+    answerer = await catalog.open(await publish(catalog, bundle, GERMAN))
+    question = Question("Bestellungen zurückgeben", (await answerer.encode(["Bestellungen zurückgeben"]))[0])
+    found = {one.id: one.lexical for one in await answerer.index.search(question, 3, {})}
+    assert found["rueckgabe"] > 0
+    assert found["passwort"] == found["versand"] == 0
+    await answerer.close()
+    await catalog.close()
+
+
+async def test_what_an_entry_must_not_answer_travels_with_the_release(catalog: Catalog, bundle: Bundle) -> None:
+    guarded = FAQ[0].model_copy(update={"negatives": ("Who will get my gift?",)})
+    answerer = await catalog.open(await publish(catalog, bundle, [guarded, *FAQ[1:]]))
+    plain = await catalog.open(await publish(catalog, bundle, FAQ))
+    question = "who get my gift"
+    with_it, without = [
+        next(r.score for r in (await one.rank([question], 20, {}))[0] if r.candidate.id == "refund")
+        for one in (answerer, plain)
+    ]
+    assert with_it < without
+    (ranked,) = await answerer.rank(["Who will get my gift"], 20, {})
+    assert (ranked[-1].candidate.id, ranked[-1].confidence) == ("refund", 0.0)
+    for one in (answerer, plain):
+        await one.close()

@@ -148,7 +148,7 @@ def test_the_same_directory_gives_the_same_files(tmp_path: Path) -> None:
 
     assert dict(everything()) == dict(everything())
     names = {path.stem for path in (run.directory / "plots").iterdir()}
-    expected = {"loss", "learning-rate", "metric-mrr", "before-after", "confidence", "reliability"}
+    expected = {"loss", "learning-rate", "metric-mrr", "before-after", "confidence", "reliability", "tradeoff"}
     assert names == expected | {"scores-before", "scores-after"}
 
 

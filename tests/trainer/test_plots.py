@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.trainer.made import place
-from trainer.reporting import plots
+from trainer.reporting import certainty, plots
 from trainer.reporting.drawing import standalone
 from trainer.reporting.history import Curve
 
@@ -20,13 +20,15 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "bars": lambda: plots.before_after([("Right answer first", 0.5, 0.75), ("Rightly refused", None, 1.0)]),
     "scores": lambda: plots.scores(PLACES, "Scores", plots.score_bins([PLACES])),
     "confidence": lambda: plots.confidences(PLACES, 0.5),
-    "reliability": lambda: plots.reliability(PLACES),
+    "reliability": lambda: certainty.reliability(PLACES),
+    "tradeoff": lambda: certainty.tradeoff(PLACES, 0.5),
 }
 SMALL: dict[str, Callable[[], str]] = {
     "one epoch": lambda: plots.metric("MRR", Curve([(1, 0.5)])),
     "one step": lambda: plots.loss(Curve([(1, 0.0)])),
-    "one question": lambda: plots.reliability([place(1)]),
+    "one question": lambda: certainty.reliability([place(1)]),
     "one score": lambda: plots.scores([place(1)], "Scores", plots.score_bins([[place(1)]])),
+    "nothing answered": lambda: certainty.tradeoff([place(2, confidence=0.1)] * 3, 0.5),
     "never sure": lambda: plots.confidences([place(2, confidence=0.0)], 1.0),
 }
 
@@ -62,3 +64,4 @@ def test_plots_say_what_they_show() -> None:
     assert "answers from 50%" in confidence
     assert "stage 2" in DRAWINGS["loss"]()
     assert "0.750" in DRAWINGS["metric"]()
+    assert "as it is: 50% answered, 65% of it right" in DRAWINGS["tradeoff"]()

@@ -14,6 +14,7 @@ from app import durable
 from app.errors import InputError
 from app.retrieval.bundle import MANIFEST, Manifest
 from trainer.reporting import card, drawing, explained, history, plots
+from trainer.reporting import certainty as certainty_plots
 from trainer.reporting.explained import Figure
 from trainer.reporting.findings import findings
 from trainer.reporting.history import Curve, History
@@ -87,8 +88,13 @@ def certainty(results: Results) -> list[Plot]:
         ),
         Plot(
             "reliability",
-            plots.reliability(after),
+            certainty_plots.reliability(after),
             "Of the answers of which it is 80% sure, 80% should be right. Bars: 95% intervals.",
+        ),
+        Plot(
+            "tradeoff",
+            certainty_plots.tradeoff(after, results.after.threshold),
+            "A higher threshold goes left along the line: fewer answers, more of them right.",
         ),
     ]
     systems = [("before", "base model", before), ("after", "fine-tuned" if before else "base model", after)]

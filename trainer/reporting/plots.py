@@ -14,13 +14,11 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from trainer.reporting.drawing import ACCENT, BASE, INK, SOFT, WRONG, drawn
-from trainer.reporting.findings import Share
 from trainer.reporting.history import Curve
 from trainer.reporting.results import Place
 
 BINS = 20
 DOTS = 20  # epochs: more are a line without dots
-RELIABILITY_BINS, FEWEST_IN_BIN = 8, 12
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -131,27 +129,6 @@ def confidences(places: Sequence[Place], threshold: float) -> str:
 
     most = max(int(count.max()) for count in counts)
     return _mirrored(counts, Bins(edges, most), "Right and wrong by confidence", "confidence", mark)
-
-
-def reliability(places: Sequence[Place]) -> str:
-    """Confidence against the share that is right, in bins of equally many questions, with 95% intervals."""
-    bins = max(1, min(RELIABILITY_BINS, len(places) // FEWEST_IN_BIN))
-    ordered = sorted(places, key=lambda place: place.confidence)
-    parts = [[ordered[i] for i in part] for part in np.array_split(np.arange(len(ordered)), bins)]
-
-    def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (3, 3)))
-        axes.text(0.98, 0.05, "dashed: exactly as sure as right", color=SOFT, ha="right")
-        for part in parts:
-            share = Share(sum(place.right for place in part), len(part))
-            x, (low, high) = float(np.mean([place.confidence for place in part])), share.interval
-            axes.plot([x, x], [low, high], color=ACCENT, linewidth=1.5, alpha=0.45, solid_capstyle="butt")
-            axes.plot(x, share.value, color=ACCENT, marker="o", markersize=7, clip_on=False)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence")
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-
-    return drawn("Is it as sure as it is right?", "right answers", draw, "Share of right answers against confidence")
 
 
 def _steps(curve: Curve, title: str, unit: str, peak: bool = False) -> str:
