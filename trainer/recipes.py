@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from app.errors import InputError
 
@@ -12,6 +12,10 @@ BATCHES = 16  # in an epoch, at least
 EPOCHS = (2, 8)
 STEPS = 60  # in all, unless that takes too many epochs
 _MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
+
+Shape = Literal["faq", "labelled", "pairs"]  # what a data file holds; see trainer.reading
+Part = Literal["model", "head", "towers"]  # all of the model; a head on the frozen model; two models, one a side
+Loss = Literal["ranking", "hard-triplets", "semi-hard-triplets"]
 
 
 class Plan(NamedTuple):
@@ -36,13 +40,21 @@ class Stage(NamedTuple):
 class Recipe:
     """How to train. Chosen by a split of the cloud FAQ and on the sample FAQ; docs/log.md holds the figures.
 
-    Stage 1 ranks each text against the others of its batch; stage 2 goes on from the best of stage 1 with negatives
-    that it mined. Of every epoch of both, the best by the MRR of held-out questions is kept.
+    A way to train is four choices: what data it reads, which part of the model it trains, by which loss, in one stage
+    or two. Stage 1 ranks each text against the others of its batch; stage 2 goes on from the best of stage 1 with
+    negatives that it mined. Of every epoch of both, the best by the MRR of held-out questions is kept.
     """
 
     name: str
+    reads: tuple[Shape, ...] = ("faq", "labelled")
+    trains: Part = "model"
+    loss: Loss = "ranking"
+    same_side: bool = True  # ranking: questions rank against questions too, and answers against answers
+    echo: bool = False  # ranking: a question's own text, read as an answer, is a negative of it
+    triplet_margin: float = 0.2  # triplets: how much farther the other group's text is to be, in cosine
+    measure_every: int = 1  # epochs
     epochs: float | None = None  # of stage 1. None: by size, see `planned`
-    batch_size: int | None = None  # pairs; every other pair of the batch is a negative. None: by size
+    batch_size: int | None = None  # pairs (triplets: texts); the others of the batch are negatives. None: by size
     learning_rate: float = 1e-4
     temperature: float = 1 / 20
     warmup: float = 0.1  # of a stage's steps
@@ -65,10 +77,10 @@ class Recipe:
         """The recipe that `dataclasses.asdict` and JSON made these values of; fields that came later have defaults."""
         known = {field.name for field in fields(cls)}
         given = {key: value for key, value in values.items() if key in known}
-        return cls(**{**given, "dimensions": tuple(given.get("dimensions", ()))})
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
     def planned(self, pairs: int) -> Plan:
-        """Batch size and epochs of stage 1 for so many pairs: what is given, and by size what is not.
+        """Batch size and epochs of stage 1 for so many pairs (triplets: texts): what is given, and by size what is not.
 
         Batches are as large as leaves 16 of them an epoch. Each pair is seen twice, and up to 8 times where that would
         be less than 60 steps.
@@ -88,10 +100,12 @@ class Recipe:
         hard = Plan(plan.batch_size, self.hard_epochs, math.ceil(math.ceil(pairs / plan.batch_size) * self.hard_epochs))
         return [first, Stage(2, hard, self.hard_learning_rate, self.hard_temperature, self.negatives)]
 
-    def override(self, **changes: float | int | bool | tuple[int, ...] | None) -> "Recipe":
+    def override(self, **changes: float | int | bool | str | tuple[int, ...] | None) -> "Recipe":
         """The recipe with the fields that are given, None meaning unchanged. Raises InputError for a senseless one."""
         given = {key: value for key, value in changes.items() if value is not None}
         for key, value in given.items():
+            if isinstance(value, str):
+                continue
             lowest = min(value, default=1) if isinstance(value, tuple) else value
             if lowest < 0 or (lowest == 0 and value is not False and key not in _MAY_BE_ZERO):
                 raise InputError(f"{key} must be positive, not {value}", key)
@@ -102,10 +116,27 @@ class Recipe:
         return replace(self, **given)  # type: ignore[arg-type]  # the names are Recipe's own
 
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (Recipe("default"), Recipe("quick", hard_epochs=0), Recipe("lora", lora_rank=32, learning_rate=1e-3))
-}
+_ALL = (
+    Recipe("default"),
+    Recipe("quick", hard_epochs=0),
+    Recipe("lora", lora_rank=32, learning_rate=1e-3),
+    Recipe(
+        "frozen-head",
+        trains="head",
+        same_side=False,
+        epochs=500,
+        batch_size=1024,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        hard_epochs=0,
+        measure_every=10,
+        patience=0,
+    ),
+    Recipe("dual", trains="towers", echo=True, hard_epochs=0),
+    Recipe("groups", reads=("labelled",), loss="semi-hard-triplets", learning_rate=5e-5, hard_epochs=0),
+    Recipe("pairs", reads=("pairs",), hard_epochs=0),
+)
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 
 def recipe_named(name: str) -> Recipe:
