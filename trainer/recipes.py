@@ -76,8 +76,9 @@ class Recipe:
     def of(cls, values: Mapping[str, Any]) -> "Recipe":
         """The recipe that `dataclasses.asdict` and JSON made these values of; fields that came later have defaults."""
         known = {field.name for field in fields(cls)}
-        given = {key: value for key, value in values.items() if key in known}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+        given: dict[str, Any] = {key: value for key, value in values.items() if key in known}
+        lists: dict[str, Any] = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+        return cls(**{**given, **lists})
 
     def planned(self, pairs: int) -> Plan:
         """Batch size and epochs of stage 1 for so many pairs (triplets: texts): what is given, and by size what is not.
@@ -113,7 +114,18 @@ class Recipe:
             raise InputError(
                 "batch_size must be at least 2: the other pairs of a batch are the negatives", "batch_size"
             )
-        return replace(self, **given)  # type: ignore[arg-type]  # the names are Recipe's own
+        return replace(self, **given)._possible()  # type: ignore[arg-type]  # the names are Recipe's own
+
+    def _possible(self) -> "Recipe":
+        """Itself. Raises InputError for choices that do not go together."""
+        if self.hard_epochs and (self.trains == "towers" or self.loss != "ranking"):
+            raise InputError(
+                f"hard_epochs must be 0 for {self.name}: one encoder mines negatives, for a ranking", "hard_epochs"
+            )
+        for key in ("lora_rank", "dimension"):
+            if self.trains != "model" and getattr(self, key) is not None:
+                raise InputError(f"{key} is not for {self.name}, which trains its {self.trains} alone", key)
+        return self
 
 
 _ALL = (
