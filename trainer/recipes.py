@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from app.errors import InputError
 
@@ -106,7 +106,7 @@ class Recipe:
         given = {key: value for key, value in changes.items() if value is not None}
         for key, value in given.items():
             if isinstance(value, str):
-                continue
+                continue  # checked below
             lowest = min(value, default=1) if isinstance(value, tuple) else value
             if lowest < 0 or (lowest == 0 and value is not False and key not in _MAY_BE_ZERO):
                 raise InputError(f"{key} must be positive, not {value}", key)
@@ -117,7 +117,9 @@ class Recipe:
         return replace(self, **given)._possible()  # type: ignore[arg-type]  # the names are Recipe's own
 
     def _possible(self) -> "Recipe":
-        """Itself. Raises InputError for choices that do not go together."""
+        """Itself. Raises InputError for choices that there are not, or that do not go together."""
+        if self.loss not in get_args(Loss):
+            raise InputError(f"loss is one of {', '.join(get_args(Loss))}, not {self.loss}", "loss")
         if self.hard_epochs and (self.trains == "towers" or self.loss != "ranking"):
             raise InputError(
                 f"hard_epochs must be 0 for {self.name}: one encoder mines negatives, for a ranking", "hard_epochs"
@@ -138,7 +140,7 @@ _ALL = (
         same_side=False,
         epochs=500,
         batch_size=1024,
-        learning_rate=1e-3,
+        learning_rate=2e-4,
         weight_decay=0.0,
         hard_epochs=0,
         measure_every=10,

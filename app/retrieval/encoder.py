@@ -12,7 +12,7 @@ from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
 
 from app.errors import BundleError
-from app.retrieval.bundle import MODEL, TOKENIZER, Bundle
+from app.retrieval.bundle import ANSWERS, MODEL, TOKENIZER, Bundle
 from app.retrieval.ranking import Vectors
 
 BATCH = 32
@@ -21,21 +21,27 @@ MAX_WINDOWS = 64  # of one answer
 
 
 class Encoder:
-    """One ONNX session and its tokenizers, for one thread."""
+    """The bundle's graph, or one for each side where it has two, and its tokenizers, for one thread."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        """Load the bundle's graph; `threads` of 0 takes all cores. Raises BundleError if it cannot be run."""
+        """Load the bundle's graphs; `threads` of 0 takes all cores. Raises BundleError if it cannot be run."""
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
         try:
-            self._session = _session(str(bundle.directory / MODEL), threads)
+            self._session = self._answering = _session(str(bundle.directory / MODEL), threads)
+            if bundle.two_sided:
+                self._answering = _session(str(bundle.directory / ANSWERS), threads)
             self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
             self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
         except Exception as error:  # both libraries raise bare types of their own
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
-        width = self._session.get_outputs()[0].shape[-1]
-        if width != self.encoding.dimension:
-            raise BundleError(f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}.")
+        self.two_sided = bundle.two_sided
+        for session in (self._session, self._answering):
+            width = session.get_outputs()[0].shape[-1]
+            if width != self.encoding.dimension:
+                raise BundleError(
+                    f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}."
+                )
         for tokenizer, stride in ((self._questions, 0), (self._answers, WINDOW_OVERLAP)):
             tokenizer.no_padding()
             tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
@@ -43,17 +49,17 @@ class Encoder:
     def questions(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: one vector a question, cut at the model's length."""
         prefix = self.encoding.question_prefix
-        return self._encode(self._questions.encode_batch([prefix + text for text in texts]))
+        return self._encode(self._session, self._questions.encode_batch([prefix + text for text in texts]))
 
     def answers(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32: a long answer is several overlapping windows."""
         prefix = self.encoding.answer_prefix
         tokens = self._answers.encode_batch([prefix + text for text in texts])
         windows = [[one, *one.overflowing][:MAX_WINDOWS] for one in tokens]
-        vectors = self._encode([window for one in windows for window in one])
+        vectors = self._encode(self._answering, [window for one in windows for window in one])
         return np.split(vectors, np.cumsum([len(one) for one in windows])[:-1]) if windows else []
 
-    def _encode(self, tokens: Sequence[Tokens]) -> Vectors:
+    def _encode(self, session: ort.InferenceSession, tokens: Sequence[Tokens]) -> Vectors:
         """Batches of like length, in the order given: little padding, and none seen by attention."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
@@ -66,7 +72,7 @@ class Encoder:
                 length = len(tokens[i].ids)
                 ids[row, :length] = tokens[i].ids
                 mask[row, :length] = 1
-            vectors[chosen] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+            vectors[chosen] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
 
 

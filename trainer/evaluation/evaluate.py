@@ -32,6 +32,7 @@ TOP = 3  # entries kept of each ranking, to show
 Protocol = Literal["answers", "tutorial"]
 Encode = Callable[[Sequence[str]], Vectors]
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class FunctionEncoder:
 
     question: Encode
     answer: Encode | None = None
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether there is a function of its own for answers."""
+        return self.answer is not None
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension)."""
@@ -86,8 +92,12 @@ def answered(ranking: Ranking, corpus: Corpus, encoder: Encodes, queries: Sequen
     ranked: list[Integers] = []
     best: list[Integers] = []
     score, margin, removed = np.empty(len(texts)), np.empty(len(texts)), 0
-    for rows, block in corpus.blocks(encoder.questions(texts), texts):
+    vectors = encoder.questions(texts)
+    echo, outranked = _echoes(encoder, vectors, texts), np.zeros(len(texts), dtype=bool)
+    for rows, block in corpus.blocks(vectors, texts):
         removed += block.removed
+        right = [row[one].max(initial=-np.inf) for row, one in zip(block.answer, relevant[rows], strict=True)]
+        outranked[rows] = np.array(right) > echo[rows]
         scores = block.scores(ranking.question_weight)
         ranked += [metrics.ranks(row, one) for row, one in zip(scores, relevant[rows], strict=True)]
         best.append(_best(scores))
@@ -95,13 +105,24 @@ def answered(ranking: Ranking, corpus: Corpus, encoder: Encodes, queries: Sequen
         score[rows], margin[rows] = scores[each, top], margins(scores, corpus.answer_ids)[each, top]
     top = np.concatenate(best) if best else np.empty((0, 1), dtype=np.int64)
     sure = ranking.calibration.confidence(score, margin)
-    return Outcomes(queries, corpus.entries, relevant, ranked, top, score, sure, ranking.calibration.threshold, removed)
+    threshold = ranking.calibration.threshold
+    return Outcomes(queries, corpus.entries, relevant, ranked, top, score, sure, threshold, removed, outranked)
+
+
+def _echoes(encoder: Encodes, vectors: Vectors, texts: Sequence[str]) -> Floats:
+    """How similar each question is to its own text, were that an answer, (n,)."""
+    if not encoder.two_sided:
+        return np.asarray((vectors * vectors).sum(axis=1), dtype=np.float32)
+    pairs = zip(encoder.answers(texts), vectors, strict=True)
+    return np.array([(windows @ vector).max() for windows, vector in pairs], dtype=np.float32)
 
 
 def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:
     """The protocol `tutorial` over n questions and the entries with their answers."""
-    texts = [*(query.question for query in queries), *(entry.answer for entry in partners)]
-    vectors = encoder.questions(texts)  # (2n, dimension)
+    asked_texts, answer_texts = [query.question for query in queries], [entry.answer for entry in partners]
+    texts = [*asked_texts, *answer_texts]
+    windows = encoder.answers(answer_texts)
+    vectors = np.concatenate([encoder.questions(asked_texts), [one[0] for one in windows]])  # (2n, dimension)
     groups = np.tile(numbered([entry.answer for entry in partners]), 2)  # (2n,): of one answer
     same = numbered(texts)  # (2n,): of one text
     side = np.arange(len(texts)) >= len(queries)

@@ -23,7 +23,7 @@ from trainer.evaluation.figures import COUNTS, Figures, Outcomes
 from trainer.reading import read_index
 
 BASE, TUNED = "base", "fine-tuned"
-HEADLINES = ("precision@1", "mrr", "average_precision", "recall@5", "recall@10", "ndcg@10")
+HEADLINES = ("precision@1", "mrr", "average_precision", "recall@5", "recall@10", "ndcg@10", "outranks_echo")
 DECISIONS = ("answered", "answered_right", "refused", "coverage@95", "coverage@90", "coverage@80")
 CONFIDENCE = ("auroc_right", "auroc_answerable", "calibration_error")
 SLICE = ("precision@1", "mrr", "answered", "answered_right", "refused")

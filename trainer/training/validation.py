@@ -20,7 +20,7 @@ from app.retrieval.ranking import Vectors
 from trainer.calibrate import DEFAULTS
 from trainer.data import HeldOut, order
 from trainer.evaluation.evaluate import FunctionEncoder, validation
-from trainer.towers import ANSWER, QUESTION, tower
+from trainer.towers import ANSWER, QUESTION, has_towers, tower
 from trainer.training.head import Frozen, head_of, tail
 from trainer.training.loop import native_bf16
 from trainer.training.tokens import Tokens, embed
@@ -65,7 +65,7 @@ class Validation:
         def encode(side: str, texts: Sequence[str]) -> Vectors:
             return self._embedded(tower(model, side), texts, bf16).numpy()
 
-        encoder = FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER))
+        encoder = FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER) if has_towers(model) else None)
         total = sum(len(queries) for _, queries in self.parts)
         figures: dict[str, float] = {}
         for entries, queries in self.parts:
