@@ -1,11 +1,14 @@
 """Every recipe, from a file to a bundle that encodes as the model does, on a tiny encoder."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from app.errors import InputError
 from app.retrieval.bundle import ANSWERS, Bundle
@@ -16,6 +19,9 @@ from trainer.recipes import RECIPES, Recipe
 from trainer.reporting.results import Results
 from trainer.runs import MODEL, Run
 from trainer.towers import ANSWER, QUESTION, tower
+from trainer.training.loop import Interrupted
+from trainer.training.losses import EntryRankingLoss
+from trainer.training.triplets import TripletLoss
 
 ENTRIES = faq(40, 3)
 
@@ -91,6 +97,28 @@ def test_a_recipe_makes_a_bundle_of_what_it_reads(
     lines = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
     measured = [line["metrics"]["mrr"] for line in lines if "metrics" in line]
     assert max(measured[1:]) > measured[0]
+
+
+@pytest.mark.parametrize(("name", "shape"), [("frozen-head", "faq"), ("dual", "faq"), ("groups", "labelled")])
+def test_interrupted_and_resumed_it_ends_with_the_same_bundle(
+    name: str, shape: str, files: dict[str, Path], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit.start(files[shape], None, str(tiny_base), quick(name), tmp_path / "whole")
+    kind = TripletLoss if name == "groups" else EntryRankingLoss
+    forward, steps = kind.forward, [0]
+
+    def interrupted(*of: Any) -> Tensor:  # noqa: ANN401 - as either loss takes them
+        steps[0] += 1
+        if steps[0] == 5:
+            signal.raise_signal(signal.SIGINT)
+        return forward(*of)
+
+    monkeypatch.setattr(kind, "forward", interrupted)
+    with pytest.raises(Interrupted, match="--resume"):
+        fit.start(files[shape], None, str(tiny_base), quick(name), tmp_path / "parts")
+    assert Run.find(str(tmp_path / "parts")).status().state == "interrupted"
+    parts = fit.resume(str(tmp_path / "parts"))
+    assert Bundle.load(parts.bundle).revision == Bundle.load(whole.bundle).revision
 
 
 @pytest.mark.parametrize(
