@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from app.retrieval.encoder import Encoder
 from app.retrieval.index import IndexRecord
 from app.retrieval.ranking import Candidate
 from app.settings import Settings
+from tests import bundles
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio
@@ -216,3 +218,12 @@ def test_candidates_survive_the_index(bundle: Bundle) -> None:
     together = encoder.questions(["wolf", "what is the delivery fee for a turnip"])
     np.testing.assert_allclose(alone[0], together[0], atol=1e-6)
     assert isinstance(Candidate("a", {}, alone, alone).answer, np.ndarray)
+
+
+async def test_a_bundle_of_two_graphs_is_published_and_finds_what_it_holds(catalog: Catalog, tmp_path: Path) -> None:
+    name = await publish(catalog, bundles.make(tmp_path / "both", answers_seed=1), FAQ)
+    answerer = await catalog.open(name)
+    (asked,) = await answerer.ask(["I lost my password"], min_confidence=0)
+    assert answerer.bundle.two_sided
+    assert asked.answers[0].candidate.id == "password"
+    await answerer.close()
