@@ -8,7 +8,17 @@ from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import training_set
 from trainer.training.batches import PairCollator, PairTexts, TokenTexts
-from trainer.training.losses import Apart, EntryRankingLoss, Scoring, Side, Sides, batch_figures, logits, ranking_losses
+from trainer.training.losses import (
+    Apart,
+    EntryRankingLoss,
+    Scores,
+    Scoring,
+    Side,
+    Sides,
+    batch_figures,
+    logits,
+    ranking_losses,
+)
 
 
 def vectors(seed: int, *shape: int) -> Tensor:
@@ -119,8 +129,13 @@ def test_a_text_kept_apart_counts_against_its_own_pair_alone_whatever_its_group(
 def test_without_the_same_side_the_loss_is_the_symmetric_ranking_of_the_tutorial() -> None:
     a, p, own = vectors(1, 3, 8), vectors(2, 3, 8), torch.tensor([0, 1, 2])
     batch = Sides.plain(Side(a, own), Side(p, own), Side(a[:0], own[:0]))
-    assert logits(batch, Scoring(0.05, same_side=False)).shape == (3, 1 + 2 * 3)
-    assert logits(batch, Scoring(0.05)).shape == (3, 1 + 4 * 3)
+    unit = torch.nn.functional.normalize
+    cosines = unit(a, dim=-1) @ unit(p, dim=-1).T / 0.05
+    rest = cosines.masked_fill(torch.eye(3).bool(), -torch.inf)
+    both = torch.cat([cosines.diag()[:, None], rest, rest.T], dim=1)
+    expected = torch.nn.functional.cross_entropy(both, torch.zeros(3, dtype=torch.int64), reduction="none")
+    found = ranking_losses(logits(batch, Scoring(0.05, same_side=False)))
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-5)
 
 
 def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
@@ -137,7 +152,7 @@ def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
 
 
 def test_a_batch_is_measured_by_the_place_of_each_positive() -> None:
-    scores = torch.tensor([[3.0, 2.0, -torch.inf], [1.0, 2.0, 0.0], [1.0, 2.0, 3.0]])
-    figures = batch_figures(scores)
+    against = torch.tensor([[2.0, -1e9], [2.0, 0.0], [2.0, 3.0]])
+    figures = batch_figures(Scores(torch.tensor([3.0, 1.0, 1.0]), [against[:, :1], against[:, 1:]]))
     assert figures["batch_precision@1"] == pytest.approx(1 / 3)
     assert figures["batch_mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 ANCHOR, POSITIVE, NEGATIVE, APART, APART_FROM_POSITIVE = range(5)  # what a text is in a batch
+_NEVER = -1e9  # finite, so that a pair that stands against nothing has a gradient
 _NOBODY = -1  # the group of what fills up a rank's negatives: nobody's negative
 
 
@@ -107,7 +108,8 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
             found = logits(batch, self.scoring, dimension)
             losses.append((batch.weights * ranking_losses(found)).mean())
             if dimension is None:
-                self.figures = batch_figures(found.detach())
+                with torch.no_grad():
+                    self.figures = batch_figures(found)
         loss = torch.stack(losses).mean()
         if with_backward:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -131,40 +133,50 @@ def sides(vectors: Tensor, labels: Tensor) -> Sides:
     return Sides(Side(*of(ANCHOR)), Side(*of(POSITIVE)), Side(*of(NEGATIVE)), apart, weights)
 
 
-def logits(batch: Sides, scoring: Scoring, dimension: int | None = None) -> Tensor:
-    """Of each pair of this rank its own score, then those of all that it stands against, (batch, 1 + those).
+class Scores(NamedTuple):
+    """Of each pair of this rank its own score, (batch,), and blocks of those that it stands against, (batch, some)."""
 
-    `dimension`: by that many leading dimensions alone. What a pair does not stand against scores minus infinity.
+    own: Tensor
+    against: list[Tensor]
+
+
+def logits(batch: Sides, scoring: Scoring, dimension: int | None = None) -> Scores:
+    """The scores of a batch; `dimension`: by that many leading dimensions alone.
+
+    What a pair does not stand against scores `_NEVER`, which no sum notices.
     """
     a, p, n = (_unit(side.vectors, dimension) for side in batch[:3])
-    groups = batch.anchors.groups
+    groups, temperature = batch.anchors.groups, scoring.temperature
     every_a, every_p = _gathered(a), _gathered(p)  # (ranks * batch, dimension)
     every_n, n_groups = _gathered_ragged(n, batch.negatives.groups)
-    other = groups[:, None] != _gathered(groups)  # (batch, ranks * batch)
-    forth = a @ every_p.T
-    back = forth.T if get_world_size() == 1 else p @ every_a.T
-    against = [(forth, other), (back, other)]
+    same = groups[:, None] == _gathered(groups)  # (batch, ranks * batch)
+
+    def scores(of: Tensor, others: Tensor, forbidden: Tensor) -> Tensor:
+        return (of / temperature @ others.T).masked_fill(forbidden, _NEVER)
+
+    against = [scores(a, every_p, same)]
+    against.append(against[0].T if get_world_size() == 1 else scores(p, every_a, same))
     if scoring.same_side:
-        against += [(a @ every_a.T, other), (p @ every_p.T, other)]
+        against += [scores(a, every_a, same), scores(p, every_p, same)]
     if len(every_n):
-        against.append((a @ every_n.T, (groups[:, None] != n_groups) & (n_groups != _NOBODY)))
+        against.append(scores(a, every_n, (groups[:, None] == n_groups) | (n_groups == _NOBODY)))
     rows = torch.arange(len(a), device=a.device)[:, None]
     for side, apart in zip((a, p), batch.apart, strict=True):
         if len(apart.rows):
-            against.append((side @ _unit(apart.vectors, dimension).T, rows == apart.rows))
-    scores = [(a * p).sum(dim=-1, keepdim=True)]  # (batch, 1): the pair itself
-    scores += [similarity.masked_fill(~allowed, -torch.inf) for similarity, allowed in against]
-    return torch.cat(scores, dim=1) / scoring.temperature
+            against.append(scores(side, _unit(apart.vectors, dimension), rows != apart.rows))
+    return Scores((a * p).sum(dim=-1) / temperature, against)
 
 
-def ranking_losses(scores: Tensor) -> Tensor:
-    """The loss of each pair, (batch,), of what `logits` gave."""
-    return scores.logsumexp(dim=1) - scores[:, 0]
+def ranking_losses(scores: Scores) -> Tensor:
+    """The loss of each pair, (batch,)."""
+    sums = [scores.own, *(block.logsumexp(dim=1) for block in scores.against)]
+    return torch.stack(sums).logsumexp(dim=0) - scores.own
 
 
-def batch_figures(scores: Tensor) -> dict[str, float]:
-    """Precision@1 and MRR of the batch: of each pair among all that it stands against, (batch, 1 + those)."""
-    place = 1.0 + (scores[:, 1:] > scores[:, :1]).sum(dim=1)
+def batch_figures(scores: Scores) -> dict[str, float]:
+    """Precision@1 and MRR of the batch: of each pair among all that it stands against."""
+    own = scores.own[:, None]
+    place = 1.0 + torch.stack([(block > own).sum(dim=1) for block in scores.against]).sum(dim=0)
     return {"batch_precision@1": float((place == 1).float().mean()), "batch_mrr": float((1 / place).mean())}
 
 
