@@ -120,6 +120,8 @@ class Recipe:
         """Itself. Raises InputError for choices that there are not, or that do not go together."""
         if self.loss not in get_args(Loss):
             raise InputError(f"loss is one of {', '.join(get_args(Loss))}, not {self.loss}", "loss")
+        if self.loss != "ranking" and self.batch_size is not None and (self.batch_size < 4 or self.batch_size % 2):
+            raise InputError("batch_size must be even and at least 4 for triplets: groups give two texts", "batch_size")
         if self.hard_epochs and (self.trains == "towers" or self.loss != "ranking"):
             raise InputError(
                 f"hard_epochs must be 0 for {self.name}: one encoder mines negatives, for a ranking", "hard_epochs"

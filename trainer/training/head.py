@@ -6,10 +6,11 @@ sentence-transformers like any other, and is exported as one.
 """
 
 import hashlib
+import logging
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trainer.training.tokens import Tokens, embed_with
 
 GATE = 0.1  # where each dimension's gate begins; 0 would be the identity
 COMMITTED = 2048  # texts that are embedded and kept in one go: what an interruption may lose
+log = logging.getLogger("trainer")
 
 
 class Gate(nn.Module):
@@ -82,10 +84,7 @@ class Frozen:
 
     def vectors(self, texts: Sequence[str]) -> Tensor:
         """(texts, dimension), on the model's device."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
-            database.execute("CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-        with closing(sqlite3.connect(self.path, timeout=60)) as database:
+        with closing(_open(self.path)) as database:
             keys = {text: hashlib.sha256(text.encode()).digest() for text in texts}
             known = {text: vector for text, key in keys.items() if (vector := _get(database, key)) is not None}
             missing = [text for text in keys if text not in known]
@@ -93,8 +92,8 @@ class Frozen:
                 some = missing[start : start + COMMITTED]
                 found = embed_with(self.modules, self.model, Tokens(self.model, some), self.bf16).numpy()
                 known |= dict(zip(some, found, strict=True))
-                with database:
-                    rows = [(keys[text], vector.tobytes()) for text, vector in zip(some, found, strict=True)]
+                rows = [(keys[text], vector.tobytes()) for text, vector in zip(some, found, strict=True)]
+                with suppress(sqlite3.OperationalError), database:  # a full disk costs the memory, not the work
                     database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
         stacked = np.array([known[text] for text in texts], dtype=np.float32)
         return torch.from_numpy(stacked.reshape(len(texts), self.width)).to(self.model.device)
@@ -103,6 +102,29 @@ class Frozen:
 def cache_directory() -> Path:
     """Where vectors are kept between runs: below XDG_CACHE_HOME, by default ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "faqtual" / "vectors"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The file, begun anew where it is damaged; something that is forgotten where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _connect(str(path))
+    except (OSError, sqlite3.OperationalError) as error:
+        log.warning("Vectors are not kept for another run, as %s cannot be written: %s", path, error)
+        return _connect(":memory:")
+    except sqlite3.DatabaseError:
+        path.unlink()
+        return _connect(str(path))
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=60)
+    try:
+        database.execute("CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
 
 
 def _get(database: sqlite3.Connection, key: bytes) -> np.ndarray[tuple[int], np.dtype[np.float32]] | None:
@@ -115,5 +137,5 @@ def _digest(modules: nn.Module, tokens: int | None, bf16: bool) -> str:
     digest = hashlib.sha256(f"{modules!r} {tokens} {bf16}".encode())
     for name, value in sorted(modules.state_dict().items()):
         digest.update(name.encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
+        digest.update(value.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())  # numpy has no bfloat16
     return digest.hexdigest()[:32]

@@ -20,7 +20,7 @@ from torch import nn
 from transformers import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from app.errors import FaqError
+from app.errors import FaqError, InputError
 from trainer import model as models
 from trainer.data import TrainingSet
 from trainer.recipes import Recipe, Stage
@@ -49,12 +49,15 @@ def train(
 ) -> None:
     """Train `model` in place, from the run's last checkpoint where there is one. Raises Interrupted.
 
-    `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is.
+    `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is. Raises
+    InputError for a recipe that several processes cannot share.
     """
     model.model_card_data.widget = [{}]  # else examples for a model card are computed, with a bar of their own
     model.model_card_data.generate_widget_examples = False
     adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
     if recipe.trains == "head":
+        if distributed.count() > 1:
+            raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
         add_head(model, recipe.seed)
     stages = recipe.stages(rows(training, recipe))
     run.update(steps=sum(stage.plan.steps for stage in stages))
@@ -208,7 +211,7 @@ def _arguments(
         seed=recipe.seed,
         bf16=bf16,
         use_cpu=not cuda,
-        dataloader_pin_memory=cuda,
+        dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
         batch_sampler=sampler,
         router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
         save_strategy="steps",
