@@ -97,10 +97,13 @@ def fitted(train: Path, run: Path, options: list[str]) -> Path:
     return run
 
 
-def evaluated(bundle: Path, queries: Path, index: Path, protocol: str, work: Path) -> dict[str, Any]:
-    """What `trainer evaluate` says, base and fine-tuned."""
+def evaluated(
+    bundle: Path, queries: Path, index: Path, protocol: str, work: Path, *, base: bool = True
+) -> dict[str, Any]:
+    """What `trainer evaluate` says, fine-tuned and, unless it is not wanted, base."""
     out = work / "evaluated.json"
     files = ["--bundle", str(bundle), "--queries", str(queries), "--index", str(index), "--json", str(out)]
+    files.append("--base" if base else "--no-base")
     subprocess.run([sys.executable, "-m", "trainer", "evaluate", *files, "--protocol", protocol], check=True)
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found

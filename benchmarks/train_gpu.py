@@ -72,7 +72,7 @@ def measured(pairs: list[Pair], batch: int, bf16: bool, system: str, precision: 
 def whole_recipe(data: Path) -> float:
     """Seconds of the default recipe, validation after each epoch and mining included."""
     recipe = recipe_named("default")
-    inputs = fit.read(data, None, recipe.seed)
+    inputs = fit.read(data, None, recipe)
     encoder = model.load(model.DEFAULT_BASE)
     validate = Validation.of(inputs.entries, inputs.training.heldout, recipe.bf16)
     with tempfile.TemporaryDirectory() as directory:

@@ -61,7 +61,7 @@ def main() -> None:
 def read_pairs(data: Path, limit: int | None) -> list[Pair]:
     """The pairs of a FAQ that training would see."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    return list(fit.read(data, None, 0).training.pairs)[:limit]
+    return list(fit.read(data, None, recipe_named("default")).training.pairs)[:limit]
 
 
 def plain(pairs: list[Pair], batch: int, bf16: bool = False) -> float:

@@ -24,12 +24,16 @@ ship spam the to track turnip want what when where which who why will with wolf 
 """.split()  # noqa: SIM905 - a list of words reads best as a text
 
 
-def make(directory: Path, seed: int = 0, heldout: Sequence[bundle.HeldOut] = ()) -> bundle.Bundle:
-    """Write a bundle into `directory`; another seed is another model."""
+def make(
+    directory: Path, seed: int = 0, answers_seed: int | None = None, heldout: Sequence[bundle.HeldOut] = ()
+) -> bundle.Bundle:
+    """Write a bundle into `directory`; another seed is another model, and `answers_seed` one of its own for answers."""
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer()
     tokenizer.save(str(directory / bundle.TOKENIZER))
     onnx.save(_graph(tokenizer.get_vocab_size(), seed), str(directory / bundle.MODEL))
+    if answers_seed is not None:
+        onnx.save(_graph(tokenizer.get_vocab_size(), answers_seed), str(directory / bundle.ANSWERS))
     calibration = Calibration(bias=-6.0, score_weight=10.0, margin_weight=4.0, threshold=0.5)
     (directory / bundle.RANKING).write_text(
         Ranking(question_weight=0.7, lexical_weight=0.01, calibration=calibration).model_dump_json()

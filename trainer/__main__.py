@@ -22,7 +22,9 @@ app.add_typer(runs, name="runs")
 
 @app.command()
 def fit(
-    data: Annotated[Path | None, typer.Option(help="The FAQ: JSON lines, JSON or CSV.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A FAQ, labelled texts or scored pairs, as the recipe reads.")
+    ] = None,
     queries: Annotated[Path | None, typer.Option(help="Labelled questions, `faq_id: null` among them.")] = None,
     recipe: Annotated[str, typer.Option(help="A named way to train.")] = "default",
     base: Annotated[str | None, typer.Option(help="Base model: a name, a directory, or a hub's name.")] = None,
@@ -39,6 +41,8 @@ def fit(
     lora_rank: Annotated[int | None, typer.Option(help="Train adapters of that rank alone.")] = None,
     matryoshka: Annotated[str | None, typer.Option(help="Leading dimensions to train too, as in 256,128,64.")] = None,
     dimension: Annotated[int | None, typer.Option(help="Export that many leading dimensions alone.")] = None,
+    loss: Annotated[str | None, typer.Option(help="ranking, hard-triplets or semi-hard-triplets.")] = None,
+    triplet_margin: Annotated[float | None, typer.Option(help="By how much triplets are to differ, in cosine.")] = None,
     gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory for a third more work.")] = False,
     reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
     target_precision: Annotated[
@@ -70,6 +74,8 @@ def fit(
             lora_rank=lora_rank,
             dimensions=dimensions_of(matryoshka) if matryoshka else None,
             dimension=dimension,
+            loss=loss,
+            triplet_margin=triplet_margin,
             gradient_checkpointing=gradient_checkpointing or None,
         )
         run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision)

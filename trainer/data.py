@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from app.knowledge.queries import Query
+from app.knowledge.queries import Query, ScoredPair
 from app.retrieval.bundle import HeldOut
 
 RICH = 3  # an entry with that many phrasings can spare one
@@ -31,14 +31,17 @@ class Pair(NamedTuple):
     anchor: str
     positive: str
     group: int
+    weight: float = 1.0  # how much it counts
+    answered: bool = True  # the positive is an answer, not another phrasing
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The pairs, the held-out questions, and how many groups of entries there are to tell apart."""
+    """The pairs, the held-out questions, and which texts must be kept apart whatever their groups are."""
 
     pairs: tuple[Pair, ...]
     heldout: tuple[HeldOut, ...]
+    apart: tuple[tuple[str, str], ...] = ()  # a text, and what must not be an answer to it
 
     @property
     def groups(self) -> int:
@@ -48,7 +51,7 @@ class TrainingSet:
     @property
     def too_small(self) -> str | None:
         """Why this cannot be trained on, as a sentence; None when it can."""
-        if self.groups >= MIN_GROUPS and len(self.pairs) >= MIN_PAIRS:
+        if (self.groups >= MIN_GROUPS or self.apart) and len(self.pairs) >= MIN_PAIRS:
             return None
         return (
             f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training; "
@@ -59,7 +62,9 @@ class TrainingSet:
     @property
     def sha256(self) -> str:
         """Digest of all that training and calibration see."""
-        content = [[pair[:2] for pair in self.pairs], self.heldout]
+        content: list[object] = [[pair[:2] for pair in self.pairs], self.heldout]
+        if self.apart or any(pair.weight != 1 for pair in self.pairs):
+            content += [[pair[2:] for pair in self.pairs], self.apart]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -89,9 +94,42 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
 
 
+def scored_set(
+    entries: Sequence[Entry], pairs: Sequence[ScoredPair], queries: Sequence[Query] = (), seed: int = 0
+) -> TrainingSet:
+    """Split as `training_set` does, and train on the scored pairs alone, each weighing what its score says.
+
+    Subgroups are the groups; those that share a text of a pair that belongs together are one. Raises InputError where
+    there is nothing to tell apart.
+    """
+    split = training_set(entries, queries, seed)
+    kept = {pair[:2] for pair in split.pairs}
+    right = [pair for pair in pairs if pair.score]
+    groups = _united([[f"\x1f{pair.subgroup}", plain(pair.a), plain(pair.b)] for pair in right])
+    trained = [
+        Pair(pair.a, pair.b, group, pair.score)
+        for pair, group in zip(right, groups, strict=True)
+        if (pair.a, pair.b) in kept
+    ]
+    seen = {plain(question.question) for question in split.heldout}
+    apart = [(pair.a, pair.b) for pair in pairs if not pair.score and plain(pair.a) not in seen]
+    if not apart and len(set(groups)) < 2:
+        raise InputError(
+            "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
+            "Give each question a subgroup of its own, or name pairs that do not belong together.",
+            "data",
+        )
+    return TrainingSet(tuple(dict.fromkeys(trained)), split.heldout, tuple(dict.fromkeys(apart)))
+
+
 def group_entries(entries: Sequence[Entry]) -> list[int]:
     """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
-    parent = list(range(len(entries)))
+    return _united([[plain(text) for text in (entry.answer, *entry.phrasings)] for entry in entries])
+
+
+def _united(keys: Sequence[Iterable[str]]) -> list[int]:
+    """A number for each, the same for those that share a key, directly or through others."""
+    parent = list(range(len(keys)))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -100,10 +138,10 @@ def group_entries(entries: Sequence[Entry]) -> list[int]:
         return i
 
     first: dict[str, int] = {}
-    for i, entry in enumerate(entries):
-        for text in (entry.answer, *entry.phrasings):
-            parent[root(i)] = root(first.setdefault(plain(text), i))
-    return [root(i) for i in range(len(entries))]
+    for i, some in enumerate(keys):
+        for key in some:
+            parent[root(i)] = root(first.setdefault(key, i))
+    return [root(i) for i in range(len(keys))]
 
 
 def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) -> set[int]:
@@ -190,7 +228,8 @@ def order(text: str, seed: int) -> str:
 def _pairs(texts: Sequence[str], answer: str, group: int) -> list[Pair]:
     """Each phrasing with the answer, and each with the next phrasing."""
     ring = zip(texts, (*texts[1:], texts[0]), strict=True) if len(texts) > 2 else [texts] if len(texts) == 2 else []
-    return [Pair(text, answer, group) for text in texts] + [Pair(one, other, group) for one, other in ring]
+    phrased = [Pair(one, other, group, answered=False) for one, other in ring]
+    return [Pair(text, answer, group) for text in texts] + phrased
 
 
 def plain(text: str) -> str:

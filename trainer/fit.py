@@ -11,16 +11,17 @@ from sentence_transformers import SentenceTransformer
 
 from app.errors import FaqError, InputError
 from app.knowledge.entry import Entry
-from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
 from trainer import model, runs
 from trainer.calibrate import PRECISION
-from trainer.data import TrainingSet, renamed, training_set
+from trainer.data import TrainingSet, renamed, scored_set, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
+from trainer.reading import read_source
 from trainer.recipes import Recipe
 from trainer.reporting import page, results
 from trainer.runs import Run
+from trainer.towers import in_two
 from trainer.training import distributed
 from trainer.training.loop import Interrupted, train
 from trainer.training.validation import Validation
@@ -46,7 +47,7 @@ def start(
     target_precision: float = PRECISION,
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
-    inputs = read(data, queries, recipe.seed)
+    inputs = read(data, queries, recipe)
     config = {
         "data": str(data.absolute()),
         "queries": str(queries.absolute()) if queries else None,
@@ -72,15 +73,13 @@ def resume(name: str) -> Run:
     return run
 
 
-def read(data: Path, queries: Path | None, seed: int) -> Inputs:
+def read(data: Path, queries: Path | None, recipe: Recipe) -> Inputs:
     """Read and split. Every bad row of either file is reported before anything starts."""
-    file = read_entries(data)
-    for warning in file.warnings:
-        log.warning("%s: %s", file.name, warning)
-    if file.merged_rows:
-        log.info("%s: %d rows repeat others and were merged", file.name, file.merged_rows)
-    asked = renamed(read_queries(queries), file.aliases) if queries else []
-    return Inputs(file.entries, training_set(file.entries, asked, seed))
+    source = read_source(data, recipe)
+    asked = renamed(read_queries(queries), source.aliases) if queries else []
+    if source.pairs:
+        return Inputs(source.entries, scored_set(source.entries, source.pairs, asked, recipe.seed))
+    return Inputs(source.entries, training_set(source.entries, asked, recipe.seed))
 
 
 def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
@@ -127,7 +126,7 @@ def _inputs_of(run: Run) -> Inputs:
     """What the run was begun with. Raises InputError when that has changed."""
     config = run.config
     queries = Path(config["queries"]) if config["queries"] else None
-    inputs = read(Path(config["data"]), queries, config["recipe"]["seed"])
+    inputs = read(Path(config["data"]), queries, Recipe.of(config["recipe"]))
     if inputs.training.sha256 != config["training_data_sha256"]:
         raise InputError(f"{config['data']} has changed since {run.directory} began; start a new run.", "resume")
     return inputs
@@ -164,6 +163,8 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
         "%d pairs of %d entries to train on, %d questions held out",
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
+    if recipe.trains == "towers":
+        loaded = in_two(loaded)
     train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
     if not distributed.leads():
         return _Trained(loaded, True)

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from app.errors import InputError
+from trainer.towers import towers
 
 DEFAULT_BASE = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -36,7 +37,8 @@ def load(base: str, device: str | None = None) -> SentenceTransformer:
         raise InputError(
             f"The model `{base}` cannot be loaded, from a directory or the hub: {reason}", "base"
         ) from error
-    model.max_seq_length = min(model.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
+    for one in towers(model):
+        one.max_seq_length = min(one.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
     model.eval()
     return model
 
@@ -59,38 +61,46 @@ def packaged() -> str:
 
 
 def backbone(model: SentenceTransformer) -> PreTrainedModel:
-    """The transformer inside, as transformers knows it."""
-    transformer: PreTrainedModel = model[0].model  # type: ignore[assignment]  # of the module Transformer
+    """The transformer inside, as transformers knows it; of two towers, that of questions."""
+    transformer: PreTrainedModel = towers(model)[0][0].model  # type: ignore[assignment]  # of the module Transformer
     return transformer
+
+
+def backbones(model: SentenceTransformer) -> list[PreTrainedModel]:
+    """The transformer of every tower."""
+    return [backbone(one) for one in towers(model)]
 
 
 @contextmanager
 def short_texts(model: SentenceTransformer) -> Iterator[None]:
     """On a processor, attention by plain matrix products: for texts of a FAQ's length that is a fifth faster there."""
-    config = backbone(model).config
-    before = config._attn_implementation
+    inside = backbones(model)
+    before = inside[0].config._attn_implementation
     if model.device.type != "cpu" or before != "sdpa":
         yield
         return
-    backbone(model).set_attn_implementation("eager")
+    for one in inside:
+        one.set_attn_implementation("eager")
     try:
         yield
     finally:
-        backbone(model).set_attn_implementation(before)
+        for one in inside:
+            one.set_attn_implementation(before)
 
 
 @contextmanager
 def recomputing(model: SentenceTransformer, wanted: bool) -> Iterator[None]:
     """Where it is wanted, layers keep their inputs alone and are computed again on the way back."""
-    inside = backbone(model)
-    kind = "activation" if hasattr(inside, "activation_checkpointing_enable") else "gradient"  # renamed on the way to 6
-    if wanted:
-        getattr(inside, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    inside = backbones(model) if wanted else []
+    renamed = hasattr(backbone(model), "activation_checkpointing_enable")  # on the way to transformers 6
+    kind = "activation" if renamed else "gradient"
+    for one in inside:
+        getattr(one, f"{kind}_checkpointing_enable")({"use_reentrant": False})
     try:
         yield
     finally:
-        if wanted:
-            getattr(inside, f"{kind}_checkpointing_disable")()
+        for one in inside:
+            getattr(one, f"{kind}_checkpointing_disable")()
 
 
 def adapt(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from app.errors import InputError
 
@@ -12,6 +12,10 @@ BATCHES = 16  # in an epoch, at least
 EPOCHS = (2, 8)
 STEPS = 60  # in all, unless that takes too many epochs
 _MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
+
+Shape = Literal["faq", "labelled", "pairs"]  # what a data file holds; see trainer.reading
+Part = Literal["model", "head", "towers"]  # all of the model; a head on the frozen model; two models, one a side
+Loss = Literal["ranking", "hard-triplets", "semi-hard-triplets"]
 
 
 class Plan(NamedTuple):
@@ -36,13 +40,21 @@ class Stage(NamedTuple):
 class Recipe:
     """How to train. Chosen by a split of the cloud FAQ and on the sample FAQ; docs/log.md holds the figures.
 
-    Stage 1 ranks each text against the others of its batch; stage 2 goes on from the best of stage 1 with negatives
-    that it mined. Of every epoch of both, the best by the MRR of held-out questions is kept.
+    A way to train is four choices: what data it reads, which part of the model it trains, by which loss, in one stage
+    or two. Stage 1 ranks each text against the others of its batch; stage 2 goes on from the best of stage 1 with
+    negatives that it mined. Of every epoch of both, the best by the MRR of held-out questions is kept.
     """
 
     name: str
+    reads: tuple[Shape, ...] = ("faq", "labelled")
+    trains: Part = "model"
+    loss: Loss = "ranking"
+    same_side: bool = True  # ranking: questions rank against questions too, and answers against answers
+    echo: bool = False  # ranking: a question's own text, read as an answer, is a negative of it
+    triplet_margin: float = 0.2  # triplets: how much farther the other group's text is to be, in cosine
+    measure_every: int = 1  # epochs
     epochs: float | None = None  # of stage 1. None: by size, see `planned`
-    batch_size: int | None = None  # pairs; every other pair of the batch is a negative. None: by size
+    batch_size: int | None = None  # pairs (triplets: texts); the others of the batch are negatives. None: by size
     learning_rate: float = 1e-4
     temperature: float = 1 / 20
     warmup: float = 0.1  # of a stage's steps
@@ -64,11 +76,12 @@ class Recipe:
     def of(cls, values: Mapping[str, Any]) -> "Recipe":
         """The recipe that `dataclasses.asdict` and JSON made these values of; fields that came later have defaults."""
         known = {field.name for field in fields(cls)}
-        given = {key: value for key, value in values.items() if key in known}
-        return cls(**{**given, "dimensions": tuple(given.get("dimensions", ()))})
+        given: dict[str, Any] = {key: value for key, value in values.items() if key in known}
+        lists: dict[str, Any] = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+        return cls(**{**given, **lists})
 
     def planned(self, pairs: int) -> Plan:
-        """Batch size and epochs of stage 1 for so many pairs: what is given, and by size what is not.
+        """Batch size and epochs of stage 1 for so many pairs (triplets: texts): what is given, and by size what is not.
 
         Batches are as large as leaves 16 of them an epoch. Each pair is seen twice, and up to 8 times where that would
         be less than 60 steps.
@@ -88,10 +101,12 @@ class Recipe:
         hard = Plan(plan.batch_size, self.hard_epochs, math.ceil(math.ceil(pairs / plan.batch_size) * self.hard_epochs))
         return [first, Stage(2, hard, self.hard_learning_rate, self.hard_temperature, self.negatives)]
 
-    def override(self, **changes: float | int | bool | tuple[int, ...] | None) -> "Recipe":
+    def override(self, **changes: float | int | bool | str | tuple[int, ...] | None) -> "Recipe":
         """The recipe with the fields that are given, None meaning unchanged. Raises InputError for a senseless one."""
         given = {key: value for key, value in changes.items() if value is not None}
         for key, value in given.items():
+            if isinstance(value, str):
+                continue  # checked below
             lowest = min(value, default=1) if isinstance(value, tuple) else value
             if lowest < 0 or (lowest == 0 and value is not False and key not in _MAY_BE_ZERO):
                 raise InputError(f"{key} must be positive, not {value}", key)
@@ -99,13 +114,45 @@ class Recipe:
             raise InputError(
                 "batch_size must be at least 2: the other pairs of a batch are the negatives", "batch_size"
             )
-        return replace(self, **given)  # type: ignore[arg-type]  # the names are Recipe's own
+        return replace(self, **given)._possible()  # type: ignore[arg-type]  # the names are Recipe's own
+
+    def _possible(self) -> "Recipe":
+        """Itself. Raises InputError for choices that there are not, or that do not go together."""
+        if self.loss not in get_args(Loss):
+            raise InputError(f"loss is one of {', '.join(get_args(Loss))}, not {self.loss}", "loss")
+        if self.loss != "ranking" and self.batch_size is not None and (self.batch_size < 4 or self.batch_size % 2):
+            raise InputError("batch_size must be even and at least 4 for triplets: groups give two texts", "batch_size")
+        if self.hard_epochs and (self.trains == "towers" or self.loss != "ranking"):
+            raise InputError(
+                f"hard_epochs must be 0 for {self.name}: one encoder mines negatives, for a ranking", "hard_epochs"
+            )
+        for key in ("lora_rank", "dimension"):
+            if self.trains != "model" and getattr(self, key) is not None:
+                raise InputError(f"{key} is not for {self.name}, which trains its {self.trains} alone", key)
+        return self
 
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (Recipe("default"), Recipe("quick", hard_epochs=0), Recipe("lora", lora_rank=32, learning_rate=1e-3))
-}
+_ALL = (
+    Recipe("default"),
+    Recipe("quick", hard_epochs=0),
+    Recipe("lora", lora_rank=32, learning_rate=1e-3),
+    Recipe(
+        "frozen-head",
+        trains="head",
+        same_side=False,
+        epochs=500,
+        batch_size=1024,
+        learning_rate=2e-4,
+        weight_decay=0.0,
+        hard_epochs=0,
+        measure_every=10,
+        patience=0,
+    ),
+    Recipe("dual", trains="towers", echo=True, hard_epochs=0),
+    Recipe("groups", reads=("labelled",), loss="semi-hard-triplets", learning_rate=5e-5, hard_epochs=0),
+    Recipe("pairs", reads=("pairs",), hard_epochs=0),
+)
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -1,5 +1,6 @@
-"""Evaluation queries and labelled texts: what the trainer and the measurements read beside FAQ files."""
+"""Evaluation queries, labelled texts and scored pairs: what the trainer and the measurements read beside FAQ files."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.knowledge import text
 from app.knowledge.rows import BadRow, RowFile
 
 TARGETS = ("faq_id", "answer", "label")
+_PAIR_LENGTHS = {"a": text.QUESTION_LENGTH, "b": text.ANSWER_LENGTH}
 
 T = TypeVar("T")
 
@@ -38,6 +40,19 @@ class Labelled:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """Two texts, how much it counts that they belong together (0: that they do not), and their subgroup.
+
+    Texts of different subgroups do not belong together; of those of one subgroup the pairs alone say.
+    """
+
+    a: str
+    b: str
+    score: float = 1.0
+    subgroup: str = "0"
+
+
 def read_queries(path: Path) -> list[Query]:
     """Read an evaluation file. Raises FileError with every bad row, InputError when it holds no queries."""
     return _read(path, "queries", ("question",), _query)
@@ -46,6 +61,11 @@ def read_queries(path: Path) -> list[Query]:
 def read_labelled(path: Path) -> list[Labelled]:
     """Read labelled texts. Raises FileError with every bad row, InputError when it holds none."""
     return _read(path, "labelled texts", ("text", "label"), _labelled)
+
+
+def read_pairs(path: Path) -> list[ScoredPair]:
+    """Read scored pairs. Raises FileError with every bad row, InputError when it holds none."""
+    return _read(path, "pairs", ("a", "b"), _pair)
 
 
 def _read(path: Path, noun: str, required: tuple[str, ...], build: Callable[[dict[str, object]], T]) -> list[T]:
@@ -85,6 +105,24 @@ def _labelled(row: dict[str, object]) -> Labelled:
     if label is None:
         raise BadRow("`label` is empty")
     return Labelled(text.clean_required(row["text"], "text", text.ANSWER_LENGTH), label)
+
+
+def _pair(row: dict[str, object]) -> ScoredPair:
+    score = 1.0 if row.get("score") is None else row["score"]
+    if isinstance(score, str):
+        score = _number(score)
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score < math.inf:
+        raise BadRow("`score` must be a number, 0 or more: 0 says that the two do not belong together")
+    a, b = (text.clean_required(row[name], name, limit) for name, limit in _PAIR_LENGTHS.items())
+    return ScoredPair(a, b, float(score), _name(row, "subgroup") or "0")
+
+
+def _number(cell: str) -> float | None:
+    """The number that a CSV cell holds."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _name(row: dict[str, object], key: str) -> str | None:

@@ -5,6 +5,7 @@
     tokenizer.json   Hugging Face `tokenizers` format
     ranking.json     how candidates are scored and how sure one may be (`retrieval.ranking.Ranking`)
     heldout.jsonl    the questions that training never saw; may be empty
+    answers.onnx     optional: like model.onnx, for answers; model.onnx then encodes questions and phrasings alone
     reranker.onnx    optional: input_ids, attention_mask, token_type_ids (batch, tokens) int64 -> logits (batch,)
                      float32; reads with tokenizer.json, as the manifest's `reranker` says
 
@@ -28,12 +29,13 @@ from app.retrieval.ranking import Ranking
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
+ANSWERS = "answers.onnx"
 TOKENIZER = "tokenizer.json"
 RANKING = "ranking.json"
 HELDOUT = "heldout.jsonl"
 RERANKER = "reranker.onnx"
 FILES = (MODEL, TOKENIZER, RANKING, HELDOUT)
-OPTIONAL = (RERANKER,)  # part of the revision where they are in the manifest; what it does not name is not read
+OPTIONAL = (ANSWERS, RERANKER)  # part of the revision where they are in the manifest; what it does not name is not read
 REVISION_LENGTH = 12
 
 
@@ -119,6 +121,11 @@ class Bundle:
         return cls(directory, manifest, ranking)
 
     @property
+    def two_sided(self) -> bool:
+        """Whether answers are encoded by a graph of their own."""
+        return ANSWERS in self.manifest.files
+
+    @property
     def revision(self) -> str:
         """12 hex digits that stand for everything in the bundle that changes an answer."""
         return self.manifest.revision
@@ -147,10 +154,10 @@ class Bundle:
 def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = None, **fields: object) -> Manifest:
     """Write manifest.json for the files in `directory`; the last step of an export.
 
-    `reranker` is given if and only if there is a reranker.onnx to go with it. `fields` are the manifest's own:
-    base_model, recipe, created_at, metrics and so on.
+    An answers.onnx counts where there is one. `reranker` is given if and only if there is a reranker.onnx to go with
+    it. `fields` are the manifest's own: base_model, recipe, created_at, metrics and so on.
     """
-    names = (*FILES, RERANKER) if reranker else FILES
+    names = [*FILES, *([ANSWERS] if (directory / ANSWERS).is_file() else []), *([RERANKER] if reranker else [])]
     files = {name: _sha256(directory / name) for name in names}
     computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files, reranker), "files": files}
     manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding, "reranker": reranker})

@@ -12,7 +12,7 @@ from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
 
 from app.errors import BundleError
-from app.retrieval.bundle import MODEL, TOKENIZER, Bundle
+from app.retrieval.bundle import ANSWERS, MODEL, TOKENIZER, Bundle
 from app.retrieval.ranking import Vectors
 
 BATCH = 32
@@ -21,26 +21,28 @@ MAX_WINDOWS = 64  # of one answer
 
 
 class Encoder:
-    """One ONNX session and its tokenizers, for one thread."""
+    """The bundle's graph, or one for each side where it has two, and its tokenizers, for one thread."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None) -> None:
-        """Load the bundle's graph; `threads` of 0 takes all cores. Raises BundleError if it cannot be run.
+        """Load the bundle's graphs; `threads` of 0 takes all cores. Raises BundleError if it cannot be run.
 
-        `like`: an encoder of this bundle for another thread; both run one graph, so that it is in memory once.
+        `like`: an encoder of this bundle for another thread; both run the same graphs, so that they are in memory once.
         """
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
         try:
-            self._session: ort.InferenceSession = (
-                like._session if like else _session(str(bundle.directory / MODEL), threads)
-            )
+            self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
             self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
             self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
         except Exception as error:  # both libraries raise bare types of their own
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
-        width = self._session.get_outputs()[0].shape[-1]
-        if width != self.encoding.dimension:
-            raise BundleError(f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}.")
+        self.two_sided = bundle.two_sided
+        for session in (self._session, self._answering):
+            width = session.get_outputs()[0].shape[-1]
+            if width != self.encoding.dimension:
+                raise BundleError(
+                    f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}."
+                )
         for tokenizer, stride in ((self._questions, 0), (self._answers, WINDOW_OVERLAP)):
             tokenizer.no_padding()
             tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
@@ -59,11 +61,20 @@ class Encoder:
         prefix = self.encoding.answer_prefix
         tokens = self._answers.encode_batch([prefix + text for text in texts])
         windows = [[one, *one.overflowing][:MAX_WINDOWS] for one in tokens]
-        vectors = self.vectors([window for one in windows for window in one])
+        vectors = self._run(self._answering, [window for one in windows for window in one])
         return np.split(vectors, np.cumsum([len(one) for one in windows])[:-1]) if windows else []
 
     def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
-        """(n, dimension) float32, in the order given. Batches of like length; attention does not see the padding."""
+        """(n, dimension) float32, of questions that `read` has read, in the order given."""
+        return self._run(self._session, tokens)
+
+    @property
+    def sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
+        """What encodes questions and what encodes answers; the same for a bundle of one graph."""
+        return self._session, self._answering
+
+    def _run(self, session: ort.InferenceSession, tokens: Sequence[Tokens]) -> Vectors:
+        """Batches of like length; attention does not see the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(by_length), self._batch):
@@ -75,8 +86,13 @@ class Encoder:
                 length = len(tokens[i].ids)
                 ids[row, :length] = tokens[i].ids
                 mask[row, :length] = 1
-            vectors[chosen] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+            vectors[chosen] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
+
+
+def _sessions(bundle: Bundle, threads: int) -> tuple[ort.InferenceSession, ort.InferenceSession]:
+    one = _session(str(bundle.directory / MODEL), threads)
+    return one, _session(str(bundle.directory / ANSWERS), threads) if bundle.two_sided else one
 
 
 def _session(path: str, threads: int) -> ort.InferenceSession:

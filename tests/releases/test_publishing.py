@@ -295,3 +295,12 @@ async def test_what_an_entry_must_not_answer_travels_with_the_release(catalog: C
     assert (ranked[-1].candidate.id, ranked[-1].confidence) == ("refund", 0.0)
     for one in (answerer, plain):
         await one.close()
+
+
+async def test_a_bundle_of_two_graphs_is_published_and_finds_what_it_holds(catalog: Catalog, tmp_path: Path) -> None:
+    name = await publish(catalog, bundles.make(tmp_path / "both", answers_seed=1), FAQ)
+    answerer = await catalog.open(name)
+    (asked,) = await answerer.ask(["I lost my password"], min_confidence=0)
+    assert answerer.bundle.two_sided
+    assert asked.answers[0].candidate.id == "password"
+    await answerer.close()

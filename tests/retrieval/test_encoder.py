@@ -1,10 +1,15 @@
 """Texts to vectors: shapes, windows, and independence of the batch."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from app.retrieval.bundle import Bundle
+from app.errors import BundleError
+from app.retrieval.bundle import ANSWERS, MODEL, Bundle, Encoding, seal
 from app.retrieval.encoder import MAX_WINDOWS, Encoder
+from tests import bundles
 
 TEXTS = ["refund", "I lost my password, what can I do?", "delivery " * 20, "gift", "a wolf", "ping " * 40]
 
@@ -55,3 +60,33 @@ def test_prefixes_keep_the_two_sides_apart(bundle: Bundle) -> None:
     plain = Encoder(bundle)
     np.testing.assert_allclose(encoder.questions(["fee"]), plain.questions(["what fee"]))
     np.testing.assert_allclose(encoder.answers(["fee"])[0], plain.questions(["spam fee"]))
+
+
+def one_sided(both: Bundle, directory: Path, graph: str) -> Bundle:
+    """One graph of the two as a bundle of its own."""
+    shutil.copytree(both.directory, directory)
+    (directory / graph).replace(directory / MODEL)
+    (directory / ANSWERS).unlink(missing_ok=True)
+    seal(directory, encoding=both.manifest.encoding, base_model="", recipe="", created_at="")
+    return Bundle.load(directory)
+
+
+def test_a_bundle_of_two_graphs_reads_answers_with_the_second(tmp_path: Path) -> None:
+    both = bundles.make(tmp_path / "both", answers_seed=1)
+    alone = [one_sided(both, tmp_path / name, name) for name in (MODEL, ANSWERS)]
+    found, first, second = (Encoder(one, threads=1) for one in (both, *alone))
+    assert (found.two_sided, first.two_sided) == (True, False)
+    np.testing.assert_array_equal(found.questions(TEXTS), first.questions(TEXTS))
+    for one, expected in zip(found.answers(TEXTS), second.answers(TEXTS), strict=True):
+        np.testing.assert_array_equal(one, expected)
+    assert len({both.revision, *(one.revision for one in alone)}) == 3
+
+
+def test_a_second_graph_of_another_width_is_refused(tmp_path: Path) -> None:
+    both = bundles.make(tmp_path / "both", answers_seed=1)
+    seal(both.directory, encoding=Encoding(dimension=63, max_tokens=64), base_model="", recipe="", created_at="")
+    with pytest.raises(BundleError, match="64 dimensions, not 63"):
+        Encoder(Bundle.load(both.directory))
+    (both.directory / ANSWERS).unlink()
+    with pytest.raises(BundleError, match=r"answers\.onnx is missing"):
+        Bundle.load(both.directory)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-from trainer.training.losses import Side, ranking_losses
+from trainer.training.losses import Scoring, Side, Sides, logits, ranking_losses
 
 PAIRS, NEGATIVES, SIZE = 4, (1, 2), 8  # pairs on each rank, negatives on the first and on the second
 
@@ -27,7 +27,8 @@ def work(rank: int, store: Path, results: "multiprocessing.Queue[Any]") -> None:
     rows = slice(rank * PAIRS, (rank + 1) * PAIRS)
     mined = slice(0, NEGATIVES[0]) if rank == 0 else slice(NEGATIVES[0], None)
     mine = [one.clone().requires_grad_() for one in (a[rows], p[rows], n[mined])]
-    loss = ranking_losses(Side(mine[0], groups[rows]), Side(mine[1], groups[rows]), Side(mine[2], of[mined]), 0.05)
+    part = Sides.plain(Side(mine[0], groups[rows]), Side(mine[1], groups[rows]), Side(mine[2], of[mined]))
+    loss = ranking_losses(logits(part, Scoring(0.05)))
     loss.mean().backward()  # type: ignore[no-untyped-call]
     results.put((rank, loss.tolist(), [one.grad.tolist() for one in mine if one.grad is not None]))
     distributed.barrier()
@@ -47,7 +48,7 @@ def test_masks_and_gradients_hold_across_ranks(tmp_path: Path) -> None:
 
     a, p, groups, n, of = batch()
     alone = [one.requires_grad_() for one in (a, p, n)]
-    losses = ranking_losses(Side(a, groups), Side(p, groups), Side(n, of), 0.05)
+    losses = ranking_losses(logits(Sides.plain(Side(a, groups), Side(p, groups), Side(n, of)), Scoring(0.05)))
     losses.mean().backward()  # type: ignore[no-untyped-call]
     assert [loss for _, part, _ in found for loss in part] == pytest.approx(losses.tolist(), rel=1e-5)
     for column, expected in enumerate(alone):

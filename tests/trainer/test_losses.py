@@ -7,8 +7,18 @@ from torch import Tensor
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import training_set
-from trainer.training.losses import EntryRankingLoss, Side, ranking_losses
-from trainer.training.tokens import Collator
+from trainer.training.batches import PairCollator, PairTexts, TokenTexts
+from trainer.training.losses import (
+    Apart,
+    EntryRankingLoss,
+    Scores,
+    Scoring,
+    Side,
+    Sides,
+    batch_figures,
+    logits,
+    ranking_losses,
+)
 
 
 def vectors(seed: int, *shape: int) -> Tensor:
@@ -18,7 +28,7 @@ def vectors(seed: int, *shape: int) -> Tensor:
 def losses(a: Tensor, p: Tensor, groups: list[int], n: Tensor | None = None, of: list[int] | None = None) -> Tensor:
     own = torch.tensor(groups)
     mined = Side(torch.empty(0, a.shape[1]) if n is None else n, torch.tensor(of or [], dtype=torch.int64))
-    return ranking_losses(Side(a, own), Side(p, own), mined, 0.05)
+    return ranking_losses(logits(Sides.plain(Side(a, own), Side(p, own), mined), Scoring(0.05)))
 
 
 def by_hand(a: Tensor, p: Tensor, groups: list[int], temperature: float) -> float:
@@ -73,17 +83,17 @@ def test_leading_dimensions_are_ranked_by_alone() -> None:
     a, p = vectors(1, 4, 8), vectors(2, 4, 8)
     own = torch.tensor([0, 1, 2, 3])
     none = Side(torch.empty(0, 8), own[:0])
-    short = ranking_losses(Side(a, own), Side(p, own), none, 0.05, dimension=3).mean()
+    short = ranking_losses(logits(Sides.plain(Side(a, own), Side(p, own), none), Scoring(0.05), dimension=3)).mean()
     assert float(short) == pytest.approx(by_hand(a[:, :3], p[:, :3], own.tolist(), 0.05), rel=1e-5)
 
 
 def test_gradient_caching_changes_neither_loss_nor_gradients(tiny_base: Path) -> None:
     encoder = model.load(str(tiny_base), "cpu").eval()  # no dropout
     pairs = training_set(faq(12, 3)).pairs
-    collator = Collator(
-        encoder, pairs, [[i % 5] for i in range(len(pairs))], [(f"no answer {i}", 99) for i in range(5)]
-    )
-    collator.tokens.block_tokens = 64  # several blocks
+    of = PairTexts(pairs, [(f"no answer {i}", 99) for i in range(5)])
+    texts = TokenTexts(encoder, of.texts)
+    texts.tokens.block_tokens = 64  # several blocks
+    collator = PairCollator(of, texts, [[i % 5] for i in range(len(pairs))])
     found = []
     for cached in (False, True):
         batch = collator([{"row": row} for row in range(len(pairs))])
@@ -92,7 +102,7 @@ def test_gradient_caching_changes_neither_loss_nor_gradients(tiny_base: Path) ->
         features = [{key: batch[f"{name}_{key}"] for key in ("input_ids", "attention_mask")} for name in names]
         assert len(features) > 3
         encoder.zero_grad()
-        loss = EntryRankingLoss(encoder, 0.05, dimensions=(8,), cached=cached)(features, labels)
+        loss = EntryRankingLoss(encoder, Scoring(0.05, dimensions=(8,)), cached=cached)(features, labels)
         loss.backward()
         found.append(
             (loss.item(), {name: one.grad.clone() for name, one in encoder.named_parameters() if one.grad is not None})
@@ -101,3 +111,48 @@ def test_gradient_caching_changes_neither_loss_nor_gradients(tiny_base: Path) ->
     assert found[0][1].keys() == found[1][1].keys()
     for name, gradient in found[0][1].items():
         assert torch.allclose(gradient, found[1][1][name], atol=1e-5), name
+
+
+def test_a_text_kept_apart_counts_against_its_own_pair_alone_whatever_its_group() -> None:
+    a, p, own = vectors(1, 2, 8), vectors(2, 2, 8), torch.tensor([3, 3])
+    apart = vectors(3, 1, 8)
+    plain = Sides.plain(Side(a, own), Side(p, own), Side(a[:0], own[:0]))
+    batch = plain._replace(apart=(Apart(apart, torch.tensor([1])), plain.apart[1]))
+    found = ranking_losses(logits(batch, Scoring(0.05)))
+    unit = torch.nn.functional.normalize
+    cosines = [float(unit(a, dim=-1)[1] @ unit(one, dim=-1)[0]) for one in (p[1:], apart)]
+    assert found.tolist() == pytest.approx(
+        [0, float(torch.tensor(cosines).div(0.05).logsumexp(0)) - cosines[0] / 0.05], abs=1e-4
+    )
+
+
+def test_without_the_same_side_the_loss_is_the_symmetric_ranking_of_the_tutorial() -> None:
+    a, p, own = vectors(1, 3, 8), vectors(2, 3, 8), torch.tensor([0, 1, 2])
+    batch = Sides.plain(Side(a, own), Side(p, own), Side(a[:0], own[:0]))
+    unit = torch.nn.functional.normalize
+    cosines = unit(a, dim=-1) @ unit(p, dim=-1).T / 0.05
+    rest = cosines.masked_fill(torch.eye(3).bool(), -torch.inf)
+    both = torch.cat([cosines.diag()[:, None], rest, rest.T], dim=1)
+    expected = torch.nn.functional.cross_entropy(both, torch.zeros(3, dtype=torch.int64), reduction="none")
+    found = ranking_losses(logits(batch, Scoring(0.05, same_side=False)))
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-5)
+
+
+def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
+    vector = {"sentence_embedding": vectors(1, 4, 8)}
+    of = [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1)]  # anchors and positives of two pairs
+
+    def loss(*weights: float) -> float:
+        labels = torch.tensor([(*one, weights[one[2]]) for one in of], dtype=torch.float64)
+        return float(EntryRankingLoss(torch.nn.Identity(), Scoring(0.05))([vector], labels))
+
+    assert loss(1, 1) == pytest.approx(loss(1, 0) + loss(0, 1))
+    assert loss(3, 0) == pytest.approx(3 * loss(1, 0))
+    assert loss(1, 0) > 0
+
+
+def test_a_batch_is_measured_by_the_place_of_each_positive() -> None:
+    against = torch.tensor([[2.0, -1e9], [2.0, 0.0], [2.0, 3.0]])
+    figures = batch_figures(Scores(torch.tensor([3.0, 1.0, 1.0]), [against[:, :1], against[:, 1:]]))
+    assert figures["batch_precision@1"] == pytest.approx(1 / 3)
+    assert figures["batch_mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)

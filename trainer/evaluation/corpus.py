@@ -25,6 +25,10 @@ Integers = NDArray[np.int64]
 class Encodes(Protocol):
     """What makes vectors of texts: a bundle's encoder, or a model under training."""
 
+    @property
+    def two_sided(self) -> bool:
+        """Whether questions and answers are encoded differently."""
+
     def questions(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension)."""
 

@@ -22,7 +22,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Asked
+from app.retrieval.heldout import Asked, Outcome
 from app.retrieval.ranking import Ranking, Vectors
 from trainer.data import refuse_unknown, resolver
 from trainer.evaluation import figures, metrics
@@ -36,6 +36,7 @@ CANDIDATES = 100  # of each kind; what stands lower counts as last
 Protocol = Literal["answers", "tutorial"]
 Encode = Callable[[Sequence[str]], Vectors]
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class FunctionEncoder:
 
     question: Encode
     answer: Encode | None = None
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether there is a function of its own for answers."""
+        return self.answer is not None
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension)."""
@@ -84,11 +90,8 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
     entries = sorted(index.entries, key=lambda entry: entry.id)
     position = {entry.id: i for i, entry in enumerate(entries)}
     relevant = _relevant(entries, queries)
-    ids = [entry.id for entry in entries]
-    asked = [
-        Asked(query.question, frozenset(ids[i] for i in one)) for query, one in zip(queries, relevant, strict=True)
-    ]
-    found = index.ask(asked, CANDIDATES)
+    ids = [frozenset(entries[i].id for i in one) for one in relevant]
+    found = index.ask([Asked(query.question, one) for query, one in zip(queries, ids, strict=True)], CANDIDATES)
     rankings = [ranking.rank(one.question, one.candidates) for one in found]
     order = [np.array([position[one.candidate.id] for one in best]) for best in rankings]  # positions, best first
     few = min(TOP, len(entries))
@@ -102,6 +105,7 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
         np.array([best[0].confidence for best in rankings]),
         ranking.calibration.threshold,
         sum(one.removed for one in found),
+        _outranked(index.encoder, found),
     )
 
 
@@ -128,10 +132,21 @@ def dense(question_weight: float, corpus: Corpus, encoder: Encodes, queries: Seq
     return Outcomes(queries, corpus.entries, relevant, ranked, top, removed=removed)
 
 
+def _outranked(encoder: Encodes, found: Sequence[Outcome]) -> NDArray[np.bool_]:
+    """Where a right answer is nearer to the question than the question's own text would be, were it one, (n,)."""
+    texts = [one.question.text for one in found]
+    answers = encoder.answers(texts) if encoder.two_sided else [one.question.vector[None] for one in found]
+    echoes = [(windows @ one.question.vector).max() for windows, one in zip(answers, found, strict=True)]
+    right = [one.features.answer[one.right].max(initial=-np.inf) for one in found]
+    return np.array(right) > np.array(echoes)
+
+
 def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:
     """The protocol `tutorial` over n questions and the entries with their answers."""
-    texts = [*(query.question for query in queries), *(entry.answer for entry in partners)]
-    vectors = encoder.questions(texts)  # (2n, dimension)
+    asked_texts, answer_texts = [query.question for query in queries], [entry.answer for entry in partners]
+    texts = [*asked_texts, *answer_texts]
+    windows = encoder.answers(answer_texts)
+    vectors = np.concatenate([encoder.questions(asked_texts), [one[0] for one in windows]])  # (2n, dimension)
     groups = np.tile(numbered([entry.answer for entry in partners]), 2)  # (2n,): of one answer
     same = numbered(texts)  # (2n,): of one text
     side = np.arange(len(texts)) >= len(queries)

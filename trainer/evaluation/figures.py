@@ -35,6 +35,7 @@ class Outcomes:
     confidence: Floats | None = None
     threshold: float = 0.0
     removed: int | None = None  # questions that stood in the index as a phrasing
+    echo: Flags | None = None  # where a right answer is nearer to the question than the question's own text would be
 
     @cached_property
     def answerable(self) -> Flags:
@@ -69,6 +70,7 @@ class Outcomes:
             None if self.score is None else self.score[rows],
             None if self.confidence is None else self.confidence[rows],
             self.threshold,
+            echo=None if self.echo is None else self.echo[rows],
         )
 
     def entry(self, query: int) -> Entry | None:
@@ -82,6 +84,8 @@ def summary(outcomes: Outcomes) -> Figures:
     if outcomes.removed is not None:
         figures["phrasings_removed"] = outcomes.removed
     figures |= {name: float(values.mean()) for name, values in outcomes.table.items()}
+    if outcomes.echo is not None and outcomes.answerable.any():
+        figures["outranks_echo"] = float(outcomes.echo[outcomes.answerable].mean())
     return figures if outcomes.confidence is None else {**figures, **_decisions(outcomes), **_confidence(outcomes)}
 
 

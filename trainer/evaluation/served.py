@@ -26,7 +26,7 @@ class Served:
     def __init__(self, index: Index, encoder: Encoder, entries: Sequence[Entry], runner: asyncio.Runner) -> None:
         self.entries = entries
         self._index = index
-        self._encoder = encoder
+        self.encoder = encoder
         self._payloads = [payload_of(entry) for entry in entries]
         self._examiner = Examiner(index, encoder, self._payloads)
         self._runner = runner
@@ -41,7 +41,7 @@ class Served:
 
     def ranking(self, bundle: Bundle) -> Ranking:
         """The bundle's ranking, calibrated for these entries as a release of them would be."""
-        self._index.calibrated = self._runner.run(calibrated(self._index, bundle, self._encoder, self._payloads))
+        self._index.calibrated = self._runner.run(calibrated(self._index, bundle, self.encoder, self._payloads))
         return ranking_of(bundle, self._index)
 
 

@@ -14,16 +14,16 @@ from rich.table import Table
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
 from app.retrieval.bundle import MANIFEST, Bundle
 from trainer.data import renamed
 from trainer.evaluation import figures, slices, statistics
 from trainer.evaluation.evaluate import Protocol, outcomes_of
 from trainer.evaluation.figures import COUNTS, Figures, Outcomes
+from trainer.reading import read_index
 
 BASE, TUNED = "base", "fine-tuned"
-HEADLINES = ("precision@1", "mrr", "average_precision", "recall@5", "recall@10", "ndcg@10")
+HEADLINES = ("precision@1", "mrr", "average_precision", "recall@5", "recall@10", "ndcg@10", "outranks_echo")
 DECISIONS = ("answered", "answered_right", "refused", "coverage@95", "coverage@90", "coverage@80")
 CONFIDENCE = ("auroc_right", "auroc_answerable", "calibration_error")
 SLICE = ("precision@1", "mrr", "answered", "answered_right", "refused")
@@ -65,8 +65,8 @@ def side_by_side(
 
 def read(queries: Sequence[Path], index: Path) -> tuple[list[Entry], list[Query]]:
     """The entries and the queries about them. Raises FileError with every bad row, InputError."""
-    file = read_entries(index)
-    return file.entries, renamed([query for path in queries for query in read_queries(path)], file.aliases)
+    entries, aliases = read_index(index)
+    return entries, renamed([query for path in queries for query in read_queries(path)], aliases)
 
 
 def figured(outcomes: Outcomes, by: Sequence[str] = (), worst: int = 0) -> Figures:

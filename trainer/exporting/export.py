@@ -1,6 +1,7 @@
 """From a sentence-transformers model to a bundle: graph, tokenizer, ranking, checks. Written aside, then renamed.
 
-Two graphs are made, in 32-bit floats and in 8-bit integers. The second is taken if it passes every check:
+Two graphs are made, in 32-bit floats and in 8-bit integers, of a model of two towers two of each. The second is taken
+if it passes every check, of towers both:
 parity               cosine between torch and the graph, on average and at the least, over a sample of the FAQ's texts
 batch_independence   least cosine between a text alone and the same text in a batch of 16
 ranking              what 8 bits cost in precision@1 and MRR over the FAQ's own phrasings
@@ -12,6 +13,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -22,17 +24,19 @@ from sentence_transformers import SentenceTransformer
 from app.errors import FaqError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
+from app.retrieval.bundle import ANSWERS, HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
 from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Ranking
+from app.retrieval.ranking import Ranking, Vectors
 from trainer.calibrate import DEFAULTS, PRECISION, QUESTION_WEIGHT, calibrate
 from trainer.data import order
 from trainer.evaluation import evaluate, figures
+from trainer.evaluation.evaluate import Encode
 from trainer.evaluation.served import Served, served
 from trainer.exporting.crossencoder import CrossEncoder
 from trainer.exporting.graph import export_onnx
 from trainer.exporting.quantize import Feed, quantize
 from trainer.exporting.reranker import add
+from trainer.towers import ANSWER, QUESTION, has_towers, tower, towers
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy")
 INDEPENDENCE = 0.999  # at the least
@@ -164,21 +168,22 @@ def _graph_bundle(
 ) -> Bundle:
     """A bundle that can be encoded with, its ranking and figures still to come; of 8 bits where it has a source."""
     directory.mkdir(parents=True)
-    if source is None:
-        export_onnx(model, directory / MODEL, _tokens(model))
-    else:
-        exact, feeds = source
-        quantize(exact.directory / MODEL, directory / MODEL, feeds)
-    model.tokenizer.backend_tokenizer.save(str(directory / TOKENIZER))
+    for name, one in zip((MODEL, ANSWERS), towers(model), strict=False):
+        if source is None:
+            export_onnx(one, directory / name, _tokens(model))
+        else:
+            exact, feeds = source
+            quantize(exact.directory / name, directory / name, feeds)
+    tower(model, QUESTION).tokenizer.backend_tokenizer.save(str(directory / TOKENIZER))
     _write(directory, DEFAULTS, ())
-    dimension = int(model.get_embedding_dimension() or 0)
+    dimension = int(tower(model, QUESTION).get_embedding_dimension() or 0)
     encoding = Encoding(dimension=dimension, max_tokens=_tokens(model), precision=precision)
     return Bundle(directory, seal(directory, encoding=encoding, **fields), DEFAULTS)
 
 
 def _tokens(model: SentenceTransformer) -> int:
     """How many tokens the model reads; `trainer.model.load` has set it."""
-    return int(model.max_seq_length or 0)
+    return int(tower(model, QUESTION).max_seq_length or 0)
 
 
 def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> None:
@@ -189,13 +194,12 @@ def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> Non
 
 
 def _agreement(model: SentenceTransformer, bundle: Bundle, entries: Sequence[Entry]) -> dict[str, float]:
-    """Least cosines: between torch and the graph, and between a text alone and in a batch of mixed lengths."""
-    texts = _texts(entries)
+    """Cosines between torch and the graph, and between a text alone and in a batch of mixed lengths; of every tower."""
     encoder = Encoder(bundle)
-    exact = model.encode(texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
-    alone = np.concatenate([encoder.questions([text]) for text in texts])
-    mixed = np.concatenate([encoder.questions(texts[start : start + 16]) for start in range(0, len(texts), 16)])
-    parity, independence = (exact * mixed).sum(axis=1), (alone * mixed).sum(axis=1)  # cosines, (texts,)
+    sides: dict[str, Encode] = {QUESTION: encoder.questions, ANSWER: partial(_first_windows, encoder)}
+    names = (QUESTION, ANSWER) if has_towers(model) else (QUESTION,)
+    found = [_agreement_of(tower(model, name), sides[name], _texts(entries)) for name in names]
+    parity, independence = (np.concatenate(each) for each in zip(*found, strict=True))
     return {
         "parity": float(parity.mean()),
         "parity_least": float(parity.min()),
@@ -203,9 +207,23 @@ def _agreement(model: SentenceTransformer, bundle: Bundle, entries: Sequence[Ent
     }
 
 
+def _agreement_of(model: SentenceTransformer, encode: Encode, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
+    """Parity and independence of one encoder, cosines, (texts,) each."""
+    exact = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
+    alone = np.concatenate([encode([text]) for text in texts])
+    mixed = np.concatenate([encode(texts[start : start + 16]) for start in range(0, len(texts), 16)])
+    return (exact * mixed).sum(axis=1), (alone * mixed).sum(axis=1)
+
+
+def _first_windows(encoder: Encoder, texts: Sequence[str]) -> Vectors:
+    """(n, dimension): of each answer as much as the model reads at once, as torch does."""
+    return np.stack([windows[0] for windows in encoder.answers(texts)])
+
+
 def _feeds(model: SentenceTransformer, entries: Sequence[Entry]) -> list[Feed]:
     """A sample of the FAQ's texts as model inputs, one text each."""
-    tokens = (model.tokenizer(text, truncation=True, max_length=_tokens(model)) for text in _texts(entries))
+    read = tower(model, QUESTION).tokenizer
+    tokens = (read(text, truncation=True, max_length=_tokens(model)) for text in _texts(entries))
     return [{name: np.array([one[name]], dtype=np.int64) for name in ("input_ids", "attention_mask")} for one in tokens]
 
 

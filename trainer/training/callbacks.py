@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trainer.runs import Run
 
 METRIC = "mrr"  # that the best epoch is chosen by
+TELL_EVERY = 0.1  # seconds between two changes of the status
 Figures = dict[str, float]
 
 
@@ -47,11 +49,22 @@ class Report(TrainerCallback):
     In the status, steps and epochs go on from those of earlier stages; in the metrics each stage counts its own.
     """
 
-    def __init__(self, run: Run, progress: Progress, task: TaskID, stage: int, steps: int, epochs: float) -> None:
+    def __init__(
+        self,
+        run: Run,
+        progress: Progress,
+        task: TaskID,
+        stage: int,
+        steps: int,
+        epochs: float,
+        batch: Callable[[], Figures] = dict,
+    ) -> None:
         self.run = run
         self.progress = progress
         self.task = task
         self.stage, self.steps, self.epochs = stage, steps, epochs
+        self.batch = batch  # the figures of the latest batch
+        self._told = 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -60,8 +73,11 @@ class Report(TrainerCallback):
         self.run.update(phase=f"training, stage {self.stage}", step=self.steps + state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Count."""
+        """Count; where steps are quick, not every one."""
         self.progress.update(self.task, completed=self.steps + state.global_step)
+        if time.monotonic() - self._told < TELL_EVERY and state.global_step < state.max_steps:
+            return
+        self._told = time.monotonic()
         self.run.update(step=self.steps + state.global_step, epoch=round(self.epochs + (state.epoch or 0), 3))
 
     def on_log(
@@ -75,7 +91,7 @@ class Report(TrainerCallback):
         """Write loss, learning rate and norm of the gradient down."""
         figures = {key: value for key, value in (logs or {}).items() if key in ("loss", "learning_rate", "grad_norm")}
         if "loss" in figures:
-            self.record(state, **figures)
+            self.record(state, **figures, **self.batch())
             self.progress.update(self.task, description=f"stage {self.stage}, loss {figures['loss']:.3f}")
 
     def record(self, state: TrainerState, **figures: object) -> None:
@@ -84,17 +100,24 @@ class Report(TrainerCallback):
 
 
 class Best(TrainerCallback):
-    """Measures at the beginning and after each epoch, keeps the weights of the best, and stops when patience is over.
+    """Measures at the beginning and after each epoch, or every so many, keeps the weights of the best, and stops when
+    patience is over.
 
     What it knows lies in `directory` (history.json, best.pt), so that a resumed stage goes on where it was. The
     beginning counts as epoch 0: a stage that does not help leaves the model as it found it.
     """
 
     def __init__(
-        self, model: nn.Module, measure: Callable[[], Figures], directory: Path, patience: int, report: Report
+        self,
+        model: nn.Module,
+        measure: Callable[[], Figures],
+        directory: Path,
+        patience: int,
+        report: Report,
+        every: int = 1,
     ) -> None:
         self.model, self.measure, self.report = model, measure, report
-        self.directory, self.patience = directory, patience
+        self.directory, self.patience, self.every = directory, patience, every
         self.history: dict[int, float] = {}  # of each step at which an epoch ended, the metric
         if (directory / "history.json").is_file():
             self.history = {int(step): value for step, value in json.loads(self._history.read_text()).items()}
@@ -115,7 +138,8 @@ class Best(TrainerCallback):
 
     def _epoch(self, state: TrainerState, control: TrainerControl) -> None:
         step = state.global_step
-        ended = abs((state.epoch or 0) - round(state.epoch or 0)) < 1e-6 or step == state.max_steps
+        epochs = (state.epoch or 0) / self.every
+        ended = abs(epochs - round(epochs)) < 1e-6 or step == state.max_steps
         if ended and step not in self.history:
             self._measure(step, state)
         if self.patience and self._since_best() >= self.patience:

@@ -6,32 +6,31 @@ weights, and `done` once it is over. What was mined for stage 2 stays in the run
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch import nn
 from transformers import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from app.errors import FaqError
+from app.errors import FaqError, InputError
 from trainer import model as models
 from trainer.data import TrainingSet
 from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
+from trainer.towers import QUESTION
 from trainer.training import distributed
 from trainer.training.callbacks import METRIC, Best, Figures, Report, Stop, stopping
-from trainer.training.losses import EntryRankingLoss
-from trainer.training.memory import fits
+from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
-from trainer.training.sampler import EntryBatchSampler
-from trainer.training.tokens import Collator
+from trainer.training.objectives import objective, rows
 
 CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
 NEGATIVES, WEIGHTS, DONE, BEST = "negatives.json", "weights.pt", "done", "best.pt"
@@ -50,12 +49,17 @@ def train(
 ) -> None:
     """Train `model` in place, from the run's last checkpoint where there is one. Raises Interrupted.
 
-    `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is.
+    `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is. Raises
+    InputError for a recipe that several processes cannot share.
     """
     model.model_card_data.widget = [{}]  # else examples for a model card are computed, with a bar of their own
     model.model_card_data.generate_widget_examples = False
     adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
-    stages = recipe.stages(len(training.pairs))
+    if recipe.trains == "head":
+        if distributed.count() > 1:
+            raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
+        add_head(model, recipe.seed)
+    stages = recipe.stages(rows(training, recipe))
     run.update(steps=sum(stage.plan.steps for stage in stages))
     with _progress() as progress, models.short_texts(model), models.recomputing(model, recipe.gradient_checkpointing):
         task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
@@ -64,6 +68,8 @@ def train(
             work.carry_out(stage)
     if adapters is not None:
         models.merge(adapters)
+    if recipe.trains == "head":
+        fold_head(model)
     if recipe.dimension:
         models.truncate(model, recipe.dimension)
     model.eval()
@@ -103,23 +109,24 @@ class _Work:
         weights = torch.load(directory / DONE, weights_only=True, map_location="cpu")
         self.model.load_state_dict(weights)
 
+    @property
+    def stages(self) -> list[Stage]:
+        return self.recipe.stages(rows(self.training, self.recipe))
+
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
-        pairs = self.training.pairs
-        given = (negatives.mined, negatives.candidates) if negatives else ((), ())
-        collator = Collator(self.model, pairs, *given)
-        loss = EntryRankingLoss(self.model, stage.temperature, self.recipe.dimensions, self._cached(stage, collator))
-        earlier = self.recipe.stages(len(pairs))[: stage.number - 1]
+        aim = objective(self.model, self.training, self.recipe, stage, negatives, self.bf16)
+        earlier = self.stages[: stage.number - 1]
         steps, epochs = sum(one.plan.steps for one in earlier), sum(one.plan.epochs for one in earlier)
-        report = Report(self.run, self.progress, self.task, stage.number, steps, epochs)
+        report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: aim.loss.figures)
         best = self._best(directory, report)
         stop = Stop()
         trainer = _Trainer(
             model=self.model,
-            args=_arguments(len(pairs), self.recipe, stage, directory, self.bf16),
-            train_dataset=_dataset(self.training, collator.lengths()),
-            data_collator=collator,  # type: ignore[arg-type]  # it needs to be called, no more
-            loss=loss,
+            args=_arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
+            train_dataset=aim.dataset,
+            data_collator=aim.collator,  # type: ignore[arg-type]  # it needs to be called, no more
+            loss=aim.loss,
             callbacks=[stop, report, *([best] if best else [])],
         )
         trainer.remove_callback(PrinterCallback)
@@ -129,17 +136,17 @@ class _Work:
             raise self._interrupted(steps + trainer.state.global_step)
         trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # autocast would end up in the export
         self._finish(stage, directory, best)
-        if stop.asked and stage.number < len(self.recipe.stages(len(pairs))):
+        if stop.asked and stage.number < len(self.stages):
             raise self._interrupted(steps + trainer.state.global_step)
 
     def _best(self, directory: Path, report: Report) -> Best | None:
         if self.validate is None:
             return None
-        validate = self.validate
-        return Best(self.model, lambda: validate(self.model), directory, self.recipe.patience, report)
+        validate, recipe = self.validate, self.recipe
+        return Best(self.model, lambda: validate(self.model), directory, recipe.patience, report, recipe.measure_every)
 
     def _interrupted(self, step: int) -> Interrupted:
-        steps = sum(stage.plan.steps for stage in self.recipe.stages(len(self.training.pairs)))
+        steps = sum(stage.plan.steps for stage in self.stages)
         resume = f"python -m trainer fit --resume {self.run.directory}"
         return Interrupted(f"Interrupted at step {step} of {steps}. Continue with: {resume}")
 
@@ -168,13 +175,6 @@ class _Work:
         distributed.wait()
         return Negatives.load(path)
 
-    def _cached(self, stage: Stage, collator: Collator) -> bool:
-        """Whether a batch is too large to be embedded at once. The loss is the same either way."""
-        each = sum(collator.lengths()) / len(collator.pairs) * (1 + stage.negatives)  # tokens of a pair, about
-        return not fits(
-            self.model, each * stage.plan.batch_size / distributed.count(), self.recipe.gradient_checkpointing
-        )
-
 
 class _Trainer(SentenceTransformerTrainer):
     """Checkpoints hold plain weights: adapters need nothing special, and nothing is read from elsewhere."""
@@ -196,13 +196,8 @@ def _last_checkpoint(directory: Path) -> str | None:
     return last
 
 
-def _dataset(training: TrainingSet, lengths: Sequence[int]) -> Dataset:
-    groups = [pair.group for pair in training.pairs]
-    return Dataset.from_dict({"row": list(range(len(groups))), "length": list(lengths), "label": groups})
-
-
 def _arguments(
-    pairs: int, recipe: Recipe, stage: Stage, directory: Path, bf16: bool
+    recipe: Recipe, stage: Stage, directory: Path, bf16: bool, sampler: type[DefaultBatchSampler]
 ) -> SentenceTransformerTrainingArguments:
     plan, cuda = stage.plan, torch.cuda.is_available()
     return SentenceTransformerTrainingArguments(
@@ -216,8 +211,9 @@ def _arguments(
         seed=recipe.seed,
         bf16=bf16,
         use_cpu=not cuda,
-        dataloader_pin_memory=cuda,
-        batch_sampler=EntryBatchSampler,
+        dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
+        batch_sampler=sampler,
+        router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
         save_strategy="steps",
         save_steps=max(CHECKPOINT_EVERY, plan.steps // 10),
         save_total_limit=2,

@@ -9,11 +9,13 @@ One difference, and the reason why sentence-transformers' MultipleNegativesRanki
 directions: there the sums run over the rest of the batch, here over the pairs of *other entries*. A FAQ has several
 phrasings of one question, and a second phrasing in the denominator would be pushed away from the answer it belongs to.
 
-Mined negatives n add e(q, n) for each q and every n of another entry, whichever pair n was mined for. Under torchrun
-the sums run over the batches of all ranks, each rank answering for the rows of its own.
+Mined negatives n add e(q, n) for each q and every n of another entry, whichever pair n was mined for. A text that is to
+be kept apart from q or from a counts against that pair alone, whatever entry it is of. Under torchrun the sums run over
+the batches of all ranks, each rank answering for the rows of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +24,8 @@ from sentence_transformers.util.distributed import all_gather, all_gather_with_g
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
-ANCHOR, POSITIVE, NEGATIVE = 0, 1, 2  # what a text is in a batch
+ANCHOR, POSITIVE, NEGATIVE, APART, APART_FROM_POSITIVE = range(5)  # what a text is in a batch
+_NEVER = -1e9  # finite, so that a pair that stands against nothing has a gradient
 _NOBODY = -1  # the group of what fills up a rank's negatives: nobody's negative
 
 
@@ -33,23 +36,57 @@ class Side(NamedTuple):
     groups: Tensor
 
 
-class EntryRankingLoss(CachedLossMixin, nn.Module):
-    """Features are blocks of padded texts, each text once; labels, (n, 3), say what they are.
+class Apart(NamedTuple):
+    """Texts to keep apart: their embeddings (n, dimension) and from which pair of the batch each, (n,)."""
 
-    A label is (which text, ANCHOR | POSITIVE | NEGATIVE, group). Anchors and positives are given in the same order.
+    vectors: Tensor
+    rows: Tensor
+
+
+class Sides(NamedTuple):
+    """A batch: the texts of its pairs, mined ones, those apart from anchors and from positives; weights (batch,)."""
+
+    anchors: Side
+    positives: Side
+    negatives: Side
+    apart: tuple[Apart, Apart]
+    weights: Tensor
+
+    @classmethod
+    def plain(cls, anchors: Side, positives: Side, negatives: Side) -> "Sides":
+        """A batch whose pairs all weigh 1, with nothing to keep apart."""
+        nothing = Apart(anchors.vectors[:0], anchors.groups[:0])
+        return cls(anchors, positives, negatives, (nothing, nothing), anchors.vectors.new_ones(len(anchors.groups)))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How texts are compared, and with which. `same_side`: anchors with anchors too, and positives with positives.
 
     `dimensions`: the loss is the mean over the whole vector and these leading parts of it (Matryoshka representation
-    learning; Kusupati et al. 2022, arXiv 2205.13147). `cached`: the batch is embedded block by block twice, so that the
-    activations of one block alone are held (GradCache; Gao et al. 2021, arXiv 2101.06983); the loss stays the same.
+    learning; Kusupati et al. 2022, arXiv 2205.13147).
     """
 
-    def __init__(
-        self, model: nn.Module, temperature: float, dimensions: Sequence[int] = (), cached: bool = False
-    ) -> None:
+    temperature: float
+    dimensions: tuple[int, ...] = ()
+    same_side: bool = True
+
+
+class EntryRankingLoss(CachedLossMixin, nn.Module):
+    """Features are blocks of padded texts, each text once; labels, (n, 4), say what they are.
+
+    A label is (which text, what it is, group, weight); of a text to keep apart, the third is the row of its pair.
+    Anchors and positives are given in the same order.
+
+    `cached`: the batch is embedded block by block twice, so that the activations of one block alone are held
+    (GradCache; Gao et al. 2021, arXiv 2101.06983); the loss stays the same.
+    """
+
+    def __init__(self, model: nn.Module, scoring: Scoring, cached: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.temperature = temperature
-        self.dimensions = tuple(dimensions)
+        self.scoring = scoring
+        self.figures: dict[str, float] = {}  # of the latest batch
         self.uses_gradient_cache = cached
         self.mini_batch_size = 2**31  # a block of features is a mini-batch already
 
@@ -65,11 +102,14 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
     ) -> Tensor:
         """The mean loss, of embeddings block by block; backwards as far as these, where the mixin asks for it."""
         assert labels is not None  # noqa: S101  # the mixin's signature
-        anchors, positives, negatives = sides(torch.cat([rep.float() for block in reps for rep in block]), labels)
-        losses = [
-            ranking_losses(anchors, positives, negatives, self.temperature, dimension).mean()
-            for dimension in (None, *self.dimensions)
-        ]
+        batch = sides(torch.cat([rep.float() for block in reps for rep in block]), labels)
+        losses = []
+        for dimension in (None, *self.scoring.dimensions):
+            found = logits(batch, self.scoring, dimension)
+            losses.append((batch.weights * ranking_losses(found)).mean())
+            if dimension is None:
+                with torch.no_grad():
+                    self.figures = batch_figures(found)
         loss = torch.stack(losses).mean()
         if with_backward:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -78,31 +118,70 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
 
     def get_config_dict(self) -> dict[str, Any]:
         """What sentence-transformers writes into the model card."""
-        return {"temperature": self.temperature, "dimensions": self.dimensions, "cached": self.uses_gradient_cache}
+        return {"temperature": self.scoring.temperature, "cached": self.uses_gradient_cache}
 
 
-def sides(vectors: Tensor, labels: Tensor) -> tuple[Side, Side, Side]:
-    """Anchors, positives and negatives, of (texts, dimension) embeddings and (n, 3) labels."""
-    index, kind, group = labels.T
-    a, p, n = ((index[kind == one], group[kind == one]) for one in (ANCHOR, POSITIVE, NEGATIVE))
-    return Side(vectors[a[0]], a[1]), Side(vectors[p[0]], p[1]), Side(vectors[n[0]], n[1])
+def sides(vectors: Tensor, labels: Tensor) -> Sides:
+    """What is what in a batch, of (texts, dimension) embeddings and (n, 4) labels."""
+    index, kind, group = labels[:, :3].long().T
+
+    def of(one: int) -> tuple[Tensor, Tensor]:
+        return vectors[index[kind == one]], group[kind == one]
+
+    weights = labels[:, 3][kind == ANCHOR].to(vectors.dtype)
+    apart = Apart(*of(APART)), Apart(*of(APART_FROM_POSITIVE))
+    return Sides(Side(*of(ANCHOR)), Side(*of(POSITIVE)), Side(*of(NEGATIVE)), apart, weights)
 
 
-def ranking_losses(
-    anchors: Side, positives: Side, negatives: Side, temperature: float, dimension: int | None = None
-) -> Tensor:
-    """The loss of each pair of this rank, (batch,); `dimension`: by that many leading dimensions alone."""
-    a, p, n = (normalize(side.vectors[:, :dimension].float(), dim=-1) for side in (anchors, positives, negatives))
+class Scores(NamedTuple):
+    """Of each pair of this rank its own score, (batch,), and blocks of those that it stands against, (batch, some)."""
+
+    own: Tensor
+    against: list[Tensor]
+
+
+def logits(batch: Sides, scoring: Scoring, dimension: int | None = None) -> Scores:
+    """The scores of a batch; `dimension`: by that many leading dimensions alone.
+
+    What a pair does not stand against scores `_NEVER`, which no sum notices.
+    """
+    a, p, n = (_unit(side.vectors, dimension) for side in batch[:3])
+    groups, temperature = batch.anchors.groups, scoring.temperature
     every_a, every_p = _gathered(a), _gathered(p)  # (ranks * batch, dimension)
-    every_n, n_groups = _gathered_ragged(n, negatives.groups)
-    apart = anchors.groups[:, None] != _gathered(anchors.groups)  # (batch, ranks * batch)
-    against = [(a @ every_p.T, apart), (p @ every_a.T, apart), (a @ every_a.T, apart), (p @ every_p.T, apart)]
+    every_n, n_groups = _gathered_ragged(n, batch.negatives.groups)
+    same = groups[:, None] == _gathered(groups)  # (batch, ranks * batch)
+
+    def scores(of: Tensor, others: Tensor, forbidden: Tensor) -> Tensor:
+        return (of / temperature @ others.T).masked_fill(forbidden, _NEVER)
+
+    against = [scores(a, every_p, same)]
+    against.append(against[0].T if get_world_size() == 1 else scores(p, every_a, same))
+    if scoring.same_side:
+        against += [scores(a, every_a, same), scores(p, every_p, same)]
     if len(every_n):
-        against.append((a @ every_n.T, (anchors.groups[:, None] != n_groups) & (n_groups != _NOBODY)))
-    scores = [(a * p).sum(dim=-1, keepdim=True)]  # (batch, 1): the pair itself
-    scores += [similarity.masked_fill(~allowed, -torch.inf) for similarity, allowed in against]
-    logits = torch.cat(scores, dim=1) / temperature  # (batch, 1 + 4 * ranks * batch + negatives)
-    return logits.logsumexp(dim=1) - logits[:, 0]
+        against.append(scores(a, every_n, (groups[:, None] == n_groups) | (n_groups == _NOBODY)))
+    rows = torch.arange(len(a), device=a.device)[:, None]
+    for side, apart in zip((a, p), batch.apart, strict=True):
+        if len(apart.rows):
+            against.append(scores(side, _unit(apart.vectors, dimension), rows != apart.rows))
+    return Scores((a * p).sum(dim=-1) / temperature, against)
+
+
+def ranking_losses(scores: Scores) -> Tensor:
+    """The loss of each pair, (batch,)."""
+    sums = [scores.own, *(block.logsumexp(dim=1) for block in scores.against)]
+    return torch.stack(sums).logsumexp(dim=0) - scores.own
+
+
+def batch_figures(scores: Scores) -> dict[str, float]:
+    """Precision@1 and MRR of the batch: of each pair among all that it stands against."""
+    own = scores.own[:, None]
+    place = 1.0 + torch.stack([(block > own).sum(dim=1) for block in scores.against]).sum(dim=0)
+    return {"batch_precision@1": float((place == 1).float().mean()), "batch_mrr": float((1 / place).mean())}
+
+
+def _unit(vectors: Tensor, dimension: int | None) -> Tensor:
+    return normalize(vectors[:, :dimension].float(), dim=-1)
 
 
 def _gathered(tensor: Tensor) -> Tensor:

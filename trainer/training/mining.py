@@ -17,6 +17,7 @@ from torch import Tensor
 
 from app import durable
 from trainer.data import Pair
+from trainer.towers import ANSWER, QUESTION, tower
 from trainer.training.tokens import Tokens, embed
 
 BLOCK_CELLS = 4_000_000  # of a similarity matrix held at a time
@@ -49,8 +50,9 @@ def mine(model: SentenceTransformer, pairs: Sequence[Pair], count: int, margin: 
     anchors = list(dict.fromkeys(pair.anchor for pair in pairs))
     rows = {text: row for row, text in enumerate(anchors)}
     columns = {one: column for column, one in enumerate(candidates)}
-    asked = embed(model, Tokens(model, anchors), bf16)[[rows[pair.anchor] for pair in pairs]]  # (pairs, dimension)
-    texts = embed(model, Tokens(model, [text for text, _ in candidates]), bf16)  # (candidates, dimension)
+    asking, answering = tower(model, QUESTION), tower(model, ANSWER)
+    asked = embed(asking, Tokens(asking, anchors), bf16)[[rows[pair.anchor] for pair in pairs]]  # (pairs, dimension)
+    texts = embed(answering, Tokens(answering, [text for text, _ in candidates]), bf16)  # (candidates, dimension)
     own = torch.tensor([columns[pair.positive, pair.group] for pair in pairs])
     groups = torch.tensor([pair.group for pair in pairs])
     of = torch.tensor([group for _, group in candidates])

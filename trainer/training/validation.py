@@ -7,8 +7,12 @@ measure how closely the phrasings of others lie, not how well its answer is foun
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+import torch
 from sentence_transformers import SentenceTransformer
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
@@ -17,6 +21,8 @@ from app.retrieval.ranking import Vectors
 from trainer.calibrate import QUESTION_WEIGHT
 from trainer.data import order
 from trainer.evaluation.evaluate import FunctionEncoder, validation
+from trainer.towers import ANSWER, QUESTION, has_towers, tower
+from trainer.training.head import Frozen, head_of, tail
 from trainer.training.loop import native_bf16
 from trainer.training.tokens import Tokens, embed
 
@@ -30,7 +36,7 @@ class Validation:
 
     parts: Sequence[tuple[Sequence[Entry], Sequence[Query]]]
     bf16: bool
-    tokens: dict[tuple[str, ...], Tokens] = field(default_factory=dict)  # of the texts that were met already
+    known: dict[tuple[str, ...], Tokens | Tensor] = field(default_factory=dict)  # of the texts that were met already
 
     @classmethod
     def of(cls, entries: Sequence[Entry], heldout: Sequence[HeldOut], bf16: bool = False) -> "Validation | None":
@@ -55,15 +61,27 @@ class Validation:
     def __call__(self, model: SentenceTransformer) -> dict[str, float]:
         """The ranking metrics of the model, phrasings counting as by default; means over all questions."""
 
-        def encode(texts: Sequence[str]) -> Vectors:
-            known = tuple(texts)
-            if known not in self.tokens:
-                self.tokens[known] = Tokens(model, known)
-            return embed(model, self.tokens[known], self.bf16 and native_bf16()).numpy()
+        bf16 = self.bf16 and native_bf16()
 
+        def encode(side: str, texts: Sequence[str]) -> Vectors:
+            return self._embedded(tower(model, side), texts, bf16).numpy()
+
+        encoder = FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER) if has_towers(model) else None)
         total = sum(len(queries) for _, queries in self.parts)
         figures: dict[str, float] = {}
         for entries, queries in self.parts:
-            for name, value in validation(FunctionEncoder(encode), QUESTION_WEIGHT, entries, queries).items():
+            for name, value in validation(encoder, QUESTION_WEIGHT, entries, queries).items():
                 figures[name] = figures.get(name, 0.0) + value * len(queries) / total
         return figures
+
+    def _embedded(self, model: SentenceTransformer, texts: Sequence[str], bf16: bool) -> Tensor:
+        """Unit-length embeddings, (texts, dimension); of a text that was met before, only what has changed since."""
+        key, headed = tuple(texts), head_of(model) is not None
+        if key not in self.known:
+            self.known[key] = Frozen(model, bf16).vectors(key) if headed else Tokens(model, key)
+        known = self.known[key]
+        if isinstance(known, Tokens):
+            return embed(model, known, bf16)
+        with torch.no_grad():
+            vectors: Tensor = tail(model)({"sentence_embedding": known})["sentence_embedding"]
+        return normalize(vectors.float(), dim=-1).cpu()

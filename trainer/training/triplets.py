@@ -1,0 +1,59 @@
+"""Triplets of labelled texts: a text of the same group is to lie nearer than a text of another, by a margin.
+
+The losses are sentence-transformers': of each text the farthest of its group and the nearest of the others ("In Defense
+of the Triplet Loss for Person Re-Identification"; Hermans et al. 2017, arXiv 1703.07737), or of each pair of a group
+the nearest of the others that is farther away ("FaceNet"; Schroff et al. 2015, arXiv 1503.03832, semi-hard).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import BatchHardTripletLoss, BatchSemiHardTripletLoss
+from sentence_transformers.sentence_transformer.losses.batch_hard_triplet import BatchHardTripletLossDistanceFunction
+from torch import Tensor, nn
+
+from trainer.data import Pair
+from trainer.recipes import Loss
+
+LOSSES = {"hard-triplets": BatchHardTripletLoss, "semi-hard-triplets": BatchSemiHardTripletLoss}
+EACH = 2  # texts that a group gives to a batch at a time
+
+
+class TripletLoss(nn.Module):
+    """One of `LOSSES`, by cosine distance, of a batch that comes in blocks; labels are the texts' groups, (n,)."""
+
+    def __init__(self, model: SentenceTransformer, kind: Loss, margin: float) -> None:
+        super().__init__()
+        self.model = model
+        self.figures: dict[str, float] = {}  # a batch of triplets has no rankings
+        self.of: Any = LOSSES[kind](
+            model, distance_metric=BatchHardTripletLossDistanceFunction.cosine_distance, margin=margin
+        )
+
+    def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        """The mean loss over the batch's triplets, a scalar."""
+        vectors = torch.cat([self.model(block)["sentence_embedding"].float() for block in features])
+        loss: Tensor = self.of.compute_loss_from_embeddings([vectors], labels)
+        return loss
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What sentence-transformers writes into the model card."""
+        config: dict[str, Any] = self.of.get_config_dict()
+        return config
+
+
+def grouped_texts(pairs: Iterable[Pair]) -> dict[str, int]:
+    """Every text of the pairs, and its group."""
+    return {text: pair.group for pair in pairs for text in pair[:2]}
+
+
+def rows(groups: Sequence[int]) -> int:
+    """How many of the texts an epoch of sentence-transformers' GroupByLabelBatchSampler meets.
+
+    Groups give two texts in turn, and the sampler ends when one group alone has any left.
+    """
+    turns = sorted((count // EACH for count in Counter(groups).values() if count >= EACH), reverse=True)
+    return EACH * sum(min(one, turns[1]) for one in turns) if len(turns) > 1 else 0
