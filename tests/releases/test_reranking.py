@@ -1,0 +1,91 @@
+"""A bundle with a reranker, published and asked: off, on, and only where one is not sure."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import onnx
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+
+from app import answering
+from app.answering import Answerer, Rerank
+from app.releases.catalog import Catalog
+from app.releases.publishing import publish
+from app.retrieval import bundle as bundles
+from app.retrieval.bundle import Bundle, HeldOut, Reranking
+from app.retrieval.calibration import Calibration
+from app.retrieval.ranking import Ranking
+from app.settings import Settings
+from tests.bundles import make
+from tests.releases.test_publishing import MANY
+from tests.retrieval.test_reranker import graph
+
+pytestmark = pytest.mark.anyio
+QUESTION = "turn to page"  # which every answer says
+SETTINGS = Reranking(max_tokens=32, with_question=False)
+AGAIN = Calibration(bias=-2.0, score_weight=1.0, margin_weight=1.0, threshold=0.5)
+
+
+@pytest.fixture
+def reranking(tmp_path: Path) -> Bundle:
+    """The small bundle with a reranker that counts token ids, and held-out questions."""
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    made = make(tmp_path / "bundle", heldout=held)
+    tokenizer = Tokenizer.from_file(str(made.directory / bundles.TOKENIZER))
+    tokenizer.post_processor = TemplateProcessing("[PAD] $A", "$A [PAD] $B:1", [("[PAD]", 0)])
+    tokenizer.save(str(made.directory / bundles.TOKENIZER))
+    onnx.save(graph(), made.directory / bundles.RERANKER)
+    ranking = made.ranking.model_copy(update={"reranker_weight": 0.01, "reranked": AGAIN})
+    (made.directory / bundles.RANKING).write_text(ranking.model_dump_json())
+    kept = made.manifest.model_dump(include={"base_model", "recipe", "created_at"})
+    bundles.seal(made.directory, encoding=made.manifest.encoding, reranker=SETTINGS, **kept)
+    return Bundle.load(made.directory)
+
+
+@pytest.fixture
+async def release(settings: Settings, reranking: Bundle) -> AsyncIterator[str]:
+    catalog = Catalog(settings)
+    yield await publish(catalog, reranking, MANY)
+    await catalog.close()
+
+
+async def opened(settings: Settings, release: str, rerank: Rerank) -> Answerer:
+    return await Catalog(settings.model_copy(update={"rerank": rerank})).open(release)
+
+
+async def test_on_and_off(settings: Settings, release: str) -> None:
+    orders = {}
+    for rerank in ("off", "on"):
+        answerer = await opened(settings, release, rerank)
+        (ranked,) = await answerer.rank([QUESTION], 20, {})
+        assert {one.reranked for one in ranked} == {rerank == "on"}
+        orders[rerank] = [one.candidate.id for one in ranked]
+        await answerer.close()
+    assert set(orders["on"]) == set(orders["off"])
+    assert orders["on"] != orders["off"]
+
+
+async def test_auto_reads_again_only_what_one_is_not_sure_of(
+    settings: Settings, release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answerer = await opened(settings, release, "auto")
+    unsure, sure = await answerer.rank([QUESTION, MANY[0].question], 20, {})
+    assert unsure[0].reranked
+    assert not sure[0].reranked
+    assert sure[0].confidence >= answering.SURE
+    await answerer.close()
+
+
+async def test_what_was_read_again_has_a_calibration_of_its_own_anew(
+    settings: Settings, release: str, reranking: Bundle
+) -> None:
+    answerer = await opened(settings, release, "on")
+    found = answerer.index.calibrated
+    assert found is not None
+    assert found.reranked is not None
+    assert isinstance(answerer.ranking, Ranking)
+    assert answerer.ranking.reranked == found.reranked != reranking.ranking.reranked
+    (answered,) = await answerer.ask([QUESTION], min_confidence=0)
+    assert answered.status != "no_answer"
+    await answerer.close()
