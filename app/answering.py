@@ -10,13 +10,16 @@ from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
 from app.retrieval.index import Index
-from app.retrieval.ranking import Ranked, Ranking, Vectors
+from app.retrieval.ranking import Question, Ranked, Ranking, Vectors
+from app.retrieval.reranker import CANDIDATES as RERANKED
+from app.retrieval.reranker import Reranker
 
 Status = Literal["answered", "ambiguous", "no_answer"]
+Rerank = Literal["off", "on", "auto"]
 
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
-CLOSE = 0.85  # the runner-up's confidence, as a share of the best's, from which the two cannot be told apart
+SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,17 @@ class Answered:
 class Answerer:
     """One bundle with one index of its vectors: everything needed to answer, and never exchanged in part."""
 
-    def __init__(self, bundle: Bundle, index: Index, *, threads: int = 0) -> None:
-        """Loads the encoder. Raises BundleError when its graph cannot be run."""
+    def __init__(self, bundle: Bundle, index: Index, *, threads: int = 0, rerank: Rerank = "off") -> None:
+        """Loads the encoder, and the reranker where there is one to use. Raises BundleError if one cannot be run."""
         self.bundle = bundle
         self.index = index
+        self.ranking = ranking_of(bundle, index)
         self._encoder = Encoder(bundle, threads=threads)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        usable = rerank != "off" and self.ranking.reranked is not None
+        self._reranker = Reranker.of(bundle, threads=threads) if usable else None
+        self._reranks_below = SURE if rerank == "auto" else 2.0
+        self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker")
 
     @property
     def release(self) -> str:
@@ -48,44 +56,70 @@ class Answerer:
     ) -> list[Answered]:
         """Answer each question. Raises InputError for a filter on an unknown field, IndexUnavailable."""
         rankings = await self.rank(questions, max(CANDIDATES, 2 * top_k), where or {})
-        threshold = self.bundle.ranking.calibration.threshold if min_confidence is None else min_confidence
-        return [decide(ranked, top_k, threshold) for ranked in rankings]
+        return [self._decide(ranked, top_k, min_confidence) for ranked in rankings]
 
     async def rank(self, questions: Sequence[str], limit: int, where: Where) -> list[list[Ranked]]:
         """All candidates of each question, best first."""
         vectors = await self.encode(questions)
-        ranking: Ranking = self.bundle.ranking
-        found = await asyncio.gather(*(self.index.search(vector, limit, where) for vector in vectors))
-        return [ranking.rank(vector, candidates) for vector, candidates in zip(vectors, found, strict=True)]
+        asked = [Question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
+        return await asyncio.gather(*(self._ranked(question, limit, where) for question in asked))
 
     async def encode(self, questions: Sequence[str]) -> Vectors:
         """(n, dimension), on the one thread that owns the encoder."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._encoder.questions, questions)
 
     async def close(self) -> None:
-        """Release the index and the encoder; idempotent."""
+        """Release the index, the encoder and the reranker; idempotent."""
         self._thread.shutdown(wait=True)
+        self._rerank_thread.shutdown(wait=True)
         await self.index.close()
 
+    async def _ranked(self, question: Question, limit: int, where: Where) -> list[Ranked]:
+        ranked = self.ranking.rank(question, await self.index.search(question, limit, where))
+        reranker = self._reranker
+        if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
+            return ranked
+        payloads = [one.candidate.payload for one in ranked[:RERANKED]]
+        texts = [reranker.text(payload["question"], payload["answer"]) for payload in payloads]
+        loop = asyncio.get_running_loop()
+        scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question.text, texts)
+        return self.ranking.rerank(ranked, scores)
 
-def decide(ranked: Sequence[Ranked], top_k: int, threshold: float) -> Answered:
+    def _decide(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Answered:
+        """By the threshold of whichever calibration made the confidences."""
+        again = self.ranking.reranked if ranked and ranked[0].reranked else None
+        calibration = again or self.ranking.calibration
+        threshold = calibration.threshold if min_confidence is None else min_confidence
+        return decide(ranked, top_k, threshold, calibration.close)
+
+
+def ranking_of(bundle: Bundle, index: Index) -> Ranking:
+    """The bundle's ranking, as sure as the release's own calibration says where it has one."""
+    if index.calibrated is None:
+        return bundle.ranking
+    anew = {"calibration": index.calibrated.calibration, "reranked": index.calibrated.reranked}
+    return bundle.ranking.model_copy(update={name: one for name, one in anew.items() if one is not None})
+
+
+def decide(ranked: Sequence[Ranked], top_k: int, threshold: float, close: float) -> Answered:
     """Answer with what is sure enough, say that two are too close to tell, or say that there is no answer.
 
-    A threshold of 0 never abstains, as long as there is any entry at all.
+    A threshold of 0 never abstains, as long as there is any entry at all. Two are too close when the runner-up's
+    confidence is at least `close` times the best's.
     """
     sure = [one for one in ranked if one.confidence >= threshold]
     if not sure:
         known = [one for one in ranked if one.matched is not None]  # a passage has no question to suggest
         return Answered("no_answer", [], known[:SUGGESTIONS])
-    if _too_close(sure):
+    if _too_close(sure, close):
         return Answered("ambiguous", sure[: max(top_k, 2)], [])
     return Answered("answered", sure[:top_k], [])
 
 
-def _too_close(sure: Sequence[Ranked]) -> bool:
+def _too_close(sure: Sequence[Ranked], close: float) -> bool:
     """Whether the best two differ in what they answer and hardly in how sure one may be of them."""
     if len(sure) < 2:
         return False
     first, second = sure[:2]
     same = first.candidate.payload["answer"] == second.candidate.payload["answer"]
-    return not same and second.confidence >= CLOSE * first.confidence
+    return not same and second.confidence >= close * first.confidence

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -76,7 +76,23 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Allow asking without a key on an address that is not loopback: public, on purpose."
     )
-    language: str = Field("english", description="Language of the FAQ, for stemming and stop words; one per FAQ.")
+    language: str = Field(
+        "english",
+        description="Language of the FAQ, for stemming and stop words; one per FAQ. `none` takes words as they are. "
+        "Takes effect with the next reindex.",
+    )
+    rerank: Literal["off", "on", "auto"] = Field(
+        "auto",
+        description="Where the bundle has a reranker: read the best 20 candidates again with every question, or (auto) "
+        "with those alone that one is not sure of. Better answers for some tens of milliseconds each.",
+    )
+    target_precision: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The share of answers given that are to be right: 0.95 answers less, and more surely, than 0.8. "
+        "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
+    )
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed."
     )
@@ -109,7 +125,7 @@ class Settings(BaseSettings):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("qdrant_url", "qdrant_api_key", "database_url", mode="before")
+    @field_validator("qdrant_url", "qdrant_api_key", "database_url", "target_precision", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

@@ -19,10 +19,14 @@ from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
 from app.retrieval import calibration
+from app.retrieval.bundle import HeldOut
+from app.retrieval.calibrating import LEAST_THRESHOLD, examples
+from app.retrieval.calibration import Evidence
 from app.retrieval.encoder import Encoder
-from trainer.calibrate import PRECISION, WEIGHTS, Examples, Measured, examples_of
-from trainer.data import HeldOut, order, training_set
-from trainer.evaluation.corpus import Corpus
+from app.retrieval.heldout import Outcome
+from trainer.calibrate import DEFAULTS, LEXICAL_WEIGHTS, PRECISION, WEIGHTS, Stacked
+from trainer.data import order, training_set
+from trainer.evaluation.served import served
 from trainer.evaluation.tables import base_bundle
 from trainer.model import DEFAULT_BASE
 
@@ -45,31 +49,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data")))
     options = parser.parse_args()
+    found: dict[str, list[Outcome]] = {}
     with base_bundle(DEFAULT_BASE) as bundle:
         encoder = Encoder(bundle)
-        measured = {}
         for source in (cloud(options.shared), clinc(options.shared), sample(options.shared)):
-            measured[source.name] = Measured(Corpus(source.entries, encoder), source.questions, encoder)
-            print(source.name, len(source.entries), "entries", len(source.questions), "questions")
+            with served(bundle, source.entries, encoder) as index:
+                found[source.name] = index.ask_heldout(source.questions)
+            print(source.name, len(source.entries), "entries", len(found[source.name]), "questions")
+    weigh(found)
+    report(list(found.values()))
+
+
+def weigh(found: dict[str, list[Outcome]]) -> None:
+    """Print the MRR of every weight of phrasings and of words, source by source."""
+    stacked = {name: Stacked([one for one in some if one.answerable]) for name, some in found.items()}
     for weight in WEIGHTS:
-        found = {
-            name: one.mrr(one.scores(weight), np.flatnonzero(one.phrased))
-            for name, one in measured.items()
-            if one.phrased.any()
-        }
-        print(f"question_weight {weight}: MRR", {name: round(value, 4) for name, value in found.items()})
-    for weight in (0.4, 0.5, 0.6):
-        report(weight, [examples_of(one, weight, make=True) for one in measured.values()])
+        for lexical in LEXICAL_WEIGHTS:
+            print(
+                weight,
+                lexical,
+                {name: round(float(one.gains(weight, lexical).mean()), 4) for name, one in stacked.items()},
+            )
 
 
-def report(weight: float, parts: Sequence[Examples]) -> None:
-    """Print the calibration that fits all sources together."""
-    scores, margins, right, best = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("scores", "margins", "right", "best")
-    )
-    fitted = calibration.fit(scores, margins, right)
-    threshold = calibration.threshold_for(fitted.confidence(scores[best], margins[best]), PRECISION)
-    print(f"question_weight={weight}", fitted, f"threshold={threshold:.3f}")
+def report(sources: Sequence[Sequence[Outcome]]) -> None:
+    """Print the calibration that fits all sources together, with the default weights."""
+    parts = []
+    for outcomes in sources:
+        scored = [(DEFAULTS.scores(one.features), one.answers, one.right) for one in outcomes]
+        parts.append(examples(scored, outcomes))
+    evidence = Evidence(*(np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)))
+    right = np.concatenate([part[1] for part in parts])
+    best = np.concatenate([np.diff(part[2], prepend=-1) > 0 for part in parts])  # the first of each question
+    fitted = calibration.fit(evidence, right)
+    threshold = calibration.threshold_for(fitted.confidence(evidence)[best], PRECISION, LEAST_THRESHOLD)
+    print(fitted, f"threshold={threshold:.3f}")
 
 
 def cloud(shared: Path) -> Source:

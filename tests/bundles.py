@@ -3,6 +3,8 @@
 Real in all but its weights: an ONNX graph, a WordPiece tokenizer, a sealed manifest.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +24,17 @@ ship spam the to track turnip want what when where which who why will with wolf 
 """.split()  # noqa: SIM905 - a list of words reads best as a text
 
 
-def make(directory: Path, seed: int = 0) -> bundle.Bundle:
+def make(directory: Path, seed: int = 0, heldout: Sequence[bundle.HeldOut] = ()) -> bundle.Bundle:
     """Write a bundle into `directory`; another seed is another model."""
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer()
     tokenizer.save(str(directory / bundle.TOKENIZER))
     onnx.save(_graph(tokenizer.get_vocab_size(), seed), str(directory / bundle.MODEL))
     calibration = Calibration(bias=-6.0, score_weight=10.0, margin_weight=4.0, threshold=0.5)
-    (directory / bundle.RANKING).write_text(Ranking(question_weight=0.7, calibration=calibration).model_dump_json())
-    (directory / bundle.HELDOUT).write_text("")
+    (directory / bundle.RANKING).write_text(
+        Ranking(question_weight=0.7, lexical_weight=0.01, calibration=calibration).model_dump_json()
+    )
+    (directory / bundle.HELDOUT).write_text("".join(json.dumps(one._asdict()) + "\n" for one in heldout))
     encoding = bundle.Encoding(dimension=DIMENSION, max_tokens=64)
     bundle.seal(directory, encoding=encoding, base_model="words", recipe="none", created_at="2026-01-01T00:00:00Z")
     return bundle.Bundle.load(directory)

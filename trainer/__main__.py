@@ -41,6 +41,9 @@ def fit(
     dimension: Annotated[int | None, typer.Option(help="Export that many leading dimensions alone.")] = None,
     gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory for a third more work.")] = False,
     reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
+    target_precision: Annotated[
+        float, typer.Option(min=0.5, max=0.99, help="The share of the answers given that are to be right.")
+    ] = 0.8,
     out: Annotated[Path | None, typer.Option(help="The run's directory; unset: a new one under ./runs.")] = None,
     resume: Annotated[str | None, typer.Option(help="A run, by name or directory, to carry on with.")] = None,
 ) -> None:
@@ -69,7 +72,7 @@ def fit(
             dimension=dimension,
             gradient_checkpointing=gradient_checkpointing or None,
         )
-        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker)
+        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision)
     typer.echo(run.directory)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.retrieval.bundle import HeldOut
 
 RICH = 3  # an entry with that many phrasings can spare one
 HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
@@ -30,13 +31,6 @@ class Pair(NamedTuple):
     anchor: str
     positive: str
     group: int
-
-
-class HeldOut(NamedTuple):
-    """A question that training never saw, and the entry that answers it; None: nothing does."""
-
-    question: str
-    faq_id: str | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,9 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     trained: list[tuple[str, ...]] = []
     for entry, group, asked in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
-        heldout += [HeldOut(text, entry.id) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare]
+        heldout += [
+            HeldOut(text, entry.id, entry.answer) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare
+        ]
         trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
     seen = {plain(question.question) for question in heldout}
     pairs: list[Pair] = []

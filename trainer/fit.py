@@ -14,6 +14,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
 from trainer import model, runs
+from trainer.calibrate import PRECISION
 from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
@@ -35,7 +36,15 @@ class Inputs:
     training: TrainingSet
 
 
-def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path | None, reranker: bool = False) -> Run:
+def start(
+    data: Path,
+    queries: Path | None,
+    base: str,
+    recipe: Recipe,
+    out: Path | None,
+    reranker: bool = False,
+    target_precision: float = PRECISION,
+) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
     inputs = read(data, queries, recipe.seed)
     config = {
@@ -44,6 +53,7 @@ def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path
         "base": base,
         "recipe": asdict(recipe),
         "reranker": reranker,
+        "target_precision": target_precision,
         "training_data_sha256": inputs.training.sha256,
     }
     run = distributed.led(lambda: Run.create(config, out))
@@ -90,6 +100,7 @@ def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
             heldout=inputs.training.heldout,
             tuned=trained.tuned,
             crossencoder=crossencoder,
+            target_precision=run.config.get("target_precision", PRECISION),
             training_data_sha256=inputs.training.sha256 if trained.tuned else None,
             base_model=base,
             recipe=recipe.name if trained.tuned else "base",

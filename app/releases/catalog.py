@@ -26,6 +26,7 @@ class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
         self.models.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ class Catalog:
         index = await self.indexes.open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             bundle = await asyncio.to_thread(self.bundle_of, release)
-            return await asyncio.to_thread(Answerer, bundle, index, threads=threads)
+            return await asyncio.to_thread(Answerer, bundle, index, threads=threads, rerank=self.settings.rerank)
         except BaseException:
             await index.close()
             raise

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from app.errors import FaqError, IndexUnavailable, NotReady
 from app.knowledge.entry import Entry, knowledge_revision
 from app.releases.catalog import Catalog
+from app.releases.measuring import measure
 from app.releases.vectors import CachedEncoder
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import fields_of
 from app.retrieval.index import Index, IndexRecord
-from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.lexical import average_length, text_of
+from app.retrieval.ranking import Candidate, Question, Vectors
+from app.settings import Settings
 
 BATCH = 64  # entries encoded and written at a time
 SAMPLE = 32  # entries that must find themselves before a release may serve
@@ -35,11 +40,13 @@ async def publish(
     await catalog.indexes.sweep()
     bundle = bundle.install(catalog.models)
     encoder = Encoder(bundle)
-    knowledge = knowledge_revision(entries)
-    name = await _existing(catalog, bundle.revision, knowledge, encoder)
+    record = record_of(bundle, entries, catalog.settings)
+    name = await _existing(catalog, record, encoder)
     if name is None:
-        name = await _free_name(catalog, f"faq-{bundle.revision}-{knowledge}")
-        await _build(catalog, _record(name, bundle, knowledge, entries), encoder, entries, progress)
+        record = record.model_copy(update={"name": await _free_name(catalog, record.name)})
+        await _build(catalog, record, encoder, entries, progress)
+        name = record.name
+    await measure(catalog, name, bundle, encoder, [payload_of(entry) for entry in entries])
     progress(len(entries), len(entries))
     await catalog.indexes.activate(name)
     await catalog.prune()
@@ -65,16 +72,16 @@ async def _finds_itself(index: Index, encoder: Encoder, candidate: Candidate) ->
     side: Callable[[Candidate], Vectors] = (lambda one: one.questions) if phrasings else (lambda one: one.answer)
     text = phrasings[0] if phrasings else candidate.payload["answer"]
     vector = (encoder.questions([text]) if phrasings else encoder.answers([text])[0])[0]
-    found = await index.search(vector, 10, {})
+    found = await index.search(Question(text, vector), 10, {})
     own = float((side(candidate) @ vector).max())
     better = [one for one in found if len(side(one)) and float((side(one) @ vector).max()) >= own - TIE]
     return own >= float(vector @ vector) - TIE and (candidate.id in {one.id for one in found} or len(better) >= 10)
 
 
-async def _existing(catalog: Catalog, bundle: str, knowledge: str, encoder: Encoder) -> str | None:
-    """The newest whole release of this bundle and knowledge."""
+async def _existing(catalog: Catalog, wanted: IndexRecord, encoder: Encoder) -> str | None:
+    """The newest whole release that is the same in all but its name and age."""
     for record in reversed(await catalog.indexes.records()):
-        if (record.bundle, record.knowledge) != (bundle, knowledge):
+        if record.model_copy(update={"name": wanted.name, "created_at": wanted.created_at}) != wanted:
             continue
         try:
             await _verify_release(catalog, record.name, encoder)
@@ -103,7 +110,7 @@ async def _build(
 ) -> None:
     catalog.vectors.mkdir(parents=True, exist_ok=True)
     with CachedEncoder(encoder, catalog.vectors / f"{record.bundle}.db") as cached:
-        await catalog.indexes.build(record, _batches(cached, entries, progress))
+        await catalog.indexes.build(record, batches(cached, entries, progress))
     try:
         await _verify_release(catalog, record.name, encoder)
     except FaqError:
@@ -111,42 +118,61 @@ async def _build(
         raise
 
 
-def _batches(encoder: CachedEncoder, entries: Sequence[Entry], progress: Progress) -> Iterator[list[Candidate]]:
+def batches(
+    encoder: CachedEncoder, entries: Sequence[Entry], progress: Progress = lambda done, total: None
+) -> Iterator[list[Candidate]]:
+    """The entries as points to index, some at a time."""
     for start in range(0, len(entries), BATCH):
         progress(start, len(entries))
         yield _candidates(encoder, entries[start : start + BATCH])
 
 
 def _candidates(encoder: CachedEncoder, entries: Sequence[Entry]) -> list[Candidate]:
+    dimension = encoder.dimension
     answers = encoder.answers([entry.answer for entry in entries])
-    phrasings = encoder.questions([phrasing for entry in entries for phrasing in entry.phrasings])
-    rest = iter(phrasings)
-    questions = [[next(rest) for _ in entry.phrasings] for entry in entries]
-    none = np.empty((0, answers[0].shape[1]), dtype=np.float32)
+    phrasings = iter(encoder.questions([text for entry in entries for text in entry.phrasings]))
+    negatives = iter(encoder.questions([text for entry in entries for text in entry.negatives]))
     return [
-        Candidate(entry.id, payload_of(entry), answer, np.concatenate([none, *vectors]))
-        for entry, answer, vectors in zip(entries, answers, questions, strict=True)
+        Candidate(
+            entry.id,
+            payload_of(entry),
+            answer,
+            _stacked(phrasings, len(entry.phrasings), dimension),
+            _stacked(negatives, len(entry.negatives), dimension),
+        )
+        for entry, answer in zip(entries, answers, strict=True)
     ]
 
 
-def payload_of(entry: Entry) -> dict[str, object]:
+def _stacked(vectors: Iterator[Vectors], count: int, dimension: int) -> Vectors:
+    """The next `count` of some (1, dimension) vectors, as (count, dimension)."""
+    return np.concatenate([np.empty((0, dimension), dtype=np.float32), *islice(vectors, count)])
+
+
+def payload_of(entry: Entry) -> dict[str, Any]:
     """All that an answer needs, so that answers come from the release and not from the store."""
     return {
         "id": entry.id,
         "question": entry.question,
         "phrasings": list(entry.phrasings),
+        "negatives": list(entry.negatives),
         "answer": entry.answer,
         "metadata": entry.metadata,
     }
 
 
-def _record(name: str, bundle: Bundle, knowledge: str, entries: Sequence[Entry]) -> IndexRecord:
+def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> IndexRecord:
+    """What an index of these entries says of itself."""
+    knowledge = knowledge_revision(entries)
     return IndexRecord(
-        name=name,
+        name=f"faq-{bundle.revision}-{knowledge}",
         bundle=bundle.revision,
         knowledge=knowledge,
         entries=len(entries),
         dimension=bundle.manifest.encoding.dimension,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         fields=fields_of(payload_of(entry) for entry in entries),
+        language=settings.language.lower(),
+        average_length=average_length(text_of(payload_of(entry)) for entry in entries),
+        target_precision=settings.target_precision or bundle.ranking.target_precision,
     )

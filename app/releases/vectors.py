@@ -22,6 +22,11 @@ class CachedEncoder:
         self._encoder = encoder
         self._database = _open(path)
 
+    @property
+    def dimension(self) -> int:
+        """Of the vectors."""
+        return self._encoder.encoding.dimension
+
     def __enter__(self) -> "CachedEncoder":
         return self
 
@@ -52,7 +57,7 @@ class CachedEncoder:
         row = self._database.execute("SELECT vectors FROM vectors WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        return np.frombuffer(row[0], dtype=np.float32).reshape(-1, self._encoder.encoding.dimension)
+        return np.frombuffer(row[0], dtype=np.float32).reshape(-1, self.dimension)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,6 +35,14 @@ RERANKER = "reranker.onnx"
 FILES = (MODEL, TOKENIZER, RANKING, HELDOUT)
 OPTIONAL = (RERANKER,)  # part of the revision where they are in the manifest; what it does not name is not read
 REVISION_LENGTH = 12
+
+
+class HeldOut(NamedTuple):
+    """A question that training never saw, and what answers it, by id and by text; None: nothing does."""
+
+    question: str
+    faq_id: str | None
+    answer: str | None = None
 
 
 class Encoding(BaseModel):
@@ -114,6 +122,11 @@ class Bundle:
     def revision(self) -> str:
         """12 hex digits that stand for everything in the bundle that changes an answer."""
         return self.manifest.revision
+
+    def heldout(self) -> list[HeldOut]:
+        """The questions that training never saw."""
+        lines = (self.directory / HELDOUT).read_text(encoding="utf-8").splitlines()
+        return [HeldOut(**json.loads(line)) for line in lines if line]
 
     def install(self, models: Path) -> Self:
         """Copy the bundle to `models/<revision>` unless it is there and whole; returns the installed one."""

@@ -1,53 +1,150 @@
-"""From a score to the probability that an answer is right: a logistic model of the score and its margin.
+"""From scores to the probability that an answer is right: a logistic model of a candidate's score and its leads.
 
-Platt scaling (Platt 1999) with one more feature: how far a candidate stands above the best candidate with another
-answer. Below the best, the margin is negative, so one model is calibrated at every rank.
+Platt scaling ("Probabilistic Outputs for Support Vector Machines", Platt 1999) with two more features: how far a
+candidate stands above the best one with another answer, and above the crowd behind them. Below the best the leads are
+negative, so one model is calibrated at every rank. Where a held-out Brier score says so, a monotone map is laid over it
+(isotonic regression by pool-adjacent-violators; "Transforming Classifier Scores into Accurate Multiclass Probability
+Estimates", Zadrozny & Elkan 2002).
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
-MARGIN_CAP = 0.3  # beyond it a margin says nothing new, and a lone candidate has no margin at all
+LEAD_CAP = 0.3  # beyond it a lead says nothing new, and a lone candidate has no rival at all
+CROWD = slice(2, 5)  # the third to the fifth best
+FOLDS = 5
+CLOSE, CLOSE_BOUNDS = 0.85, (0.7, 0.95)
+
+
+class Evidence(NamedTuple):
+    """What confidence is made of, all (n,) alike."""
+
+    score: Floats
+    margin: Floats  # lead over the best candidate with another answer
+    crowd: Floats  # lead over the mean of the third to fifth best
 
 
 class Calibration(BaseModel):
-    """P(right) = sigmoid(bias + score_weight * score + margin_weight * margin), and the threshold for answering."""
+    """P(right) = map(sigmoid(bias + weights * evidence)), the threshold for answering, and when two are too close."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bias: float
     score_weight: float
     margin_weight: float
+    crowd_weight: float = 0
+    knots: tuple[tuple[float, float], ...] = Field(
+        (), description="the monotone map, as points from the logistic model's confidence to the right one; none: as is"
+    )
     threshold: float = Field(ge=0, le=1)
+    close: float = Field(
+        CLOSE, ge=0, le=1, description="the runner-up's confidence, as a share of the best's, that makes a tie of it"
+    )
 
-    def confidence(self, scores: Floats, margins: Floats) -> Floats:
-        """P(right) of each candidate; scores and margins are (n,) alike."""
-        logits = self.bias + self.score_weight * scores + self.margin_weight * clip_margin(margins)
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0))))
+    def confidence(self, evidence: Evidence) -> Floats:
+        """P(right) of each candidate, (n,)."""
+        margin, crowd = clip_lead(evidence.margin), clip_lead(evidence.crowd)
+        logits = (
+            self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * crowd
+        )
+        return _mapped(sigmoid(logits), self.knots)
 
 
-def clip_margin(margins: Floats) -> Floats:
-    """Margins bounded to [-MARGIN_CAP, MARGIN_CAP]."""
-    return np.clip(margins, -MARGIN_CAP, MARGIN_CAP)
+def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:
+    """The evidence for each of one question's candidates, (n,); leads are infinite where there is no rival."""
+    best_first = np.sort(scores)[::-1]
+    crowd = best_first[CROWD]
+    behind = float(crowd.mean()) if len(crowd) else -np.inf
+    return Evidence(np.asarray(scores, dtype=np.float64), margins_of(scores, answers), np.asarray(scores - behind))
 
 
-def fit(scores: Floats, margins: Floats, right: NDArray[np.bool_], threshold: float = 0.5) -> Calibration:
+def margins_of(scores: Floats, answers: Sequence[str]) -> Floats:
+    """How far each score stands above the best candidate with another answer, (n,); infinite where there is none.
+
+    Entries with one and the same answer do not compete: either is right.
+    """
+    best: dict[str, float] = {}
+    for score, answer in zip(scores, answers, strict=True):
+        best[answer] = max(best.get(answer, -np.inf), float(score))
+    top = sorted(best.items(), key=lambda item: -item[1])[:2]
+    rivals = [next((value for other, value in top if other != answer), -np.inf) for answer in answers]
+    return np.asarray(scores - np.array(rivals))
+
+
+def clip_lead(leads: Floats) -> Floats:
+    """Leads bounded to [-LEAD_CAP, LEAD_CAP]."""
+    return np.clip(leads, -LEAD_CAP, LEAD_CAP)
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0))))
+
+
+def fit(evidence: Evidence, right: Flags, groups: NDArray[np.int64] | None = None) -> Calibration:
     """Fit on held-out candidates, all (n,): unanswerable questions take part with nothing right.
 
-    Uses Platt's smoothed targets. Neither weight may be negative, as confidence must fall with rank: a feature that
-    would have one is left out.
+    `groups` says which candidates are of one question; with it the monotone map is tried, by the Brier score on
+    questions that it was not fitted on. No weight may be negative, as confidence must fall with rank: a feature that
+    would have one is left out. The threshold is 0.5, to be chosen afterwards.
     """
-    ones = np.ones_like(scores)
+    logistic = _fit_logistic(evidence, right)
+    if groups is None or not _isotonic_is_better(evidence, right, groups):
+        return logistic
+    return logistic.model_copy(update={"knots": _isotonic(logistic.confidence(evidence), right)})
+
+
+def threshold_for(confidences: Floats, precision: float, least: float = 0.2) -> float:
+    """The lowest threshold at which the confidences above it average at least `precision`; (n,) -> one number.
+
+    Averaging calibrated confidences, rather than counting right answers, keeps the choice steady on small samples.
+    Kept within [least, 0.95], so that neither an easy nor a hopeless sample silences or unleashes the service.
+    """
+    best_first = np.sort(confidences)[::-1]
+    if best_first.size == 0:
+        return 0.5
+    means = np.cumsum(best_first) / np.arange(1, best_first.size + 1)
+    reached = np.flatnonzero(means >= precision)
+    lowest = float(best_first[reached[-1]]) if reached.size else 0.95
+    return float(np.clip(lowest, least, 0.95))
+
+
+def closeness_for(ratios: Floats, first_right: Flags, second_right: Flags) -> float:
+    """The ratio of the runner-up's confidence to the best's from which it is right half as often, all (n,).
+
+    Above it, showing both pays: whoever asked finds the answer among two more often than by trusting the first.
+    """
+    order = np.argsort(-ratios)
+    first, second = np.cumsum(first_right[order]), np.cumsum(second_right[order])
+    pays = np.flatnonzero((second >= 0.5 * first) & (np.arange(1, len(order) + 1) >= 10))
+    return float(np.clip(ratios[order][pays[-1]], *CLOSE_BOUNDS)) if len(pays) else CLOSE
+
+
+def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
+    """Platt's smoothed targets; features with a negative weight are left out, the worst first."""
+    columns = {"score_weight": evidence.score, "margin_weight": evidence.margin, "crowd_weight": evidence.crowd}
     targets = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
-    bias, score, margin = _logistic(np.stack([ones, scores, clip_margin(margins)], axis=1), targets)
-    if score < 0:
-        (bias, margin), score = _logistic(np.stack([ones, clip_margin(margins)], axis=1), targets), 0.0
-    elif margin < 0:
-        (bias, score), margin = _logistic(np.stack([ones, scores], axis=1), targets), 0.0
-    return Calibration(bias=bias, score_weight=max(score, 0), margin_weight=max(margin, 0), threshold=threshold)
+    kept = list(columns)
+    while True:
+        ones = np.ones_like(evidence.score)
+        features = np.stack([ones, *(_column(columns, name) for name in kept)], axis=1)
+        bias, *weights = _logistic(features, targets)
+        if min(weights, default=0.0) >= 0:
+            break
+        kept.pop(int(np.argmin(weights)))
+    found = dict.fromkeys(columns, 0.0) | dict(zip(kept, weights, strict=True))
+    return Calibration(bias=bias, **found, threshold=0.5)
+
+
+def _column(columns: dict[str, Floats], name: str) -> Floats:
+    return columns[name] if name == "score_weight" else clip_lead(columns[name])
 
 
 def _logistic(features: Floats, targets: Floats) -> list[float]:
@@ -55,7 +152,7 @@ def _logistic(features: Floats, targets: Floats) -> list[float]:
     weights = np.zeros(features.shape[1])
     ridge = np.diag([1e-6] + [1e-3] * (features.shape[1] - 1))
     for _ in range(100):
-        p = 1 / (1 + np.exp(-np.clip(features @ weights, -30, 30)))
+        p = sigmoid(features @ weights)
         gradient = features.T @ (p - targets) + ridge @ weights
         hessian = (features * (p * (1 - p))[:, None]).T @ features + ridge
         step = np.linalg.solve(hessian, gradient)
@@ -65,16 +162,41 @@ def _logistic(features: Floats, targets: Floats) -> list[float]:
     return [float(weight) for weight in weights]
 
 
-def threshold_for(confidences: Floats, precision: float) -> float:
-    """The lowest threshold at which the confidences above it average at least `precision`; (n,) -> one number.
+def _isotonic_is_better(evidence: Evidence, right: Flags, groups: NDArray[np.int64]) -> bool:
+    """Whether the map lowers the Brier score, over folds of questions, beyond its own standard error."""
+    gains = np.zeros(len(right))
+    for fold in range(FOLDS):
+        apart = groups % FOLDS == fold
+        if not apart.any() or apart.all():
+            return False
+        logistic = _fit_logistic(Evidence(*(one[~apart] for one in evidence)), right[~apart])
+        inside, outside = (logistic.confidence(Evidence(*(one[some] for one in evidence))) for some in (~apart, apart))
+        mapped = _mapped(outside, _isotonic(inside, right[~apart]))
+        gains[apart] = (outside - right[apart]) ** 2 - (mapped - right[apart]) ** 2
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
 
-    Averaging calibrated confidences, rather than counting right answers, keeps the choice steady on small samples.
-    Kept within [0.2, 0.95], so that neither an easy nor a hopeless sample silences or unleashes the service.
-    """
-    best_first = np.sort(confidences)[::-1]
-    if best_first.size == 0:
-        return 0.5
-    means = np.cumsum(best_first) / np.arange(1, best_first.size + 1)
-    reached = np.flatnonzero(means >= precision)
-    lowest = float(best_first[reached[-1]]) if reached.size else 0.95
-    return float(np.clip(lowest, 0.2, 0.95))
+
+def _isotonic(confidences: Floats, right: Flags) -> tuple[tuple[float, float], ...]:
+    """The non-decreasing steps nearest to what was right, as points between which it is drawn straight."""
+    order = np.argsort(confidences, kind="stable")
+    blocks: list[tuple[float, float, int]] = []  # sum of confidences, of rights, count
+    for confidence, one in zip(confidences[order], right[order], strict=True):
+        blocks.append((float(confidence), float(one), 1))
+        while len(blocks) > 1 and blocks[-2][1] / blocks[-2][2] >= blocks[-1][1] / blocks[-1][2]:
+            last = blocks.pop()
+            blocks[-1] = (blocks[-1][0] + last[0], blocks[-1][1] + last[1], blocks[-1][2] + last[2])
+    points = [(x / n, (y + x / n) / (n + 1)) for x, y, n in blocks]  # one example of what the model said
+    highest = 0.0
+    found = []
+    for x, y in points:
+        highest = max(highest, y)
+        found.append((round(x, 6), round(highest, 6)))
+    return tuple(found)
+
+
+def _mapped(confidences: Floats, knots: Sequence[tuple[float, float]]) -> Floats:
+    if not knots:
+        return confidences
+    x, y = np.array(knots).T
+    ends = np.concatenate([[0.0], x, [1.0]]), np.concatenate([[y[0] / 2], y, [(1 + y[-1]) / 2]])
+    return np.asarray(np.interp(confidences, *ends))

@@ -1,6 +1,6 @@
 """Whether the files of an index are those that were built: the engine itself would answer from damaged ones.
 
-sums.json    the CRC-32 of every file below shard/, by its path: against failing disks and torn copies, not people
+sums.json    the CRC-32 of every file of the shard and of the vectors, by its path: against failing disks and torn copies, not people
 """
 
 import errno
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app import durable
 from app.errors import IndexUnavailable
+from app.retrieval.rows import ROWS, VECTORS
 
 SUMS, SHARD = "sums.json", "shard"
 BLOCK = 1 << 16
@@ -20,17 +21,17 @@ REWRITTEN = ("edge_config.json", "segment.json", "tracker_journal.dat")  # by th
 
 
 def write(directory: Path) -> None:
-    """Note the checksums of a shard that is flushed and closed."""
+    """Note the checksums of a shard that is flushed and closed, and of the vectors beside it."""
     durable.write(directory / SUMS, json.dumps(_sums(directory)))
 
 
 def check(directory: Path) -> None:
     """Raise IndexUnavailable naming a file that is damaged or gone. An index of before there were sums passes."""
+    if not (directory / SUMS).exists():
+        return
     try:
         noted = json.loads((directory / SUMS).read_bytes())
         found = _sums(directory)
-    except FileNotFoundError:
-        return
     except (OSError, ValueError) as error:
         raise IndexUnavailable(f"The release {directory.name} is damaged: {error}.") from error
     if noted != found:
@@ -41,8 +42,8 @@ def check(directory: Path) -> None:
 
 
 def _sums(directory: Path) -> dict[str, int]:
-    shard = directory / SHARD
-    paths = sorted(path for path in shard.rglob("*") if path.is_file() and path.name not in REWRITTEN)
+    shard = [path for path in (directory / SHARD).rglob("*") if path.is_file() and path.name not in REWRITTEN]
+    paths = sorted([*shard, directory / VECTORS, directory / ROWS])
     return {path.relative_to(directory).as_posix(): _sum(path) for path in paths}
 
 

@@ -3,6 +3,8 @@
 index/active.json            which release is active, and which was before; replaced by rename
 index/<release>/record.json  what the release is; written last, so that its presence means the shard is whole
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
+index/<release>/vectors.f32  the vectors once more, for ranking; see retrieval.rows
+index/<release>/calibration.json   how sure one may be; replaced by rename
 index/<release>/sums.json    their checksums, compared whenever it is opened
 index/.building-<release>/   an unfinished build
 """
@@ -10,7 +12,7 @@ index/.building-<release>/   an unfinished build
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,8 +26,10 @@ from app import durable
 from app.errors import IndexUnavailable, NotFound
 from app.retrieval import checksums
 from app.retrieval.filters import Dialect, Kind, Where, check, path
-from app.retrieval.index import ANSWER, QUESTIONS, IndexRecord, candidate_of, payload_of, vectors_of
-from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, own_payload, stored_payload
+from app.retrieval.lexical import Analyser, text_of
+from app.retrieval.ranking import Candidate, Question
+from app.retrieval.rows import Rows, RowsWriter
 
 T = TypeVar("T")
 
@@ -37,6 +41,7 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
 }
 OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
 RECORD, SHARD, POINTER, BUILDING = "record.json", "shard", "active.json", ".building-"
+CALIBRATION = "calibration.json"
 
 
 class EmbeddedIndex:
@@ -44,16 +49,19 @@ class EmbeddedIndex:
 
     def __init__(self, directory: Path) -> None:
         self.record = _record(directory)
+        self.calibrated = _calibrated(directory)
         _check_space(directory, OPEN_BYTES)
         checksums.check(directory)
+        self._rows = Rows(directory, self.record.entries, self.record.dimension)
+        self._analyser = Analyser(self.record.language, self.record.average_length)
         with _engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
 
-    async def search(self, question: Vectors, limit: int, where: Where) -> list[Candidate]:
-        """As `Index.search`: one batch of two queries for ids, then one read of the entries found."""
+    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+        """As `Index.search`: one batch of queries for ids, then BM25 and payloads of the entries found."""
         check(where, self.record.fields)
-        return await self._run(lambda: self._search(question.tolist(), limit, DIALECT.translate(where)))
+        return await self._run(lambda: self._search(question, limit, DIALECT.translate(where)))
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -76,24 +84,28 @@ class EmbeddedIndex:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
 
-    def _search(self, question: list[float], limit: int, where: edge.Filter | None) -> list[Candidate]:
-        queries = [
-            edge.QueryRequest(
-                limit,
-                query=edge.Query.Nearest(question, using=name),
-                filter=where,
-                with_vector=False,
-                with_payload=False,
-            )
-            for name in (ANSWER, QUESTIONS)
-        ]
-        found = self._shard.query_batch(edge.QueryBatchRequest(queries))
-        return self._read(sorted({point.id for points in found for point in points}))
+    def _search(self, question: Question, limit: int, where: edge.Filter | None) -> list[Candidate]:
+        vector = question.vector.tolist()
+        words = edge.SparseVector(*self._analyser.question(question.text))
+        queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
+        found = self._query([_nearest(query, name, limit, where) for name, query in queries.items()])
+        ids = sorted({point.id for points in found for point in points})
+        if BM25 not in queries or not ids:
+            return self._read(ids)
+        among = edge.Filter(must=[edge.HasIdCondition(set(ids))])
+        (scored,) = self._query([_nearest(words, BM25, len(ids), among)])
+        return self._read(ids, {point.id: point.score for point in scored})
 
-    def _read(self, ids: list[Any]) -> list[Candidate]:
-        dimension = self.record.dimension
-        records = self._shard.retrieve(ids, with_payload=True, with_vector=True)
-        return [candidate_of(record.payload, record.vector, dimension) for record in records]
+    def _query(self, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
+        found: list[list[edge.ScoredPoint]] = self._shard.query_batch(edge.QueryBatchRequest(requests))
+        return found
+
+    def _read(self, ids: list[Any], lexical: Mapping[Any, float] | None = None) -> list[Candidate]:
+        records = self._shard.retrieve(ids, with_payload=True, with_vector=False)
+        return [self._candidate(record.id, record.payload, (lexical or {}).get(record.id, 0.0)) for record in records]
+
+    def _candidate(self, point: Any, payload: Any, lexical: float) -> Candidate:  # noqa: ANN401 - as the engine has them
+        return Candidate(payload["id"], own_payload(payload), *self._rows.read(point), lexical)
 
 
 class EmbeddedStore:
@@ -111,14 +123,19 @@ class EmbeddedStore:
         aside = self._directory / f"{BUILDING}{record.name}"
         shutil.rmtree(aside, ignore_errors=True)
         (aside / SHARD).mkdir(parents=True)
+        analyser = Analyser(record.language, record.average_length)
         with _engine(f"the index {record.name}"):
             shard = edge.EdgeShard.create(str(aside / SHARD), _config(record.dimension))
+        rows = RowsWriter(aside)
         try:
             start = 0
             for batch in batches:
-                vectors = sum(one.answer.nbytes + one.questions.nbytes for one in batch)
-                _check_space(aside, BUILD_BYTES + 4 * vectors)
-                points = [edge.Point(start + i, vectors_of(one), payload_of(one)) for i, one in enumerate(batch)]
+                vectors = sum(one.answer.nbytes + one.questions.nbytes + one.negatives.nbytes for one in batch)
+                _check_space(aside, BUILD_BYTES + 5 * vectors)
+                rows.add(batch)
+                points = [
+                    edge.Point(start + i, _vectors(one, analyser), stored_payload(one)) for i, one in enumerate(batch)
+                ]
                 start += len(batch)
                 with _engine(f"the index {record.name}"):
                     shard.update(edge.UpdateOperation.upsert_points(points))
@@ -129,6 +146,7 @@ class EmbeddedStore:
                 shard.flush()
         finally:
             shard.close()
+            rows.close()
         checksums.write(aside)
         durable.flush_tree(aside)
         durable.write(aside / RECORD, record.model_dump_json(indent=2))
@@ -191,6 +209,11 @@ class EmbeddedStore:
             active, previous = name, active
         durable.write(self._directory / POINTER, json.dumps({"active": active, "previous": previous}))
 
+    async def calibrate(self, name: str, calibrated: Calibrated) -> None:
+        """As `IndexStore.calibrate`."""
+        _record(self._directory / name)
+        durable.write(self._directory / name / CALIBRATION, calibrated.model_dump_json(indent=2))
+
     async def close(self) -> None:
         """As `IndexStore.close`."""
 
@@ -209,7 +232,31 @@ def _config(dimension: int) -> edge.EdgeConfig:
     """Dot product, as vectors come normalised where the model wants the cosine; exact search, no HNSW graph."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     params = edge.EdgeVectorParams(dimension, edge.Distance.Dot, multivector_config=multi)
-    return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, wal_enabled=False)
+    words = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
+    return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, sparse_vectors={BM25: words}, wal_enabled=False)
+
+
+def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
+    """The named vectors of a point; `questions` is left out for a passage, as an empty multivector is refused."""
+    words = edge.SparseVector(*analyser.document(text_of(candidate.payload)))
+    vectors: dict[str, Any] = {ANSWER: candidate.answer.tolist(), BM25: words}
+    if len(candidate.questions):
+        vectors[QUESTIONS] = candidate.questions.tolist()
+    return vectors
+
+
+def _nearest(query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
+    nearest = edge.Query.Nearest(query, using=name)
+    return edge.QueryRequest(limit, query=nearest, filter=where, with_vector=False, with_payload=False)
+
+
+def _calibrated(directory: Path) -> Calibrated | None:
+    try:
+        return Calibrated.model_validate_json((directory / CALIBRATION).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise IndexUnavailable(f"The release {directory.name} is damaged: its calibration cannot be read.") from error
 
 
 def _record(directory: Path) -> IndexRecord:

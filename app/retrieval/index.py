@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.retrieval.calibration import Calibration
 from app.retrieval.filters import FLAGS, Kind, Where, flags_of
-from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.lexical import PLAIN
+from app.retrieval.ranking import Candidate, Question
 
 RELEASE = re.compile(r"^faq-[0-9a-f]{12}-[0-9a-f]{12}(-\d+)?$")  # bundle's and knowledge's revision
-ANSWER, QUESTIONS = "answer", "questions"  # the named vectors of a point
+ANSWER, QUESTIONS, NEGATIVES, BM25 = "answer", "questions", "negatives", "bm25"  # the named vectors of a point
 
 
 class IndexRecord(BaseModel):
@@ -29,15 +30,29 @@ class IndexRecord(BaseModel):
     dimension: int = Field(ge=1)
     created_at: str
     fields: dict[str, list[Kind]] = Field({}, description="metadata fields that can be filtered by, and what they hold")
+    language: str = Field(PLAIN, description="how words are stemmed")
+    average_length: float = Field(64, gt=0, description="of an entry's text, in words")
+    target_precision: float | None = Field(None, gt=0, lt=1, description="what its threshold was chosen for")
+
+
+class Calibrated(BaseModel):
+    """How sure one may be of a release's answers: its bundle's calibration anew, on what its knowledge holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calibration: Calibration
+    reranked: Calibration | None = None
+    figures: dict[str, float] = Field({}, description="what was measured on the held-out questions")
 
 
 class Index(Protocol):
     """An open index, for reading."""
 
     record: IndexRecord
+    calibrated: Calibrated | None
 
-    async def search(self, question: Vectors, limit: int, where: Where) -> list[Candidate]:
-        """The nearest `limit` entries by answer and by phrasing, together, in no order; `question` is (dimension,).
+    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+        """The best `limit` entries by answer, by phrasing and by words, together, in no order, each with its BM25.
 
         Raises InputError naming a field that no entry has, IndexUnavailable when the index does not answer.
         """
@@ -61,6 +76,9 @@ class IndexStore(Protocol):
     async def open(self, name: str) -> Index:
         """Open an index for reading. Raises NotFound, or IndexUnavailable when it is there but cannot be read."""
 
+    async def calibrate(self, name: str, calibrated: Calibrated) -> None:
+        """Keep a release's calibration with it, in the place of an earlier one. Raises NotFound."""
+
     async def records(self) -> list[IndexRecord]:
         """Every finished index, oldest first."""
 
@@ -83,22 +101,12 @@ class IndexStore(Protocol):
         """Release connections; idempotent."""
 
 
-def vectors_of(candidate: Candidate) -> dict[str, Any]:
-    """The named vectors of a point; `questions` is left out for a passage, as an empty multivector is refused."""
-    vectors = {ANSWER: candidate.answer.tolist()}
-    if len(candidate.questions):
-        vectors[QUESTIONS] = candidate.questions.tolist()
-    return vectors
-
-
-def payload_of(candidate: Candidate) -> dict[str, Any]:
+def stored_payload(candidate: Candidate) -> dict[str, Any]:
     """The payload of a point: the entry's, and its booleans in the form that filters match."""
     flags = flags_of(candidate.payload["metadata"])
     return {**candidate.payload, FLAGS: flags} if flags else candidate.payload
 
 
-def candidate_of(payload: Any, vectors: Any, dimension: int) -> Candidate:  # noqa: ANN401 - as either library returns them
-    """The inverse of `vectors_of` and `payload_of`."""
-    payload = {key: value for key, value in payload.items() if key != FLAGS}
-    questions = np.asarray(vectors.get(QUESTIONS, ()), dtype=np.float32).reshape(-1, dimension)
-    return Candidate(payload["id"], payload, np.asarray(vectors[ANSWER], dtype=np.float32), questions)
+def own_payload(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - as either library returns it
+    """The inverse of `stored_payload`: the entry's own."""
+    return {key: value for key, value in payload.items() if key != FLAGS}

@@ -1,26 +1,53 @@
-"""Candidates in, ranked answers out: scores, margins, confidence. Pure numpy; knows no index and no HTTP."""
+"""Candidates in, ranked answers out: features, scores, confidence. Pure numpy; knows no index and no HTTP."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.retrieval.calibration import Calibration
+from app.retrieval.calibration import Calibration, evidence_of
+from app.retrieval.lexical import plain
 
 Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+EXACT_CONFIDENCE = 0.98  # of a phrasing that is the question itself, shared among the answers that it stands for
+EXACT_SIMILARITY = 0.9  # a phrasing less similar than that cannot be the question; saves comparing texts
+
+
+class Question(NamedTuple):
+    """What is asked: its text and its vector, (dimension,)."""
+
+    text: str
+    vector: Vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An entry that the index found: what an answer needs, and its vectors."""
+    """An entry that the index found: what an answer needs, its vectors, and how its words fit the question."""
 
     id: str
-    payload: dict[str, Any]  # question, phrasings, answer, metadata
+    payload: dict[str, Any]  # question, phrasings, negatives, answer, metadata
     answer: Vectors  # (windows, dimension), at least one
     questions: Vectors  # (phrasings, dimension), possibly none
+    negatives: Vectors  # (negatives, dimension), possibly none
+    lexical: float = 0.0  # BM25
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What candidates are ranked by, all (n,) alike."""
+
+    answer: Floats  # similarity to the answer's best window
+    phrasing: Floats  # similarity to the best phrasing; that of the answer for a passage
+    lexical: Floats  # BM25
+    negative: Floats  # how much nearer the question is to what the entry must not answer than to the entry; at least 0
+    exact: NDArray[np.bool_]  # a phrasing is the question itself
+    excluded: NDArray[np.bool_]  # a negative is
+    matched: NDArray[np.int64]  # which phrasing is the best; -1 for a passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,57 +58,146 @@ class Ranked:
     score: float
     confidence: float
     matched: int | None
+    exact: bool = False
+    reranked: bool = False
 
 
 class Ranking(BaseModel):
-    """ranking.json: how much a phrasing counts against the answer's text, and the calibration."""
+    """ranking.json: what counts how much, and the calibration. Fitted on held-out questions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    question_weight: float = Field(ge=0, le=1)
+    question_weight: float = Field(ge=0, le=1, description="of the best phrasing, against the answer's text")
+    lexical_weight: float = Field(0, ge=0, description="of BM25, which is some tens where all words fit")
+    negative_weight: float = Field(2, ge=0, description="of a question's nearness to what the entry must not answer")
     calibration: Calibration
     reranker_weight: float | None = Field(
         None,
         gt=0,
         description="what the reranker's score counts beside this one's, over the best 20; None: it has none",
     )
+    reranked: Calibration | None = Field(None, description="the calibration of what the reranker has been at")
+    target_precision: float = Field(0.8, gt=0, lt=1, description="what the threshold was chosen for")
 
-    def rank(self, question: Vectors, candidates: Sequence[Candidate]) -> list[Ranked]:
-        """Best first; `question` is (dimension,). Equal scores keep the order of their ids."""
+    def rank(self, question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
+        """Best first. Equal scores keep the order of their ids."""
         if not candidates:
             return []
-        scored = [self._score(question, candidate) for candidate in candidates]
-        scores = np.array([score for score, _ in scored])
-        margins = margins_of(scores, [candidate.payload["answer"] for candidate in candidates])
-        confidences = self.calibration.confidence(scores, margins)
+        features = features_of(question, candidates)
+        scores = self.scores(features)
+        confidences = self.calibration.confidence(evidence_of(scores, _answers(candidates)))
+        confidences = with_exact(confidences, features, _answers(candidates))
+        places = zip(candidates, scores, confidences, features.matched, features.exact, strict=True)
         ranked = [
-            Ranked(candidate, float(score), float(confidence), matched)
-            for candidate, (score, matched), confidence in zip(candidates, scored, confidences, strict=True)
+            Ranked(candidate, float(score), float(confidence), None if matched < 0 else int(matched), bool(exact))
+            for candidate, score, confidence, matched, exact in places
         ]
-        return sorted(ranked, key=lambda one: (-one.score, one.candidate.id))
+        return sorted(ranked, key=lambda one: (not one.exact, -one.score, one.candidate.id))
 
-    def _score(self, question: Vectors, candidate: Candidate) -> tuple[float, int | None]:
-        answer = float((candidate.answer @ question).max())
-        if not len(candidate.questions):
-            return answer, None
-        phrasings = candidate.questions @ question  # (phrasings,)
-        matched = int(phrasings.argmax())
-        return combine(answer, float(phrasings[matched]), self.question_weight), matched
+    def scores(self, features: Features) -> Floats:
+        """One number for each candidate, (n,)."""
+        return combined(
+            features.answer, features.phrasing, features.lexical, self.question_weight, self.lexical_weight
+        ) - np.where(features.excluded, 1.0, self.negative_weight * features.negative)
+
+    def rerank(self, ranked: Sequence[Ranked], scores: NDArray[np.float32]) -> list[Ranked]:
+        """The best `len(scores)` in the order that the reranker's scores bring about; the others stay below them.
+
+        Raises ValueError where the bundle has no reranker.
+        """
+        if self.reranker_weight is None or self.reranked is None:
+            raise ValueError("this ranking was fitted without a reranker")
+        found = reranked_scores(np.array([one.score for one in ranked]), scores, self.reranker_weight)
+        evidence = evidence_of(found, _answers([one.candidate for one in ranked]))
+        confidences = self.reranked.confidence(evidence)
+        changed = [
+            replace(one, reranked=True)
+            if one.exact
+            else replace(one, score=float(score), confidence=float(confidence), reranked=True)
+            for one, score, confidence in zip(ranked, found, confidences, strict=True)
+        ]
+        return sorted(changed, key=lambda one: (not one.exact, -one.score, one.candidate.id))
 
 
-def combine(answer: float, phrasing: float, question_weight: float) -> float:
-    """One score from the similarity to the answer's text and to the best phrasing."""
-    return question_weight * phrasing + (1 - question_weight) * answer
+def features_of(question: Question, candidates: Sequence[Candidate]) -> Features:
+    """The features of some candidates, at least one."""
+    answer, _ = _best(question.vector, candidates, lambda one: one.answer)
+    phrasing, matched = _best(question.vector, candidates, lambda one: one.questions)
+    negative, nearest = _best(question.vector, candidates, lambda one: one.negatives)
+    phrasing = np.where(matched < 0, answer, phrasing)
+    text = plain(question.text)
+    return Features(
+        answer,
+        phrasing,
+        np.array([one.lexical for one in candidates]),
+        np.maximum(0.0, negative - np.maximum(answer, phrasing)),
+        _same(text, candidates, "phrasings", matched, phrasing),
+        _same(text, candidates, "negatives", nearest, negative),
+        matched,
+    )
 
 
-def margins_of(scores: NDArray[np.float64], answers: Sequence[str]) -> NDArray[np.float64]:
-    """How far each score stands above the best candidate with another answer, (n,); infinite where there is none.
+def combined(
+    answer: Floats, phrasing: Floats, lexical: Floats, question_weight: float, lexical_weight: float
+) -> Floats:
+    """One score from the similarities to the answer's text and to the best phrasing, and BM25; any shape."""
+    return np.asarray(question_weight * phrasing + (1 - question_weight) * answer + lexical_weight * lexical)
 
-    Entries with one and the same answer do not compete: either is right.
+
+def reranked_scores(scores: Floats, reranker: NDArray[np.float32], weight: float) -> Floats:
+    """Scores once the reranker's are added to those of the best, (n,); `reranker`, (up to n,), is of the first ones.
+
+    Its scores mean something only against each other, so their mean is taken off; those that it has not seen get the
+    least that it gave, and so stay below.
     """
-    best: dict[str, float] = {}
-    for score, answer in zip(scores, answers, strict=True):
-        best[answer] = max(best.get(answer, -np.inf), float(score))
-    top = sorted(best.items(), key=lambda item: -item[1])[:2]
-    rivals = [next((value for other, value in top if other != answer), -np.inf) for answer in answers]
-    return np.asarray(scores - np.array(rivals))
+    added = weight * (reranker - reranker.mean())
+    rest = np.full(len(scores) - len(added), added.min())
+    return np.asarray(scores + np.concatenate([added, rest]))
+
+
+def with_exact(confidences: Floats, features: Features, answers: Sequence[str]) -> Floats:
+    """Confidences, (n,), where phrasings that are the question itself are certain, and leave the others the rest."""
+    if features.excluded.any():
+        confidences = np.where(features.excluded, 0.0, confidences)
+    exact = features.exact & ~features.excluded
+    if not exact.any():
+        return confidences
+    among = len({answer for answer, one in zip(answers, exact, strict=True) if one})
+    rest = np.minimum(confidences, 1 - EXACT_CONFIDENCE)
+    return np.where(exact, np.maximum(EXACT_CONFIDENCE, confidences) / among, rest)
+
+
+def _best(
+    question: Vectors, candidates: Sequence[Candidate], vectors: Callable[[Candidate], Vectors]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Of each candidate the best of some of its vectors: its similarity and which it is; -inf and -1 where it has none.
+
+    Both (n,).
+    """
+    groups = [vectors(one) for one in candidates]
+    counts = np.array([len(group) for group in groups])
+    best, which = np.full(len(groups), -np.inf), np.full(len(groups), -1, dtype=np.int64)
+    if not counts.any():
+        return best, which
+    similarity = np.concatenate(groups) @ question  # (all vectors,)
+    ends = np.cumsum(counts)
+    for i in np.flatnonzero(counts):
+        own = similarity[ends[i] - counts[i] : ends[i]]
+        which[i] = own.argmax()
+        best[i] = own[which[i]]
+    return best, which
+
+
+def _same(
+    text: str, candidates: Sequence[Candidate], key: str, which: NDArray[np.int64], similarity: Floats
+) -> NDArray[np.bool_]:
+    """Where the best of an entry's texts is the question itself, (n,)."""
+    likely = (which >= 0) & (similarity >= EXACT_SIMILARITY)
+    found = np.zeros(len(candidates), dtype=bool)
+    for i in np.flatnonzero(likely).tolist():
+        found[i] = plain(candidates[i].payload[key][which[i]]) == text
+    return found
+
+
+def _answers(candidates: Sequence[Candidate]) -> list[str]:
+    return [one.payload["answer"] for one in candidates]

@@ -1,7 +1,7 @@
 """The index on a Qdrant server or cluster, through `AsyncQdrantClient`; `:memory:` runs the client's own stand-in.
 
-A release is a collection of its name whose metadata hold its record, and `complete` once it is whole. The aliases
-`faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
+A release is a collection of its name whose metadata hold its record and calibration, and `complete` once it is whole.
+The aliases `faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,8 +16,19 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from app.errors import IndexUnavailable, NotFound
 from app.retrieval.filters import Dialect, Kind, Where, check, path
-from app.retrieval.index import ANSWER, QUESTIONS, RELEASE, IndexRecord, candidate_of, payload_of, vectors_of
-from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.index import (
+    ANSWER,
+    BM25,
+    NEGATIVES,
+    QUESTIONS,
+    RELEASE,
+    Calibrated,
+    IndexRecord,
+    own_payload,
+    stored_payload,
+)
+from app.retrieval.lexical import Analyser, text_of
+from app.retrieval.ranking import Candidate, Question
 from app.retrieval.resilience import Guarded
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
@@ -34,20 +45,26 @@ BUILD_TIMEOUT_S = 120
 class ServerIndex:
     """A collection, for reading. As `Index`."""
 
-    def __init__(self, client: AsyncQdrantClient, record: IndexRecord) -> None:
+    def __init__(self, client: AsyncQdrantClient, record: IndexRecord, calibrated: Calibrated | None) -> None:
         self.record = record
+        self.calibrated = calibrated
         self._client = client
+        self._analyser = Analyser(record.language, record.average_length)
 
-    async def search(self, question: Vectors, limit: int, where: Where) -> list[Candidate]:
-        """As `Index.search`: one batch of two queries for ids, then one read of the entries found."""
+    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+        """As `Index.search`: one batch of queries for ids, then one that reads and scores the entries found."""
         check(where, self.record.fields)
-        query, condition = [question.tolist()], DIALECT.translate(where)
+        vector, condition = [question.vector.tolist()], DIALECT.translate(where)
+        words = models.SparseVector(**self._analyser.question(question.text)._asdict())
+        queries: dict[str, Any] = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
         requests = [
-            models.QueryRequest(query=query, using=name, limit=limit, filter=condition) for name in (ANSWER, QUESTIONS)
+            models.QueryRequest(query=query, using=name, limit=limit, filter=condition)
+            for name, query in queries.items()
         ]
         with _qdrant(self.record.name):
             found = await self._client.query_batch_points(self.record.name, requests)
-            return await self._read(sorted({int(point.id) for answer in found for point in answer.points}))
+            ids = sorted({int(point.id) for answer in found for point in answer.points})
+            return await self._read(ids, vector, words) if ids else []
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -56,15 +73,33 @@ class ServerIndex:
 
     async def sample(self, limit: int) -> list[Candidate]:
         """As `Index.sample`."""
+        ids = np.unique(np.linspace(0, self.record.entries - 1, limit).astype(int)).tolist()
         with _qdrant(self.record.name):
-            return await self._read(np.unique(np.linspace(0, self.record.entries - 1, limit).astype(int)).tolist())
+            records = await self._client.retrieve(self.record.name, ids, with_payload=True, with_vectors=True)
+        return [self._candidate(one.payload, one.vector) for one in records]
 
     async def close(self) -> None:
         """As `Index.close`; the connection belongs to the store."""
 
-    async def _read(self, ids: list[int]) -> list[Candidate]:
-        records = await self._client.retrieve(self.record.name, ids, with_payload=True, with_vectors=True)
-        return [candidate_of(record.payload, record.vector, self.record.dimension) for record in records]
+    async def _read(self, ids: list[int], vector: Any, words: models.SparseVector) -> list[Candidate]:  # noqa: ANN401
+        """Every entry has an answer, so that asking for the nearest among these reads them all."""
+        among = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
+        every = models.QueryRequest(
+            query=vector, using=ANSWER, limit=len(ids), filter=among, with_payload=True, with_vector=True
+        )
+        scored = models.QueryRequest(query=words, using=BM25, limit=len(ids), filter=among)
+        read, *found = await self._client.query_batch_points(
+            self.record.name, [every, *([scored] if words.indices else [])]
+        )
+        lexical = {point.id: point.score for answer in found for point in answer.points}
+        return [self._candidate(one.payload, one.vector, lexical.get(one.id, 0.0)) for one in read.points]
+
+    def _candidate(self, payload: Any, vectors: Any, lexical: float = 0.0) -> Candidate:  # noqa: ANN401 - as the client has it
+        answer, questions, negatives = (
+            np.asarray(vectors.get(name, ()), dtype=np.float32).reshape(-1, self.record.dimension)
+            for name in (ANSWER, QUESTIONS, NEGATIVES)
+        )
+        return Candidate(payload["id"], own_payload(payload), answer, questions, negatives, lexical)
 
 
 class ServerStore:
@@ -81,10 +116,10 @@ class ServerStore:
         with _qdrant(record.name):
             await self._client.delete_collection(record.name, timeout=BUILD_TIMEOUT_S)
             await self._create(record)
-            start = 0
+            analyser, start = Analyser(record.language, record.average_length), 0
             for batch in batches:
                 points = [
-                    models.PointStruct(id=start + i, vector=vectors_of(one), payload=payload_of(one))
+                    models.PointStruct(id=start + i, vector=_vectors(one, analyser), payload=stored_payload(one))
                     for i, one in enumerate(batch)
                 ]
                 start += len(batch)
@@ -96,7 +131,11 @@ class ServerStore:
         params = models.VectorParams(size=record.dimension, distance=models.Distance.DOT, multivector_config=multi)
         metadata = {"record": record.model_dump(), "complete": False}
         await self._client.create_collection(
-            record.name, {ANSWER: params, QUESTIONS: params}, metadata=metadata, timeout=BUILD_TIMEOUT_S
+            record.name,
+            dict.fromkeys((ANSWER, QUESTIONS, NEGATIVES), params),
+            {BM25: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            metadata=metadata,
+            timeout=BUILD_TIMEOUT_S,
         )
         if self._url == ":memory:":  # it has no payload indexes, and warns when asked for one
             return
@@ -109,7 +148,14 @@ class ServerStore:
         record = await self._record(name)
         if record is None:
             raise NotFound(f"There is no release {name}.")
-        return ServerIndex(self._client, record)
+        return ServerIndex(self._client, record, await self._calibrated(name))
+
+    async def calibrate(self, name: str, calibrated: Calibrated) -> None:
+        """As `IndexStore.calibrate`."""
+        if await self._record(name) is None:
+            raise NotFound(f"There is no release {name}.")
+        with _qdrant(name):
+            await self._client.update_collection(name, metadata={"calibration": calibrated.model_dump()})
 
     async def records(self) -> list[IndexRecord]:
         """As `IndexStore.records`."""
@@ -157,12 +203,30 @@ class ServerStore:
         """The record of a finished release, or None."""
         if name not in await self.names():
             return None
-        with _qdrant(name):
-            metadata = (await self._client.get_collection(name)).config.metadata or {}
+        metadata = await self._metadata(name)
         try:
             return IndexRecord.model_validate(metadata["record"]) if metadata.get("complete") else None
         except (KeyError, ValidationError):
             return None
+
+    async def _calibrated(self, name: str) -> Calibrated | None:
+        found = (await self._metadata(name)).get("calibration")
+        try:
+            return None if found is None else Calibrated.model_validate(found)
+        except ValidationError as error:
+            raise IndexUnavailable(f"The release {name} is damaged: its calibration cannot be read.") from error
+
+    async def _metadata(self, name: str) -> dict[str, Any]:
+        with _qdrant(name):
+            return (await self._client.get_collection(name)).config.metadata or {}
+
+
+def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
+    """The named vectors of a point; what a passage lacks is left out, as an empty multivector is refused."""
+    words = analyser.document(text_of(candidate.payload))
+    dense = {ANSWER: candidate.answer, QUESTIONS: candidate.questions, NEGATIVES: candidate.negatives}
+    vectors: dict[str, Any] = {name: some.tolist() for name, some in dense.items() if len(some)}
+    return {**vectors, BM25: models.SparseVector(**words._asdict())}
 
 
 def _alias(alias: str, name: str) -> models.CreateAliasOperation:

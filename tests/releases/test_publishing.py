@@ -2,22 +2,33 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 from app.errors import BundleError, IndexUnavailable, NotFound, NotReady
 from app.knowledge.entry import Entry, knowledge_revision
 from app.releases.catalog import Catalog, kept_releases
 from app.releases.publishing import publish, verify
-from app.retrieval.bundle import Bundle
+from app.retrieval.bundle import Bundle, HeldOut
 from app.retrieval.encoder import Encoder
 from app.retrieval.index import IndexRecord
-from app.retrieval.ranking import Candidate
 from app.settings import Settings
+from tests import bundles
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio
+THINGS = "refund password money order email gift key delivery spam wolf".split()  # noqa: SIM905
+MANY = [
+    Entry(
+        id=f"{thing}-{i}",
+        question=f"How do I {verb} my {thing}?",
+        alternatives=(f"Can I {verb} a {thing}",),
+        answer=f"To {verb} the {thing}, turn to page {i}.",
+    )
+    for i, verb in enumerate(("change", "return", "send", "lost"))
+    for thing in THINGS
+]
 
 
 @pytest.fixture(params=[None, ":memory:"])
@@ -210,9 +221,42 @@ async def test_long_answers_are_found_by_their_end(catalog: Catalog, bundle: Bun
     await answerer.close()
 
 
-def test_candidates_survive_the_index(bundle: Bundle) -> None:
-    encoder = Encoder(bundle)
-    alone = encoder.questions(["wolf"])
-    together = encoder.questions(["wolf", "what is the delivery fee for a turnip"])
-    np.testing.assert_allclose(alone[0], together[0], atol=1e-6)
-    assert isinstance(Candidate("a", {}, alone, alone).answer, np.ndarray)
+async def test_a_release_is_calibrated_anew_by_what_its_bundle_holds_out(catalog: Catalog, tmp_path: Path) -> None:
+    """By id, by the answer's text where the id is another, and not by questions whose entry is gone."""
+    entries = [entry.model_copy(update={"id": f"other-{entry.id}"}) for entry in MANY]
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    bundle = bundles.make(tmp_path / "held", heldout=[*held, HeldOut("gone", "gone", "gone")])
+    name = await publish(catalog, bundle, entries)
+    answerer = await catalog.open(name)
+    found = answerer.index.calibrated
+    assert found is not None
+    assert found.figures["questions"] == len(MANY)
+    assert answerer.ranking.calibration == found.calibration != bundle.ranking.calibration
+    await answerer.close()
+    few = await catalog.open(await publish(catalog, bundle, entries[:10]))
+    assert few.index.calibrated is None
+    assert few.ranking == bundle.ranking
+    await few.close()
+
+
+async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
+    settings: Settings, embedded: Catalog, tmp_path: Path
+) -> None:
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    bundle = bundles.make(tmp_path / "held", heldout=held)
+    first = await publish(embedded, bundle, MANY)
+    strict = Catalog(settings.model_copy(update={"target_precision": 0.99}))
+    second = await publish(strict, bundle, MANY)
+    assert second == f"{first}-2"
+    lax, stern = [await embedded.indexes.open(name) for name in (first, second)]
+    assert lax.calibrated is not None
+    assert stern.calibrated is not None
+    assert stern.calibrated.calibration.threshold >= lax.calibrated.calibration.threshold
+    for index in (lax, stern):
+        await index.close()
+
+
+async def test_another_language_is_another_index(settings: Settings, embedded: Catalog, bundle: Bundle) -> None:
+    first = await publish(embedded, bundle, FAQ)
+    german = Catalog(settings.model_copy(update={"language": "german"}))
+    assert await publish(german, bundle, FAQ) == f"{first}-2"

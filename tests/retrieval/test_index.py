@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 
 from app.errors import IndexUnavailable, InputError, NotFound
+from app.retrieval.calibration import Calibration
 from app.retrieval.embedded import RECORD, SHARD, EmbeddedStore
 from app.retrieval.filters import AnyOf, Range, fields_of
-from app.retrieval.index import IndexRecord, IndexStore
-from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.index import Calibrated, IndexRecord, IndexStore
+from app.retrieval.lexical import Analyser, Lexicon, text_of
+from app.retrieval.ranking import Candidate, Question, Vectors
 from app.retrieval.server import ServerStore
 
 pytestmark = pytest.mark.anyio
 FIRST, SECOND = "faq-0123456789ab-aaaaaaaaaaaa", "faq-0123456789ab-bbbbbbbbbbbb"
+AVERAGE_LENGTH = 5.0
 AXES: Vectors = np.eye(8, dtype=np.float32)
+WORDS = ["refunds", "parcels", "passwords", "turnips"]
 METADATA = [
     {"topic": "money", "year": 2020, "open": True},
     {"topic": "Post & more", "year": 2021.5, "tags": ["a", "b"]},
@@ -29,11 +33,22 @@ METADATA = [
 def entry(i: int) -> Candidate:
     """Entry i answers along axis i; the even ones also have two phrasings, along axes i and i + 4."""
     questions = AXES[[i, i + 4]] if i % 2 == 0 else AXES[:0]
-    payload = {"id": f"e{i}", "question": "", "answer": f"answer {i}", "metadata": METADATA[i]}
-    return Candidate(f"e{i}", payload, AXES[[i]], questions)
+    payload = {
+        "id": f"e{i}",
+        "question": "",
+        "phrasings": [f"{WORDS[i]} {n}" for n in range(len(questions))],
+        "negatives": ["something else"][: i % 2],
+        "answer": f"answer {WORDS[i]}",
+        "metadata": METADATA[i],
+    }
+    return Candidate(f"e{i}", payload, AXES[[i]], questions, AXES[[7]][: i % 2])
 
 
 ENTRIES = [entry(i) for i in range(4)]
+
+
+def asking(vector: Vectors, text: str = "zzz") -> Question:
+    return Question(text, vector)
 
 
 def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z") -> IndexRecord:
@@ -45,6 +60,8 @@ def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z"
         dimension=8,
         created_at=created_at,
         fields=fields_of(one.payload for one in ENTRIES),
+        language="english",
+        average_length=AVERAGE_LENGTH,
     )
 
 
@@ -69,8 +86,8 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def test_finds_by_answer_and_by_phrasing(store: IndexStore) -> None:
     await store.build(record(FIRST), [ENTRIES[:3], ENTRIES[3:]])
     index = await store.open(FIRST)
-    by_answer = await index.search(AXES[3], 1, {})
-    by_phrasing = await index.search(AXES[6], 1, {})
+    by_answer = await index.search(asking(AXES[3]), 1, {})
+    by_phrasing = await index.search(asking(AXES[6]), 1, {})
     assert "e3" in [one.id for one in by_answer]
     assert "e2" in [one.id for one in by_phrasing]
     await index.close()
@@ -79,14 +96,56 @@ async def test_finds_by_answer_and_by_phrasing(store: IndexStore) -> None:
 async def test_returns_entries_whole(store: IndexStore) -> None:
     await store.build(record(FIRST), [ENTRIES])
     index = await store.open(FIRST)
-    found = {one.id: one for one in await index.search(AXES[0], 4, {})}
+    found = {one.id: one for one in await index.search(asking(AXES[0]), 4, {})}
     assert set(found) == {"e0", "e1", "e2", "e3"}
     for expected in ENTRIES:
         got = found[expected.id]
         assert got.payload == expected.payload
         np.testing.assert_array_equal(got.answer, expected.answer)
         np.testing.assert_array_equal(got.questions, expected.questions)
+        np.testing.assert_array_equal(got.negatives, expected.negatives)
     await index.close()
+
+
+async def test_finds_by_words_and_scores_every_candidate_by_them(store: IndexStore) -> None:
+    """An entry that only its words find; and BM25 as `Lexicon` computes it from texts, for all that was found."""
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    question = asking(AXES[0], "Where is my turnip? And refund 0?")
+    found = {one.id: one for one in await index.search(question, 2, {})}
+    assert set(found) >= {"e0", "e3"}
+    analyser = Analyser("english", AVERAGE_LENGTH)
+    lexicon = Lexicon(analyser, [text_of(one.payload) for one in ENTRIES])
+    for one in found.values():
+        assert one.lexical == pytest.approx(lexicon.score(question.text, text_of(one.payload)), rel=1e-4)
+    assert found["e3"].lexical > 0
+    await index.close()
+
+
+async def test_a_question_without_words_is_found_by_meaning_alone(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    (found,) = [one for one in await index.search(asking(AXES[1], "???"), 1, {}) if one.id == "e1"]
+    assert found.lexical == 0
+    await index.close()
+
+
+async def test_a_release_keeps_its_calibration(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    assert index.calibrated is None
+    await index.close()
+    kept = Calibrated(
+        calibration=Calibration(bias=-1, score_weight=2, margin_weight=3, knots=((0.1, 0.2),), threshold=0.6),
+        figures={"precision@1": 0.8},
+    )
+    await store.calibrate(FIRST, kept)
+    index = await store.open(FIRST)
+    assert index.calibrated == kept
+    assert index.record == record(FIRST)
+    await index.close()
+    with pytest.raises(NotFound):
+        await store.calibrate(SECOND, kept)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +166,7 @@ async def test_returns_entries_whole(store: IndexStore) -> None:
 async def test_filters(store: IndexStore, where: dict[str, AnyOf | Range], expected: set[str]) -> None:
     await store.build(record(FIRST), [ENTRIES])
     index = await store.open(FIRST)
-    assert {one.id for one in await index.search(AXES[0], 4, where)} == expected
+    assert {one.id for one in await index.search(asking(AXES[0]), 4, where)} == expected
     await index.close()
 
 
@@ -125,7 +184,7 @@ async def test_refuses_filters_that_cannot_match(
     await store.build(record(FIRST), [ENTRIES])
     index = await store.open(FIRST)
     with pytest.raises(InputError, match=message) as caught:
-        await index.search(AXES[0], 4, where)
+        await index.search(asking(AXES[0]), 4, where)
     assert caught.value.field == f"filters.{next(iter(where))}"
     await index.close()
 
@@ -192,7 +251,7 @@ async def test_an_interrupted_build_never_shows(store: IndexStore) -> None:
 async def test_a_passage_only_index(store: IndexStore) -> None:
     await store.build(record(FIRST, entries=2), [[ENTRIES[1], ENTRIES[3]]])
     index = await store.open(FIRST)
-    found = await index.search(AXES[1], 2, {})
+    found = await index.search(asking(AXES[1]), 2, {})
     assert {one.id for one in found} == {"e1", "e3"}
     await index.close()
 

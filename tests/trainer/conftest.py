@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from app.knowledge.entry import Entry
 from app.retrieval.bundle import Bundle
+from tests import bundles
 from trainer import model
 from trainer.exporting import export
 
@@ -58,6 +59,12 @@ def tiny_bundle(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Bu
     """The tiny encoder as a bundle, in 32-bit floats."""
     directory = tmp_path_factory.mktemp("bundle") / "bundle"
     return export.plain(model.load(str(tiny_base), "cpu"), directory, base_model="tiny", recipe="base")
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle by which texts that share words are alike."""
+    return bundles.make(tmp_path_factory.mktemp("words") / "bundle")
 
 
 @pytest.fixture

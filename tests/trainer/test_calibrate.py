@@ -1,72 +1,102 @@
+"""Weights and confidence from held-out questions, through a real index."""
+
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import Bundle
+from app.retrieval.bundle import Bundle, HeldOut
+from app.retrieval.calibrating import MIN_QUESTIONS, Scored, examples
 from app.retrieval.encoder import Encoder
+from app.retrieval.heldout import Outcome
 from tests.trainer.conftest import faq
-from trainer.calibrate import DEFAULTS, MIN_QUESTIONS, Measured, calibrate, choose_weight, examples_of
-from trainer.data import HeldOut, training_set
-from trainer.evaluation.corpus import Corpus
+from trainer.calibrate import DEFAULTS, QUESTION_WEIGHT, calibrate, choose_weights
+from trainer.data import training_set
+from trainer.evaluation.served import Served, served
 
 
-@pytest.fixture
-def encoder(tiny_bundle: Bundle) -> Encoder:
-    return Encoder(tiny_bundle, threads=1)
+@pytest.fixture(scope="module")
+def index(tiny_bundle: Bundle) -> Iterator[Served]:
+    """Sixty entries of three phrasings each."""
+    with served(tiny_bundle, faq(60, 3), Encoder(tiny_bundle, threads=1)) as made:
+        yield made
 
 
-def measured(entries: list[Entry], heldout: list[HeldOut], encoder: Encoder) -> Measured:
-    return Measured(Corpus(entries, encoder), heldout, encoder)
+def held(entries: list[Entry]) -> list[HeldOut]:
+    return [HeldOut(entry.alternatives[0], entry.id, entry.answer) for entry in entries]
 
 
-def test_too_few_held_out_questions_leave_the_defaults(encoder: Encoder) -> None:
-    entries = faq(MIN_QUESTIONS - 1, 3)
-    assert calibrate(entries, training_set(entries).heldout, encoder) == DEFAULTS
+def scored(outcomes: list[Outcome]) -> list[Scored]:
+    return [(DEFAULTS.scores(one.features), one.answers, one.right) for one in outcomes]
 
 
-def test_a_held_out_phrasing_does_not_stand_in_the_index(encoder: Encoder) -> None:
-    entries = faq(40, 3)
-    heldout = list(training_set(entries).heldout)
-    found = measured(entries, heldout, encoder)
-    assert found.phrased.all()
-    assert found.phrasing.max() < 0.99999  # a question that met itself would have a cosine of 1
+def test_too_few_held_out_questions_leave_the_defaults(index: Served) -> None:
+    ranking = calibrate(index, held(faq(MIN_QUESTIONS - 1, 3)), 0.9)
+    assert ranking == DEFAULTS.model_copy(update={"target_precision": 0.9})
 
 
-def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(encoder: Encoder) -> None:
+def test_a_held_out_phrasing_does_not_stand_in_the_index(index: Served) -> None:
+    for one in index.ask_heldout(held(faq(20, 3))):
+        own = one.candidates[int(np.flatnonzero(one.right)[0])]
+        assert one.removed
+        assert not one.bare
+        assert one.question.text not in own.payload["phrasings"]
+        assert len(own.questions) == len(own.payload["phrasings"]) == 2
+        assert not one.features.exact.any()
+        assert one.features.phrasing.max() < 0.99999  # a question that met itself would have a cosine of 1
+
+
+def test_words_of_the_phrasing_that_is_left_out_do_not_count(index: Served) -> None:
+    entry = faq(1, 3)[0]
+    (alone,) = index.ask_heldout([HeldOut(entry.alternatives[0], entry.id)])
+    (changed,) = index.ask_heldout([HeldOut(entry.alternatives[0] + " now", entry.id)])
+    own = [next(one for one in found.candidates if one.id == entry.id) for found in (alone, changed)]
+    assert own[0].lexical < own[1].lexical
+
+
+def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(tiny_bundle: Bundle) -> None:
     entries = faq(40, 1)
-    found = measured(entries, [HeldOut(entries[0].question, entries[0].id)], encoder)
-    assert not found.phrased.any()
-    assert np.array_equal(found.scores(0.9), found.answer)
+    with served(tiny_bundle, entries, Encoder(tiny_bundle, threads=1)) as index:
+        (one,) = index.ask_heldout([HeldOut(entries[0].question, entries[0].id)])
+    assert one.bare
+    assert (one.features.matched < 0).all()
+    assert np.array_equal(one.features.phrasing, one.features.answer)
+    assert not any(candidate.payload["question"] for candidate in one.candidates)
 
 
-def test_unanswerable_questions_are_made_where_none_are_given(encoder: Encoder) -> None:
-    entries = faq(40, 3)
-    heldout = [HeldOut(entry.alternatives[0], entry.id) for entry in entries]
-    examples = examples_of(measured(entries, heldout, encoder), 0.5)
-    assert examples.best.sum() == 50
-    given = [*heldout, *(HeldOut(f"what is love {i}", None) for i in range(20))]
-    examples = examples_of(measured(entries, given, encoder), 0.5)
-    assert examples.best.sum() == 60
-    assert not examples.right[-20 * 5 :].any()
+def test_unanswerable_questions_are_made_where_none_are_given(index: Served) -> None:
+    outcomes = index.ask_heldout(held(faq(40, 3)))
+    *_, groups = examples(scored(outcomes), outcomes)
+    assert len(set(groups.tolist())) == 50
+    given = index.ask_heldout([*held(faq(40, 3)), *(HeldOut(f"what is love {i}", None) for i in range(20))])
+    _, right, groups = examples(scored(given), given)
+    assert len(set(groups.tolist())) == 60
+    assert not right[groups >= 40].any()
 
 
-def test_a_question_asked_again_has_nothing_right_and_no_infinite_score(encoder: Encoder) -> None:
+def test_entries_with_one_answer_are_right_together(tiny_bundle: Bundle) -> None:
     entries = [*faq(40, 2), *(one.model_copy(update={"id": f"twin-{one.id}"}) for one in faq(40, 0))]
-    heldout = [HeldOut(entry.alternatives[0], entry.id) for entry in entries[:40]]
-    examples = examples_of(measured(entries, heldout, encoder), 0.5)
-    assert np.isfinite(examples.scores).all()
-    assert examples.right.sum() <= 40 * 2
+    with served(tiny_bundle, entries, Encoder(tiny_bundle, threads=1)) as index:
+        outcomes = index.ask_heldout(held(faq(40, 2)))
+    assert {int(one.right.sum()) for one in outcomes} <= {1, 2}
+    assert sum(int(one.right.sum()) for one in outcomes) > 40
+    evidence, _, _ = examples(scored(outcomes), outcomes)
+    assert np.isfinite(evidence.score).all()
 
 
-def test_the_weight_follows_the_questions(encoder: Encoder) -> None:
+def test_the_weight_follows_the_questions(tiny_bundle: Bundle) -> None:
     """Answers that say nothing of their questions: only phrasings find the entry."""
     entries = [entry.model_copy(update={"answer": f"See page {i}."}) for i, entry in enumerate(faq(60, 3))]
     heldout = [HeldOut(f"{entry.alternatives[1]} please", entry.id) for entry in entries]
-    assert choose_weight(measured(entries, heldout, encoder)) >= DEFAULTS.question_weight
+    with served(tiny_bundle, entries, Encoder(tiny_bundle, threads=1)) as index:
+        phrasing, lexical = choose_weights(index.ask_heldout(heldout))
+    assert phrasing >= QUESTION_WEIGHT
+    assert lexical > 0
 
 
-def test_confidence_grows_with_the_score_and_the_threshold_is_one(encoder: Encoder) -> None:
-    entries = faq(60, 3)
-    ranking = calibrate(entries, training_set(entries).heldout, encoder)
-    assert ranking.calibration.margin_weight > 0
+def test_confidence_grows_with_the_score_and_the_threshold_is_one(index: Served) -> None:
+    ranking = calibrate(index, training_set(faq(60, 3)).heldout, 0.8)
+    assert ranking.calibration != DEFAULTS.calibration
+    assert ranking.calibration.margin_weight + ranking.calibration.score_weight > 0
     assert 0.5 <= ranking.calibration.threshold <= 0.95

@@ -16,11 +16,11 @@ from trainer.evaluation import tables as report
 from trainer.runs import Run
 
 
-def test_which_questions_got_better_and_which_worse() -> None:
+def test_which_questions_got_better_and_which_worse(words: Bundle) -> None:
     entries = faq(12, 2)
     asked = asked_of(entries)
-    before = outcomes(entries, [replace(asked[0], question="the tent"), *asked[1:]])
-    after = outcomes(entries, [asked[0], replace(asked[1], question="the tent"), *asked[2:]])
+    before = outcomes(words, entries, [replace(asked[0], question="the tent"), *asked[1:]])
+    after = outcomes(words, entries, [asked[0], replace(asked[1], question="the tent"), *asked[2:]])
     found = compare.compared(before, after)
     assert (found["better"], found["worse"], found["same"]) == (1, 1, 10)
     assert (found["now_first"], found["no_longer_first"], found["sign_test_p"]) == (1, 1, 1.0)
@@ -33,11 +33,11 @@ def test_which_questions_got_better_and_which_worse() -> None:
     assert found["differences"]["precision@1"]["p"] == 1
 
 
-def test_questions_that_nothing_answers_change_by_being_refused() -> None:
+def test_questions_that_nothing_answers_change_by_being_refused(words: Bundle) -> None:
     entries = faq(12, 2)
     asked = [Query(f"{entries[0].question} thanks", faq_id=entries[0].id), Query("what is love")]
-    before = replace(outcomes(entries, asked), threshold=0.0)
-    after = replace(outcomes(entries, asked), threshold=1.0)
+    before = replace(outcomes(words, entries, asked), threshold=0.0)
+    after = replace(outcomes(words, entries, asked), threshold=1.0)
     found = compare.compared(before, after)
     assert (found["now_refused"], found["no_longer_refused"]) == (1, 0)
     assert (found["better"], found["worse"], found["same"]) == (0, 0, 1)
@@ -70,12 +70,14 @@ def test_the_command_on_a_run_and_a_bundle(
     assert {one["change"] for one in found["questions"]} == {"same"}
 
 
-def test_what_changed_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_changed_is_shown(
+    words: Bundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     entries = faq(40, 2)
     asked = asked_of(entries)
-    before = outcomes(entries, [replace(one, question=f"the tent [/] {i}") for i, one in enumerate(asked)])
-    after = outcomes(entries, [replace(one, question=f"{one.question} [/]") for one in asked])
+    before = outcomes(words, entries, [replace(one, question=f"the tent [/] {i}") for i, one in enumerate(asked)])
+    after = outcomes(words, entries, [replace(one, question=f"{one.question} [/]") for one in asked])
     found = compare.compared(before, after)
     for name, one in (("a", before), ("b", after)):
         found[name] = {"name": f"[{name}]", "recipe": "r", "bundle": "0", "figures": report.figured(one)}

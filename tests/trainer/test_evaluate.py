@@ -1,5 +1,4 @@
 import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,28 +12,14 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Vectors
 from tests.trainer.conftest import faq, write_faq
-from trainer.calibrate import DEFAULTS
 from trainer.evaluation import corpus as corpora
 from trainer.evaluation import evaluate as evaluating
 from trainer.evaluation import figures, slices
 from trainer.evaluation import tables as report
-from trainer.evaluation.corpus import Corpus
 from trainer.evaluation.evaluate import FunctionEncoder, evaluate, outcomes_of, validation
 from trainer.evaluation.figures import Outcomes
-
-
-def by_words(texts: Sequence[str]) -> Vectors:
-    """Unit vectors of hashed words: texts that share words are alike."""
-    vectors = np.zeros((len(texts), 256), dtype=np.float32)
-    for row, text in enumerate(texts):
-        for word in text.lower().split():
-            vectors[row, zlib.crc32(word.encode()) % 256] += 1
-    return np.asarray(vectors / np.maximum(1e-9, np.linalg.norm(vectors, axis=1, keepdims=True)), dtype=np.float32)
-
-
-WORDS = FunctionEncoder(by_words)
+from trainer.evaluation.served import served
 
 
 def asked_of(entries: Sequence[Entry]) -> list[Query]:
@@ -46,8 +31,8 @@ def asked_of(entries: Sequence[Entry]) -> list[Query]:
     return [*asked, Query("what is love", tags={"style": "odd"}), Query("what of birds")]
 
 
-def outcomes(entries: Sequence[Entry], asked: Sequence[Query]) -> Outcomes:
-    return evaluating.answered(DEFAULTS, Corpus(entries, WORDS), WORDS, asked)
+def outcomes(bundle: Bundle, entries: Sequence[Entry], asked: Sequence[Query]) -> Outcomes:
+    return outcomes_of(bundle, entries, asked, "answers")
 
 
 def test_a_question_of_the_index_is_removed_and_counted(tiny_bundle: Bundle) -> None:
@@ -114,35 +99,40 @@ def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundl
     assert found["intervals"]["mrr"][0] < found["mrr"] < found["intervals"]["mrr"][1]
 
 
-@pytest.mark.parametrize("protocol", ["answers", "tutorial"])
-def test_blocks_change_nothing(
-    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, protocol: evaluating.Protocol
-) -> None:
-    entries = faq(20, 2)
-    asked = [Query(entry.question + "?", faq_id=entry.id) for entry in entries]
-    whole = evaluate(tiny_bundle, entries, asked, protocol)
-    monkeypatch.setattr(corpora, "BLOCK_CELLS", 100)
-    monkeypatch.setattr(evaluating, "BLOCK_CELLS", 100)
-    found = evaluate(tiny_bundle, entries, asked, protocol)
-    for name, ends in whole.pop("intervals").items():
-        assert found["intervals"][name] == pytest.approx(ends, abs=1e-6)
-    assert {name: found[name] for name in whole} == pytest.approx(whole, abs=1e-6)
-
-
-def test_a_model_under_training_is_measured_like_a_bundle(tiny_bundle: Bundle) -> None:
+def test_blocks_change_nothing(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = faq(20, 2)
     asked = [Query(entry.question + "?", faq_id=entry.id) for entry in entries]
     encoder = Encoder(tiny_bundle, threads=1)
+    whole = evaluate(tiny_bundle, entries, asked, "tutorial"), validation(encoder, 0.6, entries, asked)
+    monkeypatch.setattr(corpora, "BLOCK_CELLS", 100)
+    monkeypatch.setattr(evaluating, "BLOCK_CELLS", 100)
+    found = evaluate(tiny_bundle, entries, asked, "tutorial"), validation(encoder, 0.6, entries, asked)
+    for before, after in zip(whole, found, strict=True):
+        before.pop("intervals", None)
+        assert {name: after[name] for name in before} == pytest.approx(before, abs=1e-6)
+
+
+def test_a_model_under_training_is_ranked_as_the_index_ranks_where_words_count_nothing(tiny_bundle: Bundle) -> None:
+    entries = faq(20, 2)
+    asked = [Query(entry.question + " thanks", faq_id=entry.id) for entry in entries]
+    encoder = Encoder(tiny_bundle, threads=1)
     as_function = FunctionEncoder(encoder.questions, lambda texts: np.concatenate(encoder.answers(texts)))
-    found = validation(as_function, tiny_bundle.ranking, entries, asked)
-    bundled = evaluate(tiny_bundle, entries, asked, "answers")
-    assert found["mrr"] == pytest.approx(bundled["mrr"])
-    assert validation(as_function, tiny_bundle.ranking, entries, [Query("what is love")]) == {}
+    found = validation(as_function, 0.6, entries, asked)
+    with served(tiny_bundle, entries, encoder) as index:
+        ranking = tiny_bundle.ranking.model_copy(update={"question_weight": 0.6, "lexical_weight": 0.0})
+        indexed = figures.summary(evaluating.answered(index, ranking, asked))
+    assert found["mrr"] == pytest.approx(indexed["mrr"])
+    assert validation(as_function, 0.6, entries, [Query("what is love")]) == {}
 
 
-def test_what_is_kept_of_each_query() -> None:
+def test_what_the_index_does_not_bring_stands_last() -> None:
+    places = evaluating._places(np.array([7, 3, 5]), np.array([2, 3, 9]), 10)
+    assert places.tolist() == [2, 9, 10]
+
+
+def test_what_is_kept_of_each_query(words: Bundle) -> None:
     entries = faq(12, 2)
-    found = outcomes(entries, asked_of(entries))
+    found = outcomes(words, entries, asked_of(entries))
     assert found.right[:12].all()
     assert not found.answerable[12:].any()
     for i in range(12):
@@ -156,11 +146,11 @@ def test_what_is_kept_of_each_query() -> None:
     assert figured["accuracy"] == pytest.approx(figured["answered"] * figured["answered_right"])
 
 
-def test_every_interval_holds_its_figure() -> None:
+def test_every_interval_holds_its_figure(words: Bundle) -> None:
     entries = faq(30, 2)
     asked = asked_of(entries)
     asked[:10] = [replace(query, question="how do I get a voucher") for query in asked[:10]]
-    found = figures.with_intervals(outcomes(entries, asked))
+    found = figures.with_intervals(outcomes(words, entries, asked))
     assert {"precision@1", "mrr", "ndcg@10", "answered", "refused", "coverage@90", "auroc_right"} <= {
         *found["intervals"]
     }
@@ -168,9 +158,9 @@ def test_every_interval_holds_its_figure() -> None:
         assert low - 1e-9 <= found[name] <= high + 1e-9, name
 
 
-def test_slices_by_tag_and_by_metadata() -> None:
+def test_slices_by_tag_and_by_metadata(words: Bundle) -> None:
     entries = [one.model_copy(update={"metadata": {"for": ["a", "b"] if i else []}}) for i, one in enumerate(faq(6, 2))]
-    found = outcomes(entries, asked_of(entries))
+    found = outcomes(words, entries, asked_of(entries))
     by_style = slices.slices(found, "style")
     assert {name: one["queries"] for name, one in by_style.items()} == {"polite": 3, "terse": 3, "(none)": 1, "odd": 1}
     assert by_style["terse"]["precision@1"] == 1
@@ -197,11 +187,11 @@ def test_the_tutorials_protocol_has_slices_and_worst_questions_too(tiny_bundle: 
         outcomes_of(tiny_bundle, entries, [Query("what is love")], "tutorial")
 
 
-def test_the_worst_questions_lowest_first() -> None:
+def test_the_worst_questions_lowest_first(words: Bundle) -> None:
     entries = faq(10, 2)
     asked = [Query(f"{entries[0].question} thanks", faq_id=entries[0].id)]
     asked += [Query(f"{entries[i].question} thanks", faq_id=entries[9].id) for i in (1, 2)]
-    found = slices.worst(outcomes(entries, asked), 5)
+    found = slices.worst(outcomes(words, entries, asked), 5)
     assert len(found) == 2
     assert found[0]["rank"] >= found[1]["rank"] > 1
     assert found[0]["right"]["id"] == entries[9].id
@@ -214,11 +204,13 @@ def shown(found: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch
     return capsys.readouterr().out
 
 
-def test_base_and_fine_tuned_side_by_side(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_base_and_fine_tuned_side_by_side(
+    words: Bundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = faq(12, 2)
     asked = asked_of(entries)
     wrong = [replace(query, question="[voucher") for query in asked[:6]] + asked[6:]
-    before, after = outcomes(entries, wrong), outcomes(entries, asked)
+    before, after = outcomes(words, entries, wrong), outcomes(words, entries, asked)
     found: dict[str, Any] = {
         "protocol": "answers",
         "systems": {

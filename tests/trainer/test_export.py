@@ -6,11 +6,10 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from app.errors import InputError
-from app.retrieval.bundle import Bundle
+from app.retrieval.bundle import Bundle, HeldOut
 from app.retrieval.encoder import Encoder
 from tests.trainer.conftest import faq
 from trainer import model
-from trainer.data import HeldOut
 from trainer.exporting import export
 
 
@@ -43,7 +42,7 @@ def test_checks_figures_and_held_out_questions_are_in_it(bundle: Bundle) -> None
     assert bundle.manifest.checks["fp32"]["parity_least"] > 0.9999
     assert bundle.manifest.metrics["heldout"]["unanswerable"] == 1
     lines = (bundle.directory / "heldout.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(lines[1]) == {"question": "what is love", "faq_id": None}
+    assert json.loads(lines[1]) == {"question": "what is love", "faq_id": None, "answer": None}
     assert [path.name for path in bundle.directory.parent.iterdir()] == ["bundle"]
 
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import Bundle, Reranking
+from app.retrieval.bundle import Bundle, HeldOut, Reranking
 from app.retrieval.encoder import Encoder
 from app.retrieval.reranker import Reranker
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, model
-from trainer.data import HeldOut, training_set
+from trainer.data import training_set
+from trainer.evaluation.served import served
 from trainer.exporting import crossencoder, reranker
 from trainer.exporting.crossencoder import CrossEncoder, List, lists_of, made_of
 from trainer.exporting.export import export
@@ -130,9 +131,10 @@ def unsealed(graph: Path, tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pyte
 
 def added(run: Run, base: Path, bundle: Bundle, heldout: Sequence[HeldOut] | None = None) -> Added | None:
     entries = faq(40, 3)
-    made, encoder = trained(run, base), Encoder(bundle, threads=1)
+    made = trained(run, base)
     assert made is not None
-    return reranker.add(made, bundle, entries, training_set(entries).heldout if heldout is None else heldout, encoder)
+    with served(bundle, entries, Encoder(bundle, threads=1)) as index:
+        return reranker.add(made, bundle, index, training_set(entries).heldout if heldout is None else heldout)
 
 
 def test_a_bundle_scores_as_the_model_does(

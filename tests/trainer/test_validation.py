@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from app.knowledge.entry import Entry
+from app.retrieval.bundle import HeldOut
 from tests.trainer.conftest import faq
 from trainer import model
-from trainer.data import HeldOut
 from trainer.training.validation import Validation
 
 

@@ -1,7 +1,7 @@
-"""A knowledge encoded once, and scored as the service scores it, but for many questions at a time.
+"""A knowledge encoded once, and scored by meaning alone for many questions at a time: all entries, exactly.
 
-`retrieval.ranking` ranks one question's candidates; here whole blocks are scored against all entries. A test holds
-both to the same scores, margins and order.
+`retrieval.ranking` scores one question's candidates, by their words too. A test holds both to the same scores where
+words count nothing.
 """
 
 from collections import defaultdict
@@ -41,7 +41,7 @@ class Similarities:
     removed: int  # how many questions stood in the index as a phrasing
 
     def scores(self, question_weight: float) -> Floats:
-        """What the service ranks by, (questions, entries)."""
+        """What the service ranks by where words count nothing, (questions, entries)."""
         has = np.isfinite(self.phrasing)
         combined = question_weight * np.where(has, self.phrasing, 0) + (1 - question_weight) * self.answer
         return np.where(has, combined, self.answer)
@@ -63,14 +63,9 @@ class Corpus:
         self._columns: dict[str, list[int]] = defaultdict(list)
         for column, text in enumerate(texts):
             self._columns[plain(text)].append(column)
-        self.answer_ids = numbered([entry.answer for entry in self.entries])  # (entries,): same answer, same number
 
     def __len__(self) -> int:
         return len(self.entries)
-
-    def relevant(self, positions: Sequence[int]) -> Integers:
-        """The positions of all entries with the answer of one of these."""
-        return np.flatnonzero(np.isin(self.answer_ids, self.answer_ids[list(positions)]))
 
     def blocks(self, questions: Vectors, texts: Sequence[str]) -> Iterator[tuple[slice, Similarities]]:
         """The similarities of (n, dimension) questions, block by block; `texts` are theirs.
@@ -94,15 +89,6 @@ class Corpus:
                 removed += bool(own)
             phrasing[:, self._phrased] = np.maximum.reduceat(found, self._phrasing_starts, axis=1)
         return Similarities(answer, phrasing, removed)
-
-
-def margins(scores: Floats, answer_ids: Integers) -> Floats:
-    """`ranking.margins_of` for (questions, entries): how far each stands above the best one with another answer."""
-    top = scores.argmax(axis=1)
-    best = scores[np.arange(len(scores)), top][:, None]
-    same = answer_ids[None, :] == answer_ids[top][:, None]  # (questions, entries)
-    rival = np.where(same, -np.inf, scores).max(axis=1, keepdims=True)
-    return np.asarray(scores - np.where(same, rival, best))
 
 
 def _starts(counts: Sequence[int]) -> Integers:

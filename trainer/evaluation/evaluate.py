@@ -1,12 +1,13 @@
-"""How good a model is, measured with the ranking that serves it.
+"""How good a model is, measured with the index and the ranking that serve it.
 
-answers    each question against all entries of the index, scored as served. Every entry with an identical answer is
-           relevant. A question that stands in the index as a phrasing has that phrasing removed, and is counted.
+answers    each question asked of an index of all entries, as the service would ask it. Every entry with an identical
+           answer is relevant. A question that stands in the index as a phrasing has that phrasing removed, and is
+           counted.
 tutorial   every question and answer is searched among all questions and answers, itself excluded; its partner is
            relevant (the Quaterion tutorial's protocol).
 
-Scores are made in blocks of questions, and of each question only the places of what is relevant and the best few
-entries are kept.
+A model under training is measured by meaning alone, in blocks of questions. Of each question only the places of what
+is relevant and the best few entries are kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,16 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
+from app.retrieval.heldout import Asked
 from app.retrieval.ranking import Ranking, Vectors
 from trainer.data import refuse_unknown, resolver
 from trainer.evaluation import figures, metrics
-from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, margins, numbered
+from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, numbered
 from trainer.evaluation.figures import Figures, Outcomes
+from trainer.evaluation.served import Served, served
 
 TOP = 3  # entries kept of each ranking, to show
+CANDIDATES = 100  # of each kind; what stands lower counts as last
 
 Protocol = Literal["answers", "tutorial"]
 Encode = Callable[[Sequence[str]], Vectors]
@@ -54,10 +58,10 @@ class FunctionEncoder:
 
 
 def validation(
-    encoder: Encodes, ranking: Ranking, entries: Sequence[Entry], queries: Sequence[Query]
+    encoder: Encodes, question_weight: float, entries: Sequence[Entry], queries: Sequence[Query]
 ) -> dict[str, float]:
-    """The ranking metrics of a model under training, `answers` protocol; nothing where no query is answerable."""
-    outcomes = answered(ranking, Corpus(entries, encoder), encoder, queries)
+    """The ranking metrics of a model, by meaning alone; nothing where no query is answerable."""
+    outcomes = dense(question_weight, Corpus(entries, encoder), encoder, queries)
     return metrics.summarize([places for places in outcomes.ranked if len(places)])
 
 
@@ -66,36 +70,62 @@ def evaluate(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query],
     return figures.with_intervals(outcomes_of(bundle, entries, queries, protocol))
 
 
-def answers(bundle: Bundle, corpus: Corpus, encoder: Encodes, queries: Sequence[Query]) -> Figures:
-    """The figures of the protocol `answers`, without intervals."""
-    return figures.summary(answered(bundle.ranking, corpus, encoder, queries))
-
-
 def outcomes_of(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Outcomes:
     """What becomes of each query. Raises InputError for queries that no entry of the index answers."""
     encoder = Encoder(bundle)
     if protocol == "tutorial":
         return tutorial(encoder, *_partners(entries, queries))
-    return answered(bundle.ranking, Corpus(entries, encoder), encoder, queries)
+    with served(bundle, entries, encoder) as index:
+        return answered(index, index.ranking(bundle), queries)
 
 
-def answered(ranking: Ranking, corpus: Corpus, encoder: Encodes, queries: Sequence[Query]) -> Outcomes:
-    """The protocol `answers`: all entries ranked for each question, and how sure one is of the best."""
-    relevant = _relevant(corpus, queries)
+def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outcomes:
+    """The protocol `answers`: each question asked of the index, and how sure one is of the best."""
+    entries = sorted(index.entries, key=lambda entry: entry.id)
+    position = {entry.id: i for i, entry in enumerate(entries)}
+    relevant = _relevant(entries, queries)
+    ids = [entry.id for entry in entries]
+    asked = [
+        Asked(query.question, frozenset(ids[i] for i in one)) for query, one in zip(queries, relevant, strict=True)
+    ]
+    found = index.ask(asked, CANDIDATES)
+    rankings = [ranking.rank(one.question, one.candidates) for one in found]
+    order = [np.array([position[one.candidate.id] for one in best]) for best in rankings]  # positions, best first
+    few = min(TOP, len(entries))
+    return Outcomes(
+        queries,
+        entries,
+        relevant,
+        [_places(best, right, len(entries)) for best, right in zip(order, relevant, strict=True)],
+        np.stack([best[:few] for best in order]) if order else np.empty((0, 1), dtype=np.int64),
+        np.array([best[0].score for best in rankings]),
+        np.array([best[0].confidence for best in rankings]),
+        ranking.calibration.threshold,
+        sum(one.removed for one in found),
+    )
+
+
+def _places(best_first: Integers, relevant: Integers, entries: int) -> Integers:
+    """The places of what is relevant, ascending; what the index did not bring stands last of all."""
+    places = np.flatnonzero(np.isin(best_first, relevant)) + 1
+    missing = len(relevant) - len(places)
+    return np.concatenate([places, np.arange(entries - missing, entries) + 1]).astype(np.int64)
+
+
+def dense(question_weight: float, corpus: Corpus, encoder: Encodes, queries: Sequence[Query]) -> Outcomes:
+    """All entries ranked for each question by meaning alone, exactly: for a model that is not a bundle yet."""
+    relevant = _relevant(corpus.entries, queries)
     texts = [query.question for query in queries]
     ranked: list[Integers] = []
     best: list[Integers] = []
-    score, margin, removed = np.empty(len(texts)), np.empty(len(texts)), 0
+    removed = 0
     for rows, block in corpus.blocks(encoder.questions(texts), texts):
         removed += block.removed
-        scores = block.scores(ranking.question_weight)
+        scores = block.scores(question_weight)
         ranked += [metrics.ranks(row, one) for row, one in zip(scores, relevant[rows], strict=True)]
         best.append(_best(scores))
-        each, top = np.arange(len(scores)), best[-1][:, 0]
-        score[rows], margin[rows] = scores[each, top], margins(scores, corpus.answer_ids)[each, top]
     top = np.concatenate(best) if best else np.empty((0, 1), dtype=np.int64)
-    sure = ranking.calibration.confidence(score, margin)
-    return Outcomes(queries, corpus.entries, relevant, ranked, top, score, sure, ranking.calibration.threshold, removed)
+    return Outcomes(queries, corpus.entries, relevant, ranked, top, removed=removed)
 
 
 def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:
@@ -133,11 +163,17 @@ def _best(scores: Vectors) -> Integers:
     return np.stack(found, axis=1).astype(np.int64)
 
 
-def _relevant(corpus: Corpus, queries: Sequence[Query]) -> list[Integers]:
-    find = resolver(corpus.entries)
+def _relevant(entries: Sequence[Entry], queries: Sequence[Query]) -> list[Integers]:
+    """The positions of all entries that answer each query; those with an identical answer do too."""
+    find = resolver(entries)
     found = [() if query.unanswerable else find(query) for query in queries]
     refuse_unknown([q.question for q, one in zip(queries, found, strict=True) if not one and not q.unanswerable])
-    return [corpus.relevant(one) if one else np.empty(0, dtype=np.int64) for one in found]
+    ids = numbered([entry.answer for entry in entries])
+    same: dict[int, list[int]] = {}
+    for i, one in enumerate(ids.tolist()):
+        same.setdefault(one, []).append(i)
+    every = [sorted({i for one in some for i in same[int(ids[one])]}) for some in found]
+    return [np.array(one, dtype=np.int64) for one in every]
 
 
 def _partners(entries: Sequence[Entry], queries: Sequence[Query]) -> tuple[list[Query], list[Entry]]:

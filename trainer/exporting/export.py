@@ -22,13 +22,13 @@ from sentence_transformers import SentenceTransformer
 from app.errors import FaqError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, seal
+from app.retrieval.bundle import HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Ranking
-from trainer.calibrate import DEFAULTS, calibrate
-from trainer.data import HeldOut, order
-from trainer.evaluation import evaluate
-from trainer.evaluation.corpus import Corpus
+from trainer.calibrate import DEFAULTS, PRECISION, QUESTION_WEIGHT, calibrate
+from trainer.data import order
+from trainer.evaluation import evaluate, figures
+from trainer.evaluation.served import Served, served
 from trainer.exporting.crossencoder import CrossEncoder
 from trainer.exporting.graph import export_onnx
 from trainer.exporting.quantize import Feed, quantize
@@ -61,13 +61,14 @@ def export(
     tuned: bool = False,
     precision: Precision = "int8",
     crossencoder: CrossEncoder | None = None,
+    target_precision: float = PRECISION,
     **fields: object,
 ) -> Bundle:
     """The model as a bundle in `target`, which appears only when it is complete and checked.
 
     `tuned`: calibrate on the held-out questions; otherwise by defaults. `precision` int8 falls back to fp32 when a
-    check fails. `crossencoder`: goes in as the reranker if it helps. `fields` are the manifest's own:
-    base_model, recipe, training_data_sha256.
+    check fails. `crossencoder`: goes in as the reranker if it helps. `target_precision`: what the threshold is chosen
+    for. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
 
     Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
     """
@@ -76,20 +77,20 @@ def export(
     fields["created_at"] = _now()
     try:
         chosen, checks = _choose(model, aside, entries, precision, fields)
-        encoder = Encoder(chosen)
-        ranking = calibrate(entries, heldout, encoder) if tuned else DEFAULTS
-        bundle = Bundle(chosen.directory, chosen.manifest, ranking)
-        metrics = measure(bundle, entries, heldout, encoder)
-        added = add(crossencoder, bundle, entries, heldout, encoder, precision == "int8") if crossencoder else None
+        with served(chosen, entries, Encoder(chosen)) as index:
+            ranking = calibrate(index, heldout, target_precision) if tuned else _defaults(target_precision)
+            metrics = measure(index, ranking, heldout)
+            bundle = Bundle(chosen.directory, chosen.manifest, ranking)
+            added = add(crossencoder, bundle, index, heldout, precision == "int8") if crossencoder else None
         if added:
-            ranking = ranking.model_copy(update={"reranker_weight": added.weight})
+            ranking = added.ranking
             checks, metrics["reranker"] = checks | added.checks, added.metrics
         fields |= {"checks": checks, "metrics": metrics, "libraries": {name: version(name) for name in LIBRARIES}}
-        _write(bundle.directory, ranking, heldout)
+        _write(chosen.directory, ranking, heldout)
         reranker = added.settings if added else None
-        seal(bundle.directory, encoding=chosen.manifest.encoding, reranker=reranker, **fields)
+        seal(chosen.directory, encoding=chosen.manifest.encoding, reranker=reranker, **fields)
         shutil.rmtree(target, ignore_errors=True)
-        bundle.directory.replace(target)
+        chosen.directory.replace(target)
         _tell(ranking, metrics)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -98,7 +99,8 @@ def export(
 
 def _tell(ranking: Ranking, metrics: dict[str, Any]) -> None:
     threshold = ranking.calibration.threshold
-    counts = f"phrasings count {ranking.question_weight:.0%}; answers from a confidence of {threshold:.2f}"
+    weights = f"phrasings count {ranking.question_weight:.0%}, words {ranking.lexical_weight}"
+    counts = f"{weights}; answers from a confidence of {threshold:.2f}"
     if "heldout" in metrics and "mrr" in metrics["heldout"]:
         found = metrics["heldout"]
         counts += f"; held-out questions: precision@1 {found['precision@1']:.3f}, MRR {found['mrr']:.3f}"
@@ -110,10 +112,14 @@ def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bund
     return _graph_bundle(model, directory, "fp32", {"created_at": _now(), **fields})
 
 
-def measure(bundle: Bundle, entries: Sequence[Entry], heldout: Sequence[HeldOut], encoder: Encoder) -> dict[str, Any]:
-    """The figures of a bundle on the held-out questions; none where there are none."""
+def measure(index: Served, ranking: Ranking, heldout: Sequence[HeldOut]) -> dict[str, Any]:
+    """The figures of a ranking on the held-out questions; none where there are none."""
     queries = [Query(one.question, one.faq_id) for one in heldout]
-    return {"heldout": evaluate.answers(bundle, Corpus(entries, encoder), encoder, queries)} if queries else {}
+    return {"heldout": figures.summary(evaluate.answered(index, ranking, queries))} if queries else {}
+
+
+def _defaults(target_precision: float) -> Ranking:
+    return DEFAULTS.model_copy(update={"target_precision": target_precision})
 
 
 def _choose(
@@ -132,8 +138,8 @@ def _choose(
     found |= {f"{name}_cost": before[name] - after[name] for name in before}
     reason = _failure(found)
     checks["int8"] = {**found, "passed": reason is None}
-    for name, figures in checks.items():
-        log.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in figures.items()))
+    for name, values in checks.items():
+        log.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in values.items()))
     if reason:
         log.warning("8 bits are not used: %s", reason)
     return (exact, checks) if reason else (small, checks)
@@ -214,7 +220,7 @@ def _ranking(bundle: Bundle, entries: Sequence[Entry]) -> dict[str, float]:
     phrasings = {phrasing: entry.id for entry in some for phrasing in entry.phrasings}
     asked = [Query(text, phrasings[text]) for text in _sampled(list(phrasings), QUERIES)]
     encoder = Encoder(bundle)
-    found = evaluate.answers(bundle, Corpus(some, encoder), encoder, asked) if asked else {}
+    found = evaluate.validation(encoder, QUESTION_WEIGHT, some, asked) if asked else {}
     return {name: found[name] for name in ("precision@1", "mrr") if name in found}
 
 

@@ -20,18 +20,19 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding as Tokens
 
-from app.knowledge.entry import Entry
-from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, Reranking
-from app.retrieval.encoder import Encoder
+from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
+from app.retrieval.calibrating import MIN_QUESTIONS, calibrate
+from app.retrieval.heldout import Outcome
+from app.retrieval.ranking import Ranking
 from app.retrieval.reranker import CANDIDATES, Reranker, candidate_text, padded
-from trainer.calibrate import MAX_CELLS, MIN_QUESTIONS, Measured
-from trainer.data import HeldOut, order, plain
-from trainer.evaluation.corpus import Corpus
+from trainer.data import order
+from trainer.evaluation.served import Served
 from trainer.exporting.crossencoder import CrossEncoder
 from trainer.exporting.graph import write
 from trainer.exporting.quantize import Feed, quantize
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+NOWHERE = 1000.0  # the place of what the index did not bring
 QUESTIONS = 500  # held-out ones, at most: 20 pairs each
 SAMPLE = 8  # questions whose pairs parity and independence are checked on
 PARITY, PARITY_SMALL = 0.9999, 0.99  # at least, in 32 and in 8 bits
@@ -45,10 +46,10 @@ log = logging.getLogger("trainer")
 
 @dataclass(frozen=True)
 class Added:
-    """What a bundle says of its reranker."""
+    """What a bundle says of its reranker; `ranking` is the bundle's with it."""
 
     settings: Reranking
-    weight: float
+    ranking: Ranking
     checks: dict[str, Any]
     metrics: dict[str, float]
 
@@ -61,7 +62,26 @@ class Candidates:
     texts: Sequence[Sequence[str]]
     scores: Floats
     right: NDArray[np.bool_]
-    place: Floats  # (questions,): of the first right entry among all entries
+    place: Floats  # (questions,): of the first right entry among all candidates; NOWHERE where it is none
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], ranking: Ranking, with_question: bool) -> "Candidates":
+        """What the reranker is for, of questions that something answers."""
+        every = [ranking.scores(one.features) for one in outcomes]
+        orders = [np.argsort(-scores, kind="stable") for scores in every]
+        right = [one.right[order] for one, order in zip(outcomes, orders, strict=True)]
+        few = min(CANDIDATES, *(len(order) for order in orders))
+        payloads = [
+            [one.candidates[i].payload for i in order[:few]] for one, order in zip(outcomes, orders, strict=True)
+        ]
+        texts = [[candidate_text(one["question"], one["answer"], with_question) for one in row] for row in payloads]
+        return cls(
+            [one.question.text for one in outcomes],
+            texts,
+            np.stack([scores[order[:few]] for scores, order in zip(every, orders, strict=True)]),
+            np.stack([flags[:few] for flags in right]),
+            np.array([1.0 + flags.argmax() if flags.any() else NOWHERE for flags in right]),
+        )
 
     def scored(self, reranker: Reranker) -> Floats:
         """The reranker's scores of all of them."""
@@ -75,51 +95,19 @@ class Candidates:
         return np.where(right.any(axis=1), 1.0 + right.argmax(axis=1), self.place)
 
 
-def candidates_of(
-    entries: Sequence[Entry], heldout: Sequence[HeldOut], encoder: Encoder, question_weight: float, with_question: bool
-) -> Candidates | None:
-    """Of the held-out questions that an entry answers; None where they are too few to fit anything on.
-
-    Where a question is compared with answers alone, as its entry has no other phrasing, so are the texts' questions
-    left out; and so is a canonical question that is the very one asked.
-    """
-    asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 3))
-    asked = asked[: min(QUESTIONS, max(MIN_QUESTIONS, MAX_CELLS // len(entries)))]
-    if len(asked) < MIN_QUESTIONS:
-        return None
-    measured = Measured(Corpus(entries, encoder), asked, encoder)
-    scores, corpus = measured.scores(question_weight), measured.corpus
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES]  # (questions, candidates)
-    relevant = corpus.answer_ids[None, :] == corpus.answer_ids[measured.own][:, None]  # (questions, entries)
-    texts = []
-    for one, found, phrased in zip(asked, top, measured.phrased, strict=True):
-        shown = [corpus.entries[i] for i in found]
-        texts.append([_text(entry, one.question, with_question and bool(phrased)) for entry in shown])
-    place = (scores > np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)).sum(axis=1) + 1.0
-    best = np.take_along_axis(scores, top, axis=1).astype(np.float64)
-    return Candidates([one.question for one in asked], texts, best, np.take_along_axis(relevant, top, axis=1), place)
-
-
-def _text(entry: Entry, asked: str, with_question: bool) -> str:
-    return candidate_text(entry.question, entry.answer, with_question and plain(entry.question) != plain(asked))
-
-
 def add(
-    made: CrossEncoder,
-    bundle: Bundle,
-    entries: Sequence[Entry],
-    heldout: Sequence[HeldOut],
-    encoder: Encoder,
-    small: bool = True,
+    made: CrossEncoder, bundle: Bundle, index: Served, heldout: Sequence[HeldOut], small: bool = True
 ) -> Added | None:
     """Write reranker.onnx into an unsealed bundle; None, and a word why, if it is left out.
 
-    `bundle.ranking` is the fitted one, and `encoder` the bundle's. `small`: in 8 bits, if they pass.
+    `bundle.ranking` is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
     """
-    found = candidates_of(entries, heldout, encoder, bundle.ranking.question_weight, made.with_question)
-    if found is None:
+    asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 3))
+    outcomes = [one for one in index.ask_heldout(asked[:QUESTIONS]) if one.answerable]
+    if len(outcomes) < MIN_QUESTIONS:
         log.warning("Too few questions are held out to fit the reranker's weight; it is left out.")
         return None
+    found = Candidates.of(outcomes, bundle.ranking, made.with_question)
     with TemporaryDirectory() as scratch:
         chosen = _chosen(made, found, bundle, Path(scratch), small)
         reason = chosen.failure or (None if chosen.weight else "it does not help on held-out questions, beyond chance")
@@ -127,14 +115,24 @@ def add(
             log.warning("The reranker is left out: %s.", reason)
             return None
         (bundle.directory / RERANKER).write_bytes(chosen.graph.read_bytes())
-    metrics = figures(found, chosen.weight * chosen.scores)
-    before = figures(found, 0 * chosen.scores)
+    return Added(chosen.settings, _fitted(bundle.ranking, chosen, outcomes), chosen.checks, _metrics(found, chosen))
+
+
+def _fitted(ranking: Ranking, chosen: "_Graph", outcomes: Sequence[Outcome]) -> Ranking:
+    """The ranking with the reranker's weight, and how sure one may be of what it has been at."""
+    weighed = ranking.model_copy(update={"reranker_weight": chosen.weight})
+    calibrated = calibrate(outcomes, weighed, list(chosen.scores.astype(np.float32)))
+    return weighed.model_copy(update={"reranked": calibrated.reranked if calibrated else ranking.calibration})
+
+
+def _metrics(found: Candidates, chosen: "_Graph") -> dict[str, float]:
+    metrics, before = figures(found, chosen.weight * chosen.scores), figures(found, 0 * chosen.scores)
     log.info(
         "Reranker, weight %.4f: held-out precision@1 %.3f -> %.3f, MRR %.3f -> %.3f",
         chosen.weight, before["precision@1"], metrics["precision@1"], before["mrr"], metrics["mrr"],
     )  # fmt: skip
     metrics |= {f"{name}_without": value for name, value in before.items()}
-    return Added(chosen.settings, chosen.weight, chosen.checks, {**metrics, "questions": len(found.questions)})
+    return {**metrics, "questions": len(found.questions)}
 
 
 def figures(candidates: Candidates, added: Floats) -> dict[str, float]:

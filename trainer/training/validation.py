@@ -12,9 +12,10 @@ from sentence_transformers import SentenceTransformer
 
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.retrieval.bundle import HeldOut
 from app.retrieval.ranking import Vectors
-from trainer.calibrate import DEFAULTS
-from trainer.data import HeldOut, order
+from trainer.calibrate import QUESTION_WEIGHT
+from trainer.data import order
 from trainer.evaluation.evaluate import FunctionEncoder, validation
 from trainer.training.loop import native_bf16
 from trainer.training.tokens import Tokens, embed
@@ -63,6 +64,6 @@ class Validation:
         total = sum(len(queries) for _, queries in self.parts)
         figures: dict[str, float] = {}
         for entries, queries in self.parts:
-            for name, value in validation(FunctionEncoder(encode), DEFAULTS, entries, queries).items():
+            for name, value in validation(FunctionEncoder(encode), QUESTION_WEIGHT, entries, queries).items():
                 figures[name] = figures.get(name, 0.0) + value * len(queries) / total
         return figures

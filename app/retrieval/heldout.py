@@ -1,0 +1,115 @@
+"""Held-out questions, asked of an index as a user's would be: what its candidates are, and which of them are right.
+
+An index may hold the very question as a phrasing, which no user's question could count on: it is left out, from the
+candidate's vectors, words and texts. A question whose entry then has no phrasing left is compared with answers
+alone, all entries being passages to it: otherwise its own entry would be the only one that no phrasing speaks for.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.retrieval.bundle import HeldOut
+from app.retrieval.encoder import Encoder
+from app.retrieval.index import Index
+from app.retrieval.lexical import Analyser, Lexicon, plain, text_of
+from app.retrieval.ranking import Candidate, Features, Question, features_of
+
+LIMIT = 30  # candidates of each kind
+Payload = Mapping[str, Any]
+
+
+class Asked(NamedTuple):
+    """A question, and the ids of all entries that answer it; none: nothing does."""
+
+    question: str
+    relevant: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One question's candidates, (n,) all, at least one."""
+
+    question: Question
+    answerable: bool
+    candidates: Sequence[Candidate]
+    features: Features
+    right: NDArray[np.bool_]
+    bare: bool  # compared with answers alone
+    removed: bool  # the index held the question as a phrasing
+
+    @property
+    def answers(self) -> list[str]:
+        """The text that each candidate answers with."""
+        return [one.payload["answer"] for one in self.candidates]
+
+
+def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Asked]:
+    """The questions that something in the knowledge answers, by id or by the same text, and those that nothing does.
+
+    Entries with one and the same answer are right together. A question whose entry is gone is left out.
+    """
+    ids = {payload["id"]: payload["answer"] for payload in payloads}
+    texts: dict[str, set[str]] = {}
+    for payload in payloads:
+        texts.setdefault(payload["answer"], set()).add(payload["id"])
+    found = []
+    for one in heldout:
+        answer = ids.get(one.faq_id or "", one.answer)
+        if one.faq_id is None and one.answer is None:
+            found.append(Asked(one.question, frozenset()))
+        elif answer in texts:
+            found.append(Asked(one.question, frozenset(texts[answer])))
+    return found
+
+
+class Examiner:
+    """Asks one index. `payloads` are all that it holds."""
+
+    def __init__(self, index: Index, encoder: Encoder, payloads: Sequence[Payload]) -> None:
+        self._index = index
+        self._encoder = encoder
+        record = index.record
+        analyser = Analyser(record.language, record.average_length)
+        self._lexicon = Lexicon(analyser, [text_of(payload) for payload in payloads])
+        self._answers = Lexicon(analyser, [payload["answer"] for payload in payloads])
+
+    async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
+        """What becomes of each question; `limit` candidates of each kind."""
+        texts = [one.question for one in asked]
+        vectors = self._encoder.questions(texts)
+        return [
+            await self._outcome(Question(one.question, vector), one.relevant, limit)
+            for one, vector in zip(asked, vectors, strict=True)
+        ]
+
+    async def _outcome(self, question: Question, relevant: frozenset[str], limit: int) -> Outcome:
+        found = await self._index.search(question, limit, {})
+        candidates = [self._without(question, one) for one in found]
+        removed = any(one is not before for one, before in zip(candidates, found, strict=True))
+        right = np.array([one.id in relevant for one in candidates], dtype=bool)
+        own = [one for one, flag in zip(candidates, right, strict=True) if flag]
+        bare = removed and bool(own) and not any(len(one.questions) for one in own)
+        if bare:
+            candidates = [self._bare(question, one) for one in candidates]
+        return Outcome(question, bool(relevant), candidates, features_of(question, candidates), right, bare, removed)
+
+    def _without(self, question: Question, candidate: Candidate) -> Candidate:
+        """The candidate without the question among its phrasings."""
+        payload, text = candidate.payload, plain(question.text)
+        kept = [i for i, phrasing in enumerate(payload["phrasings"]) if plain(phrasing) != text]
+        if len(kept) == len(payload["phrasings"]):
+            return candidate
+        canonical = "" if plain(payload["question"]) == text else payload["question"]
+        rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
+        lexical = self._lexicon.score(question.text, text_of(rest))
+        return replace(candidate, payload=rest, questions=candidate.questions[kept], lexical=lexical)
+
+    def _bare(self, question: Question, candidate: Candidate) -> Candidate:
+        """The candidate as a passage."""
+        lexical = self._answers.score(question.text, candidate.payload["answer"])
+        payload = {**candidate.payload, "question": "", "phrasings": []}
+        return replace(candidate, payload=payload, questions=candidate.questions[:0], lexical=lexical)

@@ -1,0 +1,90 @@
+"""From what the service answered to figures. No threshold is chosen on the half that is measured."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+HALVES = 20
+
+Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+class Reply(NamedTuple):
+    """What became of one question: the ids found, best first, the best's confidence, and the time it took."""
+
+    ids: list[str]
+    confidence: float
+    answered: bool
+    ms: float
+
+
+def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str, float]:
+    """The figures of one system."""
+    places = [
+        next((place for place, name in enumerate(reply.ids, start=1) if name in ids), np.inf)
+        for reply, ids in zip(replies, right_ids, strict=True)
+    ]
+    place = np.array(places, dtype=np.float64)
+    answerable = np.array([bool(ids) for ids in right_ids])
+    right = place == 1
+    confidence = np.array([reply.confidence for reply in replies])
+    answered = np.array([reply.answered for reply in replies])
+    known = place[answerable]
+    found = {
+        "questions": int(answerable.sum()),
+        "P@1": float((known == 1).mean()),
+        "MRR": float((1 / known).mean()),
+        "recall@10": float((known <= 10).mean()),
+        **halves(confidence, right),
+        "answered": float(answered.mean()),
+        "answered right": float(right[answered].mean()) if answered.any() else 0.0,
+        "accuracy in scope": float((answered & right)[answerable].mean()),
+        "p50 ms": float(np.median([reply.ms for reply in replies])),
+    }
+    if (~answerable).any():
+        found |= {"refused": float((~answered)[~answerable].mean()), "AUROC": auroc(confidence, answerable)}
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def halves(confidence: Floats, right: Flags) -> dict[str, float]:
+    """Coverage at 90 % precision with the other half's threshold, and the calibration error, over random halves."""
+    draws = np.random.default_rng(0)
+    coverage, errors, perfect = [], [], []
+    for _ in range(HALVES):
+        order = draws.permutation(len(right))
+        for one, other in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+            threshold = _threshold(confidence[one], right[one])
+            coverage.append(float((confidence[other] >= threshold).mean()))
+            errors.append(calibration_error(confidence[other], right[other]))
+            made = draws.uniform(size=len(other)) < confidence[other]
+            perfect.append(calibration_error(confidence[other], made))
+    return {
+        "coverage@90": float(np.mean(coverage)),
+        "calibration error": float(np.mean(errors)),
+        "of a perfect one": float(np.quantile(perfect, 0.95)),
+    }
+
+
+def _threshold(confidence: Floats, right: Flags) -> float:
+    best_first = np.argsort(-confidence)
+    precision = np.cumsum(right[best_first]) / np.arange(1, len(right) + 1)
+    reached = np.flatnonzero(precision >= 0.9)
+    return float(confidence[best_first][reached[-1]]) if len(reached) else np.inf
+
+
+def calibration_error(confidence: Floats, right: Flags) -> float:
+    """The mean distance of confidence from the share that is right, over 10 bins of equal mass."""
+    bins = np.array_split(np.argsort(confidence, kind="stable"), 10)
+    return float(sum(len(one) * abs(confidence[one].mean() - right[one].mean()) for one in bins if len(one))) / len(
+        right
+    )
+
+
+def auroc(confidence: Floats, positive: Flags) -> float:
+    """The chance that a positive one has the greater confidence, ties counting half."""
+    ones, zeros = confidence[positive], np.sort(confidence[~positive])
+    below, up_to = np.searchsorted(zeros, ones, "left"), np.searchsorted(zeros, ones, "right")
+    return float((below + up_to).mean() / 2 / len(zeros))

@@ -1,0 +1,64 @@
+"""An index as the service would have it, for as long as something is measured: built by what publishes, on disk."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from app.answering import ranking_of
+from app.knowledge.entry import Entry
+from app.releases.measuring import calibrated
+from app.releases.publishing import batches, payload_of, record_of
+from app.releases.vectors import CachedEncoder
+from app.retrieval.bundle import Bundle, HeldOut
+from app.retrieval.embedded import EmbeddedStore
+from app.retrieval.encoder import Encoder
+from app.retrieval.heldout import LIMIT, Asked, Examiner, Outcome, resolve
+from app.retrieval.index import Index
+from app.retrieval.ranking import Ranking
+from app.settings import Settings
+
+
+class Served:
+    """An open index of some entries, to be asked."""
+
+    def __init__(self, index: Index, encoder: Encoder, entries: Sequence[Entry], runner: asyncio.Runner) -> None:
+        self.entries = entries
+        self._index = index
+        self._encoder = encoder
+        self._payloads = [payload_of(entry) for entry in entries]
+        self._examiner = Examiner(index, encoder, self._payloads)
+        self._runner = runner
+
+    def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
+        """What becomes of each question."""
+        return self._runner.run(self._examiner.ask(asked, limit))
+
+    def ask_heldout(self, heldout: Sequence[HeldOut]) -> list[Outcome]:
+        """Likewise of held-out questions, without those whose entry is gone."""
+        return self.ask(resolve(heldout, self._payloads))
+
+    def ranking(self, bundle: Bundle) -> Ranking:
+        """The bundle's ranking, calibrated for these entries as a release of them would be."""
+        self._index.calibrated = self._runner.run(calibrated(self._index, bundle, self._encoder, self._payloads))
+        return ranking_of(bundle, self._index)
+
+
+@contextmanager
+def served(bundle: Bundle, entries: Sequence[Entry], encoder: Encoder) -> Iterator[Served]:
+    """The entries, indexed. `encoder` is the bundle's."""
+    with TemporaryDirectory() as scratch, asyncio.Runner() as runner:
+        index = runner.run(_built(Path(scratch), bundle, entries, encoder))
+        try:
+            yield Served(index, encoder, entries, runner)
+        finally:
+            runner.run(index.close())
+
+
+async def _built(directory: Path, bundle: Bundle, entries: Sequence[Entry], encoder: Encoder) -> Index:
+    store = EmbeddedStore(directory / "index")
+    record = record_of(bundle, entries, Settings())
+    with CachedEncoder(encoder, directory / "vectors.db") as cached:
+        await store.build(record, batches(cached, entries))
+    return await store.open(record.name)
