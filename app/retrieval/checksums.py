@@ -1,6 +1,7 @@
 """Whether the files of an index are those that were built: the engine itself would answer from damaged ones.
 
-sums.json    the CRC-32 of every file of the shard and of the vectors, by its path: against failing disks and torn copies, not people
+sums.json    the CRC-32 of every file of the shard and of the vectors, by its path: against failing disks and torn
+             copies, not people
 """
 
 import errno
