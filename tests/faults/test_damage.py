@@ -50,7 +50,6 @@ DAMAGE: list[tuple[str, str, Callable[[Path], None], str]] = [
         "is not what was built",
     ),
     ("vectors for ranking", "index/faq-*/vectors.f32", flip, "vectors.f32 is not what was built"),
-    ("calibration", "index/faq-*/calibration.json", shorten, "its calibration cannot be read"),
     ("payloads", "index/faq-*/shard/segments/*/payload_storage/page_0.dat", flip, "is not what was built"),
     ("segment cut short", "index/faq-*/shard/segments/*/payload_storage/tracker.dat", shorten, "is not what was built"),
     ("segment gone", "index/faq-*/shard/segments/*/version.info", Path.unlink, "is not what was built"),
