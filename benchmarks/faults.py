@@ -1,19 +1,21 @@
 """Kills a real process at many points of an import, a reindex and an activation; counts what was lost.
 
-    python -m benchmarks.faults [--points N] [--cuts N]
+    python -m benchmarks.faults [--points N] [--cuts N] [--seed N] [--add]
 
 Every process is a fork of one that has loaded the application, so that a point costs a second and not ten: it runs the
 command as `python -m app` would and ends itself with SIGKILL at the n-th call or return inside the code that matters
 (tests/faults/kill.py). One home is killed over and over: what a kill leaves behind stays. After each the store must
 hold exactly the old or the new entries, the active release must be exactly the old or the new one and hold every entry
 of it, and the same command, run again, must succeed. `--cuts`: likewise for power cuts, as tests/faults/power.py
-simulates them. Writes benchmarks/results/faults.json and .md.
+simulates them. Another seed takes other points; `--add` adds to the results that there are. Writes
+benchmarks/results/faults.json and .md.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -46,25 +48,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=210, help="kill points over the three commands")
     parser.add_argument("--cuts", type=int, default=40, help="power cuts over import and reindex")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--add", action="store_true", help="to the results of an earlier run")
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as work:
-        sweep = Sweep(Path(work))
+        sweep = Sweep(Path(work), random.Random(options.seed))
         rows = {command: sweep.killed(command, options.points // 3) for command in ("import", "reindex", "activate")}
         for command in ("import", "reindex"):
             if options.cuts and shutil.which("cc"):
                 rows[f"{command}, power cut"] = sweep.cut(command, options.cuts // 2)
-    times = os.times()
-    write(rows, round(time.perf_counter() - started), round(sum(times[:4])))
-    if any(row["wrong"] for row in rows.values()):
+    wall_s, cpu_s = round(time.perf_counter() - started), round(sum(os.times()[:4]))
+    report: dict[str, Any] = {"rows": rows, "wall_s": wall_s, "cpu_s": cpu_s}
+    if options.add:
+        report = added(json.loads((RESULTS / "faults.json").read_text(encoding="utf-8")), report)
+    write(report)
+    if any(row["wrong"] for row in report["rows"].values()):
         sys.exit(1)
 
 
 class Sweep:
     """One FAQ_HOME and two bundles, and commands that always have something to change."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, random: random.Random) -> None:
         self._work = work
+        self._random = random
         self._number = 0
         self._settings = Settings(home=work / "home")
         self._bundles = [bundles.make(work / f"bundle-{seed}", seed) for seed in (0, 1)]
@@ -72,14 +80,14 @@ class Sweep:
         in_child(self._release)
 
     def killed(self, command: str, points: int) -> dict[str, Any]:
-        """Kill `command` at so many points, evenly spread over its events."""
+        """Kill `command` at so many points, one at random in each of as many equal parts of its events."""
         arguments, _ = self._prepare(command)
         events = in_child(partial(watched, arguments, 0))[1]
         outcomes: Counter[str] = Counter()
         wrong: list[str] = []
         for point in range(points):
             arguments, before = self._prepare(command)
-            at = 1 + (events - 1) * point // max(points - 1, 1)
+            at = 1 + int(events * (point + self._random.random()) / points)
             died = in_child(partial(watched, arguments, at)) is None
             outcome = self._judge(command, before) if died else "ended first"
             outcomes[outcome.partition(":")[0]] += 1
@@ -220,8 +228,20 @@ def in_child(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` 
     return told["result"]
 
 
-def write(rows: dict[str, dict[str, Any]], wall_s: int, cpu_s: int) -> None:
+def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Both runs as one."""
+    rows = {name: dict(row) for name, row in before["rows"].items()}
+    for name, row in now["rows"].items():
+        first = rows.setdefault(name, {"points": 0, "outcomes": {}, "wrong": []})
+        outcomes = Counter(first["outcomes"]) + Counter(row["outcomes"])
+        points, wrong = first["points"] + row["points"], first["wrong"] + row["wrong"]
+        rows[name] = {"events": row["events"], "points": points, "outcomes": dict(outcomes), "wrong": wrong}
+    return {"rows": rows, **{name: before[name] + now[name] for name in ("wall_s", "cpu_s")}}
+
+
+def write(report: dict[str, Any]) -> None:
     """The counts as JSON and as a table."""
+    rows = report["rows"]
     lines = [
         "# Killed and cut off",
         "",
@@ -231,9 +251,9 @@ def write(rows: dict[str, dict[str, Any]], wall_s: int, cpu_s: int) -> None:
     for name, row in rows.items():
         old, new = (row["outcomes"].get(which, 0) for which in ("old", "new"))
         lines.append(f"| {name} | {row['events']:,} | {row['points']} | {old} | {new} | {len(row['wrong'])} |")
-    lines += ["", f"{sum(row['points'] for row in rows.values())} points, {wall_s} s, {cpu_s} s of CPU.", ""]
+    points = sum(row["points"] for row in rows.values())
+    lines += ["", f"{points} points, {report['wall_s']} s, {report['cpu_s']} s of CPU.", ""]
     lines += [f"- {name}: {what}" for name, row in rows.items() for what in row["wrong"]]
-    report = {"rows": rows, "wall_s": wall_s, "cpu_s": cpu_s}
     (RESULTS / "faults.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (RESULTS / "faults.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print("\n".join(lines))

@@ -22,7 +22,7 @@ from app.errors import SettingsError, StoreError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 15
 _CONNECT_SECONDS = 5
-_POSTGRES_OPTIONS = "-c statement_timeout=60s"
+_STATEMENT_TIMEOUT = "SET statement_timeout = '60s'"
 _ADVISORY_LOCK = 0x666171  # one writer at a time on PostgreSQL, as SQLite has it by nature
 
 _CAUSES = {
@@ -114,7 +114,7 @@ def _engine(url: str) -> Engine:
         if parsed.get_backend_name() == "sqlite":
             options = {"connect_args": {"timeout": _BUSY_SECONDS}}
         elif parsed.get_backend_name() == "postgresql":
-            options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS, "options": _POSTGRES_OPTIONS}
+            options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
         engine = create_engine(parsed, json_serializer=_dump, hide_parameters=True, **options)
     except ModuleNotFoundError as error:
         hint = "install faqtual[postgres]" if error.name == "psycopg" else "install its driver"
@@ -124,6 +124,8 @@ def _engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _on_postgresql_connect)
     return engine
 
 
@@ -134,6 +136,11 @@ def _dump(value: object) -> str:
 def _on_sqlite_connect(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _on_postgresql_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver is an extra
+    connection.execute(_STATEMENT_TIMEOUT)
+    connection.commit()
 
 
 def _on_sqlite_begin(connection: Connection) -> None:

@@ -54,8 +54,15 @@ class Jobs:
         self._home = home
 
     def queue(self, kind: str) -> Job:
-        """A new job. Raises Busy naming the one that is under way."""
-        at_work = lock.writer_is_at_work(self._home, self._database)
+        """A new job, for a worker that is about to start. Raises Busy naming the one that is under way."""
+        return self._new(kind, "queued", lock.writer_is_at_work(self._home, self._database))
+
+    def begin(self, kind: str) -> Job:
+        """A new job that runs at once. Only for the one who holds the writer's lock: if it dies, others see that at
+        once, where they would wait for a queued one. Raises Busy."""
+        return self._new(kind, "running", at_work=False)
+
+    def _new(self, kind: str, status: Status, at_work: bool) -> Job:
         with self._database.write() as connection:
             if not at_work:
                 _bury(connection)
@@ -63,7 +70,7 @@ class Jobs:
             if running is not None:
                 raise Busy(f"The job {running.id} ({running.kind}) is {running.status}.", running.id)
             job_id = secrets.token_hex(8)
-            connection.execute(insert(JobRow).values(id=job_id, kind=kind, status="queued", done=0, total=0))
+            connection.execute(insert(JobRow).values(id=job_id, kind=kind, status=status, done=0, total=0))
         return self.get(job_id)
 
     def get(self, job_id: str) -> Job:
@@ -93,7 +100,7 @@ class Jobs:
     @contextmanager
     def work(self, job_id: str) -> Iterator[Callable[[int, int], None]]:
         """Run a job: yields the progress callback, which raises Canceled when somebody canceled it."""
-        if not self._move(job_id, ("queued",), status="running"):
+        if not self._move(job_id, LIVE, status="running"):
             raise Canceled(f"The job {job_id} was canceled.")
 
         def progress(done: int, total: int) -> None:

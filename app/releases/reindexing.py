@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import Busy
@@ -39,17 +41,29 @@ def reindex(
     store = Store.open(settings.sqlalchemy_url)
     try:
         jobs = Jobs(store.database, settings.home)
-        job_id = job_id or jobs.queue(KIND).job_id
-        try:
-            with lock.writer(settings.home, store.database), jobs.work(job_id) as report:
-                release = asyncio.run(_publish(settings, bundle, store, _throttled(report, show)))
-                jobs.succeed(job_id, release)
-        except Busy as error:
-            jobs.fail(job_id, str(error))
-            raise
+        with _at_work(settings, store, jobs, job_id) as (job_id, report):
+            release = asyncio.run(_publish(settings, bundle, store, _throttled(report, show)))
+            jobs.succeed(job_id, release)
         return release
     finally:
         store.close()
+
+
+@contextmanager
+def _at_work(settings: Settings, store: Store, jobs: Jobs, job_id: str | None) -> Iterator[tuple[str, Progress]]:
+    """Hold the writer's lock, and run the job `job_id` or a new one. Raises Busy, naming the job that is at work."""
+    try:
+        with lock.writer(settings.home, store.database):
+            job_id = job_id or jobs.begin(KIND).job_id
+            with jobs.work(job_id) as report:
+                yield job_id, report
+    except Busy as error:
+        if job_id:
+            jobs.fail(job_id, str(error))
+        running = next((job for job in jobs.recent() if job.status == "running"), None)
+        if running is None:
+            raise
+        raise Busy(f"The job {running.job_id} ({running.kind}) is running.", running.job_id) from None
 
 
 async def _publish(settings: Settings, directory: Path | None, store: Store, progress: Progress) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from contextlib import suppress
 from typing import Literal
 
 Mode = Literal["pass", "reset", "delay", "hang", "errors", "cut"]
@@ -29,6 +28,7 @@ class Proxy:
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._tasks: set[asyncio.Task[None] | None] = set()  # asyncio itself refers to them weakly
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Proxy":
@@ -63,6 +63,8 @@ class Proxy:
         await asyncio.sleep(0.01)  # for transports to close
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._tasks.add(task)
         try:
             self.connections += 1
             if self.mode != "pass" and (self.first is None or self.faulty < self.first):
@@ -70,10 +72,11 @@ class Proxy:
                 if await self._misbehave(self.mode, reader, writer):
                     return
             await self._forward(reader, writer)
-        except (ConnectionError, OSError):
+        except OSError:
             pass
         finally:
             writer.close()
+            self._tasks.discard(task)
 
     async def _misbehave(self, mode: Mode, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether that was all; False for a connection that is forwarded late."""
@@ -99,9 +102,10 @@ class Proxy:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    try:
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+        writer.write_eof()
+    except OSError:  # either end is gone: so shall the other be
+        writer.close()

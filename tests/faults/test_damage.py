@@ -49,6 +49,7 @@ DAMAGE: list[tuple[str, str, Callable[[Path], None], str]] = [
         flip,
         "is not what was built",
     ),
+    ("vectors for ranking", "index/faq-*/vectors.f32", flip, "vectors.f32 is not what was built"),
     ("payloads", "index/faq-*/shard/segments/*/payload_storage/page_0.dat", flip, "is not what was built"),
     ("segment cut short", "index/faq-*/shard/segments/*/payload_storage/tracker.dat", shorten, "is not what was built"),
     ("segment gone", "index/faq-*/shard/segments/*/version.info", Path.unlink, "is not what was built"),
