@@ -233,10 +233,7 @@ def page(report: dict[str, Any]) -> str:
         lines += ["", f"## {name}, {questions:,} answerable questions", "", f"| | {' | '.join(columns)} |"]
         lines.append("|---" * (len(columns) + 1) + "|")
         for system, found in systems.items():
-            cells = (
-                f"{found[one]:.1f}" if one == "p50 ms" else f"{found[one]:.3f}" if one in found else ""
-                for one in columns
-            )
+            cells = [f"{found[one]:.{1 if one == 'p50 ms' else 3}f}" if one in found else "" for one in columns]
             lines.append(f"| {system} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

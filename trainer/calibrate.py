@@ -19,6 +19,7 @@ PRECISION = 0.8  # what the answers above the threshold average on held-out ques
 WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 LEXICAL_WEIGHTS = (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03)
 QUESTION_WEIGHT, LEXICAL_WEIGHT = 0.6, 0.01
+MANY_PHRASINGS, MANY_WEIGHT = 8, 0.8
 
 # Of the base model; see benchmarks/default_calibration.py, which prints them.
 DEFAULTS = Ranking(
@@ -58,12 +59,19 @@ def choose_weights(outcomes: Sequence[Outcome]) -> tuple[float, float]:
     """
     answerable = [one for one in outcomes if one.answerable]
     phrased = [one for one in answerable if not one.bare and (one.features.matched >= 0).any()]
-    weights: tuple[float, ...] = WEIGHTS if len(phrased) >= MIN_QUESTIONS else (QUESTION_WEIGHT,)
+    usual = usual_weight(answerable)
+    weights: tuple[float, ...] = WEIGHTS if len(phrased) >= MIN_QUESTIONS else (usual,)
     features = Stacked(phrased if len(weights) > 1 else answerable)
     found = {(phrasing, words): features.gains(phrasing, words) for phrasing in weights for words in LEXICAL_WEIGHTS}
     best = max(found.values(), key=lambda gains: float(gains.mean()))
     good = [pair for pair, gains in found.items() if (best - gains).mean() <= _standard_error(best - gains)]
-    return min(good, key=lambda pair: abs(pair[0] - QUESTION_WEIGHT) + 20 * abs(pair[1] - LEXICAL_WEIGHT))
+    return min(good, key=lambda pair: abs(pair[0] - usual) + 20 * abs(pair[1] - LEXICAL_WEIGHT))
+
+
+def usual_weight(outcomes: Sequence[Outcome]) -> float:
+    """The default weight of phrasings, which counts for more where entries have many: see docs/log.md."""
+    counts = [len(candidate.questions) for one in outcomes for candidate in one.candidates]
+    return MANY_WEIGHT if counts and float(np.mean(counts)) >= MANY_PHRASINGS else QUESTION_WEIGHT
 
 
 def _standard_error(values: Floats) -> float:
