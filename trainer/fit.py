@@ -17,6 +17,7 @@ from trainer import model, runs
 from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
+from trainer.generation import trainingset
 from trainer.recipes import Recipe
 from trainer.reporting import page, results
 from trainer.runs import Run
@@ -24,6 +25,7 @@ from trainer.training import distributed
 from trainer.training.loop import Interrupted, train
 from trainer.training.validation import Validation
 
+GENERATOR = "generator"  # the recipe that makes no bundle but a model that asks
 log = logging.getLogger("trainer")
 
 
@@ -35,12 +37,25 @@ class Inputs:
     training: TrainingSet
 
 
-def start(data: Path, queries: Path | None, base: str, recipe: Recipe, out: Path | None, reranker: bool = False) -> Run:
+def start(
+    data: Path,
+    queries: Path | None,
+    base: str,
+    recipe: Recipe,
+    out: Path | None,
+    reranker: bool = False,
+    generated: Path | None = None,
+) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
-    inputs = read(data, queries, recipe.seed)
+    if recipe.name == GENERATOR:
+        from trainer.generation import learning  # it stands on this module
+
+        return learning.start(data, queries, base, recipe, out)
+    inputs = read(data, queries, recipe.seed, generated)
     config = {
         "data": str(data.absolute()),
         "queries": str(queries.absolute()) if queries else None,
+        "generated": str(generated.absolute()) if generated else None,
         "base": base,
         "recipe": asdict(recipe),
         "reranker": reranker,
@@ -56,20 +71,31 @@ def resume(name: str) -> Run:
     run = Run.find(name)
     if run.status().state == "succeeded":
         return run
+    if run.config["recipe"]["name"] == GENERATOR:
+        from trainer.generation import learning
+
+        return learning.resume(run)
     inputs = _inputs_of(run)
     run = distributed.led(lambda: _begun(run))
     carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
     return run
 
 
-def read(data: Path, queries: Path | None, seed: int) -> Inputs:
-    """Read and split. Every bad row of either file is reported before anything starts."""
+def read(data: Path, queries: Path | None, seed: int, generated: Path | None = None) -> Inputs:
+    """Read and split. Every bad row of either file is reported before anything starts.
+
+    A directory, or a TSV file, holds generated queries (`trainer.generation`); so does `generated`, for those entries.
+    """
+    if generated is None and (data.is_dir() or data.suffix == ".tsv"):
+        return Inputs(*trainingset.read(data, None, read_queries(queries) if queries else (), seed))
     file = read_entries(data)
     for warning in file.warnings:
         log.warning("%s: %s", file.name, warning)
     if file.merged_rows:
         log.info("%s: %d rows repeat others and were merged", file.name, file.merged_rows)
     asked = renamed(read_queries(queries), file.aliases) if queries else []
+    if generated is not None:
+        return Inputs(*trainingset.read(generated, file.entries, asked, seed))
     return Inputs(file.entries, training_set(file.entries, asked, seed))
 
 
@@ -78,7 +104,7 @@ def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
     if not distributed.leads():
         _model(run, inputs, base, recipe)
         return
-    with _logging(run), _status(run):
+    with logging_to(run), status_kept(run):
         trained = _model(run, inputs, base, recipe)
         wanted = trained.tuned and run.config.get("reranker", False)
         crossencoder = fitted(run, trained.model, base, inputs.entries, inputs.training, recipe) if wanted else None
@@ -116,7 +142,8 @@ def _inputs_of(run: Run) -> Inputs:
     """What the run was begun with. Raises InputError when that has changed."""
     config = run.config
     queries = Path(config["queries"]) if config["queries"] else None
-    inputs = read(Path(config["data"]), queries, config["recipe"]["seed"])
+    generated = Path(config["generated"]) if config.get("generated") else None
+    inputs = read(Path(config["data"]), queries, config["recipe"]["seed"], generated)
     if inputs.training.sha256 != config["training_data_sha256"]:
         raise InputError(f"{config['data']} has changed since {run.directory} began; start a new run.", "resume")
     return inputs
@@ -164,7 +191,8 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
 
 
 @contextmanager
-def _status(run: Run) -> Iterator[None]:
+def status_kept(run: Run) -> Iterator[None]:
+    """Keep the run's status true, however what is done within ends."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
@@ -179,7 +207,7 @@ def _status(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _logging(run: Run) -> Iterator[None]:
+def logging_to(run: Run) -> Iterator[None]:
     """What is logged, and what libraries warn of, goes to the run's log too."""
     handler = logging.FileHandler(run.directory / runs.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

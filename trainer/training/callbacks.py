@@ -91,9 +91,15 @@ class Best(TrainerCallback):
     """
 
     def __init__(
-        self, model: nn.Module, measure: Callable[[], Figures], directory: Path, patience: int, report: Report
+        self,
+        model: nn.Module,
+        measure: Callable[[], Figures],
+        directory: Path,
+        patience: int,
+        report: Report,
+        metric: str = METRIC,
     ) -> None:
-        self.model, self.measure, self.report = model, measure, report
+        self.model, self.measure, self.report, self.metric = model, measure, report, metric
         self.directory, self.patience = directory, patience
         self.history: dict[int, float] = {}  # of each step at which an epoch ended, the metric
         if (directory / "history.json").is_file():
@@ -132,7 +138,7 @@ class Best(TrainerCallback):
     def _measure(self, step: int, state: TrainerState) -> None:
         figures: list[Any] = [self.measure() if state.is_world_process_zero else None]
         broadcast_object_list(figures)
-        self.history[step] = figures[0].get(METRIC, 0.0)
+        self.history[step] = figures[0].get(self.metric, 0.0)
         if state.is_world_process_zero:
             self.report.record(state, metrics=figures[0])
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,11 @@ def train(
     adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
     stages = recipe.stages(len(training.pairs))
     run.update(steps=sum(stage.plan.steps for stage in stages))
-    with _progress() as progress, models.short_texts(model), models.recomputing(model, recipe.gradient_checkpointing):
+    with (
+        progress_bar() as progress,
+        models.short_texts(model),
+        models.recomputing(model, recipe.gradient_checkpointing),
+    ):
         task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
         work = _Work(model, training, recipe, run, validate, progress, task)
         for stage in stages:
@@ -124,7 +128,7 @@ class _Work:
         )
         trainer.remove_callback(PrinterCallback)
         with stopping(stop.ask):
-            trainer.train(resume_from_checkpoint=_last_checkpoint(directory))
+            trainer.train(resume_from_checkpoint=last_checkpoint(directory))
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
             raise self._interrupted(steps + trainer.state.global_step)
         trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # autocast would end up in the export
@@ -189,7 +193,8 @@ class _Trainer(SentenceTransformerTrainer):
         self.model.load_state_dict(weights)
 
 
-def _last_checkpoint(directory: Path) -> str | None:
+def last_checkpoint(directory: Path) -> str | None:
+    """The latest checkpoint in the directory of a stage."""
     if not directory.is_dir():
         return None
     last: str | None = get_last_checkpoint(str(directory))  # type: ignore[no-untyped-call]
@@ -227,7 +232,8 @@ def _arguments(
     )
 
 
-def _progress() -> Progress:
+def progress_bar() -> Progress:
+    """A bar on standard error, shown by the process that leads."""
     console = Console(stderr=True)  # the run's directory alone goes to standard output
     return Progress(
         TextColumn("{task.description}"),
