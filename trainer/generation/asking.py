@@ -21,6 +21,7 @@ from trainer.runs import Run
 
 READ_TOKENS, QUERY_TOKENS = 512, 64  # of a model that says nothing else; of a query, as in GenQ
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: its passages, padded, once for each query
+REPEATED = 2  # words in a row that a query of ours does not hold twice: a model that copies is tempted to go on
 WINDOW = 512  # passages that are sorted by length together
 
 
@@ -35,12 +36,12 @@ class Sampling(NamedTuple):
 
 
 class Asker(Protocol):
-    """Makes queries of passages. A batch's largest `size` times its passages stays below `budget`."""
+    """Makes queries of passages. The largest `size` of a batch's passages times their number stays within `budget`."""
 
     budget: int
 
-    def size(self, passage: str) -> int:
-        """What the passage takes of the budget."""
+    def size(self, passage: str, queries: int) -> int:
+        """What the passage with so many queries takes of the budget."""
 
     def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         """For each passage its queries, drawn with that seed."""
@@ -58,9 +59,9 @@ class Seq2Seq:
         self.longest = PASSAGE_TOKENS if self.ours else min(READ_TOKENS, int(tokenizer.model_max_length))
         self.query_tokens = QUESTION_TOKENS if self.ours else QUERY_TOKENS
 
-    def size(self, passage: str) -> int:
-        """Its tokens, about."""
-        return min(self.longest, 2 + len(passage) // 3)
+    def size(self, passage: str, queries: int) -> int:
+        """The tokens, about."""
+        return min(self.longest, 2 + len(passage) // 3) * queries
 
     @torch.no_grad()
     def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
@@ -80,6 +81,7 @@ class Seq2Seq:
             temperature=sampling.temperature,
             num_return_sequences=sampling.queries,
             max_new_tokens=self.query_tokens,
+            no_repeat_ngram_size=REPEATED if self.ours else 0,
             use_cache=True,
         )
         texts = self.tokenizer.batch_decode(found, skip_special_tokens=True, clean_up_tokenization_spaces=True)
@@ -92,8 +94,9 @@ def batches(passages: Sequence[str], asker: Asker, sampling: Sampling) -> Iterat
     for start in range(0, len(passages), WINDOW):
         batch: list[int] = []
         window = range(start, min(start + WINDOW, len(passages)))
-        for position in sorted(window, key=lambda one: (asker.size(passages[one]), one)):
-            if batch and asker.size(passages[position]) * (len(batch) + 1) * sampling.queries > asker.budget:
+        sizes = {one: asker.size(passages[one], sampling.queries) for one in window}
+        for position in sorted(window, key=lambda one: (sizes[one], one)):
+            if batch and sizes[position] * (len(batch) + 1) > asker.budget:
                 yield batch
                 batch = []
             batch.append(position)

@@ -51,9 +51,19 @@ class Endpoint:
         key = os.environ.get(KEY)
         self.address, self.pause = address.rstrip("/"), pause
         self.client = httpx.Client(timeout=TIMEOUT, headers={"Authorization": f"Bearer {key}"} if key else {})
-        self.name = name or self._first_model()
+        try:
+            self.name = name or self._first_model()
+        except BaseException:
+            self.client.close()
+            raise
 
-    def size(self, passage: str) -> int:
+    def __enter__(self) -> "Endpoint":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def size(self, passage: str, queries: int) -> int:
         """Every passage is one request, however long."""
         return 1
 

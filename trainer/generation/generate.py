@@ -58,7 +58,7 @@ class Request:
 
     def digest(self, passages: Sequence[str]) -> str:
         """Of everything that the queries depend on."""
-        content = [asdict(self), self.sampling, list(passages)]
+        content = [asdict(self), list(passages)]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -98,7 +98,7 @@ class State:
         while len(self.rest) >= parts.PAIRS or (self.finished and self.rest):
             parts.write(directory, self.parts, self.rest[: parts.PAIRS])
             self.rest, self.parts = self.rest[parts.PAIRS :], self.parts + 1
-        durable.write(directory / STATE, json.dumps(asdict(self), ensure_ascii=False))
+        durable.write(directory / STATE, json.dumps(vars(self), ensure_ascii=False))
 
 
 def generate(passages: Sequence[str], request: Request, out: Path) -> State:

@@ -23,6 +23,8 @@ from trainer.data import (
     group_entries,
     order,
     plain,
+    refuse_unknown,
+    resolver,
     training_set,
 )
 from trainer.generation import parts
@@ -41,8 +43,8 @@ class Generated(NamedTuple):
 def read(generated: Path, entries: Sequence[Entry] | None, queries: Sequence[Query], seed: int) -> Generated:
     """Pairs from TSV files, for the passages themselves or for the entries of a FAQ. Raises InputError.
 
-    Real questions are held out as ever, the FAQ's and the labelled ones. Where there are none, a tenth of the passages
-    spare one generated query each.
+    Of the FAQ's own questions some are held out, as ever, and all labelled ones are: generated queries teach, real ones
+    measure. Where there are none, a tenth of the passages spare one generated query each.
     """
     found = parts.read(generated)
     pairs = [one for one in found.pairs if len(one.query) <= QUESTION_LENGTH and len(one.passage) <= ANSWER_LENGTH]
@@ -87,10 +89,10 @@ def _assigned(pairs: Sequence[Asked], entries: Sequence[Entry]) -> dict[str, lis
 def _training_set(
     entries: Sequence[Entry], asked: Mapping[str, Sequence[Asked]], queries: Sequence[Query], seed: int
 ) -> TrainingSet:
-    real = training_set(entries, queries, seed)
+    real = training_set(entries, (), seed)
     phrased = [entry.model_copy(update={"alternatives": _texts(entry, asked)}) for entry in entries]
     groups = group_entries(phrased)  # a query of two passages makes one group of them
-    heldout = list(real.heldout)
+    heldout = [*real.heldout, *_resolved(queries, entries)]
     if all(one.faq_id is None for one in heldout):
         heldout += _held(asked, seed)
         log.warning(
@@ -103,6 +105,13 @@ def _training_set(
         some = asked.get(entry.id, ())
         pairs += [Pair(one.query, one.passage, group) for one in some if plain(one.query) not in secret]
     return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
+
+
+def _resolved(queries: Sequence[Query], entries: Sequence[Entry]) -> list[HeldOut]:
+    find = resolver(entries)
+    found = [(query, None if query.unanswerable else find(query)) for query in queries]
+    refuse_unknown([query.question for query, at in found if at is not None and not at])
+    return [HeldOut(query.question, entries[at[0]].id if at else None) for query, at in found]
 
 
 def _texts(entry: Entry, asked: Mapping[str, Sequence[Asked]]) -> tuple[str, ...]:

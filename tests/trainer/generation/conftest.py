@@ -14,7 +14,9 @@ PLACES = ("account", "warehouse", "store", "letter", "basket", "drawer")
 
 def passages(count: int) -> list[str]:
     """Distinct sentences."""
-    return [f"The {THINGS[i % 6]} number {i} lies in the {PLACES[i // 6 % 6]} until somebody asks." for i in range(count)]
+    return [
+        f"The {THINGS[i % 6]} number {i} lies in the {PLACES[i // 6 % 6]} until somebody asks." for i in range(count)
+    ]
 
 
 def pairs(count: int) -> list[tuple[str, str]]:
@@ -35,10 +37,10 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
         d_ff=32,
         num_layers=1,
         num_heads=2,
-        decoder_start_token_id=tokenizer.cls_token_id,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.sep_token_id,
     )
+    config.update({"decoder_start_token_id": tokenizer.cls_token_id})
     T5ForConditionalGeneration(config).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory

@@ -13,7 +13,9 @@ LONG = " ".join(f"Sentence number {i} says something about the shop." for i in r
 
 def test_every_format_gives_the_same_passages(tmp_path: Path) -> None:
     texts = ["You may return goods within thirty days.", "A refund takes five working days."]
-    (tmp_path / "faq.jsonl").write_text("".join(json.dumps({"id": f"a{i}", "answer": text}) + "\n" for i, text in enumerate(texts)))
+    (tmp_path / "faq.jsonl").write_text(
+        "".join(json.dumps({"id": f"a{i}", "answer": text}) + "\n" for i, text in enumerate(texts))
+    )
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     (tmp_path / "table.csv").write_text("passage,n\n" + "".join(f"{text},1\n" for text in texts))
     (tmp_path / "plain.txt").write_text("\n\n".join(texts))
@@ -51,7 +53,8 @@ def test_markdown_is_cut_at_its_headings(tmp_path: Path) -> None:
 
 def test_a_page_is_what_it_says_without_what_surrounds_it() -> None:
     page = """<html><head><style>p {}</style></head><body><nav>Home</nav><h1>Returns &amp; refunds</h1>
-        <p>You <b>may</b> return<br>goods.</p><table><tr><td>Fee<td>none</table><script>track()</script></body></html>"""
+        <p>You <b>may</b> return<br>goods.</p><table><tr><td>Fee<td>none</table>
+        <script>track()</script></body></html>"""
     assert passages.text_of_html(page).split("\n\n") == ["Returns & refunds", "You may return goods.", "Fee none"]
 
 
