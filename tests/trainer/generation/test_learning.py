@@ -129,9 +129,9 @@ def test_questions_come_from_the_faq_from_labelled_questions_and_from_tsv(tmp_pa
 
 
 def test_a_question_comes_with_the_part_of_its_passage_that_it_is_about() -> None:
-    always = "where everybody who works there can find them on any day of the week, unless the shop is closed for a feast or a funeral."
+    always = "and everybody who works there may take them out on any day of the week, provided that it is written down."
     sentences = [
-        f"{thing} are kept in the {place}, {always}"
+        f"{thing} are kept in the {place} behind the house, {always}"
         for thing, place in (("Tents", "cellar"), ("Boots", "attic"), ("Stoves", "garage"))
     ]
     passage = " ".join(sentences)
