@@ -28,7 +28,15 @@ from trainer.generation.pairs import Example, Examples
 from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training.callbacks import Best, Figures, Report, Stop, stopping
-from trainer.training.loop import BEST, CHECKPOINT_EVERY, Interrupted, last_checkpoint, native_bf16, progress_bar
+from trainer.training.loop import (
+    BEST,
+    CHECKPOINT_EVERY,
+    Interrupted,
+    PlainCheckpoints,
+    last_checkpoint,
+    native_bf16,
+    progress_bar,
+)
 from trainer.training.sampler import EntryBatchSampler
 
 NAME = "generator"
@@ -170,8 +178,8 @@ def _padded(rows: Sequence[Sequence[int]], padding: int) -> Tensor:
     return torch.tensor([[*row, *[padding] * (width - len(row))] for row in rows])
 
 
-class _Trainer(Trainer):
-    """Our batches, two learning rates, checkpoints of plain weights."""
+class _Trainer(PlainCheckpoints, Trainer):
+    """Our batches, and two learning rates."""
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         dataset: Any = self.train_dataset

@@ -9,6 +9,7 @@ import torch
 
 from trainer import model as models
 from trainer.training.loop import native_bf16
+from trainer.training.mining import BLOCK_CELLS
 from trainer.training.tokens import Tokens, embed
 
 
@@ -21,11 +22,13 @@ class RoundTrip:
 
     def ranks(self, queries: Sequence[str], own: Sequence[int]) -> list[int]:
         """At which rank, from 1, each query finds the passage of that position; equals come first."""
-        if not queries:
-            return []
-        scores = self._vectors(queries) @ self.passages.T  # (queries, passages)
-        mine = scores.gather(1, torch.tensor(own)[:, None])  # (queries, 1)
-        return [int(rank) for rank in 1 + (scores > mine).sum(dim=1)]
+        asked, ranks = self._vectors(queries), list[int]()
+        size = max(1, BLOCK_CELLS // len(self.passages))
+        for start in range(0, len(queries), size):
+            scores = asked[start : start + size] @ self.passages.T  # (block, passages)
+            mine = scores.gather(1, torch.tensor(own[start : start + size])[:, None])  # (block, 1)
+            ranks += (1 + (scores > mine).sum(dim=1)).tolist()
+        return ranks
 
     def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
         with models.short_texts(self.model):

@@ -180,8 +180,11 @@ class _Work:
         )
 
 
-class _Trainer(SentenceTransformerTrainer):
-    """Checkpoints hold plain weights: adapters need nothing special, and nothing is read from elsewhere."""
+class PlainCheckpoints:
+    """For a trainer: checkpoints hold plain weights; adapters need nothing special, nothing is read from elsewhere."""
+
+    args: Any
+    model: Any
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         directory = Path(output_dir or self.args.output_dir or "")
@@ -191,6 +194,10 @@ class _Trainer(SentenceTransformerTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         weights = torch.load(Path(resume_from_checkpoint) / WEIGHTS, weights_only=True, map_location="cpu")
         self.model.load_state_dict(weights)
+
+
+class _Trainer(PlainCheckpoints, SentenceTransformerTrainer):
+    """sentence-transformers' trainer with those."""
 
 
 def last_checkpoint(directory: Path) -> str | None:
