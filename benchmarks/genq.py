@@ -93,7 +93,7 @@ def _generator(run: Path) -> dict[str, Any]:
     """Steps, and the held-out loss of each epoch."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     epochs = [{"epoch": line["epoch"], **line["metrics"]} for line in lines if "metrics" in line]
-    return {"steps": json.loads((run / "status.json").read_bytes())["steps"], "epochs": epochs}
+    return {"steps": json.loads((run / "status.json").read_bytes())["step"], "epochs": epochs}
 
 
 def samples(work: Path, generator: Path, bare: Path, round_trip: int) -> dict[str, list[dict[str, Any]]]:
