@@ -6,10 +6,17 @@ A run of the recipe `generator`, a sequence-to-sequence model from a directory o
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from torch import FloatTensor, LongTensor
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    LogitsProcessor,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from app.errors import InputError, NotFound
@@ -76,9 +83,7 @@ class Seq2Seq:
             attention_mask=read["attention_mask"],
             **source,
             do_sample=True,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            temperature=sampling.temperature,
+            **_drawing(sampling),
             num_return_sequences=sampling.queries,
             max_new_tokens=self.query_tokens,
             no_repeat_ngram_size=REPEATED if self.ours else 0,
@@ -87,6 +92,26 @@ class Seq2Seq:
         texts = self.tokenizer.batch_decode(found, skip_special_tokens=True, clean_up_tokenization_spaces=True)
         each = sampling.queries
         return [texts[start : start + each] for start in range(0, len(texts), each)]
+
+
+class Likeliest(LogitsProcessor):
+    """What transformers' temperature, top-k and top-p do one after the other, without its sort of the vocabulary."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self.sampling = sampling
+
+    def __call__(self, input_ids: LongTensor, scores: FloatTensor) -> FloatTensor:
+        """Scores, (batch, vocabulary), minus infinity for the words that are not drawn."""
+        best = (scores / self.sampling.temperature).topk(min(self.sampling.top_k, scores.shape[-1]), dim=-1)
+        shares = best.values.softmax(dim=-1)
+        kept = best.values.masked_fill(shares.cumsum(dim=-1) - shares >= self.sampling.top_p, -torch.inf)
+        return cast(FloatTensor, torch.full_like(scores, -torch.inf).scatter(1, best.indices, kept))
+
+
+def _drawing(sampling: Sampling) -> dict[str, Any]:
+    if sampling.top_k == 0:
+        return {"top_p": sampling.top_p, "top_k": 0, "temperature": sampling.temperature}
+    return {"logits_processor": [Likeliest(sampling)], "top_k": 0}
 
 
 def batches(passages: Sequence[str], asker: Asker, sampling: Sampling) -> Iterator[list[int]]:
@@ -107,9 +132,9 @@ def asker_of(model: str, endpoint: str | None = None) -> Asker:
     """What `--model` and `--endpoint` name. Raises InputError when it cannot be loaded."""
     if endpoint is not None or is_address(model):
         return Endpoint(endpoint or model, None if endpoint is None else model)
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     if (directory := _generator(model)) is not None:
         return Seq2Seq(*generator.load(directory))
-    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         local = Path(model).is_dir()
         tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=local)

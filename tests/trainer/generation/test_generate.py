@@ -4,13 +4,17 @@ import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import LongTensor
+from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from app.errors import Conflict, InputError
 from tests.trainer.generation.conftest import passages
 from trainer.generation import asking, parts
-from trainer.generation.asking import Sampling, Seq2Seq, asker_of, batches
+from trainer.generation.asking import Likeliest, Sampling, Seq2Seq, asker_of, batches
 from trainer.generation.generate import Request, State, generate, report
 from trainer.training.loop import Interrupted
 
@@ -121,6 +125,19 @@ def test_the_same_seed_asks_the_same_and_batches_stay_small(tiny_t5: Path) -> No
     assert all(max(asker.size(texts[one], 4) for one in batch) * len(batch) <= 800 for batch in found[:-1])
     some = texts[:3]
     assert asker.ask(some, SAMPLING, 1) == asker.ask(some, SAMPLING, 1) != asker.ask(some, SAMPLING, 2)
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p", "temperature"), [(5, 0.9, 1.0), (20, 0.5, 0.7), (500, 0.95, 2.0), (3, 1.0, 1.0)]
+)
+def test_the_words_that_may_be_drawn_are_those_of_transformers(top_k: int, top_p: float, temperature: float) -> None:
+    torch.manual_seed(0)
+    scores: Any = torch.randn(4, 300).mul(3).log_softmax(dim=-1)
+    expected = scores
+    for warper in (TemperatureLogitsWarper(temperature), TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)):
+        expected = warper(None, expected)
+    found = Likeliest(Sampling(top_k=top_k, top_p=top_p, temperature=temperature))(LongTensor(), scores)
+    assert torch.equal(found, expected)
 
 
 def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
