@@ -1,6 +1,6 @@
 """Learning without labels: what generated queries alone gain on the real questions of the cloud FAQ.
 
-    python -m benchmarks.genq [--data FILE] [--work DIR] [--epochs N] [--round-trip K]
+    python -m benchmarks.genq [--data FILE] [--work DIR] [--epochs N] [--round-trip K] [--answers N]
 
 A generator learns from SQuAD's questions (another domain), asks about the answers of the cloud FAQ's training part as
 if they had no questions, and a bi-encoder learns from what it asked, filtered by the round trip. The split and the
@@ -40,9 +40,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-genq"))
     parser.add_argument("--epochs", default="2", help="of the generator")
     parser.add_argument("--round-trip", type=int, default=3)
+    parser.add_argument("--answers", type=int, help="ask about the first so many only; unset: about all")
     options = parser.parse_args()
     files = split_files(options.data, options.work)
-    bare = _bare(files["train"], options.work / "train_answers.jsonl")
+    bare = _bare(files["train"], options.work / "train_answers.jsonl", options.answers)
     generator, generated, run = (options.work / name for name in ("generator", "generated", "run"))
     squad = ["--data", str(SHARED / "squad_passages.jsonl"), "--queries", str(SHARED / "squad_questions.jsonl")]
     _fit(generator, [*squad, "--recipe", "generator", "--epochs", options.epochs])
@@ -51,6 +52,7 @@ def main() -> None:
     _fit(run, ["--data", str(bare), "--generated", str(generated), "--recipe", "genq"])
     report = {
         "round_trip": options.round_trip,
+        "answers": len(bare.read_text(encoding="utf-8").splitlines()),
         "generator": _generator(generator),
         "counts": json.loads((generated / "state.json").read_bytes())["counts"],
         "seconds": {path.stem: float(path.read_text()) for path in sorted(options.work.glob("*.seconds"))},
@@ -66,10 +68,10 @@ def main() -> None:
     print(page(report))
 
 
-def _bare(train: Path, target: Path) -> Path:
-    """The distinct answers to train on, without their questions."""
+def _bare(train: Path, target: Path, count: int | None) -> Path:
+    """The first so many distinct answers to train on, without their questions."""
     rows: list[Row] = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
-    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in passages(rows))
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in passages(rows)[:count])
     target.write_text(content, encoding="utf-8")
     return target
 
@@ -124,7 +126,8 @@ def page(report: dict[str, Any]) -> str:
     lines = [
         "# Learning without labels, on the cloud FAQ",
         "",
-        f"{counts['asked']:,} queries made, {counts['empty']:,} empty, {counts['repeated']:,} repeated; "
+        f"{counts['asked']:,} queries made for {report['answers']:,} answers, {counts['empty']:,} empty, "
+        f"{counts['repeated']:,} repeated; "
         f"{counts['kept'] / counts['tried']:.1%} of the rest kept by the round trip (rank {report['round_trip']}); "
         f"their passage was found by {found}. Held-out loss of a word by epoch: "
         + ", ".join(f"{one['heldout_loss']:.3f}" for one in report["generator"]["epochs"])

@@ -25,6 +25,7 @@ from trainer.generation import model as generator
 from trainer.generation.endpoint import Endpoint, is_address
 from trainer.generation.model import PASSAGE_TOKENS, QUESTION_TOKENS, QuestionGenerator
 from trainer.runs import Run
+from trainer.training.loop import native_bf16
 
 READ_TOKENS, QUERY_TOKENS = 512, 64  # of a model that says nothing else; of a query, as in GenQ
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: its passages, padded, once for each query
@@ -78,17 +79,18 @@ class Seq2Seq:
         ).to(self.device)
         source = {"decoder_source_ids": read["input_ids"]} if self.ours else {}
         torch.manual_seed(seed)
-        found = self.model.generate(
-            input_ids=read["input_ids"],
-            attention_mask=read["attention_mask"],
-            **source,
-            do_sample=True,
-            **_drawing(sampling),
-            num_return_sequences=sampling.queries,
-            max_new_tokens=self.query_tokens,
-            no_repeat_ngram_size=REPEATED if self.ours else 0,
-            use_cache=True,
-        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=native_bf16()):
+            found = self.model.generate(
+                input_ids=read["input_ids"],
+                attention_mask=read["attention_mask"],
+                **source,
+                do_sample=True,
+                **_drawing(sampling),
+                num_return_sequences=sampling.queries,
+                max_new_tokens=self.query_tokens,
+                no_repeat_ngram_size=REPEATED if self.ours else 0,
+                use_cache=True,
+            )
         texts = self.tokenizer.batch_decode(found, skip_special_tokens=True, clean_up_tokenization_spaces=True)
         each = sampling.queries
         return [texts[start : start + each] for start in range(0, len(texts), each)]
