@@ -108,7 +108,7 @@ RECIPES = {
         Recipe("default"),
         Recipe("quick", hard_epochs=0),
         Recipe("lora", lora_rank=32, learning_rate=1e-3),
-        Recipe("genq", epochs=1, learning_rate=5e-5, hard_epochs=0),
+        Recipe("genq", epochs=1, hard_epochs=0),
         Recipe("generator", epochs=3, batch_size=32, learning_rate=3e-4, hard_epochs=0),
     )
 }
