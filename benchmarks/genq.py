@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,8 @@ def samples(work: Path, generator: Path, bare: Path, round_trip: int) -> dict[st
 
 def page(report: dict[str, Any]) -> str:
     """The report as a page of Markdown."""
-    counts = report["counts"]
-    found = ", ".join(f"{counts.get(f'at_{rank}', 0) / counts['tried']:.1%} at rank {rank}" for rank in RANKS)
+    counts = Counter(report["counts"])
+    found = ", ".join(f"{counts[f'at_{rank}'] / counts['tried']:.1%} at rank {rank}" for rank in RANKS)
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in report["seconds"].items())
     lines = [
         "# Learning without labels, on the cloud FAQ",
