@@ -1,4 +1,4 @@
-"""The trainer's command line: `python -m trainer fit | evaluate | compare | publish | runs`."""
+"""The trainer's command line: `python -m trainer fit | generate | evaluate | compare | publish | runs`."""
 
 import logging
 import sys
@@ -23,7 +23,7 @@ app.add_typer(runs, name="runs")
 @app.command()
 def fit(
     data: Annotated[
-        Path | None, typer.Option(help="A FAQ, labelled texts or scored pairs, as the recipe reads.")
+        Path | None, typer.Option(help="A FAQ, labelled texts, scored pairs or generated queries, as the recipe reads.")
     ] = None,
     queries: Annotated[Path | None, typer.Option(help="Labelled questions, `faq_id: null` among them.")] = None,
     recipe: Annotated[str, typer.Option(help="A named way to train.")] = "default",
@@ -44,6 +44,7 @@ def fit(
     loss: Annotated[str | None, typer.Option(help="ranking, hard-triplets or semi-hard-triplets.")] = None,
     triplet_margin: Annotated[float | None, typer.Option(help="By how much triplets are to differ, in cosine.")] = None,
     gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory for a third more work.")] = False,
+    generated: Annotated[Path | None, typer.Option(help="Queries that `generate` made for that FAQ.")] = None,
     reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
     target_precision: Annotated[
         float, typer.Option(min=0.5, max=0.99, help="The share of the answers given that are to be right.")
@@ -78,8 +79,36 @@ def fit(
             triplet_margin=triplet_margin,
             gradient_checkpointing=gradient_checkpointing or None,
         )
-        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision)
+        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision, generated)
     typer.echo(run.directory)
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Option(help="What asks: a run of the recipe `generator`, a seq2seq model, or a URL.")],
+    passages: Annotated[Path, typer.Option(help="FAQ, CSV, text, Markdown, HTML, or a directory of them.")],
+    out: Annotated[Path, typer.Option(help="Where the TSV parts go; the same again carries on.")],
+    endpoint: Annotated[str | None, typer.Option(help="An OpenAI-compatible URL; --model is its model's name.")] = None,
+    queries_per_passage: Annotated[int, typer.Option(help="Sampled for each passage.")] = 3,
+    top_p: Annotated[float, typer.Option(help="Draw from the words that make up this probability.")] = 0.95,
+    top_k: Annotated[int, typer.Option(help="Of them the likeliest so many; 0: all.")] = 50,
+    temperature: Annotated[float, typer.Option(help="Below 1: likelier words more often.")] = 1.0,
+    round_trip: Annotated[int, typer.Option(help="Keep what finds its passage at this rank. 0: keep all.")] = 0,
+    encoder: Annotated[str | None, typer.Option(help="The bi-encoder of the round trip; unset: the base.")] = None,
+    length: Annotated[int | None, typer.Option(min=1, help="Most characters of a passage.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+) -> None:
+    """Make queries for passages that nobody has asked about. The last line printed is the directory."""
+    from trainer.generation import generate as generating
+    from trainer.generation import passages as reading
+    from trainer.generation.asking import Sampling
+    from trainer.model import DEFAULT_BASE
+
+    sampling = Sampling(queries_per_passage, top_p, top_k, temperature, seed)
+    request = generating.Request(model, endpoint, sampling, round_trip, encoder or DEFAULT_BASE)
+    request.check()
+    generating.generate(reading.read(passages, length or reading.LENGTH), request, out)
+    typer.echo(out)
 
 
 @app.command()

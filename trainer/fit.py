@@ -17,6 +17,7 @@ from trainer.calibrate import PRECISION
 from trainer.data import TrainingSet, renamed, scored_set, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
+from trainer.generation import trainingset
 from trainer.reading import read_source
 from trainer.recipes import Recipe
 from trainer.reporting import page, results
@@ -26,6 +27,7 @@ from trainer.training import distributed
 from trainer.training.loop import Interrupted, train
 from trainer.training.validation import Validation
 
+GENERATOR = "generator"  # the recipe that makes no bundle but a model that asks
 log = logging.getLogger("trainer")
 
 
@@ -45,12 +47,18 @@ def start(
     out: Path | None,
     reranker: bool = False,
     target_precision: float = PRECISION,
+    generated: Path | None = None,
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
-    inputs = read(data, queries, recipe)
+    if recipe.name == GENERATOR:
+        from trainer.generation import learning  # it stands on this module
+
+        return learning.start(data, queries, base, recipe, out)
+    inputs = read(data, queries, recipe, generated)
     config = {
         "data": str(data.absolute()),
         "queries": str(queries.absolute()) if queries else None,
+        "generated": str(generated.absolute()) if generated else None,
         "base": base,
         "recipe": asdict(recipe),
         "reranker": reranker,
@@ -67,16 +75,27 @@ def resume(name: str) -> Run:
     run = Run.find(name)
     if run.status().state == "succeeded":
         return run
+    if run.config["recipe"]["name"] == GENERATOR:
+        from trainer.generation import learning
+
+        return learning.resume(run)
     inputs = _inputs_of(run)
     run = distributed.led(lambda: _begun(run))
     carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
     return run
 
 
-def read(data: Path, queries: Path | None, recipe: Recipe) -> Inputs:
-    """Read and split. Every bad row of either file is reported before anything starts."""
+def read(data: Path, queries: Path | None, recipe: Recipe, generated: Path | None = None) -> Inputs:
+    """Read and split. Every bad row of either file is reported before anything starts.
+
+    A directory, or a TSV file, holds generated queries (`trainer.generation`); so does `generated`, for those entries.
+    """
+    if generated is None and (data.is_dir() or data.suffix == ".tsv"):
+        return Inputs(*trainingset.read(data, None, read_queries(queries) if queries else (), recipe.seed))
     source = read_source(data, recipe)
     asked = renamed(read_queries(queries), source.aliases) if queries else []
+    if generated is not None:
+        return Inputs(*trainingset.read(generated, source.entries, asked, recipe.seed))
     if source.pairs:
         return Inputs(source.entries, scored_set(source.entries, source.pairs, asked, recipe.seed))
     return Inputs(source.entries, training_set(source.entries, asked, recipe.seed))
@@ -87,7 +106,7 @@ def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
     if not distributed.leads():
         _model(run, inputs, base, recipe)
         return
-    with _logging(run), _status(run):
+    with logging_to(run), status_kept(run):
         trained = _model(run, inputs, base, recipe)
         wanted = trained.tuned and run.config.get("reranker", False)
         crossencoder = fitted(run, trained.model, base, inputs.entries, inputs.training, recipe) if wanted else None
@@ -126,7 +145,8 @@ def _inputs_of(run: Run) -> Inputs:
     """What the run was begun with. Raises InputError when that has changed."""
     config = run.config
     queries = Path(config["queries"]) if config["queries"] else None
-    inputs = read(Path(config["data"]), queries, Recipe.of(config["recipe"]))
+    generated = Path(config["generated"]) if config.get("generated") else None
+    inputs = read(Path(config["data"]), queries, Recipe.of(config["recipe"]), generated)
     if inputs.training.sha256 != config["training_data_sha256"]:
         raise InputError(f"{config['data']} has changed since {run.directory} began; start a new run.", "resume")
     return inputs
@@ -176,7 +196,8 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
 
 
 @contextmanager
-def _status(run: Run) -> Iterator[None]:
+def status_kept(run: Run) -> Iterator[None]:
+    """Keep the run's status true, however what is done within ends."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
@@ -191,7 +212,7 @@ def _status(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def _logging(run: Run) -> Iterator[None]:
+def logging_to(run: Run) -> Iterator[None]:
     """What is logged, and what libraries warn of, goes to the run's log too."""
     handler = logging.FileHandler(run.directory / runs.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

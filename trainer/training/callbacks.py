@@ -115,8 +115,9 @@ class Best(TrainerCallback):
         patience: int,
         report: Report,
         every: int = 1,
+        metric: str = METRIC,
     ) -> None:
-        self.model, self.measure, self.report = model, measure, report
+        self.model, self.measure, self.report, self.metric = model, measure, report, metric
         self.directory, self.patience, self.every = directory, patience, every
         self.history: dict[int, float] = {}  # of each step at which an epoch ended, the metric
         if (directory / "history.json").is_file():
@@ -156,7 +157,7 @@ class Best(TrainerCallback):
     def _measure(self, step: int, state: TrainerState) -> None:
         figures: list[Any] = [self.measure() if state.is_world_process_zero else None]
         broadcast_object_list(figures)
-        self.history[step] = figures[0].get(METRIC, 0.0)
+        self.history[step] = figures[0].get(self.metric, 0.0)
         if state.is_world_process_zero:
             self.report.record(state, metrics=figures[0])
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -61,7 +61,11 @@ def train(
         add_head(model, recipe.seed)
     stages = recipe.stages(rows(training, recipe))
     run.update(steps=sum(stage.plan.steps for stage in stages))
-    with _progress() as progress, models.short_texts(model), models.recomputing(model, recipe.gradient_checkpointing):
+    with (
+        progress_bar() as progress,
+        models.short_texts(model),
+        models.recomputing(model, recipe.gradient_checkpointing),
+    ):
         task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
         work = _Work(model, training, recipe, run, validate, progress, task)
         for stage in stages:
@@ -131,7 +135,7 @@ class _Work:
         )
         trainer.remove_callback(PrinterCallback)
         with stopping(stop.ask):
-            trainer.train(resume_from_checkpoint=_last_checkpoint(directory))
+            trainer.train(resume_from_checkpoint=last_checkpoint(directory))
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
             raise self._interrupted(steps + trainer.state.global_step)
         trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # autocast would end up in the export
@@ -176,8 +180,11 @@ class _Work:
         return Negatives.load(path)
 
 
-class _Trainer(SentenceTransformerTrainer):
-    """Checkpoints hold plain weights: adapters need nothing special, and nothing is read from elsewhere."""
+class PlainCheckpoints:
+    """For a trainer: checkpoints hold plain weights; adapters need nothing special, nothing is read from elsewhere."""
+
+    args: Any
+    model: Any
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         directory = Path(output_dir or self.args.output_dir or "")
@@ -189,7 +196,12 @@ class _Trainer(SentenceTransformerTrainer):
         self.model.load_state_dict(weights)
 
 
-def _last_checkpoint(directory: Path) -> str | None:
+class _Trainer(PlainCheckpoints, SentenceTransformerTrainer):
+    """sentence-transformers' trainer with those."""
+
+
+def last_checkpoint(directory: Path) -> str | None:
+    """The latest checkpoint in the directory of a stage."""
     if not directory.is_dir():
         return None
     last: str | None = get_last_checkpoint(str(directory))  # type: ignore[no-untyped-call]
@@ -223,7 +235,8 @@ def _arguments(
     )
 
 
-def _progress() -> Progress:
+def progress_bar() -> Progress:
+    """A bar on standard error, shown by the process that leads."""
     console = Console(stderr=True)  # the run's directory alone goes to standard output
     return Progress(
         TextColumn("{task.description}"),

@@ -1,0 +1,130 @@
+"""An OpenAI-compatible endpoint: a real HTTP server on this machine, which fails as it is told to."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from app.errors import InputError
+from trainer.generation.asking import Sampling, asker_of, batches
+from trainer.generation.endpoint import Endpoint, EndpointUnavailable
+
+
+class Served(ThreadingHTTPServer):
+    """What was asked, and the statuses that come before the first good answer."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.failures: list[int] = []
+        self.content = "1. How does {passage} work?\n\n- What is it?\n* Third one?\nFourth one?"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Served
+
+    def do_GET(self) -> None:
+        self.answer({"data": [{"id": "first-model"}, {"id": "other"}]} if self.path == "/v1/models" else {})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.keys.add(self.headers["Authorization"])
+        if self.server.failures:
+            self.answer({"error": {"message": "no such luck"}}, self.server.failures.pop(0))
+            return
+        self.server.asked.append(body)
+        passage = body["messages"][0]["content"].rsplit("\n", 1)[-1]
+        text = self.server.content.format(passage=passage)
+        self.answer({"choices": [{"message": {"role": "assistant", "content": text}}]})
+
+    def answer(self, content: dict[str, Any], status: int = 200) -> None:
+        data = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    with Served() as served:
+        thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield served
+        served.shutdown()
+        thread.join()
+
+
+def test_queries_come_one_a_line_without_bullets(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    with Endpoint(server.address, "small") as endpoint:
+        found = endpoint.ask(["a tent", "a refund"], Sampling(3, top_p=0.9, temperature=0.5), seed=7)
+    assert found == [
+        ["How does a tent work?", "What is it?", "Third one?"],
+        ["How does a refund work?", "What is it?", "Third one?"],
+    ]
+    assert {(one["model"], one["top_p"], one["temperature"], one["seed"]) for one in server.asked} == {
+        ("small", 0.9, 0.5, 7)
+    }
+    assert server.keys == {"Bearer secret"}
+
+
+def test_an_address_alone_takes_the_first_model(server: Served) -> None:
+    asker = asker_of(server.address)
+    assert isinstance(asker, Endpoint)
+    with asker:
+        assert asker.name == "first-model"
+        assert [len(batch) for batch in batches([f"p{i}" for i in range(70)], asker, Sampling())] == [32, 32, 6]
+
+
+def test_what_passes_is_tried_again(server: Served) -> None:
+    server.failures = [503, 429, 500]
+    with Endpoint(server.address, "small", pause=0.01) as endpoint:
+        assert endpoint.ask(["a tent"], Sampling(1), 0) == [["How does a tent work?"]]
+    assert server.failures == []
+
+
+def test_it_is_not_tried_for_ever(server: Served) -> None:
+    server.failures = [503] * 9
+    with (
+        Endpoint(server.address, "small", pause=0.01) as endpoint,
+        pytest.raises(EndpointUnavailable, match=r"failed 4 times; .*503.*luck"),
+    ):
+        endpoint.ask(["a tent"], Sampling(1), 0)
+    assert len(server.failures) == 5
+
+
+def test_a_refusal_is_final(server: Served) -> None:
+    server.failures = [401] * 3
+    with (
+        Endpoint(server.address, "small", pause=0.01) as endpoint,
+        pytest.raises(InputError, match=r"refuses with status 401.*luck"),
+    ):
+        endpoint.ask(["a tent"], Sampling(1), 0)
+    assert len(server.failures) == 2
+
+
+def test_an_answer_without_text_is_no_query(server: Served) -> None:
+    server.content = "\n \n"
+    with Endpoint(server.address, "small") as endpoint:
+        assert endpoint.ask(["a tent"], Sampling(1), 0) == [[]]
+
+
+def test_nobody_there(server: Served) -> None:
+    address = server.address
+    server.server_close()
+    with pytest.raises(EndpointUnavailable, match="ConnectError"):
+        Endpoint(address, pause=0.01)
+    with pytest.raises(InputError, match="begins with http"):
+        Endpoint("localhost:8000")

@@ -1,0 +1,120 @@
+"""Queries from an OpenAI-compatible endpoint: one request a passage, some at a time, with timeouts and few retries.
+
+The key, where one is needed, is read from OPENAI_API_KEY.
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from app.errors import FaqError, InputError
+
+if TYPE_CHECKING:
+    from trainer.generation.asking import Sampling
+
+KEY = "OPENAI_API_KEY"
+TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+TRIES, PAUSE, LONGEST_PAUSE = 4, 1.0, 30.0  # seconds, doubled after each try
+TOGETHER, BATCH = 8, 32  # requests at a time; passages between two saved states
+TOKENS = 48  # of a query, at most
+PROMPT = (
+    "Write {count} different questions that people would type into a search box and that the following text answers. "
+    "One question a line, nothing else.\n\n{passage}"
+)
+_LEAD = re.compile(r"^\s*(?:[-*•]|\(?\d+[.):])\s*")  # a list's bullet or number
+
+
+class EndpointUnavailable(FaqError):
+    """The endpoint does not answer, or not with what was asked for; what was generated before is kept."""
+
+    code = "endpoint_unavailable"
+
+
+def is_address(model: str) -> bool:
+    """Whether a model is named by its address."""
+    return model.startswith(("http://", "https://"))
+
+
+class Endpoint:
+    """Asks a language model. Without a name it is the first model that the endpoint lists."""
+
+    budget = BATCH
+
+    def __init__(self, address: str, name: str | None = None, pause: float = PAUSE) -> None:
+        if not is_address(address):
+            raise InputError(f"An endpoint's address begins with http:// or https://, not `{address}`.", "endpoint")
+        key = os.environ.get(KEY)
+        self.address, self.pause = address.rstrip("/"), pause
+        self.client = httpx.Client(timeout=TIMEOUT, headers={"Authorization": f"Bearer {key}"} if key else {})
+        try:
+            self.name = name or self._first_model()
+        except BaseException:
+            self.client.close()
+            raise
+
+    def __enter__(self) -> "Endpoint":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def size(self, passage: str, queries: int) -> int:
+        """Every passage is one request, however long."""
+        return 1
+
+    def ask(self, passages: Sequence[str], sampling: "Sampling", seed: int) -> list[list[str]]:
+        """Of each passage at most so many queries. Raises EndpointUnavailable, and InputError for what is refused."""
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            return list(pool.map(lambda passage: self._queries(passage, sampling, seed), passages))
+
+    def _queries(self, passage: str, sampling: "Sampling", seed: int) -> list[str]:
+        body = {
+            "model": self.name,
+            "messages": [{"role": "user", "content": PROMPT.format(count=sampling.queries, passage=passage)}],
+            "top_p": sampling.top_p,
+            "temperature": sampling.temperature,
+            "seed": seed,
+            "max_tokens": TOKENS * sampling.queries,
+        }
+        answer = self._request("POST", "/chat/completions", body)
+        try:
+            text = str(answer["choices"][0]["message"]["content"] or "")
+        except (KeyError, IndexError, TypeError) as error:
+            raise EndpointUnavailable(f"{self.address} sent no choices: {str(answer)[:200]}") from error
+        lines = (_LEAD.sub("", line).strip() for line in text.splitlines())
+        return [line for line in lines if line][: sampling.queries]
+
+    def _first_model(self) -> str:
+        listed = self._request("GET", "/models")
+        try:
+            return str(listed["data"][0]["id"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise InputError(
+                f"{self.address} lists no models; name one: --endpoint URL --model NAME", "model"
+            ) from error
+
+    def _request(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401  # JSON
+        """The answer's JSON, from the first try that succeeds."""
+        reason = ""
+        for number in range(TRIES):
+            if number:
+                time.sleep(min(LONGEST_PAUSE, self.pause * 2 ** (number - 1)))
+            try:
+                response = self.client.request(method, self.address + path, json=body)
+                if response.status_code == 429 or response.status_code >= 500:
+                    reason = f"status {response.status_code}: {response.text[:200]}"
+                    continue
+                if response.is_error:
+                    raise InputError(
+                        f"{self.address}{path} refuses with status {response.status_code}: {response.text[:200]}",
+                        "endpoint",
+                    )
+                return response.json()
+            except (httpx.TransportError, ValueError) as error:
+                reason = f"{type(error).__name__}: {error}"
+        raise EndpointUnavailable(f"{self.address}{path} failed {TRIES} times; the last time: {reason}")

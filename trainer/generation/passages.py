@@ -1,0 +1,131 @@
+"""Documents cut into passages: what queries are generated for.
+
+A file is a FAQ or texts in rows (`answer`, `text` or `passage`; JSON lines, JSON, CSV), plain text, Markdown or HTML; a
+directory is all such files in it. Texts are cut at their headings, paragraphs and sentences, wherever one is too long.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from selectolax.lexbor import LexborHTMLParser
+from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+from app.errors import FileError, InputError, RowError
+from app.knowledge.rows import SUFFIXES as ROW_SUFFIXES
+from app.knowledge.rows import RowFile
+from trainer.data import plain
+from trainer.generation.parts import flat
+
+LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold
+WORDS = 4  # fewer is a heading, or a word of thanks, and asks for nothing
+COLUMNS = ("answer", "text", "passage")
+
+_NO_TEXT = "script, style, noscript, template, nav, header, footer, form, iframe, svg"
+_APART = "br, td, th"
+_BLOCKS = (
+    "address, article, aside, blockquote, dd, div, dl, dt, h1, h2, h3, h4, h5, h6, hr, li, main, ol, p, pre, section, "
+    "table, tr, ul"
+)
+
+log = logging.getLogger("trainer")
+
+Cut = Callable[[str], list[str]]
+
+
+def read(path: Path, length: int = LENGTH) -> list[str]:
+    """The distinct passages of a file or a directory, each on one line, in order.
+
+    Raises FileError with every row that holds no text, and InputError for what cannot be read or holds no passage.
+    """
+    found: dict[str, str] = {}
+    taken = repeated = short = 0
+    for text in (text for file in _files(path) for text in _texts(file, length)):
+        taken += 1
+        if len(text.split()) < WORDS:
+            short += 1
+        elif found.setdefault(plain(text), text) is not text:
+            repeated += 1
+    if not found:
+        raise InputError(f"{path} holds no passage of {WORDS} words or more.", "passages")
+    log.info(
+        "%d passages; of %d pieces %d repeat others and %d have fewer than %d words",
+        len(found), taken, repeated, short, WORDS,
+    )  # fmt: skip
+    return list(found.values())
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _READERS)
+    if not found:
+        raise InputError(f"{path} holds no file that ends in one of {', '.join(sorted(_READERS))}.", "passages")
+    return found
+
+
+def _texts(file: Path, length: int) -> Iterator[str]:
+    reader = _READERS.get(file.suffix.lower())
+    if reader is None:
+        raise InputError(f"{file}: a file's name must end in one of {', '.join(sorted(_READERS))}", "passages")
+    for piece in reader(file, length):
+        if text := flat(piece):
+            yield text
+
+
+def _rows(file: Path, length: int) -> Iterator[str]:
+    opened, cut = RowFile.open(file), TextSplitter(length).chunks
+    for line, row in opened.rows():
+        text = next((row[name] for name in COLUMNS if row.get(name) is not None), None)
+        if isinstance(text, str):
+            yield from cut(text)
+        else:
+            opened.reject(line, f"needs a text called {', '.join(f'`{name}`' for name in COLUMNS)}")
+    opened.check()
+
+
+def _plain_text(file: Path, length: int) -> Iterator[str]:
+    yield from TextSplitter(length).chunks(_content(file))
+
+
+def _markdown(file: Path, length: int) -> Iterator[str]:
+    yield from MarkdownSplitter(length).chunks(_content(file))
+
+
+def _html(file: Path, length: int) -> Iterator[str]:
+    yield from TextSplitter(length).chunks(text_of_html(_content(file)))
+
+
+def text_of_html(html: str) -> str:
+    """What a page says, its blocks set apart by empty lines; without its navigation, forms and scripts."""
+    tree = LexborHTMLParser(html)
+    for node in tree.css(_NO_TEXT):
+        node.decompose()
+    for node in tree.css(_APART):
+        node.insert_after(" ")
+    for node in tree.css(_BLOCKS):
+        node.insert_before("\n\n")
+        node.insert_after("\n\n")
+    text = tree.body.text() if tree.body else ""
+    blocks = (flat(block) for block in text.split("\n\n"))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise FileError([RowError(str(file), line, "not UTF-8; save the file as UTF-8")]) from error
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", "passages") from error
+
+
+_READERS: dict[str, Callable[[Path, int], Iterator[str]]] = {
+    **dict.fromkeys(ROW_SUFFIXES, _rows),
+    ".txt": _plain_text,
+    ".md": _markdown,
+    ".markdown": _markdown,
+    ".html": _html,
+    ".htm": _html,
+}
