@@ -67,15 +67,20 @@ def guarded(scope: KeyScope, body: str | None = None) -> type[APIRoute]:
             handle = super().get_route_handler()
 
             async def check(request: Request) -> Response:
-                request.state.services.keys.check(_key(request), scope)
-                sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-                if body and sent != body:
-                    raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send {body}.")
+                admitted(request, scope, body)
                 return await handle(request)
 
             return check
 
     return Guarded
+
+
+def admitted(request: Request, scope: KeyScope, body: str | None = None) -> None:
+    """Raises HTTPException: 401 or 403 for the key, 415 for a body of another type than the one named."""
+    request.state.services.keys.check(_key(request), scope)
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and sent != body:
+        raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send {body}.")
 
 
 def _key(request: Request) -> str | None:
