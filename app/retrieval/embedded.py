@@ -24,6 +24,7 @@ from app.errors import IndexUnavailable, NotFound
 from app.retrieval.filters import Dialect, Kind, Where, check, path
 from app.retrieval.index import ANSWER, QUESTIONS, IndexRecord, candidate_of, payload_of, vectors_of
 from app.retrieval.ranking import Candidate, Vectors
+from app.retrieval.scan import Scan, Side
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
 }
 OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
 KEPT = 8192  # entries in memory as Python has them, about 8 kB each
+SCANNED = KEPT  # entries up to which all are in memory, and compared there; the engine takes twice as long
 RECORD, SHARD, POINTER, BUILDING = "record.json", "shard", "active.json", ".building-"
 
 
@@ -48,10 +50,13 @@ class EmbeddedIndex:
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._read_before: dict[Any, Candidate] = {}
+        self._scan = self._scanned() if self.record.entries <= SCANNED else None
 
     async def search(self, question: Vectors, limit: int, where: Where) -> list[Candidate]:
         """As `Index.search`: one batch of two queries for ids, then one read of the entries found."""
         check(where, self.record.fields)
+        if self._scan and not where:
+            return [self._read_before[place] for place in await self._scan.search(question, limit)]
         return await self._run(lambda: self._search(question.tolist(), limit, DIALECT.translate(where)))
 
     async def count(self) -> int:
@@ -67,6 +72,17 @@ class EmbeddedIndex:
         """As `Index.close`; waits for the query under way."""
         self._thread.shutdown(wait=True)
         self._shard.close()
+
+    def _scanned(self) -> Scan | None:
+        """A scan of the whole index, and its entries in memory; None where one is missing, which `count` then says."""
+        with _engine(f"the index {self.record.name}"):
+            entries = [
+                one for start in range(0, self.record.entries, 256) for one in self._read([*range(start, start + 256)])
+            ]
+        if sorted(self._read_before) != list(range(self.record.entries)):
+            return None
+        sides = Side.of([one.answer for one in entries]), Side.of([one.questions for one in entries])
+        return Scan(sides, self._thread)
 
     async def _run(self, work: Callable[[], T]) -> T:
         def guarded() -> T:
