@@ -21,7 +21,7 @@ import httptools
 import numpy as np
 import uvloop
 
-WARM_S = 0.5  # at the start of which nothing is counted
+WARM_S = 1.0  # at the start, whose answers are not counted
 
 
 class Load:
@@ -48,7 +48,7 @@ class Load:
     def answered(self, connection: "Connection", status: int) -> None:
         """Note an answer; the connection asks on, or waits for an arrival."""
         now = time.perf_counter()
-        if connection.since >= self.counted_from and now <= self.until:
+        if self.counted_from <= now <= self.until:
             self.latencies.append(now - connection.since)
             self.statuses[status] += 1
         if self.closed_loop:
