@@ -34,6 +34,9 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "number": edge.PayloadSchemaType.Float,
     "flag": edge.PayloadSchemaType.Keyword,
 }
+APPROXIMATE = 20_000  # entries from which a graph and 8 bits pay: see benchmarks.growth
+GRAPH = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
+ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
 KEPT = 8192  # entries in memory as Python has them, about 8 kB each
 SCANNED = KEPT  # entries up to which all are in memory, and compared there; the engine takes twice as long
@@ -99,6 +102,7 @@ class EmbeddedIndex:
                 filter=where,
                 with_vector=False,
                 with_payload=False,
+                params=ROUGHLY if self.record.entries >= APPROXIMATE else None,
             )
             for name in (ANSWER, QUESTIONS)
         ]
@@ -133,7 +137,7 @@ class EmbeddedStore:
         shutil.rmtree(aside, ignore_errors=True)
         (aside / SHARD).mkdir(parents=True)
         with _engine(f"the index {record.name}"):
-            shard = edge.EdgeShard.create(str(aside / SHARD), _config(record.dimension))
+            shard = edge.EdgeShard.create(str(aside / SHARD), _config(record))
         try:
             start = 0
             for batch in batches:
@@ -147,6 +151,9 @@ class EmbeddedStore:
                 for field, kinds in record.fields.items():
                     for kind in kinds:
                         shard.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
+                if record.entries >= APPROXIMATE:
+                    _check_space(aside, BUILD_BYTES + 2 * _bytes_on_disk(aside))
+                    shard.optimize()
                 shard.flush()
         finally:
             shard.close()
@@ -221,11 +228,19 @@ def _check_space(directory: Path, needed: int) -> None:
         )
 
 
-def _config(dimension: int) -> edge.EdgeConfig:
-    """Dot product, as vectors come normalised where the model wants the cosine; exact search, no HNSW graph."""
+def _config(record: IndexRecord) -> edge.EdgeConfig:
+    """Dot product, as vectors come normalised where the model wants the cosine; exact, or for many entries a graph."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    params = edge.EdgeVectorParams(dimension, edge.Distance.Dot, multivector_config=multi)
+    form: dict[str, Any] = {}
+    if record.entries >= APPROXIMATE:
+        eight_bits = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
+        form = {"hnsw_config": GRAPH, "quantization_config": eight_bits}
+    params = edge.EdgeVectorParams(record.dimension, edge.Distance.Dot, multivector_config=multi, **form)
     return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, wal_enabled=False)
+
+
+def _bytes_on_disk(directory: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())
 
 
 def _record(directory: Path) -> IndexRecord:
