@@ -74,12 +74,13 @@ def made(entries: int, dimension: int) -> tuple[Matrix, Matrix, Matrix]:
 
     def near(vectors: Matrix, noise: float) -> Matrix:
         moved = vectors + noise * random.standard_normal(vectors.shape, dtype=np.float32)
-        return moved / np.linalg.norm(moved, axis=1, keepdims=True) * np.float32(1)
+        unit: Matrix = (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
+        return unit
 
     answers = near(topics[random.integers(0, len(topics), entries)], 1.0)
-    scale = np.float32(1 / np.sqrt(dimension))
-    questions = near(answers, 0.8 * scale)
-    return answers, questions, near(questions[random.integers(0, entries, QUESTIONS)], 0.8 * scale)
+    noise = 0.8 / dimension**0.5
+    questions = near(answers, noise)
+    return answers, questions, near(questions[random.integers(0, entries, QUESTIONS)], noise)
 
 
 def measured(entries: int, form: str, dimension: int) -> Figures:

@@ -35,7 +35,7 @@ def table(report: Figures) -> str:
 
 def _row(system: str, what: str, found: Figures) -> str:
     other = sum(count for status, count in found["statuses"].items() if status != "200")
-    cells = " | ".join(f"{found[name]:g}" for name in COLUMNS)
+    cells = " | ".join("–" if found[name] is None else f"{found[name]:g}" for name in COLUMNS)
     return f"| {system} | {what} | {cells} | {found['resident_mb']} | {other} |"
 
 
