@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from app.errors import IndexUnavailable
 from app.retrieval import embedded
@@ -21,7 +22,7 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
     """Random entries, some of several vectors, where already these are many."""
     monkeypatch.setattr(embedded, "APPROXIMATE", ENTRIES)
     monkeypatch.setattr(embedded, "SCANNED", 0)
-    monkeypatch.setattr(embedded, "GRAPH", embedded.edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
+    monkeypatch.setattr(embedded, "GRAPH", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
     random = np.random.default_rng(0)
     made = []
     for i in range(ENTRIES):
