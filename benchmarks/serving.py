@@ -92,6 +92,9 @@ def main() -> None:
         systems = [stack.enter_context(system) for system in services(settings, options)]
         report = measured(systems, options, settings)
     report["ceiling"] = ceiling(settings, options.work)
+    report["load_average"] = os.getloadavg()[
+        1
+    ]  # of five minutes; well above what this itself makes: others were at work
     report["seconds"] = round(time.perf_counter() - started)
     report["targets"] = targets(report)
     RESULTS.mkdir(exist_ok=True)

@@ -30,6 +30,8 @@ def table(report: Figures) -> str:
     )
     parts = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in report["ceiling"].items())
     lines += ["", f"Saturated, all distinct, in rounds (a second): {rounds}.", "", f"Parts alone: {parts}."]
+    if "load_average" in report:
+        lines += ["", f"Load average of the machine over the last five minutes: {report['load_average']:.1f}."]
     return "\n".join(lines) + "\n"
 
 
@@ -54,7 +56,7 @@ def plot(report: Figures, path: Path) -> None:
 
 def _lines(axes: Axes, report: Figures, name: str, title: str | None) -> None:
     for system, levels in report["distinct"].items():
-        values = [found[name] for found in levels.values()]
+        values = [found[name] or float("nan") for found in levels.values()]
         style = "--" if name == "p99_ms" else "-"
         axes.plot(list(levels), values, style, color=COLOURS[system], label=system if title else None)
     if title:
