@@ -36,6 +36,7 @@ cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a 
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
 out = Console()
+SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
 SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
 
 
@@ -46,6 +47,7 @@ def serve(context: typer.Context) -> None:
         return
     with _failing_clearly():
         settings = _settings()
+        sys.setswitchinterval(SWITCH_S)
         app = create_app(settings)
         logs.install(texts=settings.log_texts)
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())

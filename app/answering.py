@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +13,7 @@ from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
 from app.retrieval.index import Index
+from app.retrieval.memory import Memory
 from app.retrieval.ranking import Question, Ranked, Ranking, Vectors
 from app.retrieval.reranker import CANDIDATES as RERANKED
 from app.retrieval.reranker import Reranker
@@ -23,6 +24,7 @@ Rerank = Literal["off", "on", "auto"]
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
+REMEMBERED = 4096  # answered questions
 ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 
 
@@ -55,6 +57,7 @@ class Answerer:
         self.index = index
         self.ranking = ranking_of(bundle, index)
         self._observer = observer
+        self._answers: Memory[Hashable, Answered] = Memory(REMEMBERED)  # a release never changes, nor do its answers
         first = Encoder(bundle, threads=1)
         others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
         self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
@@ -72,8 +75,16 @@ class Answerer:
         self, questions: Sequence[str], top_k: int = 3, min_confidence: float | None = None, where: Where | None = None
     ) -> list[Answered]:
         """Answer each question. Raises InputError for a filter on an unknown field, IndexUnavailable."""
-        rankings = await self.rank(questions, max(CANDIDATES, 2 * top_k), where or {})
-        return [self._decide(ranked, top_k, min_confidence) for ranked in rankings]
+        options = top_k, min_confidence, frozenset((where or {}).items())
+        known = {one: found for one in questions if (found := self._answers.get((one, *options)))}
+        if self._observer and known:
+            self._observer.remembered(len(known))
+        new = [one for one in dict.fromkeys(questions) if one not in known]
+        rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where or {}) if new else []
+        for question, ranked in zip(new, rankings, strict=True):
+            known[question] = self._decide(ranked, top_k, min_confidence)
+            self._answers.put((question, *options), known[question])
+        return [known[question] for question in questions]
 
     async def rank(self, questions: Sequence[str], limit: int, where: Where) -> list[list[Ranked]]:
         """All candidates of each question, best first."""

@@ -21,7 +21,7 @@ import httptools
 import numpy as np
 import uvloop
 
-WARM_S = 0.5  # at the start of which nothing is counted
+WARM_S = 1.0  # at the start, whose answers are not counted
 
 
 class Load:
@@ -48,7 +48,7 @@ class Load:
     def answered(self, connection: "Connection", status: int) -> None:
         """Note an answer; the connection asks on, or waits for an arrival."""
         now = time.perf_counter()
-        if connection.since >= self.counted_from and now <= self.until:
+        if self.counted_from <= now <= self.until:
             self.latencies.append(now - connection.since)
             self.statuses[status] += 1
         if self.closed_loop:
@@ -146,8 +146,10 @@ def main() -> None:
     order = zipf(len(texts), 200_000) if options.zipf else np.roll(np.arange(len(texts)), -options.skip)
     load = Load([request(options.url, text) for text in texts], order)
     uvloop.run(run(load, options.url, options.clients, options.seconds, options.rate))
-    milliseconds = np.array(load.latencies or [np.nan]) * 1000
-    found: dict[str, Any] = {f"p{q}_ms": round(float(np.percentile(milliseconds, q)), 3) for q in (50, 95, 99)}
+    milliseconds = np.array(load.latencies) * 1000
+    found: dict[str, Any] = {
+        f"p{q}_ms": round(float(np.percentile(milliseconds, q)), 3) if load.latencies else None for q in (50, 95, 99)
+    }
     found |= {"per_s": round(len(load.latencies) / options.seconds, 1), "asked": load.asked}
     found |= {"statuses": {str(status): count for status, count in load.statuses.items()}}
     sys.stdout.write(json.dumps(found | {"generator_cpu_s": round(time.process_time(), 2)}) + "\n")

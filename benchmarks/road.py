@@ -25,6 +25,7 @@ import httpx2
 
 from app.releases.catalog import Catalog
 from app.retrieval.encoder import Encoder
+from app.retrieval.ranking import Question
 from app.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
@@ -128,7 +129,7 @@ async def inside(settings: Settings, questions: list[str]) -> dict[str, float]:
         start = time.perf_counter()
         (vector,) = encoder.questions([question])
         middle = time.perf_counter()
-        await index.search(vector, 20, {})
+        await index.search(Question(question, vector), 20, {})
         encode.append(middle - start)
         search.append(time.perf_counter() - middle)
     await index.close()

@@ -13,11 +13,12 @@ from app.errors import DeadlineExceeded, Overloaded
 
 WATCHED_AFTER_S = 0.05  # most are answered by then; only for the others is it worth looking whether anyone still waits
 MAX_TIMEOUT_MS = 60_000
+TIMEOUT_HEADER = "X-Request-Timeout-Ms"
 
 TimeoutMs = Annotated[
     int | None,
     Header(
-        alias="X-Request-Timeout-Ms",
+        alias=TIMEOUT_HEADER,
         ge=1,
         le=MAX_TIMEOUT_MS,
         description="Time for this request in milliseconds; unset: FAQ_REQUEST_TIMEOUT_MS. "

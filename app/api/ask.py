@@ -7,17 +7,17 @@ from starlette.exceptions import HTTPException
 
 from app.answering import Answered
 from app.api.admission import TimeoutMs
+from app.api.direct import Direct
 from app.api.problem import documented
 from app.api.request_id import new_id, request_id_of
 from app.api.schemas import MAX_BATCH, Answer, Ask, AskBatch, BatchReply, Options, Reply, Suggestion
-from app.api.security import guarded
 from app.api.state import Service, Services
 from app.retrieval.ranking import Ranked
 
 router = APIRouter(
     prefix="/v1",
     tags=["ask"],
-    route_class=guarded("ask", body="application/json"),
+    route_class=Direct,
     responses=documented(401, 408, 413, 415, 422, 429, 500, 503, 504),
 )
 

@@ -53,7 +53,7 @@ class Metrics:
         self.batch_size = histogram("batch_size", "Questions encoded together.", (1, 2, 3, 4, 5, 6, 7, 8))
         self.encode_seconds = histogram("encode_seconds", "Time to encode one batch.")
         self.search_seconds = histogram("search_seconds", "Time of a question in the index, waiting for it included.")
-        self.known = counter("cache_hits", "Questions whose embedding was remembered.")
+        self.known = counter("cache_hits", "Questions whose answer or embedding was remembered.")
         self.refused = counter("refused", "Questions refused because the queue was full.")
         self.expired = counter("expired", "Questions given up because their time was over.")
         self.abandoned = counter("abandoned", "Questions given up because the client had gone.")

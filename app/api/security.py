@@ -71,18 +71,23 @@ def guarded(scope: KeyScope, body: str | None = None) -> type[APIRoute]:
             handle = super().get_route_handler()
 
             async def check(request: Request) -> Response:
-                services = request.state.services
-                services.rates.address(request.client.host if request.client else None)
-                digest = services.keys.check(_key(request), scope)
-                if digest is not None:
-                    services.rates.key(digest)
-                if body:
-                    await _check_body(request, body)
+                await admitted(request, scope, body)
                 return await handle(request)
 
             return check
 
     return Guarded
+
+
+async def admitted(request: Request, scope: KeyScope, body: str | None = None) -> None:
+    """Check the rate, the key, and where `body` names its type, the body's type and nesting. Raises HTTPException."""
+    services = request.state.services
+    services.rates.address(request.client.host if request.client else None)
+    digest = services.keys.check(_key(request), scope)
+    if digest is not None:
+        services.rates.key(digest)
+    if body:
+        await _check_body(request, body)
 
 
 async def _check_body(request: Request, kind: str) -> None:

@@ -11,20 +11,18 @@ token ids, which are the same for all spellings that the tokenizer reads alike, 
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from app.retrieval.encoder import Encoder
+from app.retrieval.memory import Memory
 from app.retrieval.ranking import Vectors
-
-Key = TypeVar("Key")
 
 BATCH = 8  # questions encoded at a time; 16 are no cheaper each, and take twice as long
 CHOICE = 32  # of the oldest, among which a batch is chosen by length
@@ -76,8 +74,8 @@ class Batcher:
         self._threads = ThreadPoolExecutor(len(encoders), thread_name_prefix="encoder")
         self._observer = observer
         self._line: deque[_Waiting] = deque()
-        self._by_text: _Memory[str] = _Memory(REMEMBERED)
-        self._by_ids: _Memory[bytes] = _Memory(REMEMBERED)
+        self._by_text: Memory[str, Vectors] = Memory(REMEMBERED)
+        self._by_ids: Memory[bytes, Vectors] = Memory(REMEMBERED)
 
     @property
     def waiting(self) -> int:
@@ -169,26 +167,3 @@ class Batcher:
             for one in batch:
                 self._observer.waited(start - one.since)
             self._observer.encoded(len(batch), time.perf_counter() - start)
-
-
-class _Memory(Generic[Key]):
-    """The latest so many vectors, by a key; for several threads."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._vectors: OrderedDict[Key, Vectors] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Key) -> Vectors | None:
-        with self._lock:
-            vector = self._vectors.get(key)
-            if vector is not None:
-                self._vectors.move_to_end(key)
-            return vector
-
-    def put(self, key: Key, vector: Vectors) -> None:
-        with self._lock:
-            self._vectors[key] = vector
-            self._vectors.move_to_end(key)
-            if len(self._vectors) > self._limit:
-                self._vectors.popitem(last=False)

@@ -39,6 +39,9 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "number": edge.PayloadSchemaType.Float,
     "flag": edge.PayloadSchemaType.Keyword,
 }
+APPROXIMATE = 20_000  # entries from which a graph and 8 bits pay: see benchmarks.growth
+GRAPH = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
+ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
 RECORD, SHARD, POINTER, BUILDING = "record.json", "shard", "active.json", ".building-"
 CALIBRATION = "calibration.json"
@@ -88,13 +91,24 @@ class EmbeddedIndex:
         vector = question.vector.tolist()
         words = edge.SparseVector(*self._analyser.question(question.text))
         queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
-        found = self._query([_nearest(query, name, limit, where) for name, query in queries.items()])
+        found = self._query([self._nearest(query, name, limit, where) for name, query in queries.items()])
         ids = sorted({point.id for points in found for point in points})
         if BM25 not in queries or not ids:
             return self._read(ids)
         among = edge.Filter(must=[edge.HasIdCondition(set(ids))])
-        (scored,) = self._query([_nearest(words, BM25, len(ids), among)])
+        (scored,) = self._query([self._nearest(words, BM25, len(ids), among)])
         return self._read(ids, {point.id: point.score for point in scored})
+
+    def _nearest(self, query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
+        roughly = self.record.entries >= APPROXIMATE and name != BM25
+        return edge.QueryRequest(
+            limit,
+            query=edge.Query.Nearest(query, using=name),
+            filter=where,
+            with_vector=False,
+            with_payload=False,
+            params=ROUGHLY if roughly else None,
+        )
 
     def _query(self, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
         found: list[list[edge.ScoredPoint]] = self._shard.query_batch(edge.QueryBatchRequest(requests))
@@ -125,7 +139,7 @@ class EmbeddedStore:
         (aside / SHARD).mkdir(parents=True)
         analyser = Analyser(record.language, record.average_length)
         with _engine(f"the index {record.name}"):
-            shard = edge.EdgeShard.create(str(aside / SHARD), _config(record.dimension))
+            shard = edge.EdgeShard.create(str(aside / SHARD), _config(record))
         rows = RowsWriter(aside)
         try:
             start = 0
@@ -143,6 +157,9 @@ class EmbeddedStore:
                 for field, kinds in record.fields.items():
                     for kind in kinds:
                         shard.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
+                if record.entries >= APPROXIMATE:
+                    _check_space(aside, BUILD_BYTES + 2 * _bytes_on_disk(aside))
+                    shard.optimize()
                 shard.flush()
         finally:
             shard.close()
@@ -232,10 +249,14 @@ def _check_space(directory: Path, needed: int) -> None:
         )
 
 
-def _config(dimension: int) -> edge.EdgeConfig:
-    """Dot product, as vectors come normalised where the model wants the cosine; exact search, no HNSW graph."""
+def _config(record: IndexRecord) -> edge.EdgeConfig:
+    """Dot product, as vectors come normalised where the model wants the cosine; exact, or for many entries a graph."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    params = edge.EdgeVectorParams(dimension, edge.Distance.Dot, multivector_config=multi)
+    form: dict[str, Any] = {}
+    if record.entries >= APPROXIMATE:
+        eight_bits = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
+        form = {"hnsw_config": GRAPH, "quantization_config": eight_bits}
+    params = edge.EdgeVectorParams(record.dimension, edge.Distance.Dot, multivector_config=multi, **form)
     words = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
     return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, sparse_vectors={BM25: words}, wal_enabled=False)
 
@@ -249,11 +270,6 @@ def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
     return vectors
 
 
-def _nearest(query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
-    nearest = edge.Query.Nearest(query, using=name)
-    return edge.QueryRequest(limit, query=nearest, filter=where, with_vector=False, with_payload=False)
-
-
 def _calibrated(directory: Path) -> Calibrated | None:
     try:
         return Calibrated.model_validate_json((directory / CALIBRATION).read_bytes())
@@ -261,6 +277,10 @@ def _calibrated(directory: Path) -> Calibrated | None:
         return None
     except (OSError, ValidationError) as error:
         raise IndexUnavailable(f"The release {directory.name} is damaged: its calibration cannot be read.") from error
+
+
+def _bytes_on_disk(directory: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())
 
 
 def _record(directory: Path) -> IndexRecord:

@@ -206,3 +206,16 @@ def test_request_ids(client: TestClient) -> None:
     assert response.json()["request_id"] != "theirs-1"
     response = client.get("/nowhere", headers={"X-Request-ID": "bad id\x7f" * 50})
     assert response.headers["X-Request-ID"] == response.json()["request_id"]
+
+
+def test_what_was_asked_before_is_answered_alike(client: TestClient) -> None:
+    question = "When do I get my money back, please?"
+    first, again = ask(client, question), ask(client, question)
+    assert {**first, "request_id": "", "took_ms": 0} == {**again, "request_id": "", "took_ms": 0}
+    assert first["request_id"] != again["request_id"]
+    assert len(ask(client, question, min_confidence=0, top_k=4)["answers"]) == 4
+    assert ask(client, question, min_confidence=1)["status"] == "no_answer"
+    filtered = ask(client, question, min_confidence=0, filters={"category": "account"})["answers"]
+    assert [one["faq_id"] for one in filtered] == ["password"]
+    twice = client.post("/v1/ask/batch", json={"questions": [question, "a wolf", question]}).json()["results"]
+    assert twice[0]["answers"] == twice[2]["answers"] == first["answers"]

@@ -75,6 +75,15 @@ def test_the_document_lists_problems_for_every_error(client: TestClient) -> None
         assert ("security" in operation) == path.startswith("/v1/admin"), path
 
 
+def test_the_document_shows_what_asking_takes(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    for path, model in (("/v1/ask", "Ask"), ("/v1/ask/batch", "AskBatch")):
+        operation = document["paths"][path]["post"]
+        assert [one["name"] for one in operation["parameters"]] == ["X-Request-Timeout-Ms"]
+        assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{model}")
+        assert {"429", "504"} <= set(operation["responses"])
+
+
 def test_the_document_says_whether_asking_takes_a_key(published: Settings) -> None:
     for keys in ((), ("a" * 64,)):
         document = create_app(published.model_copy(update={"ask_keys": keys})).openapi()
