@@ -62,9 +62,15 @@ class FunctionEncoder:
 def validation(
     encoder: Encodes, ranking: Ranking, entries: Sequence[Entry], queries: Sequence[Query]
 ) -> dict[str, float]:
-    """The ranking metrics of a model under training, `answers` protocol; nothing where no query is answerable."""
+    """The ranking metrics of a model under training, `answers` protocol; nothing where no query is answerable.
+
+    Of a model whose sides differ also the share of questions whose answer outranks their echo.
+    """
     outcomes = answered(ranking, Corpus(entries, encoder), encoder, queries)
-    return metrics.summarize([places for places in outcomes.ranked if len(places)])
+    found = metrics.summarize([places for places in outcomes.ranked if len(places)])
+    if found and encoder.two_sided and outcomes.echo is not None:
+        found[figures.ECHO] = float(outcomes.echo[outcomes.answerable].mean())
+    return found
 
 
 def evaluate(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Figures:
