@@ -14,7 +14,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import read_queries
 from trainer import model, runs
 from trainer.calibrate import PRECISION
-from trainer.data import TrainingSet, renamed, scored_set, training_set
+from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
 from trainer.generation import trainingset
@@ -22,6 +22,7 @@ from trainer.reading import read_source
 from trainer.recipes import Recipe
 from trainer.reporting import page, results
 from trainer.runs import Run
+from trainer.scored import scored_set
 from trainer.towers import in_two
 from trainer.training import distributed
 from trainer.training.loop import Interrupted, train

@@ -5,9 +5,10 @@ import pytest
 
 from app.errors import FileError, InputError
 from app.knowledge.queries import Labelled, ScoredPair, read_pairs
-from trainer.data import plain, scored_set, training_set
+from trainer.data import plain, training_set
 from trainer.reading import entries_of_labels, entries_of_pairs, read_index, read_source
 from trainer.recipes import recipe_named
+from trainer.scored import scored_set
 
 
 def write(path: Path, *rows: object) -> Path:

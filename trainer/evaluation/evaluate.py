@@ -66,9 +66,15 @@ class FunctionEncoder:
 def validation(
     encoder: Encodes, question_weight: float, entries: Sequence[Entry], queries: Sequence[Query]
 ) -> dict[str, float]:
-    """The ranking metrics of a model, by meaning alone; nothing where no query is answerable."""
+    """The ranking metrics of a model, by meaning alone; nothing where no query is answerable.
+
+    Of a model whose sides differ also the share of questions whose answer outranks their echo.
+    """
     outcomes = dense(question_weight, Corpus(entries, encoder), encoder, queries)
-    return metrics.summarize([places for places in outcomes.ranked if len(places)])
+    found = metrics.summarize([places for places in outcomes.ranked if len(places)])
+    if found and outcomes.echo is not None:
+        found[figures.ECHO] = float(outcomes.echo[outcomes.answerable].mean())
+    return found
 
 
 def evaluate(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Figures:
@@ -122,23 +128,32 @@ def dense(question_weight: float, corpus: Corpus, encoder: Encodes, queries: Seq
     texts = [query.question for query in queries]
     ranked: list[Integers] = []
     best: list[Integers] = []
-    removed = 0
-    for rows, block in corpus.blocks(encoder.questions(texts), texts):
+    removed, right = 0, np.full(len(texts), -np.inf)  # right: how near the nearest right answer is
+    vectors = encoder.questions(texts)
+    for rows, block in corpus.blocks(vectors, texts):
         removed += block.removed
+        right[rows] = [row[one].max(initial=-np.inf) for row, one in zip(block.answer, relevant[rows], strict=True)]
         scores = block.scores(question_weight)
         ranked += [metrics.ranks(row, one) for row, one in zip(scores, relevant[rows], strict=True)]
         best.append(_best(scores))
     top = np.concatenate(best) if best else np.empty((0, 1), dtype=np.int64)
-    return Outcomes(queries, corpus.entries, relevant, ranked, top, removed=removed)
+    echo = right > _echoes(encoder, vectors, texts) if encoder.two_sided else None
+    return Outcomes(queries, corpus.entries, relevant, ranked, top, removed=removed, echo=echo)
 
 
 def _outranked(encoder: Encodes, found: Sequence[Outcome]) -> NDArray[np.bool_]:
     """Where a right answer is nearer to the question than the question's own text would be, were it one, (n,)."""
-    texts = [one.question.text for one in found]
-    answers = encoder.answers(texts) if encoder.two_sided else [one.question.vector[None] for one in found]
-    echoes = [(windows @ one.question.vector).max() for windows, one in zip(answers, found, strict=True)]
+    vectors = np.array([one.question.vector for one in found])
     right = [one.features.answer[one.right].max(initial=-np.inf) for one in found]
-    return np.array(right) > np.array(echoes)
+    return np.array(right) > _echoes(encoder, vectors, [one.question.text for one in found])
+
+
+def _echoes(encoder: Encodes, vectors: Vectors, texts: Sequence[str]) -> Vectors:
+    """How similar each question is to its own text, were that an answer, (n,)."""
+    if not encoder.two_sided:
+        return np.asarray((vectors * vectors).sum(axis=-1), dtype=np.float32)
+    pairs = zip(encoder.answers(texts), vectors, strict=True)
+    return np.array([(windows @ vector).max() for windows, vector in pairs], dtype=np.float32)
 
 
 def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:

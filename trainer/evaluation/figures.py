@@ -13,6 +13,7 @@ from trainer.evaluation import metrics, statistics
 from trainer.evaluation.metrics import Flags, Floats, Integers
 
 PRECISIONS = (0.95, 0.9, 0.8)
+ECHO = "outranks_echo"
 COUNTS = ("queries", "entries", "phrasings_removed", "unanswerable")
 SAMPLED = (
     *("answered", "accuracy", "answered_right", "refused", "auroc_right", "auroc_answerable"),
@@ -85,7 +86,7 @@ def summary(outcomes: Outcomes) -> Figures:
         figures["phrasings_removed"] = outcomes.removed
     figures |= {name: float(values.mean()) for name, values in outcomes.table.items()}
     if outcomes.echo is not None and outcomes.answerable.any():
-        figures["outranks_echo"] = float(outcomes.echo[outcomes.answerable].mean())
+        figures[ECHO] = float(outcomes.echo[outcomes.answerable].mean())
     return figures if outcomes.confidence is None else {**figures, **_decisions(outcomes), **_confidence(outcomes)}
 
 

@@ -107,7 +107,7 @@ def train(
             directory,
             recipe.patience,
             report,
-            metric=METRIC,
+            chosen_by=(METRIC,),
         )
         stop = Stop()
         trainer = _Trainer(

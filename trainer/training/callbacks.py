@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -115,9 +115,10 @@ class Best(TrainerCallback):
         patience: int,
         report: Report,
         every: int = 1,
-        metric: str = METRIC,
+        chosen_by: Sequence[str] = (METRIC,),
     ) -> None:
-        self.model, self.measure, self.report, self.metric = model, measure, report, metric
+        self.chosen_by = chosen_by  # the epoch with the best mean of these figures is kept
+        self.model, self.measure, self.report = model, measure, report
         self.directory, self.patience, self.every = directory, patience, every
         self.history: dict[int, float] = {}  # of each step at which an epoch ended, the metric
         if (directory / "history.json").is_file():
@@ -157,7 +158,7 @@ class Best(TrainerCallback):
     def _measure(self, step: int, state: TrainerState) -> None:
         figures: list[Any] = [self.measure() if state.is_world_process_zero else None]
         broadcast_object_list(figures)
-        self.history[step] = figures[0].get(self.metric, 0.0)
+        self.history[step] = sum(figures[0].get(name, 0.0) for name in self.chosen_by) / len(self.chosen_by)
         if state.is_world_process_zero:
             self.report.record(state, metrics=figures[0])
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
 from trainer.towers import QUESTION
 from trainer.training import distributed
-from trainer.training.callbacks import METRIC, Best, Figures, Report, Stop, stopping
+from trainer.training.callbacks import Best, Figures, Report, Stop, stopping
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
 from trainer.training.objectives import objective, rows
@@ -147,7 +148,8 @@ class _Work:
         if self.validate is None:
             return None
         validate, recipe = self.validate, self.recipe
-        return Best(self.model, lambda: validate(self.model), directory, recipe.patience, report, recipe.measure_every)
+        measured = partial(validate, self.model)
+        return Best(self.model, measured, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
 
     def _interrupted(self, step: int) -> Interrupted:
         steps = sum(stage.plan.steps for stage in self.stages)
@@ -158,7 +160,8 @@ class _Work:
         """Say how the stage went, and leave its weights as DONE."""
         if best is not None:
             first, chosen = best.history.get(0, 0.0), best.history[best.best]
-            log.info("Stage %d: held-out %s %.4f -> %.4f", stage.number, METRIC.upper(), first, chosen)
+            figure = " and ".join(self.recipe.chosen_by)
+            log.info("Stage %d: held-out %s %.4f -> %.4f", stage.number, figure, first, chosen)
             if best.best == 0:
                 log.warning("Stage %d did not help on held-out questions; it is left out.", stage.number)
         if distributed.leads():

@@ -1,0 +1,36 @@
+"""Scored pairs to train on: what belongs together and how much it counts, and what is to be kept apart."""
+
+from collections.abc import Sequence
+
+from app.errors import InputError
+from app.knowledge.entry import Entry
+from app.knowledge.queries import Query, ScoredPair
+from trainer.data import Pair, TrainingSet, plain, training_set, united
+
+
+def scored_set(
+    entries: Sequence[Entry], pairs: Sequence[ScoredPair], queries: Sequence[Query] = (), seed: int = 0
+) -> TrainingSet:
+    """Split as `training_set` does, and train on the scored pairs alone, each weighing what its score says.
+
+    Subgroups are the groups; those that share a text of a pair that belongs together are one. Raises InputError where
+    there is nothing to tell apart.
+    """
+    split = training_set(entries, queries, seed)
+    kept = {pair[:2] for pair in split.pairs}
+    right = [pair for pair in pairs if pair.score]
+    groups = united([[f"\x1f{pair.subgroup}", plain(pair.a), plain(pair.b)] for pair in right])
+    trained = [
+        Pair(pair.a, pair.b, group, pair.score)
+        for pair, group in zip(right, groups, strict=True)
+        if (pair.a, pair.b) in kept
+    ]
+    seen = {plain(question.question) for question in split.heldout}
+    apart = [(pair.a, pair.b) for pair in pairs if not pair.score and plain(pair.a) not in seen]
+    if not apart and len(set(groups)) < 2:
+        raise InputError(
+            "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
+            "Give each question a subgroup of its own, or name pairs that do not belong together.",
+            "data",
+        )
+    return TrainingSet(tuple(dict.fromkeys(trained)), split.heldout, tuple(dict.fromkeys(apart)))
