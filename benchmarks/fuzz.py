@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from tests.fuzz.targets import REFUSALS, TARGETS, Target
 
 RESULTS = Path(__file__).parent / "results"
-ROUND = 500  # inputs that one search makes; each round begins with another seed
+ROUND = 200  # inputs that one search makes; each round begins with another seed
 
 
 def main() -> None:
