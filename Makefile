@@ -40,7 +40,7 @@ check: install  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 faults: install  ## kill and cut off import, reindex and activation at hundreds of points (minutes)
-	FAQ_TEST_CUTS=40 $(BIN)/python -m pytest -n 0 -m faults tests/faults
+	FAQ_TEST_CUTS=40 $(BIN)/python -m pytest -n 0 tests/faults/test_power_cut.py
 	$(BIN)/python -m benchmarks.faults
 
 soak: install  ## ten minutes of load: memory, threads and files must not grow

@@ -1,6 +1,6 @@
 """Quality over HTTP: real questions asked of the running service, by each way of ranking.
 
-    python -m benchmarks.quality [--work DIR] [--only cloud,clinc150,sofmattress,sample] [--reranker]
+    python -m benchmarks.quality [--work DIR] [--only cloud,clinc150,sofmattress,sample] [--reranker] [--questions N]
 
 For each FAQ: the base model by meaning alone, the fine-tuned one by meaning alone, by meaning and words as served, with
 its reranker (`auto` and `on`), and, for comparison, by words alone and by rank fusion. Every system is a bundle in a
@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -77,8 +78,9 @@ def main() -> None:
     parser.add_argument("--only", default="sample,sofmattress,clinc150,cloud")
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--reranker", action="store_true", help="train a reranker too, and measure it")
+    parser.add_argument("--questions", type=int, help="of each FAQ, at most; the same ones every time. Unset: all")
     options = parser.parse_args()
-    faqs = faqs_of(options.work)
+    faqs = faqs_of(options.work, options.questions)
     path = RESULTS / "quality.json"
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for name in options.only.split(","):
@@ -89,20 +91,32 @@ def main() -> None:
     print(page(report))
 
 
-def faqs_of(work: Path) -> dict[str, Faq]:
-    """The FAQs to measure on."""
+def faqs_of(work: Path, questions: int | None) -> dict[str, Faq]:
+    """The FAQs to measure on, each with so many questions at most."""
     work.mkdir(parents=True, exist_ok=True)
     cloud = split_files(SHARED / "cloud_faq_train.jsonl", work)
     own = Path("data")
-    questions = work / "sample_questions.jsonl"
-    questions.write_bytes((own / "questions.jsonl").read_bytes() + (own / "unanswerable.jsonl").read_bytes())
+    mixed = work / "sample_questions.jsonl"
+    mixed.write_bytes((own / "questions.jsonl").read_bytes() + (own / "unanswerable.jsonl").read_bytes())
     sofmattress, clinc150 = SHARED / "hint3_sofmattress.jsonl", SHARED / "clinc150.jsonl"
-    return {
+    faqs = {
         "cloud": Faq(cloud["train"], cloud["all_answers"], cloud["queries"]),
         "clinc150": Faq(clinc150, clinc150, SHARED / "clinc150_val_queries.jsonl"),
         "sofmattress": Faq(sofmattress, sofmattress, SHARED / "hint3_sofmattress_queries.jsonl"),
-        "sample": Faq(own / "faq.jsonl", own / "faq.jsonl", questions),
+        "sample": Faq(own / "faq.jsonl", own / "faq.jsonl", mixed),
     }
+    if questions is None:
+        return faqs
+    return {
+        name: faq._replace(queries=_some(faq.queries, questions, work / f"{name}.jsonl")) for name, faq in faqs.items()
+    }
+
+
+def _some(queries: Path, count: int, target: Path) -> Path:
+    """A sample of the questions, in a file of its own."""
+    lines = queries.read_text(encoding="utf-8").splitlines(keepends=True)
+    target.write_text("".join(random.Random(0).sample(lines, min(count, len(lines)))), encoding="utf-8")
+    return target
 
 
 def measured(faq: Faq, work: Path, recipe: str, reranker: bool) -> dict[str, Any]:

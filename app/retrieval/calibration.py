@@ -21,6 +21,7 @@ LEAD_CAP = 0.3  # beyond it a lead says nothing new, and a lone candidate has no
 CROWD = slice(2, 5)  # the third to the fifth best
 FOLDS = 5
 CLOSE, CLOSE_BOUNDS = 0.85, (0.7, 0.95)
+DECIMALS = 3  # of what is fitted: more would differ from one run to the next by the last bits of sums
 
 
 class Evidence(NamedTuple):
@@ -140,7 +141,9 @@ def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
             break
         kept.pop(int(np.argmin(weights)))
     found = dict.fromkeys(columns, 0.0) | dict(zip(kept, weights, strict=True))
-    return Calibration(bias=bias, **found, threshold=0.5)
+    return Calibration(
+        bias=round(bias, DECIMALS), **{name: round(value, DECIMALS) for name, value in found.items()}, threshold=0.5
+    )
 
 
 def _column(columns: dict[str, Floats], name: str) -> Floats:
@@ -190,7 +193,7 @@ def _isotonic(confidences: Floats, right: Flags) -> tuple[tuple[float, float], .
     found = []
     for x, y in points:
         highest = max(highest, y)
-        found.append((round(x, 6), round(highest, 6)))
+        found.append((round(x, DECIMALS), round(highest, DECIMALS)))
     return tuple(found)
 
 

@@ -102,4 +102,6 @@ def _languages() -> list[Any]:
 
 
 def _sparse(vector: edge.SparseVector) -> Sparse:
-    return Sparse(list(vector.indices), list(vector.values))
+    """In the order of the hashes, so that what is summed over them is the same in every process."""
+    words = sorted(zip(vector.indices, vector.values, strict=True))
+    return Sparse([word for word, _ in words], [value for _, value in words])

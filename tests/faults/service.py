@@ -1,5 +1,6 @@
 """A real `python -m app` whose log can be read, for tests that do it harm."""
 
+import itertools
 import os
 import re
 import signal
@@ -28,6 +29,7 @@ class Service:
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process = process
         self._log = log
+        self._asked = itertools.count()
         self.url = self._listening()
         self.port = int(self.url.rpartition(":")[2])
         self.client = httpx2.Client(base_url=self.url, headers={"X-API-Key": ADMIN_KEY}, trust_env=False, timeout=30)
@@ -38,8 +40,10 @@ class Service:
         return self._log.read_text(encoding="utf-8")
 
     def ask(self) -> httpx2.Response:
-        """One question that the FAQ answers."""
-        return self.client.post("/v1/ask", json=QUESTION)
+        """One question that the FAQ answers, each time with other marks after it: none is answered from memory."""
+        number = next(self._asked)
+        marks = "?" * (number % 40) + "!" * (number // 40 % 40)
+        return self.client.post("/v1/ask", json={"question": QUESTION["question"] + marks})
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Until /readyz says so."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from app.errors import IndexUnavailable, InputError, NotFound
-from app.retrieval import embedded
 from app.retrieval.calibration import Calibration
 from app.retrieval.embedded import RECORD, SHARD, EmbeddedStore
 from app.retrieval.filters import AnyOf, Range, fields_of
@@ -66,18 +65,13 @@ def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z"
     )
 
 
-@pytest.fixture(params=["embedded", "engine", "memory", "server"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[IndexStore]:
-    """`engine` is the embedded index as a larger one is searched."""
+@pytest.fixture(params=["embedded", "memory", "server"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
     url = os.environ.get("QDRANT_URL")
     if request.param == "server" and not url:
         pytest.skip("QDRANT_URL is not set")
     made: IndexStore
-    if request.param == "engine":
-        monkeypatch.setattr(embedded, "SCANNED", 0)
-    if request.param in ("embedded", "engine"):
+    if request.param == "embedded":
         made = EmbeddedStore(tmp_path / "index")
     else:
         made = ServerStore(":memory:" if request.param == "memory" else str(url))

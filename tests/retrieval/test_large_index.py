@@ -21,7 +21,6 @@ NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 32, 600
 def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
     """Random entries, some of several vectors, where already these are many."""
     monkeypatch.setattr(embedded, "APPROXIMATE", ENTRIES)
-    monkeypatch.setattr(embedded, "SCANNED", 0)
     monkeypatch.setattr(embedded, "GRAPH", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
     random = np.random.default_rng(0)
     made = []
