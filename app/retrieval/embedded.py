@@ -12,114 +12,40 @@ index/.building-<release>/   an unfinished build
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import qdrant_edge as edge
-from pydantic import ValidationError
 
 from app import durable
 from app.errors import IndexUnavailable, NotFound
-from app.retrieval import checksums
-from app.retrieval.filters import Dialect, Kind, Where, check, path
-from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, own_payload, stored_payload
+from app.retrieval import checksums, shard
+from app.retrieval.filters import Kind, path
+from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, stored_payload
 from app.retrieval.lexical import Analyser, text_of
-from app.retrieval.ranking import Candidate, Question
-from app.retrieval.rows import Rows, RowsWriter
+from app.retrieval.ranking import Candidate
+from app.retrieval.rows import RowsWriter
+from app.retrieval.shard import (
+    CALIBRATION,
+    RECORD,
+    SHARD,
+    EmbeddedIndex,
+    check_space,
+    engine,
+    read_calibration,
+    read_record,
+)
 
-T = TypeVar("T")
-
-DIALECT = Dialect(edge.Filter, edge.FieldCondition, edge.MatchAny, edge.RangeFloat)
 SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "text": edge.PayloadSchemaType.Keyword,
     "number": edge.PayloadSchemaType.Float,
     "flag": edge.PayloadSchemaType.Keyword,
 }
-APPROXIMATE = 20_000  # entries from which a graph and 8 bits pay: see benchmarks.growth
 GRAPH = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
-ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
-OPEN_BYTES, BUILD_BYTES = 2 * 2**20, 64 * 2**20  # that must be free on the disk to open, and to build
-RECORD, SHARD, POINTER, BUILDING = "record.json", "shard", "active.json", ".building-"
-CALIBRATION = "calibration.json"
-
-
-class EmbeddedIndex:
-    """An open shard, read by one thread of its own: the engine does not answer two queries at a time."""
-
-    def __init__(self, directory: Path) -> None:
-        self.record = _record(directory)
-        self.calibrated = _calibrated(directory)
-        _check_space(directory, OPEN_BYTES)
-        checksums.check(directory)
-        self._rows = Rows(directory, self.record.entries, self.record.dimension)
-        self._analyser = Analyser(self.record.language, self.record.average_length)
-        with _engine(f"the index {self.record.name}"):
-            self._shard = edge.EdgeShard.load(str(directory / SHARD))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
-
-    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
-        """As `Index.search`: one batch of queries for ids, then BM25 and payloads of the entries found."""
-        check(where, self.record.fields)
-        return await self._run(lambda: self._search(question, limit, DIALECT.translate(where)))
-
-    async def count(self) -> int:
-        """As `Index.count`."""
-        return await self._run(lambda: self._shard.count(edge.CountRequest(exact=True)))
-
-    async def sample(self, limit: int) -> list[Candidate]:
-        """As `Index.sample`."""
-        ids = np.unique(np.linspace(0, self.record.entries - 1, limit).astype(int)).tolist()
-        return await self._run(lambda: self._read(ids))
-
-    async def close(self) -> None:
-        """As `Index.close`; waits for the query under way."""
-        self._thread.shutdown(wait=True)
-        self._shard.close()
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        def guarded() -> T:
-            with _engine(f"the index {self.record.name}"):
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
-
-    def _search(self, question: Question, limit: int, where: edge.Filter | None) -> list[Candidate]:
-        vector = question.vector.tolist()
-        words = edge.SparseVector(*self._analyser.question(question.text))
-        queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
-        found = self._query([self._nearest(query, name, limit, where) for name, query in queries.items()])
-        ids = sorted({point.id for points in found for point in points})
-        if BM25 not in queries or not ids:
-            return self._read(ids)
-        among = edge.Filter(must=[edge.HasIdCondition(set(ids))])
-        (scored,) = self._query([self._nearest(words, BM25, len(ids), among)])
-        return self._read(ids, {point.id: point.score for point in scored})
-
-    def _nearest(self, query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
-        roughly = self.record.entries >= APPROXIMATE and name != BM25
-        return edge.QueryRequest(
-            limit,
-            query=edge.Query.Nearest(query, using=name),
-            filter=where,
-            with_vector=False,
-            with_payload=False,
-            params=ROUGHLY if roughly else None,
-        )
-
-    def _query(self, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
-        found: list[list[edge.ScoredPoint]] = self._shard.query_batch(edge.QueryBatchRequest(requests))
-        return found
-
-    def _read(self, ids: list[Any], lexical: Mapping[Any, float] | None = None) -> list[Candidate]:
-        records = self._shard.retrieve(ids, with_payload=True, with_vector=False)
-        return [self._candidate(record.id, record.payload, (lexical or {}).get(record.id, 0.0)) for record in records]
-
-    def _candidate(self, point: Any, payload: Any, lexical: float) -> Candidate:  # noqa: ANN401 - as the engine has them
-        return Candidate(payload["id"], own_payload(payload), *self._rows.read(point), lexical)
+BUILD_BYTES = 64 * 2**20  # that must be free on the disk
+POINTER, BUILDING = "active.json", ".building-"
 
 
 class EmbeddedStore:
@@ -138,31 +64,31 @@ class EmbeddedStore:
         shutil.rmtree(aside, ignore_errors=True)
         (aside / SHARD).mkdir(parents=True)
         analyser = Analyser(record.language, record.average_length)
-        with _engine(f"the index {record.name}"):
-            shard = edge.EdgeShard.create(str(aside / SHARD), _config(record))
+        with engine(f"the index {record.name}"):
+            built = edge.EdgeShard.create(str(aside / SHARD), _config(record))
         rows = RowsWriter(aside)
         try:
             start = 0
             for batch in batches:
                 vectors = sum(one.answer.nbytes + one.questions.nbytes + one.negatives.nbytes for one in batch)
-                _check_space(aside, BUILD_BYTES + 5 * vectors)
+                check_space(aside, BUILD_BYTES + 5 * vectors)
                 rows.add(batch)
                 points = [
                     edge.Point(start + i, _vectors(one, analyser), stored_payload(one)) for i, one in enumerate(batch)
                 ]
                 start += len(batch)
-                with _engine(f"the index {record.name}"):
-                    shard.update(edge.UpdateOperation.upsert_points(points))
-            with _engine(f"the index {record.name}"):
+                with engine(f"the index {record.name}"):
+                    built.update(edge.UpdateOperation.upsert_points(points))
+            with engine(f"the index {record.name}"):
                 for field, kinds in record.fields.items():
                     for kind in kinds:
-                        shard.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
-                if record.entries >= APPROXIMATE:
-                    _check_space(aside, BUILD_BYTES + 2 * _bytes_on_disk(aside))
-                    shard.optimize()
-                shard.flush()
+                        built.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
+                if record.entries >= shard.APPROXIMATE:
+                    check_space(aside, BUILD_BYTES + 2 * _bytes_on_disk(aside))
+                    built.optimize()
+                built.flush()
         finally:
-            shard.close()
+            built.close()
             rows.close()
         checksums.write(aside)
         durable.flush_tree(aside)
@@ -178,7 +104,7 @@ class EmbeddedStore:
         found = []
         for name in await self.names():
             with suppress(NotFound, IndexUnavailable):
-                found.append(_record(self._directory / name))
+                found.append(read_record(self._directory / name))
         return sorted(found, key=lambda record: (record.created_at, record.name))
 
     async def names(self) -> list[str]:
@@ -217,7 +143,7 @@ class EmbeddedStore:
 
     async def activate(self, name: str) -> None:
         """As `IndexStore.activate`. Raises NotFound."""
-        _record(self._directory / name)
+        read_record(self._directory / name)
         try:
             active, previous = await self.pointer()
         except IndexUnavailable:  # a damaged pointer is mended by writing a whole one
@@ -228,32 +154,22 @@ class EmbeddedStore:
 
     async def calibration(self, name: str) -> Calibrated | None:
         """As `IndexStore.calibration`."""
-        return _calibrated(self._directory / name)
+        return read_calibration(self._directory / name)
 
     async def calibrate(self, name: str, calibrated: Calibrated) -> None:
         """As `IndexStore.calibrate`."""
-        _record(self._directory / name)
+        read_record(self._directory / name)
         durable.write(self._directory / name / CALIBRATION, calibrated.model_dump_json(indent=2))
 
     async def close(self) -> None:
         """As `IndexStore.close`."""
 
 
-def _check_space(directory: Path, needed: int) -> None:
-    """The engine writes to memory-mapped files, when it opens too: a full disk would end the process without a word."""
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise IndexUnavailable(
-            f"The disk of {directory.parent} is nearly full: {free // 2**20} MB are left of the {needed // 2**20} MB "
-            f"that it takes to open or build an index. Make room and try again."
-        )
-
-
 def _config(record: IndexRecord) -> edge.EdgeConfig:
     """Dot product, as vectors come normalised where the model wants the cosine; exact, or for many entries a graph."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     form: dict[str, Any] = {}
-    if record.entries >= APPROXIMATE:
+    if record.entries >= shard.APPROXIMATE:
         eight_bits = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
         form = {"hnsw_config": GRAPH, "quantization_config": eight_bits}
     params = edge.EdgeVectorParams(record.dimension, edge.Distance.Dot, multivector_config=multi, **form)
@@ -270,34 +186,5 @@ def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
     return vectors
 
 
-def _calibrated(directory: Path) -> Calibrated | None:
-    try:
-        return Calibrated.model_validate_json((directory / CALIBRATION).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise IndexUnavailable(f"The release {directory.name} is damaged: its calibration cannot be read.") from error
-
-
 def _bytes_on_disk(directory: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())
-
-
-def _record(directory: Path) -> IndexRecord:
-    try:
-        return IndexRecord.model_validate_json((directory / RECORD).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"There is no release {directory.name}.") from None
-    except (OSError, ValidationError) as error:
-        raise IndexUnavailable(f"The release {directory.name} is damaged: its record cannot be read.") from error
-
-
-@contextmanager
-def _engine(what: str) -> Iterator[None]:
-    """The engine's errors, and the panics that are no `Exception`, as ours."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        raise IndexUnavailable(f"Qdrant's engine cannot use {what}: {error}") from error

@@ -23,10 +23,10 @@ from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import entry_line, parse_entries
 from app.knowledge.queries import read_labelled, read_queries
 from app.retrieval.bundle import Bundle, Manifest
-from app.retrieval.embedded import DIALECT
 from app.retrieval.filters import check, fields_of
 from app.retrieval.index import IndexRecord
 from app.retrieval.ranking import Ranking
+from app.retrieval.shard import DIALECT
 from app.settings import Settings
 
 REFUSALS = (FaqError, ValidationError)

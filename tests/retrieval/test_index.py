@@ -10,12 +10,13 @@ import pytest
 
 from app.errors import IndexUnavailable, InputError, NotFound
 from app.retrieval.calibration import Calibration
-from app.retrieval.embedded import RECORD, SHARD, EmbeddedStore
+from app.retrieval.embedded import EmbeddedStore
 from app.retrieval.filters import AnyOf, Range, fields_of
 from app.retrieval.index import Calibrated, IndexRecord, IndexStore
 from app.retrieval.lexical import Analyser, Lexicon, text_of
 from app.retrieval.ranking import Candidate, Question, Vectors
 from app.retrieval.server import ServerStore
+from app.retrieval.shard import RECORD, SHARD
 
 pytestmark = pytest.mark.anyio
 FIRST, SECOND = "faq-0123456789ab-aaaaaaaaaaaa", "faq-0123456789ab-bbbbbbbbbbbb"
