@@ -1,8 +1,8 @@
 """How sure one may be, fitted on what became of held-out questions. A few lines of numpy: no training, no labels anew.
 
 Candidates at ranks 1 to 5 of each question are examples, right or wrong; questions that nothing answers take part with
-nothing right. Where there are too few of those, they are made: every fourth question is asked again with its own answer
-left out.
+nothing right. Where there are too few of those, they are made: every twelfth question is asked again with its own
+answer left out.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from app.retrieval.ranking import Floats, Ranking, reranked_scores
 RANKS = 5  # candidates of a question that are examples
 MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing
 MIN_UNANSWERABLE = 20
-UNANSWERABLE_EVERY = 4
+UNANSWERABLE_EVERY = 12  # more would say that a question in five has no answer, which most FAQs are not asked
 LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right, however easy the held-out questions are
 
 Scored = tuple[Floats, list[str], NDArray[np.bool_]]  # of one question's candidates: scores, answers, which are right

@@ -166,7 +166,7 @@ def _logistic(features: Floats, targets: Floats) -> list[float]:
 
 
 def _isotonic_is_better(evidence: Evidence, right: Flags, groups: NDArray[np.int64]) -> bool:
-    """Whether the map lowers the Brier score, over folds of questions, beyond its own standard error."""
+    """Whether the map lowers the Brier score, over folds of questions, beyond twice its own standard error."""
     gains = np.zeros(len(right))
     for fold in range(FOLDS):
         apart = groups % FOLDS == fold
@@ -176,7 +176,7 @@ def _isotonic_is_better(evidence: Evidence, right: Flags, groups: NDArray[np.int
         inside, outside = (logistic.confidence(Evidence(*(one[some] for one in evidence))) for some in (~apart, apart))
         mapped = _mapped(outside, _isotonic(inside, right[~apart]))
         gains[apart] = (outside - right[apart]) ** 2 - (mapped - right[apart]) ** 2
-    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+    return bool(gains.mean() > 2 * gains.std() / np.sqrt(len(gains)))
 
 
 def _isotonic(confidences: Floats, right: Flags) -> tuple[tuple[float, float], ...]:
