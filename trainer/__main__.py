@@ -101,7 +101,7 @@ def generate(
     """Make queries for passages that nobody has asked about. The last line printed is the directory."""
     from trainer.generation import generate as generating
     from trainer.generation import passages as reading
-    from trainer.generation.asking import Sampling
+    from trainer.generation.sampling import Sampling
     from trainer.model import DEFAULT_BASE
 
     sampling = Sampling(queries_per_passage, top_p, top_k, temperature, seed)

@@ -2,14 +2,12 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
 
-from app.errors import FaqError, InputError
+from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import read_queries
 from trainer import model, runs
@@ -17,7 +15,8 @@ from trainer.calibrate import PRECISION
 from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
-from trainer.generation import trainingset
+from trainer.generation import learning, trainingset
+from trainer.keeping import logging_to, status_kept
 from trainer.reading import read_source
 from trainer.recipes import Recipe
 from trainer.reporting import page, results
@@ -25,7 +24,7 @@ from trainer.runs import Run
 from trainer.scored import scored_set
 from trainer.towers import in_two
 from trainer.training import distributed
-from trainer.training.loop import Interrupted, train
+from trainer.training.loop import train
 from trainer.training.validation import Validation
 
 GENERATOR = "generator"  # the recipe that makes no bundle but a model that asks
@@ -52,8 +51,6 @@ def start(
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
     if recipe.name == GENERATOR:
-        from trainer.generation import learning  # it stands on this module
-
         return learning.start(data, queries, base, recipe, out)
     inputs = read(data, queries, recipe, generated)
     config = {
@@ -77,8 +74,6 @@ def resume(name: str) -> Run:
     if run.status().state == "succeeded":
         return run
     if run.config["recipe"]["name"] == GENERATOR:
-        from trainer.generation import learning
-
         return learning.resume(run)
     inputs = _inputs_of(run)
     run = distributed.led(lambda: _begun(run))
@@ -194,37 +189,3 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     loaded.save_pretrained(str(aside), create_model_card=False)
     aside.replace(finished)
     return _Trained(loaded, True)
-
-
-@contextmanager
-def status_kept(run: Run) -> Iterator[None]:
-    """Keep the run's status true, however what is done within ends."""
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt) as error:
-        run.update(state="interrupted", reason=str(error) or "interrupted")
-        raise
-    except BaseException as error:
-        run.update(state="failed", reason=f"{type(error).__name__}: {error}")
-        if not isinstance(error, FaqError):
-            log.exception("The run failed; its state is kept in %s.", run.directory)
-        raise
-    run.update(state="succeeded", phase="done", reason=None)
-
-
-@contextmanager
-def logging_to(run: Run) -> Iterator[None]:
-    """What is logged, and what libraries warn of, goes to the run's log too."""
-    handler = logging.FileHandler(run.directory / runs.LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("trainer", "py.warnings", "sentence_transformers", "transformers")]
-    logging.captureWarnings(True)
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()

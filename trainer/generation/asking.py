@@ -6,7 +6,7 @@ A run of the recipe `generator`, a sequence-to-sequence model from a directory o
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import FloatTensor, LongTensor
@@ -24,6 +24,7 @@ from trainer import runs
 from trainer.generation import model as generator
 from trainer.generation.endpoint import Endpoint, is_address
 from trainer.generation.model import PASSAGE_TOKENS, QUESTION_TOKENS, QuestionGenerator
+from trainer.generation.sampling import Sampling
 from trainer.runs import Run
 from trainer.training.loop import native_bf16
 
@@ -31,16 +32,6 @@ READ_TOKENS, QUERY_TOKENS = 512, 64  # of a model that says nothing else; of a q
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: its passages, padded, once for each query
 REPEATED = 2  # words in a row that a query of ours does not hold twice: a model that copies is tempted to go on
 WINDOW = 512  # passages that are sorted by length together
-
-
-class Sampling(NamedTuple):
-    """How words are drawn: of the likeliest `top_k` (0: of all) those that make up `top_p`."""
-
-    queries: int = 3  # for each passage
-    top_p: float = 0.95
-    top_k: int = 50
-    temperature: float = 1.0
-    seed: int = 0
 
 
 class Asker(Protocol):

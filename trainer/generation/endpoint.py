@@ -8,14 +8,12 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from app.errors import FaqError, InputError
-
-if TYPE_CHECKING:
-    from trainer.generation.asking import Sampling
+from trainer.generation.sampling import Sampling
 
 KEY = "OPENAI_API_KEY"
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
@@ -67,12 +65,12 @@ class Endpoint:
         """Every passage is one request, however long."""
         return 1
 
-    def ask(self, passages: Sequence[str], sampling: "Sampling", seed: int) -> list[list[str]]:
+    def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         """Of each passage at most so many queries. Raises EndpointUnavailable, and InputError for what is refused."""
         with ThreadPoolExecutor(TOGETHER) as pool:
             return list(pool.map(lambda passage: self._queries(passage, sampling, seed), passages))
 
-    def _queries(self, passage: str, sampling: "Sampling", seed: int) -> list[str]:
+    def _queries(self, passage: str, sampling: Sampling, seed: int) -> list[str]:
         body = {
             "model": self.name,
             "messages": [{"role": "user", "content": PROMPT.format(count=sampling.queries, passage=passage)}],

@@ -21,9 +21,10 @@ from app.errors import Conflict, InputError
 from app.knowledge.text import QUESTION_LENGTH
 from trainer.data import plain
 from trainer.generation import parts
-from trainer.generation.asking import Asker, Sampling, asker_of, batches
+from trainer.generation.asking import Asker, asker_of, batches
 from trainer.generation.parts import Asked
 from trainer.generation.roundtrip import RoundTrip
+from trainer.generation.sampling import Sampling
 from trainer.training.callbacks import stopping
 from trainer.training.loop import Interrupted, progress_bar
 

@@ -20,11 +20,11 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, Trai
 
 from app.errors import InputError
 from trainer import runs
-from trainer.fit import logging_to, status_kept
 from trainer.generation import model as models
 from trainer.generation import pairs
 from trainer.generation.model import IGNORED, PASSAGE_TOKENS, QUESTION_TOKENS, QuestionGenerator
 from trainer.generation.pairs import Example, Examples
+from trainer.keeping import logging_to, status_kept
 from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training.callbacks import Best, Figures, Report, Stop, stopping

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from app.errors import InputError
-from trainer.generation.asking import Sampling, asker_of, batches
+from trainer.generation.asking import asker_of, batches
 from trainer.generation.endpoint import Endpoint, EndpointUnavailable
+from trainer.generation.sampling import Sampling
 
 
 class Served(ThreadingHTTPServer):

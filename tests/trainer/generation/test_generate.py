@@ -14,8 +14,9 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from app.errors import Conflict, InputError
 from tests.trainer.generation.conftest import passages
 from trainer.generation import asking, parts
-from trainer.generation.asking import Likeliest, Sampling, Seq2Seq, asker_of, batches
+from trainer.generation.asking import Likeliest, Seq2Seq, asker_of, batches
 from trainer.generation.generate import Request, State, generate, report
+from trainer.generation.sampling import Sampling
 from trainer.training.loop import Interrupted
 
 SAMPLING = Sampling(queries=4, seed=3)

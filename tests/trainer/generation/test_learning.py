@@ -15,10 +15,11 @@ from tests.trainer.generation.conftest import pairs, passages
 from trainer import fit
 from trainer.generation import learning, parts
 from trainer.generation import pairs as reading
-from trainer.generation.asking import Sampling, Seq2Seq, asker_of
+from trainer.generation.asking import Seq2Seq, asker_of
 from trainer.generation.learning import Collator
 from trainer.generation.model import QuestionGenerator
 from trainer.generation.parts import Asked
+from trainer.generation.sampling import Sampling
 from trainer.recipes import RECIPES
 from trainer.runs import Run
 from trainer.training.loop import Interrupted
