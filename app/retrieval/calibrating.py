@@ -28,7 +28,8 @@ Scored = tuple[Floats, list[str], NDArray[np.bool_]]  # of one question's candid
 def calibrate(
     outcomes: Sequence[Outcome], ranking: Ranking, reranker: Sequence[NDArray[np.float32]] | None = None
 ) -> Calibrated | None:
-    """The calibration of `ranking`, with its threshold; None where too few questions have an answer.
+    """The calibration of `ranking`, with its threshold; None where too few questions have an answer, or scores say
+    nothing of what is right.
 
     `reranker`: its scores of the best candidates of the first questions, best first, where there is one.
     """
@@ -36,6 +37,8 @@ def calibrate(
         return None
     scored = [(ranking.scores(one.features), one.answers, one.right) for one in outcomes]
     first = fit(scored, outcomes, ranking.target_precision)
+    if not first.tells:  # these are no questions about this knowledge
+        return None
     again = None
     if reranker is not None and ranking.reranker_weight is not None:
         some = [_reranked(one, scores, ranking.reranker_weight) for one, scores in zip(scored, reranker, strict=False)]

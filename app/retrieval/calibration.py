@@ -49,6 +49,11 @@ class Calibration(BaseModel):
         CLOSE, ge=0, le=1, description="the runner-up's confidence, as a share of the best's, that makes a tie of it"
     )
 
+    @property
+    def tells(self) -> bool:
+        """Whether it tells right from wrong at all."""
+        return self.score_weight + self.margin_weight + self.crowd_weight > 0
+
     def confidence(self, evidence: Evidence) -> Floats:
         """P(right) of each candidate, (n,)."""
         margin, crowd = clip_lead(evidence.margin), clip_lead(evidence.crowd)

@@ -48,9 +48,10 @@ class Outcome:
 
 
 def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Asked]:
-    """The questions that something in the knowledge answers, by id or by the same text, and those that nothing does.
+    """The questions that something in the knowledge answers, by the same text or by id, and those that nothing does.
 
-    Entries with one and the same answer are right together. A question whose entry is gone is left out.
+    The text comes first: another FAQ may give the same ids to other entries. By its id an entry is found whose answer
+    was edited. Entries with one and the same answer are right together. A question whose entry is gone is left out.
     """
     ids = {payload["id"]: payload["answer"] for payload in payloads}
     texts: dict[str, set[str]] = {}
@@ -58,7 +59,7 @@ def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Ask
         texts.setdefault(payload["answer"], set()).add(payload["id"])
     found = []
     for one in heldout:
-        answer = ids.get(one.faq_id or "", one.answer)
+        answer = one.answer if one.answer in texts else ids.get(one.faq_id or "")
         if one.faq_id is None and one.answer is None:
             found.append(Asked(one.question, frozenset()))
         elif answer in texts:

@@ -240,6 +240,21 @@ async def test_a_release_is_calibrated_anew_by_what_its_bundle_holds_out(catalog
     await few.close()
 
 
+async def test_ids_that_mean_other_entries_calibrate_nothing(embedded: Catalog, tmp_path: Path) -> None:
+    """The text comes first; and where ids alone lead to wrong entries, the bundle's own calibration stays."""
+    shifted = [entry.model_copy(update={"id": MANY[i - 1].id}) for i, entry in enumerate(MANY)]
+    questions = [(f"{entry.alternatives[0]} now", entry.id) for entry in MANY]
+    with_texts = [HeldOut(*one, entry.answer) for one, entry in zip(questions, MANY, strict=True)]
+    right = await embedded.open(await publish(embedded, bundles.make(tmp_path / "a", heldout=with_texts), shifted))
+    assert right.index.calibrated is not None
+    assert right.index.calibrated.figures["precision@1"] > 0.8
+    bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*one) for one in questions])
+    wrong = await embedded.open(await publish(embedded, bare, shifted))
+    assert wrong.index.calibrated is None or wrong.index.calibrated.calibration.tells
+    for one in (right, wrong):
+        await one.close()
+
+
 async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
     settings: Settings, embedded: Catalog, tmp_path: Path
 ) -> None:
