@@ -112,4 +112,4 @@ def stored_payload(candidate: Candidate) -> dict[str, Any]:
 
 def own_payload(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - as either library returns it
     """The inverse of `stored_payload`: the entry's own."""
-    return {key: value for key, value in payload.items() if key != FLAGS}
+    return {key: value for key, value in payload.items() if key != FLAGS} if FLAGS in payload else payload

@@ -63,6 +63,6 @@ class Rows:
 
     def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
         """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""
-        answer, questions, negatives, end = self._rows[entry]
+        answer, questions, negatives, end = self._rows[entry].tolist()
         vectors = self._vectors
         return vectors[answer:questions], vectors[questions:negatives], vectors[negatives:end]
