@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from app import logs
 from app.api.connections import bounded, room_for
@@ -169,7 +169,7 @@ def _show(releases: list[Release], as_json: bool) -> None:
         ]
         out.print_json(json.dumps(rows))
         return
-    table = Table("release", "entries", "created", "right first", "answered, of it right", "")
+    table = Table(Column("release", no_wrap=True), "entries", "created", "right first", "answered, of it right", "")
     for one in releases:
         state = "active" if one.active else "previous" if one.previous else ""
         found = _figures(one)
