@@ -164,6 +164,7 @@ def payload_of(entry: Entry) -> dict[str, Any]:
 def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> IndexRecord:
     """What an index of these entries says of itself."""
     knowledge = knowledge_revision(entries)
+    payloads = [payload_of(entry) for entry in entries]
     return IndexRecord(
         name=f"faq-{bundle.revision}-{knowledge}",
         bundle=bundle.revision,
@@ -171,8 +172,8 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         entries=len(entries),
         dimension=bundle.manifest.encoding.dimension,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-        fields=fields_of(payload_of(entry) for entry in entries),
+        fields=fields_of(payloads),
         language=settings.language.lower(),
-        average_length=average_length(text_of(payload_of(entry)) for entry in entries),
+        average_length=average_length(text_of(payload) for payload in payloads),
         target_precision=settings.target_precision or bundle.ranking.target_precision,
     )

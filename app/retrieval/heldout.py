@@ -7,6 +7,7 @@ alone, all entries being passages to it: otherwise its own entry would be the on
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,12 +72,23 @@ class Examiner:
     """Asks one index. `payloads` are all that it holds."""
 
     def __init__(self, index: Index, encoder: Encoder, payloads: Sequence[Payload]) -> None:
-        self._index = index
+        self.index = index
+        self.payloads = payloads
         self._encoder = encoder
-        record = index.record
-        analyser = Analyser(record.language, record.average_length)
-        self._lexicon = Lexicon(analyser, [text_of(payload) for payload in payloads])
-        self._answers = Lexicon(analyser, [payload["answer"] for payload in payloads])
+
+    @cached_property
+    def _analyser(self) -> Analyser:
+        return Analyser(self.index.record.language, self.index.record.average_length)
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        """Of the entries as they are; all of them are read for it, so not before a question needs it."""
+        return Lexicon(self._analyser, [text_of(payload) for payload in self.payloads])
+
+    @cached_property
+    def _answers(self) -> Lexicon:
+        """Of the entries as passages, likewise."""
+        return Lexicon(self._analyser, [payload["answer"] for payload in self.payloads])
 
     async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
         """What becomes of each question; `limit` candidates of each kind."""
@@ -88,7 +100,7 @@ class Examiner:
         ]
 
     async def _outcome(self, question: Question, relevant: frozenset[str], limit: int) -> Outcome:
-        found = await self._index.search(question, limit, {})
+        found = await self.index.search(question, limit, {})
         candidates = [self._without(question, one) for one in found]
         removed = any(one is not before for one, before in zip(candidates, found, strict=True))
         right = np.array([one.id in relevant for one in candidates], dtype=bool)

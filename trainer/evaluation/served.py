@@ -25,10 +25,9 @@ class Served:
 
     def __init__(self, index: Index, encoder: Encoder, entries: Sequence[Entry], runner: asyncio.Runner) -> None:
         self.entries = entries
-        self._index = index
         self.encoder = encoder
-        self._payloads = [payload_of(entry) for entry in entries]
-        self._examiner = Examiner(index, encoder, self._payloads)
+        self._index = index
+        self._examiner = Examiner(index, encoder, [payload_of(entry) for entry in entries])
         self._runner = runner
 
     def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
@@ -37,11 +36,11 @@ class Served:
 
     def ask_heldout(self, heldout: Sequence[HeldOut]) -> list[Outcome]:
         """Likewise of held-out questions, without those whose entry is gone."""
-        return self.ask(resolve(heldout, self._payloads))
+        return self.ask(resolve(heldout, self._examiner.payloads))
 
     def ranking(self, bundle: Bundle) -> Ranking:
         """The bundle's ranking, calibrated for these entries as a release of them would be."""
-        self._index.calibrated = self._runner.run(calibrated(self._index, bundle, self.encoder, self._payloads))
+        self._index.calibrated = self._runner.run(calibrated(self._examiner, bundle))
         return ranking_of(bundle, self._index)
 
 
