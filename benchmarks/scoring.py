@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.evaluation.metrics import auroc, calibration_error
+
 HALVES = 20
 
 Flags = NDArray[np.bool_]
@@ -45,7 +47,7 @@ def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str
         "p50 ms": float(np.median([reply.ms for reply in replies])),
     }
     if (~answerable).any():
-        found |= {"refused": float((~answered)[~answerable].mean()), "AUROC": auroc(confidence, answerable)}
+        found |= {"refused": float((~answered)[~answerable].mean()), "AUROC": float(auroc(confidence, answerable)[0])}
     return {name: round(value, 4) for name, value in found.items()}
 
 
@@ -73,18 +75,3 @@ def _threshold(confidence: Floats, right: Flags) -> float:
     precision = np.cumsum(right[best_first]) / np.arange(1, len(right) + 1)
     reached = np.flatnonzero(precision >= 0.9)
     return float(confidence[best_first][reached[-1]]) if len(reached) else np.inf
-
-
-def calibration_error(confidence: Floats, right: Flags) -> float:
-    """The mean distance of confidence from the share that is right, over 10 bins of equal mass."""
-    bins = np.array_split(np.argsort(confidence, kind="stable"), 10)
-    return float(sum(len(one) * abs(confidence[one].mean() - right[one].mean()) for one in bins if len(one))) / len(
-        right
-    )
-
-
-def auroc(confidence: Floats, positive: Flags) -> float:
-    """The chance that a positive one has the greater confidence, ties counting half."""
-    ones, zeros = confidence[positive], np.sort(confidence[~positive])
-    below, up_to = np.searchsorted(zeros, ones, "left"), np.searchsorted(zeros, ones, "right")
-    return float((below + up_to).mean() / 2 / len(zeros))
