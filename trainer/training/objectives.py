@@ -51,17 +51,6 @@ def objective(
     """The objective of a stage, with the negatives that were mined for it."""
     if recipe.loss != "ranking":
         return _triplets(model, training, recipe)
-    return _ranking(model, training, recipe, stage, negatives, bf16)
-
-
-def _ranking(
-    model: SentenceTransformer,
-    training: TrainingSet,
-    recipe: Recipe,
-    stage: Stage,
-    negatives: Negatives | None,
-    bf16: bool,
-) -> Objective:
     candidates, mined = (negatives.candidates, negatives.mined) if negatives else ((), ())
     of = PairTexts(training.pairs, candidates, training.apart, towers=has_towers(model), echo=recipe.echo)
     headed = recipe.trains == "head"
