@@ -18,7 +18,7 @@ from app.retrieval.calibration import Calibration
 from app.retrieval.ranking import Ranking
 from app.settings import Settings
 from tests.bundles import make
-from tests.releases.test_publishing import MANY
+from tests.releases.test_measuring import MANY
 from tests.retrieval.test_reranker import graph
 
 pytestmark = pytest.mark.anyio

@@ -96,24 +96,24 @@ def test_what_passes_is_tried_again(server: Served) -> None:
     assert server.failures == []
 
 
-def test_it_is_not_tried_for_ever(server: Served) -> None:
-    server.failures = [503] * 9
+@pytest.mark.parametrize(
+    ("failures", "error", "message", "left"),
+    [
+        ([503] * 9, EndpointUnavailable, r"failed 4 times; .*503.*luck", 5),
+        ([401] * 3, InputError, r"refuses with status 401.*luck", 2),
+    ],
+    ids=["it is not tried for ever", "a refusal is final"],
+)
+def test_what_fails_is_named(
+    server: Served, failures: list[int], error: type[Exception], message: str, left: int
+) -> None:
+    server.failures = failures
     with (
         Endpoint(server.address, "small", pause=0.01) as endpoint,
-        pytest.raises(EndpointUnavailable, match=r"failed 4 times; .*503.*luck"),
+        pytest.raises(error, match=message),
     ):
         endpoint.ask(["a tent"], Sampling(1), 0)
-    assert len(server.failures) == 5
-
-
-def test_a_refusal_is_final(server: Served) -> None:
-    server.failures = [401] * 3
-    with (
-        Endpoint(server.address, "small", pause=0.01) as endpoint,
-        pytest.raises(InputError, match=r"refuses with status 401.*luck"),
-    ):
-        endpoint.ask(["a tent"], Sampling(1), 0)
-    assert len(server.failures) == 2
+    assert len(server.failures) == left
 
 
 def test_an_answer_without_text_is_no_query(server: Served) -> None:

@@ -1,0 +1,75 @@
+"""How sure one may be of a release: its bundle's held-out questions, asked of what it holds."""
+
+from pathlib import Path
+
+import pytest
+
+from app.knowledge.entry import Entry
+from app.releases.catalog import Catalog
+from app.releases.publishing import publish
+from app.retrieval.bundle import HeldOut
+from app.settings import Settings
+from tests import bundles
+
+pytestmark = pytest.mark.anyio
+THINGS = "refund password money order email gift key delivery spam wolf".split()  # noqa: SIM905
+MANY = [
+    Entry(
+        id=f"{thing}-{i}",
+        question=f"How do I {verb} my {thing}?",
+        alternatives=(f"Can I {verb} a {thing}",),
+        answer=f"To {verb} the {thing}, turn to page {i}.",
+    )
+    for i, verb in enumerate(("change", "return", "send", "lost"))
+    for thing in THINGS
+]
+
+
+async def test_a_release_is_calibrated_anew_by_what_its_bundle_holds_out(catalog: Catalog, tmp_path: Path) -> None:
+    """By id, by the answer's text where the id is another, and not by questions whose entry is gone."""
+    entries = [entry.model_copy(update={"id": f"other-{entry.id}"}) for entry in MANY]
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    bundle = bundles.make(tmp_path / "held", heldout=[*held, HeldOut("gone", "gone", "gone")])
+    name = await publish(catalog, bundle, entries)
+    answerer = await catalog.open(name)
+    found = answerer.index.calibrated
+    assert found is not None
+    assert found.figures["questions"] == len(MANY)
+    assert answerer.ranking.calibration == found.calibration != bundle.ranking.calibration
+    await answerer.close()
+    few = await catalog.open(await publish(catalog, bundle, entries[:10]))
+    assert few.index.calibrated is None
+    assert few.ranking == bundle.ranking
+    await few.close()
+
+
+async def test_ids_that_mean_other_entries_calibrate_nothing(embedded: Catalog, tmp_path: Path) -> None:
+    """The text comes first; and where ids alone lead to wrong entries, the bundle's own calibration stays."""
+    shifted = [entry.model_copy(update={"id": MANY[i - 1].id}) for i, entry in enumerate(MANY)]
+    questions = [(f"{entry.alternatives[0]} now", entry.id) for entry in MANY]
+    with_texts = [HeldOut(*one, entry.answer) for one, entry in zip(questions, MANY, strict=True)]
+    right = await embedded.open(await publish(embedded, bundles.make(tmp_path / "a", heldout=with_texts), shifted))
+    assert right.index.calibrated is not None
+    assert right.index.calibrated.figures["precision@1"] > 0.8
+    bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*one) for one in questions])
+    wrong = await embedded.open(await publish(embedded, bare, shifted))
+    assert wrong.index.calibrated is None or wrong.index.calibrated.calibration.tells
+    for one in (right, wrong):
+        await one.close()
+
+
+async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
+    settings: Settings, embedded: Catalog, tmp_path: Path
+) -> None:
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    bundle = bundles.make(tmp_path / "held", heldout=held)
+    first = await publish(embedded, bundle, MANY)
+    strict = Catalog(settings.model_copy(update={"target_precision": 0.99}))
+    second = await publish(strict, bundle, MANY)
+    assert second == f"{first}-2"
+    lax, stern = [await embedded.indexes.open(name) for name in (first, second)]
+    assert lax.calibrated is not None
+    assert stern.calibrated is not None
+    assert stern.calibrated.calibration.threshold >= lax.calibrated.calibration.threshold
+    for index in (lax, stern):
+        await index.close()
