@@ -48,6 +48,7 @@ def serve(context: typer.Context) -> None:
     with _failing_clearly():
         settings = _settings()
         sys.setswitchinterval(SWITCH_S)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
         logs.install(texts=settings.log_texts)
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())

@@ -4,6 +4,7 @@ index/active.json            which release is active, and which was before; repl
 index/<release>/record.json  what the release is; written last, so that its presence means the shard is whole
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
 index/<release>/vectors.f32  the vectors once more, for ranking; see retrieval.rows
+index/<release>/postings.npz the words of an index that is small enough to scan; see retrieval.scan
 index/<release>/calibration.json   how sure one may be; replaced by rename
 index/<release>/sums.json    their checksums, compared whenever it is opened
 index/.building-<release>/   an unfinished build
@@ -21,10 +22,11 @@ import qdrant_edge as edge
 
 from app import durable
 from app.errors import IndexUnavailable, NotFound
-from app.retrieval import checksums, shard
+from app.retrieval import checksums, scan
 from app.retrieval.filters import Kind, path
 from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, stored_payload
-from app.retrieval.lexical import Analyser, text_of
+from app.retrieval.lexical import Analyser, Sparse, text_of
+from app.retrieval.postings import PostingsWriter
 from app.retrieval.ranking import Candidate
 from app.retrieval.rows import RowsWriter
 from app.retrieval.shard import (
@@ -66,16 +68,18 @@ class EmbeddedStore:
         analyser = Analyser(record.language, record.average_length)
         with engine(f"the index {record.name}"):
             built = edge.EdgeShard.create(str(aside / SHARD), _config(record))
-        rows = RowsWriter(aside)
+        rows, postings = RowsWriter(aside), PostingsWriter()
         try:
             start = 0
             for batch in batches:
                 vectors = sum(one.answer.nbytes + one.questions.nbytes + one.negatives.nbytes for one in batch)
                 check_space(aside, BUILD_BYTES + 5 * vectors)
                 rows.add(batch)
-                points = [
-                    edge.Point(start + i, _vectors(one, analyser), stored_payload(one)) for i, one in enumerate(batch)
-                ]
+                points = []
+                for i, one in enumerate(batch):
+                    words = analyser.document(text_of(one.payload))
+                    postings.add(words)
+                    points.append(edge.Point(start + i, _vectors(one, words), stored_payload(one)))
                 start += len(batch)
                 with engine(f"the index {record.name}"):
                     built.update(edge.UpdateOperation.upsert_points(points))
@@ -83,13 +87,15 @@ class EmbeddedStore:
                 for field, kinds in record.fields.items():
                     for kind in kinds:
                         built.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
-                if record.entries >= shard.APPROXIMATE:
+                if len(rows) > scan.LIMIT:
                     check_space(aside, BUILD_BYTES + 2 * _bytes_on_disk(aside))
                     built.optimize()
                 built.flush()
         finally:
             built.close()
             rows.close()
+        if 0 < len(rows) <= scan.LIMIT:
+            postings.write(aside)
         checksums.write(aside)
         durable.flush_tree(aside)
         durable.write(aside / RECORD, record.model_dump_json(indent=2))
@@ -166,21 +172,19 @@ class EmbeddedStore:
 
 
 def _config(record: IndexRecord) -> edge.EdgeConfig:
-    """Dot product, as vectors come normalised where the model wants the cosine; exact, or for many entries a graph."""
+    """Dot product, as vectors come normalised where the model wants the cosine; only `optimize` builds the graph."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    form: dict[str, Any] = {}
-    if record.entries >= shard.APPROXIMATE:
-        eight_bits = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
-        form = {"hnsw_config": GRAPH, "quantization_config": eight_bits}
-    params = edge.EdgeVectorParams(record.dimension, edge.Distance.Dot, multivector_config=multi, **form)
+    small = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
+    params = edge.EdgeVectorParams(
+        record.dimension, edge.Distance.Dot, multivector_config=multi, hnsw_config=GRAPH, quantization_config=small
+    )
     words = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
     return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, sparse_vectors={BM25: words}, wal_enabled=False)
 
 
-def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
+def _vectors(candidate: Candidate, words: Sparse) -> dict[str, Any]:
     """The named vectors of a point; `questions` is left out for a passage, as an empty multivector is refused."""
-    words = edge.SparseVector(*analyser.document(text_of(candidate.payload)))
-    vectors: dict[str, Any] = {ANSWER: candidate.answer.tolist(), BM25: words}
+    vectors: dict[str, Any] = {ANSWER: candidate.answer.tolist(), BM25: edge.SparseVector(*words)}
     if len(candidate.questions):
         vectors[QUESTIONS] = candidate.questions.tolist()
     return vectors

@@ -6,7 +6,7 @@ alone, all entries being passages to it: otherwise its own entry would be the on
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -119,10 +119,10 @@ class Examiner:
         canonical = "" if plain(payload["question"]) == text else payload["question"]
         rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
         lexical = self._lexicon.score(question.text, text_of(rest))
-        return replace(candidate, payload=rest, questions=candidate.questions[kept], lexical=lexical)
+        return candidate._replace(payload=rest, questions=candidate.questions[kept], lexical=lexical)
 
     def _bare(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate as a passage."""
         lexical = self._answers.score(question.text, candidate.payload["answer"])
         payload = {**candidate.payload, "question": "", "phrasings": []}
-        return replace(candidate, payload=payload, questions=candidate.questions[:0], lexical=lexical)
+        return candidate._replace(payload=payload, questions=candidate.questions[:0], lexical=lexical)

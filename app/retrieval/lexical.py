@@ -73,11 +73,12 @@ class Lexicon:
         """BM25 of a text for a question."""
         words = dict(zip(*self._analyser.document(text), strict=True))
         asked = self._analyser.question(question).indices
-        return sum(words[word] * self._rarity(word) for word in asked if word in words)
+        return sum(words[word] * rarity(self._texts, self._counts[word]) for word in asked if word in words)
 
-    def _rarity(self, word: int) -> float:
-        count = self._counts[word]
-        return math.log((self._texts - count + 0.5) / (count + 0.5) + 1)
+
+def rarity(texts: int, count: int) -> float:
+    """The inverse document frequency of a word that stands in `count` of so many texts."""
+    return math.log((texts - count + 0.5) / (count + 0.5) + 1)
 
 
 def text_of(payload: Mapping[str, Any]) -> str:

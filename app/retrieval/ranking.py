@@ -1,7 +1,7 @@
 """Candidates in, ranked answers out: features, scores, confidence. Pure numpy; knows no index and no HTTP."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +25,7 @@ class Question(NamedTuple):
     vector: Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An entry that the index found: what an answer needs, its vectors, and how its words fit the question."""
 
     id: str
@@ -50,8 +49,7 @@ class Features:
     matched: NDArray[np.int64]  # which phrasing is the best; -1 for a passage
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A candidate with its place: `matched` is the index of the phrasing that fits best, None for a passage."""
 
     candidate: Candidate
@@ -83,16 +81,12 @@ class Ranking(BaseModel):
         """Best first. Equal scores keep the order of their ids."""
         if not candidates:
             return []
-        features = features_of(question, candidates)
+        features, answers = features_of(question, candidates), _answers(candidates)
         scores = self.scores(features)
-        confidences = self.calibration.confidence(evidence_of(scores, _answers(candidates)))
-        confidences = with_exact(confidences, features, _answers(candidates))
-        places = zip(candidates, scores, confidences, features.matched, features.exact, strict=True)
-        ranked = [
-            Ranked(candidate, float(score), float(confidence), None if matched < 0 else int(matched), bool(exact))
-            for candidate, score, confidence, matched, exact in places
-        ]
-        return sorted(ranked, key=lambda one: (not one.exact, -one.score, one.candidate.id))
+        confidences = with_exact(self.calibration.confidence(evidence_of(scores, answers)), features, answers)
+        matched = [None if one < 0 else one for one in features.matched.tolist()]
+        ranked = map(Ranked, candidates, scores.tolist(), confidences.tolist(), matched, features.exact.tolist())
+        return sorted(ranked, key=_place)
 
     def scores(self, features: Features) -> Floats:
         """One number for each candidate, (n,)."""
@@ -111,19 +105,19 @@ class Ranking(BaseModel):
         evidence = evidence_of(found, _answers([one.candidate for one in ranked]))
         confidences = self.reranked.confidence(evidence)
         changed = [
-            replace(one, reranked=True)
+            one._replace(reranked=True)
             if one.exact
-            else replace(one, score=float(score), confidence=float(confidence), reranked=True)
-            for one, score, confidence in zip(ranked, found, confidences, strict=True)
+            else one._replace(score=score, confidence=confidence, reranked=True)
+            for one, score, confidence in zip(ranked, found.tolist(), confidences.tolist(), strict=True)
         ]
-        return sorted(changed, key=lambda one: (not one.exact, -one.score, one.candidate.id))
+        return sorted(changed, key=_place)
 
 
 def features_of(question: Question, candidates: Sequence[Candidate]) -> Features:
     """The features of some candidates, at least one."""
-    answer, _ = _best(question.vector, candidates, lambda one: one.answer)
-    phrasing, matched = _best(question.vector, candidates, lambda one: one.questions)
-    negative, nearest = _best(question.vector, candidates, lambda one: one.negatives)
+    best, which = _best(question.vector, candidates)
+    answer, phrasing, negative = best.T
+    _, matched, nearest = which.T
     phrasing = np.where(matched < 0, answer, phrasing)
     text = plain(question.text)
     return Features(
@@ -167,25 +161,22 @@ def with_exact(confidences: Floats, features: Features, answers: Sequence[str]) 
     return np.where(exact, np.maximum(EXACT_CONFIDENCE, confidences) / among, rest)
 
 
-def _best(
-    question: Vectors, candidates: Sequence[Candidate], vectors: Callable[[Candidate], Vectors]
-) -> tuple[Floats, NDArray[np.int64]]:
-    """Of each candidate the best of some of its vectors: its similarity and which it is; -inf and -1 where it has none.
+def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, NDArray[np.int64]]:
+    """Of each candidate's answer, phrasings and negatives the best: its similarity and which it is, (n, 3) both.
 
-    Both (n,).
+    -inf and -1 where it has none.
     """
-    groups = [vectors(one) for one in candidates]
+    groups = [vectors for one in candidates for vectors in (one.answer, one.questions, one.negatives)]
     counts = np.array([len(group) for group in groups])
     best, which = np.full(len(groups), -np.inf), np.full(len(groups), -1, dtype=np.int64)
-    if not counts.any():
-        return best, which
     similarity = np.concatenate(groups) @ question  # (all vectors,)
-    ends = np.cumsum(counts)
-    for i in np.flatnonzero(counts):
-        own = similarity[ends[i] - counts[i] : ends[i]]
-        which[i] = own.argmax()
-        best[i] = own[which[i]]
-    return best, which
+    filled = np.flatnonzero(counts)
+    counts = counts[filled]
+    starts = np.cumsum(counts) - counts
+    best[filled] = np.maximum.reduceat(similarity, starts)
+    equal = np.flatnonzero(similarity == np.repeat(best[filled], counts))
+    which[filled] = equal[np.searchsorted(equal, starts)] - starts  # the first of equally good ones
+    return best.reshape(-1, 3), which.reshape(-1, 3)
 
 
 def _same(
@@ -197,6 +188,10 @@ def _same(
     for i in np.flatnonzero(likely).tolist():
         found[i] = plain(candidates[i].payload[key][which[i]]) == text
     return found
+
+
+def _place(one: Ranked) -> tuple[bool, float, str]:
+    return not one.exact, -one.score, one.candidate.id
 
 
 def _answers(candidates: Sequence[Candidate]) -> list[str]:

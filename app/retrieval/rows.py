@@ -26,6 +26,10 @@ class RowsWriter:
         self._rows: list[tuple[int, int, int, int]] = []
         self._end = 0
 
+    def __len__(self) -> int:
+        """Vectors so far."""
+        return self._end
+
     def add(self, batch: Iterable[Candidate]) -> None:
         """Append the vectors of some entries."""
         for one in batch:
@@ -53,16 +57,16 @@ class Rows:
     def __init__(self, directory: Path, entries: int, dimension: int) -> None:
         """Raises IndexUnavailable where they are not what was written."""
         try:
-            self._rows: NDArray[np.int64] = np.load(directory / ROWS, allow_pickle=False)
-            shape = (int(self._rows[-1, 3]) if len(self._rows) else 0, dimension)
-            if self._rows.shape != (entries, 4) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
+            self.bounds: NDArray[np.int64] = np.load(directory / ROWS, allow_pickle=False)
+            shape = (int(self.bounds[-1, 3]) if len(self.bounds) else 0, dimension)
+            if self.bounds.shape != (entries, 4) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
                 raise ValueError("they do not fit together")
-            self._vectors: Vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
+            self.vectors: Vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
         except (OSError, ValueError, IndexError) as error:
             raise IndexUnavailable(f"The release {directory.name} is damaged: its vectors: {error}") from error
 
     def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
         """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""
-        answer, questions, negatives, end = self._rows[entry].tolist()
-        vectors = self._vectors
+        answer, questions, negatives, end = self.bounds[entry].tolist()
+        vectors = self.vectors
         return vectors[answer:questions], vectors[questions:negatives], vectors[negatives:end]

@@ -2,11 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import qdrant_edge as edge
@@ -17,13 +17,16 @@ from app.retrieval import checksums
 from app.retrieval.filters import Dialect, Where, check
 from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, own_payload
 from app.retrieval.lexical import Analyser
+from app.retrieval.memory import Memory
+from app.retrieval.postings import POSTINGS, Postings
 from app.retrieval.ranking import Candidate, Question
 from app.retrieval.rows import Rows
+from app.retrieval.scan import Scan
 
 T = TypeVar("T")
 
 DIALECT = Dialect(edge.Filter, edge.FieldCondition, edge.MatchAny, edge.RangeFloat)
-APPROXIMATE = 20_000  # entries from which a graph and 8 bits pay: see benchmarks.growth
+KNOWN = 8_192  # entries that were read lately; about 2 kB each
 ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 OPEN_BYTES = 2 * 2**20  # that must be free on the disk
 RECORD, SHARD, CALIBRATION = "record.json", "shard", "calibration.json"
@@ -39,13 +42,20 @@ class EmbeddedIndex:
         checksums.check(directory)
         self._rows = Rows(directory, self.record.entries, self.record.dimension)
         self._analyser = Analyser(self.record.language, self.record.average_length)
+        self._scan: Scan | None = None
+        if (directory / POSTINGS).exists():
+            self._scan = Scan(self._rows, Postings(directory, self.record.entries), self._analyser)
+        self._together: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
+        self._known: Memory[int, Candidate] = Memory(KNOWN)
         with engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
 
     async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
-        """As `Index.search`: one batch of queries for ids, then BM25 and payloads of the entries found."""
+        """As `Index.search`: a scan, or one batch of queries for ids, then BM25 and payloads of the entries found."""
         check(where, self.record.fields)
+        if self._scan and not where:
+            return await self._scanned(self._scan, question, limit)
         return await self._run(lambda: self._search(question, limit, DIALECT.translate(where)))
 
     async def count(self) -> int:
@@ -69,39 +79,58 @@ class EmbeddedIndex:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
 
+    async def _scanned(self, scan: Scan, question: Question, limit: int) -> list[Candidate]:
+        """Together with all that are asked in the same turn of the event loop, as those encoded together are."""
+
+        async def work(waiting: list[tuple[Question, int]]) -> list[list[Candidate]]:
+            self._together = None
+            questions, limits = zip(*waiting, strict=True)
+            return await self._run(lambda: [self._read(list(one), one) for one in scan.nearest(questions, limits)])
+
+        if self._together is None:
+            waiting: list[tuple[Question, int]] = []
+            self._together = waiting, asyncio.ensure_future(work(waiting))
+        waiting, found = self._together
+        waiting.append((question, limit))
+        place = len(waiting) - 1
+        return (await asyncio.shield(found))[place]
+
     def _search(self, question: Question, limit: int, where: edge.Filter | None) -> list[Candidate]:
         vector = question.vector.tolist()
         words = edge.SparseVector(*self._analyser.question(question.text))
         queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
         found = self._query([self._nearest(query, name, limit, where) for name, query in queries.items()])
-        ids = sorted({point.id for points in found for point in points})
+        ids = sorted({int(point.id) for points in found for point in points})
         if BM25 not in queries or not ids:
             return self._read(ids)
         among = edge.Filter(must=[edge.HasIdCondition(set(ids))])
         (scored,) = self._query([self._nearest(words, BM25, len(ids), among)])
-        return self._read(ids, {point.id: point.score for point in scored})
+        return self._read(ids, {int(point.id): point.score for point in scored})
 
     def _nearest(self, query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
-        roughly = self.record.entries >= APPROXIMATE and name != BM25
         return edge.QueryRequest(
             limit,
             query=edge.Query.Nearest(query, using=name),
             filter=where,
             with_vector=False,
             with_payload=False,
-            params=ROUGHLY if roughly else None,
+            params=None if name == BM25 else ROUGHLY,
         )
 
     def _query(self, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
         found: list[list[edge.ScoredPoint]] = self._shard.query_batch(edge.QueryBatchRequest(requests))
         return found
 
-    def _read(self, ids: list[Any], lexical: Mapping[Any, float] | None = None) -> list[Candidate]:
-        records = self._shard.retrieve(ids, with_payload=True, with_vector=False)
-        return [self._candidate(record.id, record.payload, (lexical or {}).get(record.id, 0.0)) for record in records]
-
-    def _candidate(self, point: Any, payload: Any, lexical: float) -> Candidate:  # noqa: ANN401 - as the engine has them
-        return Candidate(payload["id"], own_payload(payload), *self._rows.read(point), lexical)
+    def _read(self, ids: Sequence[int], lexical: Mapping[int, float] | None = None) -> list[Candidate]:
+        """The entries, of which those read lately are still known, each with its BM25."""
+        entries = {point: known for point in ids if (known := self._known.get(point))}
+        missing: list[Any] = [point for point in ids if point not in entries]
+        for record in self._shard.retrieve(missing, with_payload=True, with_vector=False) if missing else ():
+            point, payload = int(record.id), cast(dict[str, Any], record.payload)
+            entries[point] = Candidate(payload["id"], own_payload(payload), *self._rows.read(point))
+            self._known.put(point, entries[point])
+        scores = lexical or {}
+        return [entries[point]._replace(lexical=scores.get(point, 0.0)) for point in ids if point in entries]
 
 
 def read_record(directory: Path) -> IndexRecord:

@@ -7,7 +7,7 @@ import pytest
 import qdrant_edge as edge
 
 from app.errors import IndexUnavailable
-from app.retrieval import embedded, shard
+from app.retrieval import embedded, scan
 from app.retrieval.embedded import EmbeddedStore
 from app.retrieval.filters import AnyOf, fields_of
 from app.retrieval.index import IndexRecord
@@ -20,7 +20,7 @@ NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 32, 600
 @pytest.fixture
 def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
     """Random entries, some of several vectors, where already these are many."""
-    monkeypatch.setattr(shard, "APPROXIMATE", ENTRIES)
+    monkeypatch.setattr(scan, "LIMIT", ENTRIES)
     monkeypatch.setattr(embedded, "GRAPH", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
     random = np.random.default_rng(0)
     made = []
