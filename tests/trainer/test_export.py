@@ -56,6 +56,8 @@ def test_8_bits_that_fail_a_check_are_not_used(
     encoder_model: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "RANKING_LOSS", -2.0)
+    assert exported(encoder_model, tmp_path / "chance").manifest.encoding.precision == "int8"
+    monkeypatch.setattr(export, "SIGNIFICANT", 2.0)
     bundle = exported(encoder_model, tmp_path / "bundle")
     assert bundle.manifest.encoding.precision == "fp32"
     assert bundle.manifest.checks["int8"]["passed"] is False
