@@ -1,5 +1,6 @@
 """The service: `create_app(settings)` and what lives as long as it does."""
 
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -71,6 +72,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
             except (FaqError, OSError) as error:  # of the system: a home that may only be read
                 app.state.startup_error = error  # for the command line, which says it without a traceback
                 raise
+            gc.freeze()  # what is there now stays: a collection need not look through it, which takes 0.1 s
             yield {"services": services}
 
     return lifespan
