@@ -113,8 +113,7 @@ class Answerer:
         reranker = self._reranker
         if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
             return ranked
-        payloads = [one.candidate.payload for one in ranked[:RERANKED]]
-        texts = [reranker.text(payload["question"], payload["answer"]) for payload in payloads]
+        texts = reranker.texts(one.candidate.payload for one in ranked[:RERANKED])
         loop = asyncio.get_running_loop()
         scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question.text, texts)
         return self.ranking.rerank(ranked, scores)

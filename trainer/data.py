@@ -15,6 +15,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import HeldOut
+from app.retrieval.lexical import plain
 
 RICH = 3  # an entry with that many phrasings can spare one
 HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
@@ -202,8 +203,3 @@ def _pairs(texts: Sequence[str], answer: str, group: int) -> list[Pair]:
     ring = zip(texts, (*texts[1:], texts[0]), strict=True) if len(texts) > 2 else [texts] if len(texts) == 2 else []
     phrased = [Pair(one, other, group, answered=False) for one, other in ring]
     return [Pair(text, answer, group) for text in texts] + phrased
-
-
-def plain(text: str) -> str:
-    """The text as it is compared: case and white space do not make another question of it."""
-    return " ".join(text.casefold().split())

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
-from trainer.data import Pair, TrainingSet, plain, training_set, united
+from app.retrieval.lexical import plain
+from trainer.data import Pair, TrainingSet, training_set, united
 
 
 def scored_set(

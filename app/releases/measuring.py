@@ -49,5 +49,4 @@ def _read_again(bundle: Bundle, ranking: Ranking, outcomes: Sequence[Outcome]) -
 def _best_texts(reranker: Reranker, ranking: Ranking, outcome: Outcome) -> list[str]:
     """What the reranker reads of one question's best candidates, best first."""
     best = np.argsort(-ranking.scores(outcome.features), kind="stable")[:CANDIDATES]
-    payloads = [outcome.candidates[i].payload for i in best]
-    return [reranker.text(payload["question"], payload["answer"]) for payload in payloads]
+    return reranker.texts(outcome.candidates[i].payload for i in best)

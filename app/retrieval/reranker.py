@@ -4,9 +4,9 @@ A cross-encoder reads both texts at once: dearer than comparing vectors, so it i
 to be shared between threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime as ort
@@ -85,9 +85,9 @@ class Reranker:
         paths = bundle.directory / RERANKER, bundle.directory / TOKENIZER
         return cls(*paths, bundle.manifest.reranker, threads=threads)
 
-    def text(self, question: str, answer: str) -> str:
-        """What it is to be given of an entry with that canonical question, "" for a passage, and answer."""
-        return candidate_text(question, answer, self.settings.with_question)
+    def texts(self, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
+        """What it is to be given of some entries, by their payloads."""
+        return [candidate_text(one["question"], one["answer"], self.settings.with_question) for one in payloads]
 
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
         """(texts,) float32: the more, the better the text answers; only differences for one question mean something.

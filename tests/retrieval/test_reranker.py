@@ -73,7 +73,8 @@ def test_the_text_is_cut_before_the_question(reranking: Bundle) -> None:
 
 
 def test_what_is_scored_of_an_entry(reranking: Bundle) -> None:
-    assert Reranker.of(reranking).text("Why?", "Because.") == "Why?\nBecause."
+    payloads = [{"question": "Why?", "answer": "Because."}, {"question": "", "answer": "So."}]
+    assert Reranker.of(reranking).texts(payloads) == ["Why?\nBecause.", "So."]
     assert candidate_text("", "Because.", True) == candidate_text("Why?", "Because.", False) == "Because."
 
 

@@ -3,8 +3,9 @@ import pytest
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.retrieval.lexical import plain
 from tests.trainer.conftest import faq
-from trainer.data import TrainingSet, group_entries, plain, renamed, training_set
+from trainer.data import TrainingSet, group_entries, renamed, training_set
 
 
 def texts(training: TrainingSet) -> set[str]:

@@ -5,7 +5,8 @@ import pytest
 
 from app.errors import FileError, InputError
 from app.knowledge.queries import Labelled, ScoredPair, read_pairs
-from trainer.data import plain, training_set
+from app.retrieval.lexical import plain
+from trainer.data import training_set
 from trainer.reading import entries_of_labels, entries_of_pairs, read_index, read_source
 from trainer.recipes import recipe_named
 from trainer.scored import scored_set

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.knowledge.entry import Entry
+from app.retrieval.lexical import plain
 from app.retrieval.ranking import Vectors
-from trainer.data import plain
 
 BLOCK_CELLS = 2_000_000  # of a score matrix held at a time: questions x (windows or phrasings)
 

@@ -30,9 +30,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel
 
 from app.knowledge.entry import Entry
+from app.retrieval.lexical import plain
 from app.retrieval.reranker import PairReader, candidate_text, padded
 from trainer import model as models
-from trainer.data import TrainingSet, order, plain
+from trainer.data import TrainingSet, order
 from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training.callbacks import stopping

@@ -19,7 +19,7 @@ from rich.progress import Progress, TaskID
 from app import durable
 from app.errors import Conflict, InputError
 from app.knowledge.text import QUESTION_LENGTH
-from trainer.data import plain
+from app.retrieval.lexical import plain
 from trainer.generation import parts
 from trainer.generation.asking import Asker, asker_of, batches
 from trainer.generation.parts import Asked

@@ -18,7 +18,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from app.errors import InputError
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
-from trainer.data import order, plain, refuse_unknown, renamed, resolver
+from app.retrieval.lexical import plain
+from trainer.data import order, refuse_unknown, renamed, resolver
 from trainer.generation import parts
 
 FOCUS = 300  # characters of a passage that one question is about, at most

@@ -14,7 +14,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from app.errors import FileError, InputError, RowError
 from app.knowledge.rows import SUFFIXES as ROW_SUFFIXES
 from app.knowledge.rows import RowFile
-from trainer.data import plain
+from app.retrieval.lexical import plain
 from trainer.generation.parts import flat
 
 LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold

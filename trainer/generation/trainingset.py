@@ -15,6 +15,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.knowledge.text import ANSWER_LENGTH, QUESTION_LENGTH
 from app.retrieval.bundle import HeldOut
+from app.retrieval.lexical import plain
 from trainer.data import (
     HELD_ENTRIES,
     HELD_ENTRIES_BOUNDS,
@@ -22,7 +23,6 @@ from trainer.data import (
     TrainingSet,
     group_entries,
     order,
-    plain,
     refuse_unknown,
     resolver,
     training_set,
