@@ -23,6 +23,15 @@ def rename(source: Path, target: Path) -> None:
     _flush(target.parent)
 
 
+def move(source: Path, target: Path) -> None:
+    """Rename a file or a directory that was written aside, once its content is on the disk."""
+    if source.is_dir():
+        flush_tree(source)
+    else:
+        _flush(source)
+    rename(source, target)
+
+
 def flush_tree(directory: Path) -> None:
     """Bring everything below `directory` to the disk, whoever wrote it: before a rename says that it is whole."""
     for folder, _, files in os.walk(directory):

@@ -101,7 +101,9 @@ class Sweep:
     def cut(self, command: str, cuts: int) -> dict[str, Any]:
         """Cut the power at so many moments of one run of `command`."""
         arguments, before = self._prepare(command)
-        recording = recorded(self._settings, arguments, self._work / f"cuts-{command}")
+        recording = recorded(
+            self._settings.home, ["app", *arguments], self._settings.environment(), self._work / f"cuts-{command}"
+        )
         last, home = len(recording.moments) - 1, self._settings.home
         outcomes: Counter[str] = Counter()
         wrong: list[str] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
 
+from app import durable
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import read_queries
@@ -187,5 +188,5 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     aside = run.directory / f".{runs.MODEL}"
     shutil.rmtree(aside, ignore_errors=True)
     loaded.save_pretrained(str(aside), create_model_card=False)
-    aside.replace(finished)
+    durable.move(aside, finished)
     return _Trained(loaded, True)

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app import durable
 from app.errors import Conflict, InputError, NotFound
 
 State = Literal["running", "interrupted", "failed", "succeeded", "killed"]
@@ -72,7 +73,7 @@ class Run:
         except OSError as error:
             raise InputError(f"The run's directory {directory} cannot be made: {error.strerror}", "out") from error
         run = cls(directory)
-        _replace(directory / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+        durable.write(directory / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
         run.begin()
         return run
 
@@ -120,7 +121,7 @@ class Run:
                 raise Conflict(f"{self.directory} is being worked on by process {before.pid}.")
             kept = {"created_at": before.created_at, "step": before.step, "steps": before.steps, "epoch": before.epoch}
             status = status.model_copy(update=kept)
-        _replace(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
+        durable.write(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
 
     def update(self, **changes: object) -> None:
         """Change fields of the status. Steps taken tell when the last one will be."""
@@ -131,7 +132,7 @@ class Run:
             status = status.model_copy(update={"paced_from": pace, "eta_seconds": None})
         elif "step" in changes:
             status = status.model_copy(update={"eta_seconds": _eta(status, time.time())})
-        _replace(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
+        durable.write(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
 
     def record(self, **figures: object) -> None:
         """Append a line to metrics.jsonl."""
@@ -213,12 +214,6 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_bytes()))
     except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
 
 
 def _now() -> str:

@@ -10,13 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.retrieval.checksums import BLOCK, ZEROS, blocks
-from app.settings import Settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -91,21 +90,21 @@ class Recording:
         self.moments.append(Moment(operation, names))
 
 
-def recorded(settings: Settings, arguments: Sequence[str], work: Path) -> Recording:
-    """Run a command of `python -m app` to its end and record what became durable when."""
-    recording = Recording(settings.home.resolve(), work / "contents")
+def recorded(home: Path, arguments: Sequence[str], environment: Mapping[str, str], work: Path) -> Recording:
+    """Run a command of `python -m` to its end and record what became durable in `home`, and when."""
+    recording = Recording(home.resolve(), work / "contents")
     recording.contents.mkdir(parents=True)
     recording.begin()
     with _listening(recording, work / "socket"):
-        environment = {
+        variables = {
             **os.environ,
-            **settings.environment(),
+            **environment,
             "PYTHONPATH": str(ROOT),
             "LD_PRELOAD": str(compiled("recorder.c", work)),
             "FAULTS_SOCKET": str(work / "socket"),
         }
-        command = [sys.executable, "-m", "app", *arguments]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+        command = [sys.executable, "-m", *arguments]
+        subprocess.run(command, env=variables, check=True, capture_output=True, timeout=300)
     return recording
 
 

@@ -50,7 +50,8 @@ def test_during_an_import(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "new.jsonl"
     more = [Entry(id=f"e{i}", question=f"Question {i}?", answer=f"Answer {i}.") for i in range(300)]
     write_entries([*edition(1), *more], file)
-    recording = recorded(settings, ["import", str(file), "--mode", "replace"], tmp_path / "work")
+    command = ["app", "import", str(file), "--mode", "replace"]
+    recording = recorded(settings.home, command, settings.environment(), tmp_path / "work")
     found = [entries(after(recording, moment, settings, tmp_path)) for moment in cuts(recording)]
     assert all(one in (edition(0), [*edition(1), *more]) for one in found)
     assert found[0] == edition(0)
@@ -61,8 +62,8 @@ def test_during_a_reindex(published: Settings, bundle: Bundle, other_bundle: Bun
     fill(published, edition(0))
     publish_home(published, bundle)
     fill(published, edition(1))
-    command = ["reindex", "--bundle", str(other_bundle.directory)]
-    recording = recorded(published, command, tmp_path / "work")
+    command = ["app", "reindex", "--bundle", str(other_bundle.directory)]
+    recording = recorded(published.home, command, published.environment(), tmp_path / "work")
     told = []
     for moment in cuts(recording):
         settings = after(recording, moment, published, tmp_path)

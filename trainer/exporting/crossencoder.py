@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel
 
+from app import durable
 from app.knowledge.entry import Entry
 from app.retrieval.lexical import plain
 from app.retrieval.reranker import PairReader, candidate_text, padded
@@ -122,7 +123,7 @@ def fitted(
     train(made, lists, run, recipe.seed, bf16)
     aside = finished.with_name(f"{WEIGHTS}.new")  # torch refuses a leading dot
     torch.save(made.state_dict(), aside)
-    aside.replace(finished)
+    durable.move(aside, finished)
     return made
 
 

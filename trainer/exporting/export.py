@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from app import durable
 from app.errors import FaqError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
@@ -96,7 +97,7 @@ def export(
         reranker = added.settings if added else None
         seal(chosen.directory, encoding=chosen.manifest.encoding, reranker=reranker, **fields)
         shutil.rmtree(target, ignore_errors=True)
-        chosen.directory.replace(target)
+        durable.move(chosen.directory, target)
         _tell(ranking, metrics)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

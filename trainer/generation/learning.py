@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments
 
+from app import durable
 from app.errors import InputError
 from trainer import runs
 from trainer.generation import model as models
@@ -27,7 +28,7 @@ from trainer.generation.pairs import Example, Examples
 from trainer.keeping import logging_to, status_kept
 from trainer.recipes import Recipe
 from trainer.runs import Run
-from trainer.training.callbacks import Best, Figures, Report, Stop, stopping
+from trainer.training.callbacks import Best, Figures, Report, Stop, Whole, stopping
 from trainer.training.loop import (
     BEST,
     CHECKPOINT_EVERY,
@@ -86,7 +87,7 @@ def carry_out(run: Run, examples: Examples, base: str, recipe: Recipe) -> None:
             shutil.rmtree(aside, ignore_errors=True)
             model.save_pretrained(aside)
             tokenizer.save_pretrained(aside)
-            aside.replace(finished)
+            durable.move(aside, finished)
         shutil.rmtree(run.directory / runs.CHECKPOINTS, ignore_errors=True)
 
 
@@ -115,7 +116,7 @@ def train(
             args=arguments,
             train_dataset=collator.dataset(),
             data_collator=collator,
-            callbacks=[stop, report, best],
+            callbacks=[stop, report, Whole(), best],
         )
         trainer.remove_callback(PrinterCallback)
         with stopping(stop.ask):

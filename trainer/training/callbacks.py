@@ -16,9 +16,11 @@ from rich.progress import Progress, TaskID
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from app import durable
 from trainer.runs import Run
 
 METRIC = "mrr"  # that the best epoch is chosen by
+WHOLE = "whole"  # the mark
 TELL_EVERY = 0.1  # seconds between two changes of the status
 Figures = dict[str, float]
 
@@ -41,6 +43,17 @@ class Stop(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
         return control
+
+
+class Whole(TrainerCallback):
+    """Marks every checkpoint that is whole and on the disk: a kill or a power cut leaves others."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """It has just been written."""
+        if state.is_world_process_zero:
+            directory = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
+            durable.flush_tree(directory)
+            durable.write(directory / WHOLE, "")
 
 
 class Report(TrainerCallback):
@@ -169,7 +182,7 @@ class Best(TrainerCallback):
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         aside = self.directory / f"{name}.new"
         write(aside)
-        aside.replace(self.directory / name)
+        durable.move(aside, self.directory / name)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ weights, and `done` once it is over. What was mined for stage 2 stays in the run
 
 import logging
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +20,8 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch import nn
 from transformers import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 
+from app import durable
 from app.errors import FaqError, InputError
 from trainer import model as models
 from trainer.data import TrainingSet
@@ -28,7 +29,7 @@ from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
 from trainer.towers import QUESTION
 from trainer.training import distributed
-from trainer.training.callbacks import Best, Figures, Report, Stop, stopping
+from trainer.training.callbacks import WHOLE, Best, Figures, Report, Stop, Whole, stopping
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
 from trainer.training.objectives import objective, rows
@@ -132,7 +133,7 @@ class _Work:
             train_dataset=aim.dataset,
             data_collator=aim.collator,  # type: ignore[arg-type]  # it needs to be called, no more
             loss=aim.loss,
-            callbacks=[stop, report, *([best] if best else [])],
+            callbacks=[stop, report, Whole(), *([best] if best else [])],
         )
         trainer.remove_callback(PrinterCallback)
         with stopping(stop.ask):
@@ -170,7 +171,7 @@ class _Work:
                 (directory / BEST).replace(aside)
             else:
                 torch.save(self.model.state_dict(), aside)
-            aside.replace(directory / DONE)
+            durable.move(aside, directory / DONE)
         distributed.wait()
 
     def _mined(self, stage: Stage) -> Negatives:
@@ -204,11 +205,13 @@ class _Trainer(PlainCheckpoints, SentenceTransformerTrainer):
 
 
 def last_checkpoint(directory: Path) -> str | None:
-    """The latest checkpoint in the directory of a stage."""
-    if not directory.is_dir():
-        return None
-    last: str | None = get_last_checkpoint(str(directory))  # type: ignore[no-untyped-call]
-    return last
+    """The latest whole checkpoint in the directory of a stage; what was left unfinished there is deleted."""
+    found = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    whole = [path for path in found if (path / WHOLE).exists()]
+    if distributed.leads():
+        for path in set(found) - set(whole):
+            shutil.rmtree(path)
+    return str(whole[-1]) if whole else None
 
 
 def _arguments(

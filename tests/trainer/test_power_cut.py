@@ -1,0 +1,57 @@
+"""The power fails while a model is trained: the run is carried on with from what the disk holds, and ends the same."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.retrieval.bundle import Bundle
+from tests.faults.power import ROOT, Recording, recorded
+from trainer.runs import BUNDLE, Run
+from trainer.training.callbacks import WHOLE
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("cc") is None, reason="the recorder takes a C compiler"),
+]
+POINTS = int(os.environ.get("FAQ_TEST_CUTS", "3"))
+
+
+def cuts(recording: Recording) -> list[int]:
+    """Some moments between the first checkpoint and the end, the last of all among them."""
+    first = next(i for i, one in enumerate(recording.moments) if any(Path(name).name == WHOLE for name in one.names))
+    last = len(recording.moments) - 1
+    return sorted({first + (last - first) * point // (POINTS - 1) for point in range(POINTS)})
+
+
+def test_training_is_carried_on_with(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    asked = [
+        "--data",
+        str(faq_file),
+        "--base",
+        str(tiny_base),
+        "--recipe",
+        "quick",
+        "--epochs",
+        "8",
+        "--batch-size",
+        "8",
+    ]
+    environment = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    recording = recorded(runs, ["trainer", "fit", *asked, "--out", str(runs / "run")], environment, tmp_path / "work")
+    whole = Bundle.load(runs / "run" / BUNDLE)
+    for moment in cuts(recording):
+        shutil.rmtree(runs)
+        recording.restore(moment, runs)
+        again = [sys.executable, "-m", "trainer", "fit", "--resume", str(runs / "run")]
+        ended = subprocess.run(
+            again, env={**os.environ, **environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        assert ended.returncode == 0, f"after {recording.moments[moment].operation} {moment}: {ended.stderr}"
+        assert Run(runs / "run").status().state == "succeeded"
+        assert Bundle.load(runs / "run" / BUNDLE).revision == whole.revision
