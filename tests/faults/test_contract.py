@@ -1,0 +1,17 @@
+"""Requests generated from the OpenAPI document, for some seconds: `make contract` sends tens of thousands."""
+
+from app.settings import Settings
+from benchmarks.contract import STATEFUL, WITHOUT_REINDEX, counted, findings, generate
+from tests.faults.service import service
+
+SECONDS, SEED = 12, 1
+
+
+def test_nothing_that_is_generated_breaks_the_contract(published: Settings) -> None:
+    with service(published) as running:
+        said = [generate(running, SEED, SECONDS, phases) for phases in (WITHOUT_REINDEX, STATEFUL)]
+        found = counted(running)
+    assert findings(said) == []
+    assert found["500"] == 0
+    assert found["requests"] > 100
+    assert "Traceback" not in running.log
