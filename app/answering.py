@@ -24,7 +24,7 @@ Rerank = Literal["off", "on", "auto"]
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
-REMEMBERED = 4096  # answered questions
+REMEMBERED = 16_384  # answered questions; about 1 kB each
 ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 
 
