@@ -143,15 +143,23 @@ def page(report: dict[str, Any]) -> str:
     ]
     for name, found in report.items():
         if "tutorial" in found:
-            cells = [f"{found[key].get(one, float('nan')):.3f}" for key, names in METRICS.items() for one in names]
+            cells = [figure(found[key], one) for key, names in METRICS.items() for one in names]
             lines.append(f"| {name} | {found['seconds']:.0f} | {found['cpu_seconds']:.0f} | {' | '.join(cells)} |")
     lines += ["", "Quora: 2,500 queries against 7,744 texts; relevant are those of the same label.", ""]
     lines += [f"| recipe | s | CPU s | {' | '.join(NINE)} |", "|---" * (3 + len(NINE)) + "|"]
     for name, found in report.items():
         if "quora" in found:
-            cells = [f"{found['quora'][one]:.3f}" for one in NINE]
+            cells = [figure(found["quora"], one, interval=one == "mrr") for one in NINE]
             lines.append(f"| {name} | {found['seconds']:.0f} | {found['cpu_seconds']:.0f} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def figure(found: Row, name: str, *, interval: bool = True) -> str:
+    """A figure, and its 95 % interval where there is one."""
+    if name not in found:
+        return ""
+    low, high = found["intervals"].get(name, (None, None)) if interval else (None, None)
+    return f"{found[name]:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
 
 
 if __name__ == "__main__":
