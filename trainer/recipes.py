@@ -10,6 +10,10 @@ from app.errors import InputError
 BATCH_SIZES = (128, 64, 32, 16)
 BATCHES = 16  # in an epoch, at least
 EPOCHS = (2, 8)
+RICH, RICH_EPOCHS = (
+    16,
+    5,
+)  # pairs an entry from which each has more to tell apart than two epochs teach; and how many do
 STEPS = 60  # in all, unless that takes too many epochs
 _MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
 
@@ -81,21 +85,21 @@ class Recipe:
         lists: dict[str, Any] = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
         return cls(**{**given, **lists})
 
-    def planned(self, pairs: int) -> Plan:
+    def planned(self, pairs: int, entries: int) -> Plan:
         """Batch size and epochs of stage 1 for so many pairs (triplets: texts): what is given, and by size what is not.
 
-        Batches are as large as leaves 16 of them an epoch. Each pair is seen twice, and up to 8 times where that would
-        be less than 60 steps.
+        Batches are as large as leaves 16 of them an epoch. Each pair is seen twice, five times where entries have many,
+        and up to 8 times where that would be less than 60 steps.
         """
         size = self.batch_size or next((one for one in BATCH_SIZES if pairs >= BATCHES * one), BATCH_SIZES[-1])
         steps = math.ceil(pairs / size)  # of an epoch
-        low, high = EPOCHS
+        low, high = EPOCHS if pairs < RICH * entries else (RICH_EPOCHS, EPOCHS[1])
         epochs = self.epochs if self.epochs is not None else min(high, max(low, math.ceil(STEPS / steps)))
         return Plan(size, epochs, math.ceil(steps * epochs))
 
-    def stages(self, pairs: int) -> list[Stage]:
-        """What is trained one after the other on so many pairs."""
-        plan = self.planned(pairs)
+    def stages(self, pairs: int, entries: int) -> list[Stage]:
+        """What is trained one after the other on so many pairs of so many entries."""
+        plan = self.planned(pairs, entries)
         first = Stage(1, plan, self.learning_rate, self.temperature, 0)
         if self.hard_epochs == 0:
             return [first]

@@ -61,7 +61,7 @@ def train(
         if distributed.count() > 1:
             raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
         add_head(model, recipe.seed)
-    stages = recipe.stages(rows(training, recipe))
+    stages = recipe.stages(rows(training, recipe), training.groups)
     run.update(steps=sum(stage.plan.steps for stage in stages))
     with (
         progress_bar() as progress,
@@ -117,7 +117,7 @@ class _Work:
 
     @property
     def stages(self) -> list[Stage]:
-        return self.recipe.stages(rows(self.training, self.recipe))
+        return self.recipe.stages(rows(self.training, self.recipe), self.training.groups)
 
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
