@@ -102,8 +102,8 @@ def measured(entries: int, form: str, dimension: int) -> Figures:
         size = sum(path.stat().st_blocks * 512 for path in Path(directory).rglob("*") if path.is_file())
         before = _resident_mb()
         asking = scan if form == SCAN else search
-        found, latencies = asking(Path(directory), asked, form)
-        memory = _resident_mb() - before
+        found, latencies, resident = asking(Path(directory), asked, form)
+        memory = resident - before
     return {
         "build_s": round(built[1], 2),
         "build_cpu_s": round(built[0], 2),
@@ -146,7 +146,7 @@ def build_scan(directory: Path, answers: Matrix, questions: Matrix, _: dict[str,
     postings.write(directory)
 
 
-def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[float]]:
+def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[float], float]:
     """As `search`."""
     bounds = np.load(directory / ROWS)
     rows, postings = Rows(directory, len(bounds), asked.shape[1]), Postings(directory, len(bounds))
@@ -157,11 +157,11 @@ def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[f
         (nearest,) = opened.nearest([Question("", vector)], [10])
         latencies.append((time.perf_counter() - start) * 1000)
         found.append(set(nearest))
-    return found[10:], latencies[10:]
+    return found[10:], latencies[10:], _resident_mb()
 
 
-def search(directory: Path, asked: Matrix, form: str) -> tuple[list[set[int]], list[float]]:
-    """The ten found for each question by each vector, and the milliseconds that both searches together take."""
+def search(directory: Path, asked: Matrix, form: str) -> tuple[list[set[int]], list[float], float]:
+    """The ten found for each question by each vector, and the milliseconds of both searches together; and MB."""
     shard = edge.EdgeShard.load(str(directory))
     params = edge.SearchParams(quantization=RESCORED, hnsw_ef=128) if FORMS[form] else None
     found, latencies = [], []
@@ -174,8 +174,9 @@ def search(directory: Path, asked: Matrix, form: str) -> tuple[list[set[int]], l
         results = shard.query_batch(edge.QueryBatchRequest(requests))
         latencies.append((time.perf_counter() - start) * 1000)
         found.append({int(point.id) for points in results for point in points})
+    resident = _resident_mb()
     shard.close()
-    return found[10:], latencies[10:]
+    return found[10:], latencies[10:], resident
 
 
 def _recall(found: list[set[int]], sides: tuple[Matrix, Matrix], asked: Matrix) -> float:

@@ -15,7 +15,7 @@ from app.retrieval.postings import Postings
 from app.retrieval.ranking import Question, Vectors
 from app.retrieval.rows import Rows
 
-LIMIT = 200_000  # vectors; of more, a graph is faster: see benchmarks.growth
+LIMIT = 100_000  # vectors; of more, a graph is faster: see benchmarks.growth
 BLOCK = 4_096  # vectors brought to 8 bits at a time
 
 
