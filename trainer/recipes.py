@@ -10,10 +10,7 @@ from app.errors import InputError
 BATCH_SIZES = (128, 64, 32, 16)
 BATCHES = 16  # in an epoch, at least
 EPOCHS = (2, 8)
-RICH, RICH_EPOCHS = (
-    16,
-    5,
-)  # pairs an entry from which each has more to tell apart than two epochs teach; and how many do
+RICH, RICH_EPOCHS = 16, 5  # pairs an entry from which two epochs teach too little; and how many teach enough
 STEPS = 60  # in all, unless that takes too many epochs
 _MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
 
