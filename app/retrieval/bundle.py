@@ -146,8 +146,7 @@ class Bundle:
         aside = models / f".{self.revision}.{os.getpid()}"
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(self.directory, aside)
-        durable.flush_tree(aside)
-        durable.rename(aside, target)
+        durable.move(aside, target)
         return type(self).load(target)
 
 

@@ -30,18 +30,8 @@ def cuts(recording: Recording) -> list[int]:
 def test_training_is_carried_on_with(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    asked = [
-        "--data",
-        str(faq_file),
-        "--base",
-        str(tiny_base),
-        "--recipe",
-        "quick",
-        "--epochs",
-        "8",
-        "--batch-size",
-        "8",
-    ]
+    asked = ["--data", str(faq_file), "--base", str(tiny_base)]
+    asked += ["--recipe", "quick", "--epochs", "8", "--batch-size", "8"]
     environment = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     recording = recorded(runs, ["trainer", "fit", *asked, "--out", str(runs / "run")], environment, tmp_path / "work")
     whole = Bundle.load(runs / "run" / BUNDLE)
