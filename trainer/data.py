@@ -74,15 +74,18 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
 
     An entry with three phrasings or more holds a fifth of them out, at least one. Of the others, a tenth are held out
     whole, along with all that shares a text with them. Of the labelled questions that an entry answers, three tenths
-    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out.
+    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out. A
+    question that is word for word an answer to train on is not held out.
     """
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
     extra, unanswerable = _resolve(queries, entries)
+    answers = {plain(entry.answer) for entry, group in zip(entries, groups, strict=True) if group not in whole}
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
     for entry, group, asked in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
+        spare = {text for text in spare if plain(text) not in answers}
         heldout += [
             HeldOut(text, entry.id, entry.answer) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare
         ]
@@ -92,7 +95,28 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
             pairs += _pairs([text for text in texts if plain(text) not in seen], entry.answer, group)
-    return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
+    return separated(pairs, heldout)
+
+
+def separated(
+    pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()
+) -> TrainingSet:
+    """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
+
+    Texts are compared by `plain`, as evaluation compares a question with the phrasings of the index. Every way to
+    build a training set ends here. Duplicates are removed; the order stays.
+    """
+    questions = tuple(dict.fromkeys(heldout))
+    seen = {plain(question.question) for question in questions}
+
+    def trainable(*texts: str) -> bool:
+        return seen.isdisjoint(map(plain, texts))
+
+    return TrainingSet(
+        tuple(pair for pair in dict.fromkeys(pairs) if trainable(pair.anchor, pair.positive)),
+        questions,
+        tuple(texts for texts in dict.fromkeys(apart) if trainable(*texts)),
+    )
 
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:

@@ -6,7 +6,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
 from app.retrieval.lexical import plain
-from trainer.data import Pair, TrainingSet, training_set, united
+from trainer.data import Pair, TrainingSet, separated, training_set, united
 
 
 def scored_set(
@@ -26,12 +26,11 @@ def scored_set(
         for pair, group in zip(right, groups, strict=True)
         if (pair.a, pair.b) in kept
     ]
-    seen = {plain(question.question) for question in split.heldout}
-    apart = [(pair.a, pair.b) for pair in pairs if not pair.score and plain(pair.a) not in seen]
-    if not apart and len(set(groups)) < 2:
+    made = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
+    if not made.apart and len(set(groups)) < 2:
         raise InputError(
             "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
             "Give each question a subgroup of its own, or name pairs that do not belong together.",
             "data",
         )
-    return TrainingSet(tuple(dict.fromkeys(trained)), split.heldout, tuple(dict.fromkeys(apart)))
+    return made

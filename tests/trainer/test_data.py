@@ -42,6 +42,21 @@ def test_no_held_out_question_is_trained_on_in_any_spelling() -> None:
     assert not {plain(one.question) for one in training.heldout} & texts(training)
 
 
+def test_a_question_that_is_an_answer_word_for_word_is_never_both_held_out_and_trained_on() -> None:
+    entries = faq(40, 4)
+    asked = [Query(f"Labelled question {i}", faq_id=entries[0].id) for i in range(6)]
+    held = [one.question for one in training_set(entries, asked).heldout if one.question.startswith("Labelled")]
+    entries += [Entry(id=f"echo {i}", question=f"Who {i}?", answer=f"{text.upper()}!") for i, text in enumerate(held)]
+    unanswerable = Query(entries[1].answer.lower())
+    training = training_set(entries, [*asked, unanswerable])
+    questions = {one.question for one in training.heldout}
+    assert held
+    assert not questions & set(held)  # the answers stay trainable
+    assert {f"{text.upper()}!" for text in held} <= {pair.positive for pair in training.pairs}
+    assert unanswerable.question in questions
+    assert not {plain(question) for question in questions} & texts(training)
+
+
 def test_the_split_is_the_same_whatever_the_order_of_the_entries() -> None:
     entries = faq(60, 3)
     assert set(training_set(entries).heldout) == set(training_set(entries[::-1]).heldout)

@@ -97,6 +97,19 @@ def test_pairs_that_belong_together_are_trained_on_by_weight_and_the_others_kept
     assert ("question 0" in held) or training.apart == (("question 0", "answer 1"),)
 
 
+def test_a_held_out_question_is_not_trained_on_as_the_other_side_of_a_pair_either() -> None:
+    pairs = scored(40)
+    split = scored_set(entries_of_pairs(pairs), pairs)
+    held = [one.question for one in split.heldout if one.faq_id is not None]
+    more = [ScoredPair(f"stranger {i}", f"{text.upper()}?", 0, "0") for i, text in enumerate(held)]
+    pairs += [ScoredPair("question 1", "other", 0, "1"), *more]
+    training = scored_set(entries_of_pairs(scored(40)), pairs)
+    questions = {plain(one.question) for one in training.heldout}
+    assert questions
+    assert not questions & {plain(text) for pair in training.pairs for text in pair[:2]}
+    assert not questions & {plain(text) for texts in training.apart for text in texts}
+
+
 def test_subgroups_are_groups_and_one_text_in_two_of_them_joins_them() -> None:
     pairs = [
         *scored(60),

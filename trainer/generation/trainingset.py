@@ -15,7 +15,6 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.knowledge.text import ANSWER_LENGTH, QUESTION_LENGTH
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
 from trainer.data import (
     HELD_ENTRIES,
     HELD_ENTRIES_BOUNDS,
@@ -25,6 +24,7 @@ from trainer.data import (
     order,
     refuse_unknown,
     resolver,
+    separated,
     training_set,
 )
 from trainer.generation import parts
@@ -99,12 +99,10 @@ def _training_set(
             "No real question is held out: generated ones choose the epoch and calibrate the confidence, which may "
             "come out too sure. Real questions, given with --queries, do better."
         )
-    secret = {plain(one.question) for one in heldout}
     pairs = [pair._replace(group=groups[pair.group]) for pair in real.pairs]
     for entry, group in zip(entries, groups, strict=True):
-        some = asked.get(entry.id, ())
-        pairs += [Pair(one.query, one.passage, group) for one in some if plain(one.query) not in secret]
-    return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
+        pairs += [Pair(one.query, one.passage, group) for one in asked.get(entry.id, ())]
+    return separated(pairs, heldout)
 
 
 def _resolved(queries: Sequence[Query], entries: Sequence[Entry]) -> list[HeldOut]:
