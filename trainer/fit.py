@@ -16,6 +16,7 @@ from trainer.calibrate import PRECISION
 from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
+from trainer.exporting.graph import refuse_unexportable
 from trainer.generation import learning, trainingset
 from trainer.keeping import logging_to, status_kept
 from trainer.reading import read_source
@@ -170,6 +171,7 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     if finished.is_dir():
         return _Trained(model.load(str(finished)), True)
     loaded = model.load(base)
+    refuse_unexportable(loaded)
     if recipe.epochs == 0:
         log.info("No epochs were asked for: the base model is exported as it is, calibrated by defaults.")
         return _Trained(loaded, False)
