@@ -7,13 +7,17 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
+from transformers.training_args import ParallelMode
+
 from app.errors import InputError
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import training_set
 from trainer.recipes import Recipe
 from trainer.runs import Run
+from trainer.training import loop
 from trainer.training.loop import Validate, train
+from trainer.training.sampler import EntryBatchSampler
 
 QUICK = Recipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
 
@@ -78,3 +82,18 @@ def test_leading_dimensions_can_be_exported_alone(tiny_base: Path, tmp_path: Pat
 def test_no_more_dimensions_than_there_are(tiny_base: Path) -> None:
     with pytest.raises(InputError, match="dimension"):
         model.truncate(model.load(str(tiny_base), "cpu"), 32)
+
+
+def test_of_several_gpus_a_single_process_uses_one_and_says_so(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = loop._arguments(QUICK, QUICK.stages(64, 32)[0], tmp_path, False, EntryBatchSampler)
+    arguments._n_gpu = 4  # what transformers finds on a machine of four GPUs
+    assert arguments.n_gpu == 1
+    assert arguments.parallel_mode == ParallelMode.NOT_PARALLEL
+    assert arguments.train_batch_size == 32
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with caplog.at_level("WARNING", "trainer"):
+        trained(tiny_base, tmp_path / "run", QUICK)
+    assert "4 GPUs are visible and one of them is used" in caplog.text
+    assert "torchrun --nproc-per-node 4 -m trainer fit" in caplog.text

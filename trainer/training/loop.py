@@ -61,6 +61,7 @@ def train(
         if distributed.count() > 1:
             raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
         add_head(model, recipe.seed)
+    distributed.warn_of_idle_gpus()
     stages = recipe.stages(rows(training, recipe), training.groups)
     run.update(steps=sum(stage.plan.steps for stage in stages))
     with (
@@ -204,6 +205,18 @@ class _Trainer(PlainCheckpoints, SentenceTransformerTrainer):
     """sentence-transformers' trainer with those."""
 
 
+class _Arguments(SentenceTransformerTrainingArguments):
+    """sentence-transformers' arguments, for one GPU a process.
+
+    With several visible GPUs transformers would wrap the model in `DataParallel`, which splits every batch, so that a
+    text would meet only the negatives of its own part.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
+
+
 def last_checkpoint(directory: Path) -> str | None:
     """The latest whole checkpoint in the directory of a stage; what was left unfinished there is deleted."""
     found = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
@@ -216,9 +229,9 @@ def last_checkpoint(directory: Path) -> str | None:
 
 def _arguments(
     recipe: Recipe, stage: Stage, directory: Path, bf16: bool, sampler: type[DefaultBatchSampler]
-) -> SentenceTransformerTrainingArguments:
+) -> _Arguments:
     plan, cuda = stage.plan, torch.cuda.is_available()
-    return SentenceTransformerTrainingArguments(
+    return _Arguments(
         output_dir=str(directory),
         num_train_epochs=plan.epochs,
         per_device_train_batch_size=max(2, plan.batch_size // distributed.count()),  # the plan is for all ranks
