@@ -98,9 +98,7 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     return separated(pairs, heldout)
 
 
-def separated(
-    pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()
-) -> TrainingSet:
+def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()) -> TrainingSet:
     """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
 
     Texts are compared by `plain`, as evaluation compares a question with the phrasings of the index. Every way to

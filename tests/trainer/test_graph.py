@@ -29,7 +29,7 @@ def base(directory: Path, transformer: PreTrainedModel, max_tokens: int) -> Path
 
 
 def modernbert(directory: Path, max_tokens: int) -> Path:
-    """A ModernBERT of random weights, every third layer of which attends to all tokens, the others to 8 on each side."""
+    """A ModernBERT of random weights, two of whose three layers attend to 8 tokens on either side."""
     torch.manual_seed(0)
     tokens = {"vocab_size": 30522, "pad_token_id": 0, "cls_token_id": 101, "sep_token_id": 102}
     config = ModernBertConfig(**SIZES, **tokens, local_attention=16)  # type: ignore[arg-type]
@@ -61,9 +61,7 @@ def test_a_window_that_no_text_exceeds_is_exported_exactly(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("kv_heads", "reason"), [(1, "grouped-query attention"), (2, "qwen2, .*causal attention")])
-def test_other_attention_that_the_graph_does_not_compute_is_refused(
-    kv_heads: int, reason: str, tmp_path: Path
-) -> None:
+def test_other_attention_that_the_graph_does_not_compute_is_refused(kv_heads: int, reason: str, tmp_path: Path) -> None:
     config = Qwen2Config(**SIZES, num_key_value_heads=kv_heads, vocab_size=30522)  # type: ignore[arg-type]
     encoder = model.load(str(base(tmp_path, Qwen2Model(config), 64)), "cpu")
     with pytest.raises(InputError, match=reason):

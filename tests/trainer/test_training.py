@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-
 from transformers.training_args import ParallelMode
 
 from app.errors import InputError

@@ -29,6 +29,7 @@ from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
 from trainer.towers import QUESTION
 from trainer.training import distributed
+from trainer.training.blocks import BlockEncoder
 from trainer.training.callbacks import WHOLE, Best, Figures, Report, Stop, Whole, stopping
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
@@ -54,8 +55,6 @@ def train(
     `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is. Raises
     InputError for a recipe that several processes cannot share.
     """
-    model.model_card_data.widget = [{}]  # else examples for a model card are computed, with a bar of their own
-    model.model_card_data.generate_widget_examples = False
     adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
     if recipe.trains == "head":
         if distributed.count() > 1:
@@ -122,14 +121,15 @@ class _Work:
 
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
-        aim = objective(self.model, self.training, self.recipe, stage, negatives, self.bf16)
+        encoder = BlockEncoder.of(self.model)
+        aim = objective(encoder, self.training, self.recipe, stage, negatives, self.bf16)
         earlier = self.stages[: stage.number - 1]
         steps, epochs = sum(one.plan.steps for one in earlier), sum(one.plan.epochs for one in earlier)
         report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: aim.loss.figures)
-        best = self._best(directory, report)
+        best = self._best(encoder, directory, report)
         stop = Stop()
         trainer = _Trainer(
-            model=self.model,
+            model=encoder,
             args=_arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
             train_dataset=aim.dataset,
             data_collator=aim.collator,  # type: ignore[arg-type]  # it needs to be called, no more
@@ -141,17 +141,16 @@ class _Work:
             trainer.train(resume_from_checkpoint=last_checkpoint(directory))
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
             raise self._interrupted(steps + trainer.state.global_step)
-        trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # autocast would end up in the export
         self._finish(stage, directory, best)
         if stop.asked and stage.number < len(self.stages):
             raise self._interrupted(steps + trainer.state.global_step)
 
-    def _best(self, directory: Path, report: Report) -> Best | None:
+    def _best(self, encoder: BlockEncoder, directory: Path, report: Report) -> Best | None:
         if self.validate is None:
             return None
         validate, recipe = self.validate, self.recipe
-        measured = partial(validate, self.model)
-        return Best(self.model, measured, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
+        measured = partial(validate, encoder)
+        return Best(encoder, measured, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
 
     def _interrupted(self, step: int) -> Interrupted:
         steps = sum(stage.plan.steps for stage in self.stages)
@@ -242,6 +241,9 @@ def _arguments(
         seed=recipe.seed,
         bf16=bf16,
         use_cpu=not cuda,
+        ddp_broadcast_buffers=False,  # they do not change
+        ddp_find_unused_parameters=True,  # a tower's, where a process's part of a batch has no text for it
+        dataloader_drop_last=distributed.count() > 1,
         dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
         batch_sampler=sampler,
         router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
