@@ -17,7 +17,7 @@ from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
 from trainer.exporting.graph import refuse_unexportable
-from trainer.generation import learning, trainingset
+from trainer.generation import trainingset
 from trainer.keeping import logging_to, status_kept
 from trainer.reading import read_source
 from trainer.recipes import Recipe
@@ -29,7 +29,6 @@ from trainer.training import distributed
 from trainer.training.loop import train
 from trainer.training.validation import Validation
 
-GENERATOR = "generator"  # the recipe that makes no bundle but a model that asks
 log = logging.getLogger("trainer")
 
 
@@ -52,8 +51,6 @@ def start(
     generated: Path | None = None,
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
-    if recipe.name == GENERATOR:
-        return learning.start(data, queries, base, recipe, out)
     inputs = read(data, queries, recipe, generated)
     config = {
         "data": str(data.absolute()),
@@ -75,8 +72,6 @@ def resume(name: str) -> Run:
     run = Run.find(name)
     if run.status().state == "succeeded":
         return run
-    if run.config["recipe"]["name"] == GENERATOR:
-        return learning.resume(run)
     inputs = _inputs_of(run)
     run = distributed.led(lambda: _begun(run))
     carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
