@@ -75,12 +75,22 @@ class BatchLoss(nn.Module):
         return vectors
 
     def shrink(self) -> bool:
-        """Take less memory from the next batch on; False where a block is one text already."""
+        """Take less memory from now on; False where the latest batch was embedded text by text already."""
         if not self.recompute:
             self.recompute = True
             return True
+        if self.cuts >= self.largest:
+            return False
         self.cuts *= 2
-        return self.cuts < 2 * self.largest
+        return True
+
+    @property
+    def manner(self) -> str:
+        """How batches are embedded, for the log."""
+        if not self.recompute:
+            return "a batch is embedded at once"
+        size = math.ceil(self.largest / self.cuts)
+        return f"the activations of one block of at most {size} texts are held at a time"
 
 
 def cut(block: Features, parts: int) -> Iterator[Features]:

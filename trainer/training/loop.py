@@ -5,20 +5,15 @@ weights, and `done` once it is over. What was mined for stage 2 stays in the run
 """
 
 import logging
-import math
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers.base.sampler import DefaultBatchSampler
-from torch import nn
+from sentence_transformers import SentenceTransformer
 from transformers import PrinterCallback
 
 from app import durable
@@ -27,16 +22,15 @@ from trainer import model as models
 from trainer.data import TrainingSet
 from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
-from trainer.towers import QUESTION
 from trainer.training import distributed
 from trainer.training.blocks import BlockEncoder
-from trainer.training.callbacks import WHOLE, Best, Figures, Report, Stop, Whole, stopping
+from trainer.training.callbacks import Best, Figures, Report, Stop, Whole, stopping
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
 from trainer.training.objectives import objective, rows
+from trainer.training.steps import BatchTrainer, arguments, last_checkpoint
 
-CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
-NEGATIVES, WEIGHTS, DONE, BEST = "negatives.json", "weights.pt", "done", "best.pt"
+NEGATIVES, DONE, BEST = "negatives.json", "done", "best.pt"
 Validate = Callable[[SentenceTransformer], Figures]
 log = logging.getLogger("trainer")
 
@@ -128,9 +122,9 @@ class _Work:
         report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: aim.loss.figures)
         best = self._best(encoder, directory, report)
         stop = Stop()
-        trainer = _Trainer(
+        trainer = BatchTrainer(
             model=encoder,
-            args=_arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
+            args=arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
             train_dataset=aim.dataset,
             data_collator=aim.collator,  # type: ignore[arg-type]  # it needs to be called, no more
             loss=aim.loss,
@@ -182,78 +176,6 @@ class _Work:
             mine(self.model, self.training.pairs, stage.negatives, self.recipe.margin, self.bf16).save(path)
         distributed.wait()
         return Negatives.load(path)
-
-
-class PlainCheckpoints:
-    """For a trainer: checkpoints hold plain weights; adapters need nothing special, nothing is read from elsewhere."""
-
-    args: Any
-    model: Any
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        directory = Path(output_dir or self.args.output_dir or "")
-        directory.mkdir(parents=True, exist_ok=True)
-        torch.save(self.model.state_dict(), directory / WEIGHTS)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        weights = torch.load(Path(resume_from_checkpoint) / WEIGHTS, weights_only=True, map_location="cpu")
-        self.model.load_state_dict(weights)
-
-
-class _Trainer(PlainCheckpoints, SentenceTransformerTrainer):
-    """sentence-transformers' trainer with those."""
-
-
-class _Arguments(SentenceTransformerTrainingArguments):
-    """sentence-transformers' arguments, for one GPU a process.
-
-    With several visible GPUs transformers would wrap the model in `DataParallel`, which splits every batch, so that a
-    text would meet only the negatives of its own part.
-    """
-
-    @property
-    def n_gpu(self) -> int:
-        return min(1, int(super().n_gpu))
-
-
-def last_checkpoint(directory: Path) -> str | None:
-    """The latest whole checkpoint in the directory of a stage; what was left unfinished there is deleted."""
-    found = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / WHOLE).exists()]
-    if distributed.leads():
-        for path in set(found) - set(whole):
-            shutil.rmtree(path)
-    return str(whole[-1]) if whole else None
-
-
-def _arguments(
-    recipe: Recipe, stage: Stage, directory: Path, bf16: bool, sampler: type[DefaultBatchSampler]
-) -> _Arguments:
-    plan, cuda = stage.plan, torch.cuda.is_available()
-    return _Arguments(
-        output_dir=str(directory),
-        num_train_epochs=plan.epochs,
-        per_device_train_batch_size=max(2, plan.batch_size // distributed.count()),  # the plan is for all ranks
-        learning_rate=stage.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=math.ceil(recipe.warmup * plan.steps),
-        weight_decay=recipe.weight_decay,
-        seed=recipe.seed,
-        bf16=bf16,
-        use_cpu=not cuda,
-        ddp_broadcast_buffers=False,  # they do not change
-        ddp_find_unused_parameters=True,  # a tower's, where a process's part of a batch has no text for it
-        dataloader_drop_last=distributed.count() > 1,
-        dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
-        batch_sampler=sampler,
-        router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
-        save_strategy="steps",
-        save_steps=max(CHECKPOINT_EVERY, plan.steps // 10),
-        save_total_limit=2,
-        logging_steps=max(1, min(10, plan.steps // 20)),
-        report_to=[],
-        disable_tqdm=True,
-    )
 
 
 def progress_bar() -> Progress:
