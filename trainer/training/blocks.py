@@ -46,8 +46,13 @@ class BlockHead(nn.Sequential):
 
 def embedded(embed: Callable[[Features], Features], blocks: Iterable[Features], recompute: bool) -> Features:
     """The embeddings of all blocks in float32, one under the other. `recompute`: see `BatchLoss`."""
-    made = [checkpoint(embed, block, use_reentrant=False) if recompute else embed(block) for block in blocks]
-    return {"sentence_embedding": torch.cat([features["sentence_embedding"].float() for features in made])}
+
+    def vectors(block: Features) -> Tensor:  # alone: the embeddings of all tokens would stay in memory beside them
+        found: Tensor = embed(block)["sentence_embedding"].float()
+        return found
+
+    made = [checkpoint(vectors, block, use_reentrant=False) if recompute else vectors(block) for block in blocks]
+    return {"sentence_embedding": torch.cat(made)}
 
 
 class BatchLoss(nn.Module):
