@@ -156,7 +156,7 @@ def test_import_of_an_uploaded_file(admin: TestClient) -> None:
 @pytest.mark.parametrize(
     ("kind", "content", "reason"),
     [
-        ("multipart/form-data; boundary=y", b"--x", "boundary"),
+        ("multipart/form-data; boundary=y", b"--x", "Invalid multipart data"),
         ("multipart/form-data", b"--x", "Missing boundary"),
         (
             "Multipart/Form-Data; boundary=y",
