@@ -235,7 +235,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _bar(what: str) -> Progress:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
@@ -244,7 +245,7 @@ def _failing_clearly() -> Iterator[None]:
     try:
         yield
     except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
-        logs.announce(f"error: {error}")
+        logs.announce(f"error: {error}", logging.ERROR)
         raise typer.Exit(2) from None
 
 
