@@ -21,10 +21,10 @@ from app.api.request_id import RequestIds
 from app.api.security import KEYS, Keys, new_key
 from app.api.state import Services
 from app.errors import FaqError
+from app.jobs import lock
+from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
-from app.releases import lock
 from app.releases.catalog import Catalog
-from app.releases.jobs import Jobs
 from app.releases.live import Live
 from app.releases.reindexing import Worker
 from app.settings import Settings

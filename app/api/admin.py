@@ -8,9 +8,9 @@ from app.api.problem import documented
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
 from app.api.security import KEYS, guarded
 from app.api.state import Service
-from app.releases import lock
+from app.jobs import lock
+from app.jobs.jobs import Job
 from app.releases.catalog import Release
-from app.releases.jobs import Job
 
 router = APIRouter(
     prefix="/v1/admin",

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import Busy
+from app.jobs import lock
+from app.jobs.jobs import Job, Jobs
 from app.knowledge.store import Store
-from app.releases import lock
 from app.releases.catalog import Catalog
-from app.releases.jobs import Job, Jobs
 from app.releases.publishing import Progress, publish
 from app.retrieval.bundle import Bundle
 from app.settings import Settings

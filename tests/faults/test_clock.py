@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.jobs.jobs import STARTING, Jobs
 from app.knowledge.store import Store
-from app.releases.jobs import STARTING, Jobs
 from app.settings import Rate, Settings
 from tests.faults.power import compiled
 from tests.faults.service import Service, service

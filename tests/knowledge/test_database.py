@@ -14,10 +14,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event, insert, select, text
 
 from app.errors import SettingsError, StoreError
+from app.jobs.table import JobRow
 from app.knowledge.database import Database
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
-from app.knowledge.tables import Base, JobRow
+from app.knowledge.tables import Base
 from tests.knowledge.conftest import REPOSITORY
 
 

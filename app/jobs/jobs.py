@@ -14,9 +14,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, and_, insert, or_, select, update
 
 from app.errors import Busy, Conflict, FaqError, NotFound
+from app.jobs import lock
+from app.jobs.table import JobRow
 from app.knowledge.database import Database
-from app.knowledge.tables import JobRow, utc_now
-from app.releases import lock
+from app.knowledge.tables import utc_now
 
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
