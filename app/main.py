@@ -89,7 +89,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     live = Live(catalog)
     stack.push_async_callback(live.close)
     await live.start()
-    jobs = Jobs(store.database, settings.home)
+    jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
     keys = Keys(settings, extra_admin=_temporary_key(settings))

@@ -1,21 +1,31 @@
 """Who may write: one process at a time, over endpoint, command line and trainer alike.
 
 A file lock in FAQ_HOME, or a PostgreSQL advisory lock where the knowledge is shared between machines. The operating
-system, or the database, lets go of either when its holder dies.
+system, or the database, releases either when its holder dies. Nobody takes the lock to find out whether it is taken:
+whether a job is running stands in its row.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from app.errors import Busy
 from app.knowledge.database import Database
 
+Check = Callable[[], None]  # raises unless the lock is still held
+
 _PUBLISHING = 0x666172  # the advisory lock's number
+_REFUSAL = "Another process is building or switching a release. Try again when it is done."
+_ENDING_S = 2.0  # for PostgreSQL to release the lock of a session that it has just ended
+_NEVER_IDLE = text(  # the setting is unknown before PostgreSQL 14
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+)
 
 
 @contextmanager
@@ -34,26 +44,73 @@ def hold(path: Path, refusal: str) -> Iterator[None]:
 
 
 @contextmanager
-def writer(home: Path, database: Database) -> Iterator[None]:
-    """Be the one that builds and switches releases. Raises Busy."""
-    refusal = "Another process is building or switching a release. Try again when it is done."
+def writer(home: Path, database: Database) -> Iterator[Check]:
+    """Be the process that builds and switches releases. Raises Busy, StoreError.
+
+    Yields a check for the moment before a switch: PostgreSQL releases the lock if the connection breaks. The check
+    takes it again, and raises Busy if another process has it, StoreError if the database does not answer.
+    """
     if database.engine.dialect.name != "postgresql":
-        with hold(home / "writer.lock", refusal):
-            yield
+        with hold(home / "writer.lock", _REFUSAL):
+            yield lambda: None
         return
-    with database.engine.connect() as connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _PUBLISHING}):
-            raise Busy(refusal)
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _PUBLISHING})
-
-
-def writer_is_at_work(home: Path, database: Database) -> bool:
-    """Whether somebody holds the writer's lock at this moment."""
+    lock = _AdvisoryLock(database)
+    lock.take()
     try:
-        with writer(home, database):
-            return False
-    except Busy:
-        return True
+        yield lock.check
+    finally:
+        lock.release()
+
+
+class _AdvisoryLock:
+    """PostgreSQL's lock of a session. No transaction stays open meanwhile, so that no timeout ends the session."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: Connection | None = None
+
+    def take(self) -> None:
+        """Raises Busy, StoreError."""
+        session = self._database.session()
+        taken = False
+        try:
+            with self._database.failures():
+                session.execute(_NEVER_IDLE)
+                taken = bool(session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _PUBLISHING}))
+        finally:
+            if not taken:
+                session.close()
+        if not taken:
+            raise Busy(_REFUSAL)
+        self._session = session
+
+    def check(self) -> None:
+        """Make sure that the lock is held. Raises Busy, StoreError."""
+        if self._session is not None:
+            try:
+                self._session.execute(text("SELECT 1"))
+                return
+            except DBAPIError:  # the session has ended, and its lock with it
+                self._drop()
+        deadline = time.monotonic() + _ENDING_S
+        while True:
+            try:
+                self.take()
+                return
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def release(self) -> None:
+        """Release the lock; a session that has ended holds none."""
+        if self._session is None:
+            return
+        with suppress(DBAPIError):
+            self._session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _PUBLISHING})
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        self._session = None

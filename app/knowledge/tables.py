@@ -37,7 +37,8 @@ class Base(DeclarativeBase):
 
 
 class EntryRow(Base):
-    """One entry. `position` keeps the order of import; `digest` is `Entry.digest`."""
+    """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
+    search looks into, without case (`app.knowledge.search`)."""
 
     __tablename__ = "entries"
     __table_args__ = (Index("ix_entries_position", "position"),)
@@ -50,5 +51,6 @@ class EntryRow(Base):
     meta: Mapped[dict[str, object]] = mapped_column("metadata", JSON)
     digest: Mapped[str] = mapped_column(String(64))
     position: Mapped[int]
+    searchable: Mapped[str] = mapped_column(Text, server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
