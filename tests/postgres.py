@@ -74,7 +74,18 @@ def server() -> Iterator[Server]:
         if user:
             shutil.chown(folder, user)
         data = folder / "data"
-        initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
         subprocess.run(initdb, user=user, cwd=folder, check=True, capture_output=True)
         settings = [part for setting in _FAST for part in ("-c", setting)]
         with (folder / "log").open("wb") as log:
