@@ -27,7 +27,7 @@ Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 LIVE = ("queued", "running")
 INTERRUPTED = "Interrupted: the process that ran it is gone. The release before it goes on serving."
-PATIENCE_S = 120.0  # for the database to come back, where the work cannot begin or end without it
+PATIENCE_S = 120.0  # for a database that is locked or away, where the work cannot begin or end without it
 _JOBS_LOCK = 0x666173  # PostgreSQL's advisory lock under which jobs begin
 
 logger = logging.getLogger(__name__)
@@ -217,11 +217,15 @@ def _jobs() -> Select[*tuple[Any, ...]]:
 
 
 def patiently(write: Callable[[], T]) -> T:
-    """What `write` returns, tried again for PATIENCE_S while the database cannot be written. Raises StoreError."""
-    for attempt in stamina.retry_context(on=StoreError, attempts=None, timeout=PATIENCE_S, wait_max=2.0):
+    """What `write` returns, tried again for PATIENCE_S while the database is locked or away. Raises StoreError."""
+    for attempt in stamina.retry_context(on=_is_temporary, attempts=None, timeout=PATIENCE_S, wait_max=2.0):
         with attempt:
             return write()
     raise AssertionError("unreachable")
+
+
+def _is_temporary(error: Exception) -> bool:
+    return isinstance(error, StoreError) and error.temporary
 
 
 def _canceled(job_id: str) -> Canceled:

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import SettingsError, StoreError
@@ -197,4 +197,12 @@ def _failures(url: URL) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
         found = str(error.orig if isinstance(error, DBAPIError) else error)
         cause = next((ours for theirs, ours in _CAUSES.items() if theirs in found), found.strip().partition("\n")[0])
-        raise StoreError(f"The database {url.render_as_string(hide_password=True)} cannot be used: {cause}.") from error
+        shown = url.render_as_string(hide_password=True)
+        raise StoreError(f"The database {shown} cannot be used: {cause}.", _is_temporary(error)) from error
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Whether the database is locked, or a server does not answer or gave up waiting for a lock."""
+    if isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error):
+        return True
+    return isinstance(error, PoolTimeout) or "database is locked" in str(error)

@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, func, select, text, update
 
-from app.errors import Busy, Conflict, NotFound
+from app.errors import Busy, Conflict, NotFound, StoreError
 from app.jobs.heartbeat import HEARTBEAT_S
 from app.jobs.jobs import INTERRUPTED, Canceled, Jobs, Work
 from app.jobs.table import LEASE_S, JobRow, new_lease
@@ -288,6 +289,35 @@ def test_a_cancellation_is_noticed_when_the_database_is_back(database: Database,
 
     with pytest.raises(Canceled):
         run()
+
+
+def test_a_job_does_not_wait_for_what_does_not_pass(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'knowledge.db'}")
+    Jobs(database)
+    database.close()
+    read_only = Database.open(f"sqlite:///file:{tmp_path / 'knowledge.db'}?mode=ro&uri=true")
+    started = time.monotonic()
+    with pytest.raises(StoreError, match="it may only be read"):
+        Jobs(read_only).begin("reindex")
+    assert time.monotonic() - started < 5
+    read_only.close()
+
+
+def test_a_job_begins_when_the_database_is_back(database: Database, jobs: Jobs) -> None:
+    queued = jobs.queue("reindex")
+    begun: list[str] = []
+
+    def begin() -> None:
+        with jobs.work(queued.job_id) as work:
+            begun.append(work.job_id)
+
+    beginning = threading.Thread(target=begin)
+    with blocked(database):
+        beginning.start()
+        time.sleep(1)
+        assert begun == []
+    beginning.join()
+    assert begun == [queued.job_id]
 
 
 def test_a_failure_that_cannot_be_written_is_logged(
