@@ -17,7 +17,7 @@ from app.main import create_app
 from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.api.conftest import checked_client
-from tests.conftest import ADMIN_KEY, ASK_KEY, FAQ
+from tests.conftest import ADMIN_KEY, ASK_KEY, FAQ, fill
 
 LINES = {"Content-Type": "application/jsonl"}
 
@@ -218,6 +218,17 @@ def test_reindex_publishes_what_was_imported_and_back_again(admin: TestClient) -
     again = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
     assert again["answers"][0]["answer"] == "Within five days of the return."
     assert admin.get("/v1/admin/entries", params={"search": "six days"}).json()["entries"]
+
+
+def test_reindex_of_entries_in_postgresql(published: Settings, postgres_url: str) -> None:
+    """The worker is a process of its own, which finds the job and the entries in the same database."""
+    settings = published.model_copy(update={"database_url": postgres_url})
+    fill(settings, FAQ[:2])
+    with checked_client(settings) as client:
+        client.headers["X-API-Key"] = ADMIN_KEY
+        job = wait(client, client.post("/v1/admin/reindex").json()["job_id"])
+        assert (job["status"], job["done"], job["total"], job["error"]) == ("succeeded", 2, 2, None)
+        assert client.get("/v1/admin/entries", params={"search": "PASSWORD"}).json()["total"] == 1
 
 
 def test_reindex_without_a_release_says_what_to_do(settings: Settings) -> None:

@@ -59,23 +59,21 @@ def blocked(database: Database) -> Iterator[None]:
     """Another process holds what a job's progress needs; who waits for it gives up after 0.1 s."""
     sqlite = database.engine.dialect.name == "sqlite"
 
-    def impatient(connection: object, _: object) -> None:
+    def impatient(connection: object, *_: object) -> None:
         statement = "PRAGMA busy_timeout=100" if sqlite else "SET lock_timeout = '100ms'"
         connection.cursor().execute(statement)  # type: ignore[attr-defined]
         if not sqlite:
             connection.commit()  # type: ignore[attr-defined]
 
     other = Database.open(database.engine.url.render_as_string(hide_password=False))
-    event.listen(database.engine, "connect", impatient)
-    database.close()
+    event.listen(database.engine, "checkout", impatient)
     try:
         with other.write(lock=None) as connection:
             if not sqlite:
                 connection.execute(text("LOCK TABLE jobs IN SHARE MODE"))
             yield
     finally:
-        event.remove(database.engine, "connect", impatient)
-        database.close()
+        event.remove(database.engine, "checkout", impatient)
         other.close()
 
 

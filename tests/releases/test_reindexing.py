@@ -137,8 +137,8 @@ def test_a_session_of_postgresql_that_ends_does_not_fail_the_build(
 def test_an_import_that_takes_longer_than_a_writer_waits_fails_no_reindex(
     home: Settings, database: Database, bundle: Bundle
 ) -> None:
-    """On SQLite a writer waits for 15 seconds; on PostgreSQL a job does not wait for imports. The import begins with the
-    build, which is done long before it."""
+    """On SQLite a writer waits for 15 seconds; on PostgreSQL a job does not wait for imports. The import begins with
+    the build, which is done long before it."""
     importing = Import(home.sqlalchemy_url, 17 if database.engine.dialect.name == "sqlite" else 5)
     queued = Jobs(database).queue("reindex")
 
