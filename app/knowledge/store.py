@@ -6,11 +6,13 @@ from itertools import islice
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Select, Text, bindparam, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, tuple_, update
 
 from app.errors import InputError, NotFound, StoreError
 from app.knowledge.database import Database
 from app.knowledge.entry import Entry, revision_of_digests
+from app.knowledge.paging import cursor, place_of
+from app.knowledge.search import holds, searchable
 from app.knowledge.tables import EntryRow, utc_now
 
 Mode = Literal["append", "replace"]
@@ -28,6 +30,16 @@ class ImportReport:
     unchanged: int
     removed: int
     total: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
+    None on the last."""
+
+    entries: list[Entry]
+    total: int
+    next_after: str | None
 
 
 class Store:
@@ -60,17 +72,21 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield _entry(row)
 
-    def page(self, limit: int = 50, after: str | None = None, search: str | None = None) -> list[Entry]:
-        """Up to `limit` entries in order, past the one called `after`, that hold the text `search` in id, question,
-        alternatives or answer, whatever its case. Raises NotFound when there is no entry `after`."""
-        query = _in_order().limit(limit)
+    def page(self, limit: int = 50, after: str | None = None, search: str | None = None) -> Page:
+        """Up to `limit` entries in order that hold the text `search` in id, question, alternatives or answer, whatever
+        its case. `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor."""
+        query = _in_order().add_columns(EntryRow.position).limit(limit + 1)
+        count = select(func.count()).select_from(EntryRow)
         if search:
-            columns = (EntryRow.id, EntryRow.question, EntryRow.answer, cast(EntryRow.alternatives, Text))
-            query = query.where(or_(*(column.icontains(search, autoescape=True) for column in columns)))
+            query, count = query.where(holds(search)), count.where(holds(search))
+        if after is not None:
+            query = query.where(tuple_(EntryRow.position, EntryRow.id) > place_of(after))
         with self.database.read() as connection:
-            if after is not None:
-                query = query.where(tuple_(EntryRow.position, EntryRow.id) > _place(connection, after))
-            return [_entry(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+            total = connection.scalar(count) or 0
+        last = rows[limit - 1] if len(rows) > limit else None
+        following = cursor((last.position, last.id)) if last else None
+        return Page([_entry(row[:-1]) for row in rows[:limit]], total, following)
 
     def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
@@ -167,6 +183,7 @@ def _values(entry: Entry, digest: str, position: int) -> dict[str, Any]:
         "metadata": entry.metadata,
         "digest": digest,
         "position": position,
+        "searchable": searchable(entry.id, entry.question, entry.answer, entry.alternatives),
         "updated_at": utc_now(),
     }
 
@@ -185,13 +202,6 @@ def _entry(row: Sequence[object]) -> Entry:
         return Entry.model_validate(dict(zip(names, row, strict=True)))
     except ValidationError as error:
         raise StoreError(f"The entry `{row[0]}` in the database is damaged: {error.errors()[0]['msg']}.") from error
-
-
-def _place(connection: Connection, entry_id: str) -> tuple[int, str]:
-    row = connection.execute(select(EntryRow.position, EntryRow.id).where(EntryRow.id == entry_id)).first()
-    if row is None:
-        raise _not_found(entry_id)
-    return row[0], row[1]
 
 
 def _not_found(entry_id: str) -> NotFound:
