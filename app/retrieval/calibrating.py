@@ -53,10 +53,7 @@ def fit(scored: Sequence[Scored], outcomes: Sequence[Outcome], precision: float)
     best = [_best(fitted, one) for one in _asked(scored, outcomes)]
     confidences = np.array([one[0] for one in best])
     threshold = calibration.threshold_for(confidences, precision, LEAST_THRESHOLD)
-    ratios, first, second = (np.array([one[i] for one in best]) for i in (1, 2, 3))
-    tied = confidences >= threshold
-    close = calibration.closeness_for(ratios[tied], first[tied].astype(bool), second[tied].astype(bool))
-    return fitted.model_copy(update={"threshold": round(threshold, 4), "close": round(close, 3)})
+    return fitted.model_copy(update={"threshold": round(threshold, 4)})
 
 
 def examples(
