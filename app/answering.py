@@ -126,7 +126,7 @@ class Answerer:
 
 
 def ranking_of(bundle: Bundle, index: Index) -> Ranking:
-    """The bundle's ranking, as sure as the release's own calibration says where it has one."""
+    """The bundle's ranking, with the release's own calibrations where it has them."""
     if index.calibrated is None:
         return bundle.ranking
     anew = {"calibration": index.calibrated.calibration, "reranked": index.calibrated.reranked}

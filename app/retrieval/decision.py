@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from app.retrieval.calibration import Calibration
+from app.retrieval.logistic import Floats
 from app.retrieval.offer import MOST
 
 Status = Literal["answered", "ambiguous", "no_answer"]
@@ -16,6 +19,14 @@ class Decision(NamedTuple):
 
     status: Status
     shown: list[int]
+
+
+class Case(NamedTuple):
+    """What became of one question with `top_k` 1, to be measured."""
+
+    status: Status
+    right: Sequence[bool]  # of each answer that is shown, best first
+    answerable: bool  # whether any entry answers the question
 
 
 class Choices(NamedTuple):
@@ -36,7 +47,7 @@ def choose(choices: Choices, top_k: int, calibration: Calibration, min_confidenc
     A `min_confidence` of 0 never abstains: `answered` with `top_k`, as long as there is any candidate.
     """
     confidences, answers, exact = choices
-    different = _different(answers)
+    different = first_of_each(answers)
     held = [i for i in different if exact[i]]
     if len(held) > 1 and min_confidence != 0:
         return Decision("ambiguous", held[:MOST_EXACT])
@@ -50,9 +61,37 @@ def choose(choices: Choices, top_k: int, calibration: Calibration, min_confidenc
     return Decision("no_answer", []) if size is None else Decision("ambiguous", best[:size])
 
 
-def _different(answers: Iterable[str]) -> list[int]:
+def first_of_each(answers: Iterable[str]) -> list[int]:
     """The positions of the first candidate with each answer."""
     first: dict[str, int] = {}
     for i, answer in enumerate(answers):
         first.setdefault(answer, i)
     return list(first.values())
+
+
+def effects(cases: Sequence[Case]) -> dict[str, Floats]:
+    """The four figures of each question, (questions,): 1 or 0, NaN where the question does not count.
+
+    helped                 answered with the right answer first, or offered the right one among at most three; of the
+                           questions that something answers
+    wrong                  answered with a wrong answer first; of all questions
+    unanswerable_answered  answered; of the questions that nothing answers
+    unanswerable_offered   offered answers to choose from; of the questions that nothing answers
+    """
+    answered = np.array([case.status == "answered" for case in cases], dtype=bool)
+    offered = np.array([case.status == "ambiguous" for case in cases], dtype=bool)
+    first = np.array([bool(case.right) and case.right[0] for case in cases], dtype=bool)
+    among = np.array([any(case.right[:MOST]) for case in cases], dtype=bool)
+    answerable = np.array([case.answerable for case in cases], dtype=bool)
+    return {
+        "helped": np.where(answerable, (answered & first) | (offered & among), np.nan),
+        "wrong": (answered & ~first).astype(np.float64),
+        "unanswerable_answered": np.where(answerable, np.nan, answered),
+        "unanswerable_offered": np.where(answerable, np.nan, offered),
+    }
+
+
+def measured(cases: Sequence[Case]) -> dict[str, float]:
+    """The means of `effects`, without those that no question counts for."""
+    found = {name: values[~np.isnan(values)] for name, values in effects(cases).items()}
+    return {name: float(values.mean()) for name, values in found.items() if len(values)}

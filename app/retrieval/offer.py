@@ -17,7 +17,9 @@ MOST = 3  # answers that are offered to choose from
 SIZES = range(2, MOST + 1)
 RIDGE = 4.0  # towards (0, 1): as much as some 20 questions weigh
 DECIMALS = 3
+DEFAULT_THRESHOLD, LOWEST, HIGHEST = 0.5, 0.3, 0.95
 
+Flags = NDArray[np.bool_]
 Map = tuple[float, float]  # a_k and b_k
 
 
@@ -28,7 +30,9 @@ class Offer(BaseModel):
 
     two: Map = Field((0.0, 1.0), description="a and b for the best two")
     three: Map = Field((0.0, 1.0), description="a and b for the best three")
-    threshold: float = Field(0.5, ge=0, le=1, description="the joint probability from which answers are offered")
+    threshold: float = Field(
+        DEFAULT_THRESHOLD, ge=0, le=1, description="the joint probability from which answers are offered"
+    )
 
     def joint(self, best: Floats) -> Floats:
         """Q_1, Q_2, Q_3 of questions, (n, up to 3), from the confidences of their best, (n, up to 3), best first."""
@@ -51,16 +55,16 @@ class Offer(BaseModel):
         return next((size for size in SIZES if size <= len(joint) and joint[size - 1] >= threshold), None)
 
 
-def fit_offer(best: Floats, right: NDArray[np.bool_]) -> Offer:
+def fit_offer(best: Floats, right: Flags) -> Offer:
     """Fit both maps on questions: `best` the confidences of their best three, `right` which of these is right, (n, 3).
 
     A question without so many candidates has 0 and False in their places. The threshold is the default.
     """
-    maps = [_fit_map(np.minimum(1.0, best[:, :k].sum(axis=1)), right[:, :k].any(axis=1)) for k in SIZES]
+    maps = [_fit_map(np.minimum(1.0, best[:, :k].sum(axis=1)), np.asarray(right[:, :k].any(axis=1))) for k in SIZES]
     return Offer(two=maps[0], three=maps[1])
 
 
-def _fit_map(totals: Floats, right: NDArray[np.bool_]) -> Map:
+def _fit_map(totals: Floats, right: Flags) -> Map:
     """a and b, b >= 0, pulled towards (0, 1)."""
     targets = right.astype(np.float64)
     features = np.stack([np.ones_like(totals), logit(totals)], axis=1)
@@ -69,3 +73,20 @@ def _fit_map(totals: Floats, right: NDArray[np.bool_]) -> Map:
         slope = 0.0
         intercept = fit_logistic(features[:, :1], targets, np.full(1, RIDGE))[0]
     return round(float(intercept), DECIMALS), round(float(slope), DECIMALS)
+
+
+def offer_threshold(joint: Floats, precision: float) -> float:
+    """The lowest threshold at which what is offered is right with at least that probability, on average.
+
+    `joint`: Q_1 to Q_3 of questions that are not answered, (n, 3). Of a question is offered the fewest, two or three,
+    whose joint probability reaches the threshold. Kept within [0.3, 0.95]; the default where there is no question.
+    """
+    if not len(joint):
+        return DEFAULT_THRESHOLD
+    two, three = joint[:, 1], joint[:, 2]
+    reached = HIGHEST
+    for threshold in np.unique(joint[:, 1:])[::-1]:  # highest first
+        offered = np.where(two >= threshold, two, three)[three >= threshold]
+        if offered.mean() >= precision:
+            reached = float(threshold)
+    return float(np.clip(reached, LOWEST, HIGHEST))
