@@ -2,8 +2,8 @@
 
     python -m benchmarks.decisions [--work DIR]
 
-Fine-tunes the sample FAQ, unless the work directory holds the run, and asks the 642 test questions of an index of it. The
-calibration is fitted on the phrasings that training holds out, as a release's is. Figures are those of
+Fine-tunes the sample FAQ, unless the work directory holds the run, and asks the 642 test questions of an index of it.
+The calibration is fitted on the phrasings that training holds out, as a release's is. Figures are those of
 `app.retrieval.decision.effects`. The row `before` is the rule up to then: one threshold, and `ambiguous` where the
 runner-up's confidence is at least .85 of the best one's and both reach it.
 

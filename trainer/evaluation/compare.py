@@ -117,8 +117,8 @@ def verdict(found: dict[str, Any]) -> str:
     """In words: how many questions changed which way, and whether chance alone would do that."""
     lines = [
         f"With B the right answer stands higher for {found['better']} questions, lower for {found['worse']}, as before "
-        f"for {found['same']} (sign test on entries: p {_p(found['sign_test_p'])}). {found['now_first']} are now first, "
-        f"{found['no_longer_first']} no longer."
+        f"for {found['same']} (sign test on entries: p {_p(found['sign_test_p'])}). "
+        f"{found['now_first']} are now first, {found['no_longer_first']} no longer."
     ]
     if found["now_refused"] or found["no_longer_refused"]:
         lines.append(
