@@ -251,3 +251,28 @@ def test_the_outcomes_of_a_bundle_follow_its_threshold(tiny_bundle: Bundle) -> N
     assert found.confidence is not None
     assert (found.answers == (found.confidence >= tiny_bundle.ranking.calibration.threshold)).all()
     assert replace(found, threshold=0.0).answers.all()
+
+
+def test_what_the_service_would_reply_is_measured_with_its_interval(tiny_bundle: Bundle) -> None:
+    entries = faq(40, 2)
+    asked = [*asked_of(entries), *(Query(f"what is love {i}") for i in range(10))]
+    found = evaluate(tiny_bundle, entries, asked, "answers")
+    result = outcomes_of(tiny_bundle, entries, asked, "answers")
+    assert result.cases is not None
+    assert [case.status == "answered" for case in result.cases] == result.answers.tolist()
+    answerable = [case for case in result.cases if case.answerable]
+    helped = [any(case.right) for case in answerable]
+    assert found["helped"] == pytest.approx(np.mean(helped))
+    for name in ("helped", "wrong", "unanswerable_answered", "unanswerable_offered"):
+        low, high = found["intervals"][name]
+        assert low <= found[name] <= high
+
+
+def test_pairs_of_the_tutorial_count_once_and_those_with_one_answer_are_one_entry(tiny_bundle: Bundle) -> None:
+    entries = faq(20, 1)
+    asked = [Query(entry.question, answer=entry.answer) for entry in entries]
+    again = [Query(f"{entry.question} please", answer=entry.answer) for entry in entries[:5]]
+    found = outcomes_of(tiny_bundle, entries, [*asked, *again], "tutorial")
+    assert found.asked == 25
+    assert len(set(found.about.tolist())) == 20
+    assert found.subset([0, 25]).asked == 1
