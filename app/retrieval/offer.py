@@ -17,7 +17,7 @@ MOST = 3  # answers that are offered to choose from
 SIZES = range(2, MOST + 1)
 RIDGE = 4.0  # towards (0, 1): as much as some 20 questions weigh
 DECIMALS = 3
-DEFAULT_THRESHOLD, LOWEST, HIGHEST = 0.5, 0.3, 0.95
+DEFAULT_THRESHOLD, LOWEST = 0.5, 0.3
 
 Flags = NDArray[np.bool_]
 Map = tuple[float, float]  # a_k and b_k
@@ -79,14 +79,13 @@ def offer_threshold(joint: Floats, precision: float) -> float:
     """The lowest threshold at which what is offered is right with at least that probability, on average.
 
     `joint`: Q_1 to Q_3 of questions that are not answered, (n, 3). Of a question is offered the fewest, two or three,
-    whose joint probability reaches the threshold. Kept within [0.3, 0.95]; the default where there is no question.
+    whose joint probability reaches the threshold. It lies between 0.3 and the precision, from which on every single
+    offer is right often enough.
     """
-    if not len(joint):
-        return DEFAULT_THRESHOLD
     two, three = joint[:, 1], joint[:, 2]
-    reached = HIGHEST
+    reached = precision
     for threshold in np.unique(joint[:, 1:])[::-1]:  # highest first
         offered = np.where(two >= threshold, two, three)[three >= threshold]
         if offered.mean() >= precision:
-            reached = float(threshold)
-    return float(np.clip(reached, LOWEST, HIGHEST))
+            reached = min(reached, float(threshold))
+    return max(LOWEST, reached)
