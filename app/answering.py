@@ -89,7 +89,8 @@ class Answerer:
     async def rank(self, questions: Sequence[str], limit: int, where: Where) -> list[list[Ranked]]:
         """All candidates of each question, best first."""
         vectors = await self.encode(questions)
-        asked = [Question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
+        question = self.index.record.question
+        asked = [question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
         if len(asked) == 1:  # as nearly always: without a task of its own
             return [await self._ranked(asked[0], limit, where)]
         return await asyncio.gather(*(self._ranked(question, limit, where) for question in asked))
