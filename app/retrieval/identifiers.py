@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_‐‑.][A-Za-z0-9]+)*")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z._‐‑-]*\d)[A-Za-z0-9]+(?:[-_‐‑.][A-Za-z0-9]+)*")
+_DIGIT = re.compile("[0-9]")
 _HYPHENS = re.compile("[-_‐‑]")
 _VERSION = re.compile(r"v(\d+(?:\.\d+)+)|(\d+(?:\.\d+){2,})")
 _HEX = re.compile(r"0x[0-9a-f]{2,}")
@@ -69,12 +70,12 @@ def common_identifiers(texts: Iterable[str]) -> list[str]:
 
 
 def _identifiers(text: str, spaced: re.Pattern[str]) -> frozenset[str]:
-    if not any(map(str.isdigit, text)):
+    if not _DIGIT.search(text):
         return frozenset()
+    text = SPACED_DIGITS.sub(lambda groups: re.sub("[ -]", "", groups[0]), text)
     tokens = {token for written in _TOKEN.findall(text) if (token := _identifier(written))}
     pairs = ((letters, number) for letters, number in spaced.findall(text) if not _identifier(number))
     tokens.update(token for letters, number in pairs if (token := _identifier(letters + number)))
-    tokens.update(token for number in SPACED_DIGITS.findall(text) if (token := _identifier(number.replace(" ", ""))))
     return frozenset(tokens)
 
 
