@@ -9,18 +9,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_TOKEN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z._‐‑-]*\d)[A-Za-z0-9]+(?:[-_‐‑.][A-Za-z0-9]+)*")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z._‐‑-]*\d)[A-Za-z0-9]+(?:[-_‐‑.][A-Za-z0-9]+)*", re.ASCII)
 _DIGIT = re.compile("[0-9]")
 _HYPHENS = re.compile("[-_‐‑]")
-_VERSION = re.compile(r"v(\d+(?:\.\d+)+)|(\d+(?:\.\d+){2,})")
+_VERSION = re.compile(r"v(\d+(?:\.\d+)+)|(\d+(?:\.\d+){2,})", re.ASCII)
 _HEX = re.compile(r"0x[0-9a-f]{2,}")
-_QUANTITY = re.compile(r"\d+[a-z]+")
-_RUNS = re.compile(r"[a-z]+|\d+")
+_QUANTITY = re.compile(r"\d+[a-z]+", re.ASCII)
+_RUNS = re.compile(r"[a-z]+|\d+", re.ASCII)
 LONG_NUMBER = 5  # digits
 LONG_PREFIX = 4  # letters: a longer word with two digits is a product's name
-SPACED = re.compile(r"\b([A-Za-z]{1,4}) (\d{2,}(?:-\d+)*)\b")
-SPACED_UPPER = re.compile(r"\b([A-Z]{1,4}) (\d{2,}(?:-\d+)*)\b")
-SPACED_DIGITS = re.compile(r"(?<![\w.-])\d+(?:[ -]\d+)+(?![\w.-]*\d)")
+SPACED = re.compile(r"\b([A-Za-z]{1,4}) (\d{2,}(?:-\d+)*)\b", re.ASCII)
+SPACED_UPPER = re.compile(r"\b([A-Z]{1,4}) (\d{2,}(?:-\d+)*)\b", re.ASCII)
+SPACED_DIGITS = re.compile(r"(?<![\w.-])\d+(?:[ -]\d+)+(?![\w.-]*\d)", re.ASCII)
 
 LEAST_RARE, RARE_SHARE = 3, 0.01  # entries that may hold an identifier for it to tell them from the others
 
