@@ -56,6 +56,12 @@ class Live:
         """The name of the release that answers now."""
         return self._serving.answerer.release if self._serving else None
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether that release, and its reranker where it has one, is calibrated for what it holds."""
+        calibrated = self._serving.answerer.index.calibrated if self._serving else None
+        return calibrated is not None and calibrated.calibration is not None and not calibrated.problems
+
     @asynccontextmanager
     async def answerer(self) -> AsyncIterator[Answerer]:
         """The present answerer, which stays whole until the block ends. Raises NotReady."""

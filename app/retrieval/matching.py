@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.retrieval.calibration import LEAD_CAP, Flags, Floats
+from app.retrieval.calibration import LEAD_CAP
 from app.retrieval.identifiers import own_shapes, shape_of
+from app.retrieval.logistic import Flags, Floats
 from app.retrieval.normalize import fold_accents, has_letter, normalize
 
 Integers = NDArray[np.int64]

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ async def test_finds_by_words_and_scores_every_candidate_by_them(store: IndexSto
     await index.close()
 
 
-def among_others(first: dict[str, object], second: dict[str, object]) -> list[Candidate]:
+def among_others(first: dict[str, Any], second: dict[str, Any]) -> list[Candidate]:
     """Two entries that no vector finds, after sixty that every search finds before them."""
     near = {"question": "", "phrasings": [], "negatives": [], "answer": "turnip", "metadata": {"topic": "money"}}
     far = {**near, "answer": "nothing", "metadata": {"topic": "far"}}
