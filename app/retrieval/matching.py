@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from app.retrieval.calibration import LEAD_CAP
 from app.retrieval.identifiers import own_shapes, shape_of
-from app.retrieval.logistic import Flags, Floats
+from app.retrieval.logistic import Floats
 from app.retrieval.normalize import fold_accents, has_letter, normalize
 
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Payload = Mapping[str, Any]
 
 MISTAKEN = 0.1  # what the confidence of an entry about another identifier is multiplied by
