@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from app.replies import Answer, Reply, ReplyCache, Status, cache_key
+from app.replies import Answer, Reply, ReplyCache, cache_key
 from app.retrieval.batching import Batcher, Observer
 from app.retrieval.bundle import Bundle
 from app.retrieval.calibration import Calibration
@@ -94,7 +94,8 @@ class Answerer:
     async def rank(self, questions: Sequence[str], limit: int, where: Where) -> list[list[Ranked]]:
         """All candidates of each question, best first."""
         vectors = await self.encode(questions)
-        asked = [Question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
+        question = self.index.record.question
+        asked = [question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
         if len(asked) == 1:  # as nearly always: without a task of its own
             return [await self._ranked(asked[0], limit, where)]
         return await asyncio.gather(*(self._ranked(question, limit, where) for question in asked))

@@ -15,7 +15,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 
 RICH = 3  # an entry with that many phrasings can spare one
 HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
@@ -80,35 +80,35 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
     extra, unanswerable = _resolve(queries, entries)
-    answers = {plain(entry.answer) for entry, group in zip(entries, groups, strict=True) if group not in whole}
+    answers = {normalize(entry.answer) for entry, group in zip(entries, groups, strict=True) if group not in whole}
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
     for entry, group, asked in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
-        spare = {text for text in spare if plain(text) not in answers}
+        spare = {text for text in spare if normalize(text) not in answers}
         heldout += [
             HeldOut(text, entry.id, entry.answer) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare
         ]
         trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
-    seen = {plain(question.question) for question in heldout}
+    seen = {normalize(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
-            pairs += _pairs([text for text in texts if plain(text) not in seen], entry.answer, group)
+            pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.answer, group)
     return separated(pairs, heldout)
 
 
 def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()) -> TrainingSet:
     """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
 
-    Texts are compared by `plain`, as evaluation compares a question with the phrasings of the index. Every way to
+    Texts are compared by `normalize`, as evaluation compares a question with the phrasings of the index. Every way to
     build a training set ends here. Duplicates are removed; the order stays.
     """
     questions = tuple(dict.fromkeys(heldout))
-    seen = {plain(question.question) for question in questions}
+    seen = {normalize(question.question) for question in questions}
 
     def trainable(*texts: str) -> bool:
-        return seen.isdisjoint(map(plain, texts))
+        return seen.isdisjoint(map(normalize, texts))
 
     return TrainingSet(
         tuple(pair for pair in dict.fromkeys(pairs) if trainable(pair.anchor, pair.positive)),
@@ -119,7 +119,7 @@ def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:
     """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
-    return united([[plain(text) for text in (entry.answer, *entry.phrasings)] for entry in entries])
+    return united([[normalize(text) for text in (entry.answer, *entry.phrasings)] for entry in entries])
 
 
 def united(keys: Sequence[Iterable[str]]) -> list[int]:

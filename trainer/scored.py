@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.data import Pair, TrainingSet, separated, training_set, united
 
 
@@ -20,7 +20,7 @@ def scored_set(
     split = training_set(entries, queries, seed)
     kept = {pair[:2] for pair in split.pairs}
     right = [pair for pair in pairs if pair.score]
-    groups = united([[f"\x1f{pair.subgroup}", plain(pair.a), plain(pair.b)] for pair in right])
+    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in right])
     trained = [
         Pair(pair.a, pair.b, group, pair.score)
         for pair, group in zip(right, groups, strict=True)

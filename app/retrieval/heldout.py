@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from app.retrieval.bundle import HeldOut
 from app.retrieval.encoder import Encoder
 from app.retrieval.index import Index
-from app.retrieval.lexical import Analyser, Lexicon, plain, text_of
+from app.retrieval.lexical import Analyser, Lexicon, text_of
+from app.retrieval.lookup import keys_of, match_of, question_keys
+from app.retrieval.matching import Match
+from app.retrieval.normalize import fold_accents, normalize
 from app.retrieval.ranking import Candidate, Features, Question, features_of
 
 LIMIT = 30  # candidates of each kind
@@ -121,7 +124,7 @@ class Examiner:
         texts = [one.question for one in asked]
         vectors = self._encoder.questions(texts)
         return [
-            await self._outcome(Question(one.question, vector), one.relevant, limit)
+            await self._outcome(self.index.record.question(one.question, vector), one.relevant, limit)
             for one, vector in zip(asked, vectors, strict=True)
         ]
 
@@ -138,17 +141,30 @@ class Examiner:
 
     def _without(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate without the question among its phrasings."""
-        payload, text = candidate.payload, plain(question.text)
-        kept = [i for i, phrasing in enumerate(payload["phrasings"]) if plain(phrasing) != text]
-        if len(kept) == len(payload["phrasings"]):
+        payload = candidate.payload
+        if not (candidate.match.same or candidate.match.folded):
             return candidate
-        canonical = "" if plain(payload["question"]) == text else payload["question"]
+        text = fold_accents(normalize(question.text))
+        kept = [i for i, phrasing in enumerate(payload["phrasings"]) if fold_accents(normalize(phrasing)) != text]
+        canonical = "" if fold_accents(normalize(payload["question"])) == text else payload["question"]
         rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
         lexical = self._lexicon.score(question.text, text_of(rest))
-        return candidate._replace(payload=rest, questions=candidate.questions[kept], lexical=lexical)
+        return candidate._replace(
+            payload=rest, questions=candidate.questions[kept], lexical=lexical, match=self._match(question, rest)
+        )
 
     def _bare(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate as a passage."""
         lexical = self._answers.score(question.text, candidate.payload["answer"])
         payload = {**candidate.payload, "question": "", "phrasings": []}
-        return candidate._replace(payload=payload, questions=candidate.questions[:0], lexical=lexical)
+        return candidate._replace(
+            payload=payload,
+            questions=candidate.questions[:0],
+            lexical=lexical,
+            match=self._match(question, payload),
+        )
+
+    def _match(self, question: Question, payload: Payload) -> Match:
+        """How the keys of an entry with this payload match the question."""
+        common = self.index.record.common_identifiers or ()
+        return match_of(question_keys(question), keys_of(payload, common))

@@ -14,7 +14,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from app.errors import FileError, InputError, RowError
 from app.knowledge.rows import SUFFIXES as ROW_SUFFIXES
 from app.knowledge.rows import RowFile
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.generation.parts import flat
 
 LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold
@@ -44,7 +44,7 @@ def read(path: Path, length: int = LENGTH) -> list[str]:
         taken += 1
         if len(text.split()) < WORDS:
             short += 1
-        elif found.setdefault(plain(text), text) is not text:
+        elif found.setdefault(normalize(text), text) is not text:
             repeated += 1
     if not found:
         raise InputError(f"{path} holds no passage of {WORDS} words or more.", "passages")

@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from tests.trainer.generation.conftest import pairs, passages
 from trainer import fit
 from trainer.data import Pair
@@ -82,11 +82,11 @@ def test_a_held_out_question_that_stands_in_the_faq_or_among_the_generated_ones_
     queries = [Query(f"  our NUMBER {i} ", faq_id=str(i)) for i in range(20)]
     queries += [Query("Where is the parcel number 0", faq_id="0"), Query(texts[39].upper())]
     training = trainingset.read(generated(tmp_path / "out", 40, 2), entries, queries, 0).training
-    held = {plain(one.question) for one in training.heldout}
-    assert {plain(query.question) for query in queries} <= held
-    trained = {plain(text) for pair in training.pairs for text in (pair.anchor, pair.positive)}
+    held = {normalize(one.question) for one in training.heldout}
+    assert {normalize(query.question) for query in queries} <= held
+    trained = {normalize(text) for pair in training.pairs for text in (pair.anchor, pair.positive)}
     assert not held & trained
-    assert {plain(f"Number {i} of ours?") for i in range(20)} - held <= trained
+    assert {normalize(f"Number {i} of ours?") for i in range(20)} - held <= trained
 
 
 def test_a_part_of_an_answer_belongs_to_its_entry_and_strangers_are_left_out(
