@@ -11,6 +11,7 @@ from app.retrieval.bundle import HeldOut
 from app.retrieval.calibrating import MIN_QUESTIONS
 from app.retrieval.calibration import Calibration
 from app.retrieval.heldout import Outcome, sample
+from app.retrieval.offer import Offer
 from app.retrieval.ranking import Ranking, combined
 from trainer.evaluation.served import Served
 
@@ -26,7 +27,14 @@ MANY_PHRASINGS, MANY_WEIGHT = 8, 0.8
 DEFAULTS = Ranking(
     question_weight=QUESTION_WEIGHT,
     lexical_weight=LEXICAL_WEIGHT,
-    calibration=Calibration(bias=-3.43, score_weight=2.51, margin_weight=10.3, crowd_weight=6.42, threshold=0.5),
+    calibration=Calibration(
+        bias=-3.43,
+        score_weight=2.51,
+        margin_weight=10.3,
+        crowd_weight=6.42,
+        threshold=0.65,
+        offer=Offer(two=(0.07, 0.96), three=(0.08, 1.02), threshold=0.63),
+    ),
     target_precision=PRECISION,
     offer_precision=OFFER_PRECISION,
 )

@@ -54,7 +54,8 @@ async def test_a_release_is_calibrated_by_what_its_bundle_holds_out_or_says_why_
     assert few.index.calibrated.problems == (
         "Only 10 held-out questions are answered by an entry; calibration needs 30.",
     )
-    assert "10 held-out questions are answered by an entry" in caplog.text
+    for name in ("app.releases.measuring", "app.releases.live"):
+        assert [one for one in caplog.records if one.name == name and "Only 10 held-out questions" in one.getMessage()]
     assert few.ranking == bundle.ranking
     await few.close()
 
@@ -120,3 +121,12 @@ async def test_a_stricter_offer_precision_raises_the_offer_threshold(
     ]
     assert len(set(names)) == len(thresholds) == 2
     assert thresholds[1] > thresholds[0]
+
+
+async def test_questions_about_a_single_entry_calibrate_nothing(embedded: Catalog, tmp_path: Path) -> None:
+    entry = MANY[0]
+    held = [HeldOut(f"{entry.alternatives[0]} now {i}", entry.id, entry.answer) for i in range(40)]
+    name = await publish(embedded, bundles.make(tmp_path / "held", heldout=held), MANY)
+    calibrated = await embedded.indexes.calibration(name)
+    assert calibrated is not None
+    assert calibrated.problems == ("The held-out questions are about 1 entries only; calibration needs 5.",)
