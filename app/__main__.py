@@ -37,7 +37,7 @@ cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a 
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
 out = Console()
-SHARES = ("precision@1", "helped", "wrong")  # of a release's figures, to list
+SHARES = ("helped", "wrong")  # of a release's figures, to list
 SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
 SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
 
@@ -168,15 +168,15 @@ def _show(releases: list[Release], as_json: bool) -> None:
     if as_json:
         out.print_json(json.dumps([_row(release) for release in releases]))
         return
-    columns = ("entries", "created", "right first", "helped", "wrong", "answers from", "offers from", "")
-    table = Table(Column("release", no_wrap=True), *columns)
+    fixed = [Column(name, no_wrap=True) for name in ("release", "entries", "created")]
+    table = Table(*fixed, "helped, wrong", "answers, offers from")
     for release in releases:
         row = _row(release)
-        state = "active" if release.active else "previous" if release.previous else ""
-        shares = [f"{row['figures'][name]:.0%}" if name in row["figures"] else "" for name in SHARES]
-        thresholds = [f"{row[name]:.2f}" if row["calibrated"] else "" for name in ("threshold", "offer_threshold")]
-        cells = [f"{release.record.entries:,}", release.record.created_at[:19], *shares, *thresholds, state]
-        table.add_row(release.record.name, *cells)
+        state = "\nactive" if release.active else "\nprevious" if release.previous else ""
+        shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
+        thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
+        created = release.record.created_at[:10]
+        table.add_row(f"{row['name']}{state}", f"{row['entries']:,}", created, shares, thresholds)
     out.print(table)
     for release in releases:
         for problem in release.calibrated.problems if release.calibrated else ():

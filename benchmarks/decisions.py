@@ -35,8 +35,8 @@ from trainer.evaluation.served import served
 RESULTS = Path(__file__).parent / "results"
 DATA = Path("data")
 BEFORE, CLOSE = 0.8, 0.85  # the target precision and the closeness of the rule before
-PRECISIONS = (0.8, 0.85, 0.875, 0.9, 0.925, 0.95)
-OFFERS = (0.5, 0.55, 0.6, 0.65, 0.7)
+PRECISIONS = (0.8, 0.85, 0.9, 0.91, 0.95)
+OFFERS = (0.6, 0.65, 0.7, 0.72, 0.75)
 FIGURES = ("helped", "wrong", "unanswerable_answered", "unanswerable_offered")
 
 Rule = Callable[[Sequence[Ranked], Ranking], Answered]

@@ -11,12 +11,13 @@ from app.retrieval.bundle import HeldOut
 from app.retrieval.calibrating import MIN_QUESTIONS
 from app.retrieval.calibration import Calibration
 from app.retrieval.heldout import Outcome, sample
+from app.retrieval.offer import Offer
 from app.retrieval.ranking import Ranking, combined
 from trainer.evaluation.served import Served
 
 MAX_QUESTIONS = 1500  # more teach nothing new
-PRECISION = 0.8  # what the answers above the threshold average on held-out questions; real ones do better
-OFFER_PRECISION = 0.6  # what offers of two or three answers average
+PRECISION = 0.905  # what the answers above the threshold average on held-out questions; real ones do better
+OFFER_PRECISION = 0.72  # likewise of offers of two or three answers
 WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 LEXICAL_WEIGHTS = (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03)
 QUESTION_WEIGHT, LEXICAL_WEIGHT = 0.6, 0.01
@@ -26,7 +27,14 @@ MANY_PHRASINGS, MANY_WEIGHT = 8, 0.8
 DEFAULTS = Ranking(
     question_weight=QUESTION_WEIGHT,
     lexical_weight=LEXICAL_WEIGHT,
-    calibration=Calibration(bias=-3.43, score_weight=2.51, margin_weight=10.3, crowd_weight=6.42, threshold=0.5),
+    calibration=Calibration(
+        bias=-3.43,
+        score_weight=2.51,
+        margin_weight=10.3,
+        crowd_weight=6.42,
+        threshold=0.65,
+        offer=Offer(two=(0.07, 0.96), three=(0.08, 1.02), threshold=0.63),
+    ),
     target_precision=PRECISION,
     offer_precision=OFFER_PRECISION,
 )

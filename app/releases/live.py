@@ -105,6 +105,8 @@ class Live:
         await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
         before, self._serving, self._broken = self._serving, _Serving(answerer), None
         logger.info("Answering from %s", answerer.release)
+        for problem in answerer.index.calibrated.problems if answerer.index.calibrated else ():
+            logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
         if before:
             before.retired = True
             await before.close_if_idle()

@@ -23,10 +23,10 @@ async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder,
     index = await catalog.indexes.open(name)
     try:
         if index.calibrated is None or index.calibrated.calibration is None:
-            found = await calibrated(Examiner(index, encoder, payloads), bundle)
-            for problem in found.problems:
+            own = await calibrated(Examiner(index, encoder, payloads), bundle)
+            for problem in own.problems:
                 logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
-            await catalog.indexes.calibrate(name, found)
+            await catalog.indexes.calibrate(name, own)
     finally:
         await index.close()
 

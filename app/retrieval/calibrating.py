@@ -90,8 +90,8 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     weight = ranking.reranker_weight
     if weight is None or not reread:
         return release
-    some = [Scored.of(one.outcome, ranking).reranked(one.scores, weight) for one in reread]
-    again = _fitted(some, ranking, "held-out questions with the reranker")
+    reranked = [Scored.of(outcome, ranking).reranked(scores, weight) for outcome, scores in reread]
+    again = _fitted(reranked, ranking, "held-out questions with the reranker")
     changes = {"problems": (again,)} if isinstance(again, str) else {"reranked": again.calibration}
     return release.model_copy(update=changes)
 
@@ -127,7 +127,10 @@ def fit(questions: Sequence[Scored], answer_precision: float, offer_precision: f
     )
     offers = [part.model_copy(update=chosen) for part in parts]
     rules = [fitted.model_copy(update={"offer": offers[fold]}) for fold in folds[: len(questions)]]
-    cases = [_case(*one) for one in zip(questions, confidences[: len(questions)], rules, strict=True)]
+    cases = [
+        _case(question, confidence, rule)
+        for question, confidence, rule in zip(questions, confidences[: len(questions)], rules, strict=True)
+    ]
     return Fitted(fitted, cases)
 
 
@@ -151,7 +154,7 @@ def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, flo
     """What the service would do with these questions: those that something answers, and those that nothing does."""
     first = np.array([question.right[0] for question in questions if question.answerable])
     given = [case for case in cases if case.answerable and case.status == "answered"]
-    found = {
+    shares = {
         "questions": float(len(first)),
         "precision@1": float(first.mean()),
         "answered": len(given) / len(first),
@@ -159,16 +162,16 @@ def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, flo
         **measured(cases),
     }
     if unanswerable := sum(not case.answerable for case in cases):
-        found |= {"unanswerable": float(unanswerable), "refused": 1 - found["unanswerable_answered"]}
-    return {name: round(value, 4) for name, value in found.items()}
+        shares |= {"unanswerable": float(unanswerable), "refused": 1 - shares["unanswerable_answered"]}
+    return {name: round(value, 4) for name, value in shares.items()}
 
 
 def unanswerable_of(questions: Sequence[Scored]) -> list[Scored]:
     """Questions asked once more without their answer, where too few came without one."""
     if sum(not question.answerable for question in questions) >= MIN_UNANSWERABLE:
         return []
-    some = [question for question in questions if question.answerable][::UNANSWERABLE_EVERY]
-    return [without for question in some if len((without := question.without_answer()).scores)]
+    chosen = [question for question in questions if question.answerable][::UNANSWERABLE_EVERY]
+    return [without for question in chosen if len((without := question.without_answer()).scores)]
 
 
 def _numbers(questions: Sequence[Scored]) -> list[int]:
@@ -200,8 +203,9 @@ def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[F
     """
     best, right = np.zeros((len(questions), MOST)), np.zeros((len(questions), MOST), dtype=bool)
     for row, (question, confidence) in enumerate(zip(questions, confidences, strict=True)):
-        some = first_of_each(question.answers)[:MOST]
-        best[row, : len(some)], right[row, : len(some)] = confidence[some], question.right[some]
+        different = first_of_each(question.answers)[:MOST]
+        best[row, : len(different)] = confidence[different]
+        right[row, : len(different)] = question.right[different]
     return best, right
 
 

@@ -106,9 +106,10 @@ def export(
 
 
 def _tell(ranking: Ranking, metrics: dict[str, Any]) -> None:
-    threshold = ranking.calibration.threshold
+    calibration = ranking.calibration
     weights = f"phrasings count {ranking.question_weight:.0%}, words {ranking.lexical_weight}"
-    counts = f"{weights}; answers from a confidence of {threshold:.2f}"
+    thresholds = f"answers from {calibration.threshold:.2f}, offers from {calibration.offer.threshold:.2f}"
+    counts = f"{weights}; {thresholds}"
     if "heldout" in metrics and "mrr" in metrics["heldout"]:
         found = metrics["heldout"]
         counts += f"; held-out questions: precision@1 {found['precision@1']:.3f}, MRR {found['mrr']:.3f}"
