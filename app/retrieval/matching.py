@@ -36,7 +36,7 @@ def same_phrasings(text: str, matches: Sequence[Match], payloads: Sequence[Paylo
     Accents are folded where no phrasing of any entry is the question with them.
     """
     places = np.full(len(matches), -1, dtype=np.int64)
-    matching = [i for i, match in enumerate(matches) if match.same or match.folded]
+    matching = [i for i, match in enumerate(matches) if match is not NO_MATCH and (match.same or match.folded)]
     if not matching:
         return places
     forms: list[Callable[[str], str]] = [normalize, lambda text: fold_accents(normalize(text))]
@@ -52,7 +52,7 @@ def same_phrasings(text: str, matches: Sequence[Match], payloads: Sequence[Paylo
 
 def held_by(matches: Sequence[Match]) -> Integers:
     """How many of the question's identifiers each entry holds, (n,)."""
-    return np.array([len(match.identifiers) for match in matches], dtype=np.int64)
+    return np.array([match is not NO_MATCH and len(match.identifiers) for match in matches], dtype=np.int64)
 
 
 def holders_first(scores: Floats, held: Integers) -> Floats:

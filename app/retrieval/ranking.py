@@ -1,7 +1,8 @@
 """Candidates in, ranked answers out: features, scores, confidence. Pure numpy; knows no index and no HTTP."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,12 +94,8 @@ class Ranking(BaseModel):
         confidences = with_exact(confidences, features.exact, answers)
         matched = [None if phrasing < 0 else phrasing for phrasing in features.matched.tolist()]
         exact, trust = features.exact.tolist(), features.trust.tolist()
-        return _ordered(
-            Ranked(candidate, score, confidence, phrasing, exact=is_exact, trust=factor)
-            for candidate, score, confidence, phrasing, is_exact, factor in zip(
-                candidates, scores.tolist(), confidences.tolist(), matched, exact, trust, strict=True
-            )
-        )
+        columns = scores.tolist(), confidences.tolist(), matched, exact, repeat(False), trust
+        return _ordered(list(map(Ranked, candidates, *columns)))
 
     def scores(self, features: Features) -> Floats:
         """One number for each candidate, (n,)."""
@@ -119,12 +116,13 @@ class Ranking(BaseModel):
         new_scores = reranked_scores(np.array([entry.score for entry in ranked]), scores, self.reranker_weight)
         new_scores = holders_first(new_scores, held_by([candidate.match for candidate in candidates]))
         confidences = self.reranked.confidence(evidence_of(new_scores, _answers(candidates)))
-        return _ordered(
+        changed = [
             entry._replace(reranked=True)
             if entry.exact
             else entry._replace(score=score, confidence=confidence * entry.trust, reranked=True)
             for entry, score, confidence in zip(ranked, new_scores.tolist(), confidences.tolist(), strict=True)
-        )
+        ]
+        return _ordered(changed)
 
 
 def features_of(question: Question, candidates: Sequence[Candidate]) -> Features:
@@ -199,14 +197,20 @@ def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, N
     return best.reshape(-1, 3), which.reshape(-1, 3)
 
 
-def _ordered(ranked: Iterable[Ranked]) -> list[Ranked]:
+def _ordered(ranked: list[Ranked]) -> list[Ranked]:
     """Best first; by confidence where words or identifiers speak against an entry."""
-    ordered = sorted(ranked, key=lambda entry: (not entry.exact, -entry.score, entry.candidate.id))
+    ordered = sorted(ranked, key=_place)
     if all(entry.trust == 1 for entry in ordered):
         return ordered
-    held = held_by([entry.candidate.match for entry in ordered])
-    places = sorted(range(len(ordered)), key=lambda i: (not ordered[i].exact, -held[i], -ordered[i].confidence))
-    return [ordered[i] for i in places]
+    return sorted(ordered, key=_place_of_doubted)
+
+
+def _place(entry: Ranked) -> tuple[bool, float, str]:
+    return not entry.exact, -entry.score, entry.candidate.id
+
+
+def _place_of_doubted(entry: Ranked) -> tuple[bool, int, float]:
+    return not entry.exact, -len(entry.candidate.match.identifiers), -entry.confidence
 
 
 def _answers(candidates: Sequence[Candidate]) -> list[str]:

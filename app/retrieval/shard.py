@@ -182,13 +182,16 @@ class EmbeddedIndex:
             with suppress(ValueError):  # an entry larger than the whole cache
                 self._known[point] = entries[point]
         scores = lexical or {}
+        match = matches.of if matches else _no_match
         return [
-            entry._replace(
-                lexical=scores.get(point, 0.0), match=matches.of(point, entry.payload) if matches else NO_MATCH
-            )
+            Candidate(*entry[:5], scores.get(point, 0.0), match(point, entry.payload))
             for point in ids
             if (entry := entries.get(point))
         ]
+
+
+def _no_match(point: int, payload: Mapping[str, Any]) -> Match:
+    return NO_MATCH
 
 
 def _among(ids: Sequence[int], where: edge.Filter | None = None) -> edge.Filter:
