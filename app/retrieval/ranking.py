@@ -15,7 +15,7 @@ from app.retrieval.matching import NO_MATCH, Match, held_by, holders_first, same
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-EXACT_CONFIDENCE = 0.98  # that the question's own phrasing has the right answer; several answers share it
+BESIDE_EXACT = 0.02  # the most confidence of a candidate beside an entry that holds the question word for word
 
 
 class Question(NamedTuple):
@@ -168,15 +168,14 @@ def reranked_scores(scores: Floats, reranker: NDArray[np.float32], weight: float
 
 
 def with_exact(confidences: Floats, exact: NDArray[np.bool_], answers: Sequence[str]) -> Floats:
-    """Confidences, (n,), where phrasings that are the question itself are sure, and leave the others the rest.
+    """Confidences, (n,): 1 for an entry that holds the question word for word, at most `BESIDE_EXACT` for the others.
 
-    Where they have several answers, these share the confidence: only one of them can be meant.
+    Where such entries have several answers, these share the confidence: only one of them can be meant.
     """
     if not exact.any():
         return confidences
     among = len({answer for answer, is_exact in zip(answers, exact.tolist(), strict=True) if is_exact})
-    rest = np.minimum(confidences, 1 - EXACT_CONFIDENCE)
-    return np.where(exact, EXACT_CONFIDENCE / among, rest)
+    return np.where(exact, 1 / among, np.minimum(confidences, BESIDE_EXACT))
 
 
 def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.retrieval.calibration import Calibration
 from app.retrieval.lookup import keys_of, match_of, question_keys
-from app.retrieval.ranking import EXACT_CONFIDENCE, Candidate, Question, Ranking, Vectors
+from app.retrieval.ranking import BESIDE_EXACT, Candidate, Question, Ranking, Vectors
 
 AXES: Vectors = np.eye(4, dtype=np.float32)
 NONE: Vectors = np.empty((0, 4), dtype=np.float32)
@@ -84,8 +84,8 @@ def test_a_phrasing_that_is_the_question_comes_first_and_is_certain() -> None:
     question = asking(AXES[0], " EXACT  0?")
     ranked = RANKING.rank(question, found_for(question, nearer, exact))
     assert [(one.candidate.id, one.exact, one.matched) for one in ranked] == [("exact", True, 0), ("nearer", False, 0)]
-    assert ranked[0].confidence >= EXACT_CONFIDENCE
-    assert ranked[1].confidence <= 1 - EXACT_CONFIDENCE + 1e-9
+    assert ranked[0].confidence == 1
+    assert ranked[1].confidence <= BESIDE_EXACT
 
 
 def test_accents_count_where_a_phrasing_has_them() -> None:
@@ -101,9 +101,9 @@ def test_answers_that_stand_for_one_phrasing_share_the_certainty() -> None:
     question = asking(AXES[0], "same 0")
     twins = [candidate("same", AXES[[0]], AXES[[0]], text=text) for text in ("one answer", "another")]
     shared = RANKING.rank(question, found_for(question, *twins))
-    assert [(one.exact, one.confidence) for one in shared] == [(True, EXACT_CONFIDENCE / 2)] * 2
+    assert [(one.exact, one.confidence) for one in shared] == [(True, 0.5)] * 2
     alike = RANKING.rank(question, found_for(question, twins[0], twins[0]))
-    assert [one.confidence for one in alike] == [EXACT_CONFIDENCE] * 2
+    assert [one.confidence for one in alike] == [1] * 2
 
 
 def test_an_entry_that_holds_the_identifier_ranks_above_nearer_ones() -> None:
@@ -156,7 +156,7 @@ def test_an_entry_may_be_asked_without_a_letter_word_for_word(text: str) -> None
     entry = entry._replace(payload={**entry.payload, "phrasings": [text]})
     question = asking(AXES[0], text)
     (ranked,) = RANKING.rank(question, found_for(question, entry))
-    assert (ranked.exact, ranked.confidence) == (True, EXACT_CONFIDENCE)
+    assert (ranked.exact, ranked.confidence) == (True, 1)
 
 
 def test_reranking_leaves_identifiers_and_exact_matches_first() -> None:
