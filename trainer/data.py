@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.markup import plain_text
 from app.retrieval.bundle import HeldOut
 from app.retrieval.lexical import plain
 
@@ -84,20 +85,22 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     for entry, group, asked in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
         heldout += [
-            HeldOut(text, entry.id, entry.answer) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare
+            HeldOut(text, entry.id, entry.plain_answer)
+            for text in dict.fromkeys((*entry.phrasings, *asked))
+            if text in spare
         ]
         trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
     seen = {plain(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
-            pairs += _pairs([text for text in texts if plain(text) not in seen], entry.answer, group)
+            pairs += _pairs([text for text in texts if plain(text) not in seen], entry.plain_answer, group)
     return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
 
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:
     """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
-    return united([[plain(text) for text in (entry.answer, *entry.phrasings)] for entry in entries])
+    return united([[plain(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
 
 
 def united(keys: Sequence[Iterable[str]]) -> list[int]:
@@ -122,7 +125,7 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     for entry, group in zip(entries, groups, strict=True):
         members[group].append(entry)
     poor = {
-        group: min(order(entry.answer, seed) for entry in some)
+        group: min(order(entry.plain_answer, seed) for entry in some)
         for group, some in members.items()
         if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
     }
@@ -182,13 +185,15 @@ def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
     by_answer: dict[str, list[int]] = defaultdict(list)
     by_label: dict[str, list[int]] = defaultdict(list)
     for i, entry in enumerate(entries):
-        by_answer[entry.answer].append(i)
+        by_answer[entry.plain_answer].append(i)
         by_label[str(entry.metadata.get("label", entry.id))].append(i)
 
     def find(query: Query) -> Sequence[int]:
         if query.faq_id is not None:
             return by_id.get(query.faq_id, ())
-        return by_answer.get(query.answer, ()) if query.answer is not None else by_label.get(query.label or "", ())
+        if query.answer is not None:
+            return by_answer.get(plain_text(query.answer), ()) or by_answer.get(query.answer, ())
+        return by_label.get(query.label or "", ())
 
     return find
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.retrieval.calibration import Calibration, evidence_of
-from app.retrieval.lexical import plain
+from app.retrieval.lexical import answer_of, plain
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -195,4 +195,4 @@ def _place(one: Ranked) -> tuple[bool, float, str]:
 
 
 def _answers(candidates: Sequence[Candidate]) -> list[str]:
-    return [one.payload["answer"] for one in candidates]
+    return [answer_of(one.payload) for one in candidates]

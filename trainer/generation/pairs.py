@@ -105,13 +105,13 @@ def _tsv(data: Path) -> list[tuple[str, str]]:
 
 def _faq(data: Path, queries: Path | None) -> list[tuple[str, str]]:
     file = read_entries(data)
-    pairs = [(text, entry.answer) for entry in file.entries for text in entry.phrasings]
+    pairs = [(text, entry.plain_answer) for entry in file.entries for text in entry.phrasings]
     unknown = []
     if queries is not None:
         find = resolver(file.entries)
         for query in renamed(read_queries(queries), file.aliases):
             if at := find(query):
-                pairs.append((query.question, file.entries[at[0]].answer))
+                pairs.append((query.question, file.entries[at[0]].plain_answer))
             elif not query.unanswerable:
                 unknown.append(query.question)
     refuse_unknown(unknown)

@@ -14,6 +14,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from app.errors import FileError, InputError, RowError
 from app.knowledge.rows import SUFFIXES as ROW_SUFFIXES
 from app.knowledge.rows import RowFile
+from app.markup import plain_text
 from app.retrieval.lexical import plain
 from trainer.generation.parts import flat
 
@@ -78,7 +79,7 @@ def _rows(file: Path, length: int) -> Iterator[str]:
     for line, row in opened.rows():
         text = next((row[name] for name in COLUMNS if row.get(name) is not None), None)
         if isinstance(text, str):
-            yield from cut(text)
+            yield from cut(plain_text(text))
         else:
             opened.reject(line, f"needs a text called {', '.join(f'`{name}`' for name in COLUMNS)}")
     opened.check()
