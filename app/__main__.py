@@ -20,10 +20,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app import logs
+from app import durable, logs
 from app.api.connections import bounded, room_for
 from app.api.security import new_key
-from app.errors import FaqError, SettingsError
+from app.errors import FaqError, InputError, SettingsError
+from app.knowledge.exports import ExportFormat, export, export_format
 from app.knowledge.files import read_entries
 from app.knowledge.store import Mode, Store
 from app.main import create_app
@@ -97,6 +98,30 @@ def import_file(
             f"{report.unchanged:,} unchanged, {report.removed:,} removed.",
             highlight=False,
         )
+
+
+@cli.command("export")
+def export_file(
+    file: Annotated[Path | None, typer.Argument(help="Where to; left out: the standard output.")] = None,
+    kind: Annotated[
+        ExportFormat | None, typer.Option("--format", help="Left out: as the file's name ends, else jsonl.")
+    ] = None,
+) -> None:
+    """Write every entry of the store into a file that `import` reads back as the same entries."""
+    with _failing_clearly():
+        chosen = kind or export_format(file.name if file else None)
+        if file is None and chosen == "xlsx" and sys.stdout.isatty():
+            raise InputError("XLSX is no text for a terminal. Name a file: `python -m app export faq.xlsx`.")
+        store = Store.open(_settings().sqlalchemy_url)
+        try:
+            blocks = export(store.entries(), chosen)
+            if file is None:
+                sys.stdout.buffer.writelines(blocks)
+                sys.stdout.buffer.flush()
+            else:
+                durable.write_blocks(file, blocks)
+        finally:
+            store.close()
 
 
 @cli.command()

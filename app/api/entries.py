@@ -1,7 +1,6 @@
 """The knowledge over HTTP: look, import, export. What is imported answers after the next reindex."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,9 +14,10 @@ from app.api.security import KEYS, guarded
 from app.api.state import Service
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from app.knowledge.files import entry_line, parse_entries
+from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
+from app.knowledge.files import parse_entries
 from app.knowledge.rows import Kind
-from app.knowledge.store import ImportReport, Mode, Store
+from app.knowledge.store import ImportReport, Mode
 
 router = APIRouter(
     prefix="/v1/admin/entries",
@@ -34,7 +34,6 @@ FORMATS: dict[str, Kind] = {
     "text/csv": "csv",
 }
 FORM = "multipart/form-data"
-EXPORT_LINES = 500  # sent at a time
 
 
 @router.get("", responses=documented(404))
@@ -88,12 +87,24 @@ async def import_entries(
 @router.get(
     "/export",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "description": "The file; a CSV is UTF-8 with a byte order mark, every cell quoted.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+        }
+    },
 )
-def export_entries(service: Service) -> StreamingResponse:
-    """Every entry as JSON lines, in a form that imports again."""
-    headers = {"Content-Disposition": 'attachment; filename="faq.jsonl"'}
-    return StreamingResponse(_lines(service.store), media_type="application/jsonl", headers=headers)
+def export_entries(
+    service: Service,
+    kind: Annotated[ExportFormat, Query(alias="format", description="The format of the file.")] = "jsonl",
+) -> StreamingResponse:
+    """Every entry, as a file that imports again as the same entries.
+
+    XLSX is refused with 422 where an entry has more text than a cell of Excel holds.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="faq.{kind}"'}
+    blocks = export(service.store.entries(), kind)
+    return StreamingResponse(blocks, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
 async def _upload(request: Request) -> tuple[bytes, str, Kind | None]:
@@ -108,16 +119,6 @@ async def _upload(request: Request) -> tuple[bytes, str, Kind | None]:
         if not isinstance(file, UploadFile):
             raise InputError("The form has no file in its field `file`.", "file")
         return await file.read(), file.filename or "file", FORMATS.get(file.content_type or "")
-
-
-def _lines(store: Store) -> Iterator[str]:
-    block: list[str] = []
-    for entry in store.entries():
-        block.append(entry_line(entry))
-        if len(block) == EXPORT_LINES:
-            yield "".join(block)
-            block.clear()
-    yield "".join(block)
 
 
 def _reply(entry: Entry) -> EntryReply:
