@@ -1,6 +1,7 @@
 """The question endpoint."""
 
 import time
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
@@ -45,16 +46,21 @@ async def _answer(service: Services, questions: list[str], options: Options, ids
     async with service.live.answerer() as answerer:
         answers = await answerer.ask(questions, options.top_k, options.min_confidence, options.where)
         release = answerer.release
+    pages = await service.renderings.of(_texts(answers)) if options.render else {}
     seconds = time.perf_counter() - start
     service.metrics.answered(answers, seconds)
-    return [_reply(one, request_id, release, seconds) for one, request_id in zip(answers, ids, strict=True)]
+    return [_reply(one, pages, request_id, release, seconds) for one, request_id in zip(answers, ids, strict=True)]
 
 
-def _reply(answered: Answered, request_id: str, release: str, seconds: float) -> Reply:
+def _texts(answers: Sequence[Answered]) -> list[str]:
+    return [ranked.candidate.payload["answer"] for answered in answers for ranked in answered.answers]
+
+
+def _reply(answered: Answered, pages: Mapping[str, str], request_id: str, release: str, seconds: float) -> Reply:
     return Reply(
         request_id=request_id,
         status=answered.status,
-        answers=[_result(one) for one in answered.answers],
+        answers=[_result(one, pages) for one in answered.answers],
         suggestions=[
             Suggestion(
                 faq_id=one.candidate.id, question=one.candidate.payload["question"], confidence=round(one.confidence, 4)
@@ -66,13 +72,14 @@ def _reply(answered: Answered, request_id: str, release: str, seconds: float) ->
     )
 
 
-def _result(ranked: Ranked) -> Answer:
+def _result(ranked: Ranked, pages: Mapping[str, str]) -> Answer:
     payload = ranked.candidate.payload
     return Answer(
         faq_id=ranked.candidate.id,
         question=payload["question"],
         matched_question=None if ranked.matched is None else payload["phrasings"][ranked.matched],
         answer=payload["answer"],
+        answer_html=pages.get(payload["answer"]),
         score=round(ranked.score, 4),
         confidence=round(ranked.confidence, 4),
         metadata=payload["metadata"],

@@ -60,6 +60,10 @@ class Options(Strict):
         examples=[{"category": ["billing", "payment"], "year": {"gte": 2024}}],
     )
 
+    render: Literal["html"] | None = Field(
+        None, description="`html`: each answer has `answer_html` too. Markdown and HTML of the answer, safe to show."
+    )
+
     @property
     def where(self) -> Where:
         """The filters as the index takes them."""
@@ -92,7 +96,13 @@ class Answer(Strict):
     faq_id: str
     question: str = Field(description="The entry's question; empty for a passage.")
     matched_question: str | None = Field(description="The phrasing of the entry that fits best; null for a passage.")
-    answer: str
+    answer: str = Field(description="As it was given; may hold Markdown or HTML, which is not safe to show as it is.")
+    answer_html: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Only with `render: html`: the answer as HTML without scripts, event handlers, styles and images; "
+        "links lead to http, https or mailto.",
+    )
     score: float = Field(description="Similarity; comparable within one release only.")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability that this answer is right.")
     metadata: dict[str, Any]

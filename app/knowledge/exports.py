@@ -2,8 +2,8 @@
 
 Tables have the columns `id`, `question`, `answer`, `alternatives`, `negatives` and `metadata`. Lists are separated by
 `|`, in which `\\|` stands for a `|`, or are a JSON array where that could be misread; metadata is a JSON object, which
-keeps numbers apart from texts. A spreadsheet evaluates cells that begin with `=`, `+`, `-` or `@`: CSV has an apostrophe before
-these, which reading takes off; XLSX marks them as text, as Excel itself does.
+keeps numbers apart from texts. A spreadsheet evaluates cells that begin with `=`, `+`, `-` or `@`: CSV has an
+apostrophe before these, which reading takes off; XLSX marks them as text, as Excel itself does.
 """
 
 import csv
