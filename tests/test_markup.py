@@ -46,7 +46,7 @@ MARKED = {
     "<p>With your <b>card number</b> at <a href='https://library.example'>the catalogue</a>.</p>": PLAIN,
     "With your **card number** at [the catalogue](https://library.example \"Title\").": PLAIN,
     "With your&nbsp;*card&#32;number* at `the catalogue`.": PLAIN,
-    "<div>\n<p>With your card number</p>\n\n<p>at <i>the catalogue</i></p></div>": "With your card number\n\nat the catalogue",
+    "<div>\n<p>Your card</p>\n\n<p>at <i>the catalogue</i></p></div>": "Your card\n\nat the catalogue",
     "- **ground floor**\n- first floor": "ground floor\nfirst floor",
     "<ul><li>ground floor</li><li>first floor</li></ul>": "ground floor\nfirst floor",
     "<ol><li>Sign in</li><li>Pay</li></ol>": "1. Sign in\n2. Pay",

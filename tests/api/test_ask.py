@@ -250,7 +250,8 @@ def test_an_answer_is_given_as_it_is_and_as_safe_html_where_wanted(marked: TestC
         best = ask(marked, "How do I reset my password?", render="html")["answers"][0]
         assert {**best, "answer_html": None} == {**plain, "answer_html": None}
         assert best["answer_html"] == (
-            '<p>Use <strong>the link</strong> <a href="https://shop.example/reset" rel="nofollow noopener">below</a>.</p>\n'
+            "<p>Use <strong>the link</strong> "
+            '<a href="https://shop.example/reset" rel="nofollow noopener">below</a>.</p>\n'
             "<ul>\n<li>or <code>call</code></li>\n<li>or <b>write</b></li>\n</ul>"
         )
 
