@@ -26,6 +26,7 @@ from app.api.security import new_key
 from app.errors import FaqError, InputError, SettingsError
 from app.knowledge.exports import ExportFormat, export, export_format
 from app.knowledge.files import read_entries
+from app.knowledge.readers.options import Limits, ReadOptions
 from app.knowledge.store import Mode, Store
 from app.main import create_app
 from app.releases import lock
@@ -85,10 +86,11 @@ def import_file(
 ) -> None:
     """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
     with _failing_clearly():
-        read = read_entries(file)
-        for line in [*map(str, read.merged), *read.warnings]:
+        settings = _settings()
+        read = read_entries(file, ReadOptions(limits=Limits.of(settings)))
+        for line in map(str, [*read.merged, *read.warnings]):
             out.print(line, style="yellow", markup=False, highlight=False)
-        store = Store.open(_settings().sqlalchemy_url)
+        store = Store.open(settings.sqlalchemy_url)
         try:
             report = store.import_entries(read.entries, mode)
         finally:

@@ -128,6 +128,23 @@ class Settings(BaseSettings):
         description="Open connections at a time; beyond, the one idle for longest is closed. Each takes a file "
         "descriptor and some 20 kB: many serve slow clients, few spare memory.",
     )
+    import_max_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="The largest FAQ file that is read. A file and its entries are in memory while it is imported: "
+        "some ten times its size.",
+    )
+    import_max_unpacked_bytes: int = Field(
+        512 * 1024 * 1024, ge=1, description="The largest XLSX file, unpacked: it is a ZIP archive."
+    )
+    import_max_rows: int = Field(1_000_000, ge=1, description="The most rows that a FAQ file may have.")
+    import_max_cells: int = Field(20_000_000, ge=1, description="The most cells, rows times columns, of a table.")
+    import_max_cell_chars: int = Field(
+        10_000_000, ge=1, description="The most characters of one cell of a table, or of one line of JSON."
+    )
+    import_max_nesting: int = Field(
+        500, ge=1, le=500, description="How deep lists and objects in JSON and YAML may lie within each other."
+    )
     log_texts: bool = Field(
         False,
         description="Let messages of unexpected errors into the log whole. They may quote what a user asked: useful "

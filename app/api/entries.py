@@ -16,7 +16,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
 from app.knowledge.files import parse_entries
-from app.knowledge.rows import Kind
+from app.knowledge.readers.options import Format, Limits, ReadOptions
 from app.knowledge.store import ImportReport, Mode
 
 router = APIRouter(
@@ -27,11 +27,11 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-FORMATS: dict[str, Kind] = {
+FORMATS: dict[str, Format] = {
     "application/jsonl": "json",
     "application/x-ndjson": "json",
     "application/json": "json",
-    "text/csv": "csv",
+    "text/csv": "table",
 }
 FORM = "multipart/form-data"
 
@@ -78,10 +78,11 @@ async def import_entries(
 
     As the body, its Content-Type telling the format; or as the form field `file`, its name telling it.
     """
-    data, name, kind = await _upload(request)
-    file = await asyncio.to_thread(parse_entries, data, name, kind)
+    data, name, format = await _upload(request)
+    options = ReadOptions(format, limits=Limits.of(service.settings))
+    file = await asyncio.to_thread(parse_entries, data, name, options)
     report = await asyncio.to_thread(service.store.import_entries, file.entries, mode, dry_run)
-    return _import_reply(report, dry_run, [str(one) for one in file.merged], file.warnings)
+    return _import_reply(report, dry_run, [str(one) for one in file.merged], list(map(str, file.warnings)))
 
 
 @router.get(
@@ -107,7 +108,7 @@ def export_entries(
     return StreamingResponse(blocks, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
-async def _upload(request: Request) -> tuple[bytes, str, Kind | None]:
+async def _upload(request: Request) -> tuple[bytes, str, Format | None]:
     """The file's content, its name, and its format unless the name tells it."""
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent in FORMATS:

@@ -112,7 +112,10 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s: %s", error.code, error)
     details: list[dict[str, Any]] | None = None
     if isinstance(error, errors.FileError):
-        details = [{"line": row.line, "field": row.field, "message": row.reason} for row in error.rows[:ROWS_SHOWN]]
+        details = [
+            {**(row.place.fields() if row.place else {}), "field": row.field, "message": row.reason}
+            for row in error.rows[:ROWS_SHOWN]
+        ]
     elif isinstance(error, errors.InputError):
         details = [{"field": error.field, "message": str(error)}]
     headers = {"Location": f"/v1/admin/jobs/{error.job_id}"} if isinstance(error, errors.Busy) and error.job_id else {}
