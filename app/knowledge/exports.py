@@ -22,6 +22,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import entry_line
+from app.knowledge.formulas import FORMULA, shielded
 
 ExportFormat = Literal["jsonl", "csv", "xlsx"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -35,7 +36,6 @@ COLUMNS = ("id", "question", "answer", "alternatives", "negatives", "metadata")
 _BLOCK_ENTRIES = 500  # written at a time
 _BLOCK_BYTES = 256 * 1024
 _CELL_CHARS, _SHEET_ROWS = 32_767, 1_048_576  # Excel's limits
-_FORMULA = re.compile(r"'*[=+\-@]")
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -72,7 +72,7 @@ def _csv(entries: Iterable[Entry]) -> Iterator[bytes]:
     text.write("\ufeff")
     writer.writerow(COLUMNS)
     for block in _blocks(entries):
-        writer.writerows([f"'{cell}" if _FORMULA.match(cell) else cell for cell in _cells(entry)] for entry in block)
+        writer.writerows([shielded(cell) for cell in _cells(entry)] for entry in block)
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
@@ -110,7 +110,7 @@ def _text_cell(sheet: WriteOnlyWorksheet, entry: Entry, column: str, text: str) 
         return None
     cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"  # a text, also where it begins with `=` or looks like an error such as `#N/A`
-    cell.quotePrefix = bool(_FORMULA.match(text))
+    cell.quotePrefix = bool(FORMULA.match(text))
     return cell
 
 

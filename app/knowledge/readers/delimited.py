@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator
 
 from app.errors import Place
+from app.knowledge.formulas import unshielded
 from app.knowledge.readers import table
 from app.knowledge.readers.dialect import Dialect, dialect_of, lines_of
 from app.knowledge.readers.row import Row
@@ -34,7 +35,7 @@ def _cells(text: str, dialect: Dialect, file: RowFile) -> Iterator[table.Cells]:
             if swallowed:
                 file.reject(Place(line), _swallowed(*swallowed))
             else:
-                yield Place(line), cells
+                yield Place(line), [unshielded(cell) for cell in cells]
             line = reader.line_num + 1 + dialect.skipped
     except csv.Error as error:
         file.reject(Place(line), _broken(str(error), line, reader.line_num + dialect.skipped))
