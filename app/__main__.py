@@ -20,18 +20,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app import durable, logs
+from app import durable, import_table, logs
 from app.api.connections import bounded, room_for
 from app.api.security import new_key
 from app.errors import FaqError, InputError, SettingsError
+from app.importing import import_file
 from app.knowledge.exports import ExportFormat, export, export_format
 from app.knowledge.files import read_entries
-from app.knowledge.readers.options import Limits, ReadOptions
-from app.knowledge.store import Mode, Store
+from app.knowledge.intake import Match, Mode
+from app.knowledge.readers.options import Limits, ReadOptions, mapping_of
+from app.knowledge.store import Store
 from app.main import create_app
 from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
+from app.retrieval.bundle import Bundle
 from app.settings import Settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
@@ -80,26 +83,63 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 @cli.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A FAQ: .jsonl, .json or .csv.")],
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A FAQ: JSON, CSV, XLSX and more; see docs/files.md.")],
     mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
+    match: Annotated[
+        Match, typer.Option(help="question: a row without an id updates the only entry that has its question.")
+    ] = "id",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of an XLSX file; left out: the first.")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, such as question=Frage; may be repeated.")
+    ] = None,
+    allow_multiline: Annotated[
+        bool, typer.Option("--allow-multiline", help="Cells that look as if a quote had swallowed rows are meant.")
+    ] = False,
+    fix_mojibake: Annotated[
+        bool, typer.Option("--fix-mojibake", help="Repair texts that were decoded in the wrong encoding.")
+    ] = False,
 ) -> None:
     """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
     with _failing_clearly():
         settings = _settings()
-        read = read_entries(file, ReadOptions(limits=Limits.of(settings)))
-        for line in map(str, [*read.merged, *read.warnings]):
-            out.print(line, style="yellow", markup=False, highlight=False)
+        options = ReadOptions(
+            sheet=sheet,
+            mapping=_mapping(mapping or []),
+            allow_multiline=allow_multiline,
+            fix_mojibake=fix_mojibake,
+            limits=Limits.of(settings),
+        )
+        read = read_entries(file, options, partial=dry_run)
         store = Store.open(settings.sqlalchemy_url)
         try:
-            report = store.import_entries(read.entries, mode)
+            bundle = asyncio.run(_bundle_in_use(settings))
+            imported = import_file(store, read, mode=mode, match=match, dry_run=dry_run, bundle=bundle)
         finally:
             store.close()
-        out.print(
-            f"{report.total:,} entries: {report.added:,} added, {report.updated:,} updated, "
-            f"{report.unchanged:,} unchanged, {report.removed:,} removed.",
-            highlight=False,
-        )
+        import_table.show(imported, out, as_json)
+    if read.refused:
+        raise typer.Exit(2)
+
+
+def _mapping(texts: list[str]) -> dict[str, str]:
+    try:
+        return mapping_of(texts)
+    except ValueError as error:
+        raise InputError(f"--map: {error}.", "map") from None
+
+
+async def _bundle_in_use(settings: Settings) -> Bundle | None:
+    """None where nothing was published yet, or where what was published cannot be used: imports do not need it."""
+    catalog = Catalog(settings)
+    try:
+        return await catalog.active_bundle()
+    except FaqError:
+        return None
+    finally:
+        await catalog.close()
 
 
 @cli.command("export")

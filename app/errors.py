@@ -15,10 +15,10 @@ FaqError
 └── DeadlineExceeded      the answer would have come too late
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 
 class FaqError(Exception):
@@ -107,8 +107,10 @@ class FileError(InputError):
 
     code = "invalid_file"
 
-    def __init__(self, rows: list[RowError]) -> None:
+    def __init__(self, rows: list[RowError], report: Mapping[str, Any] | None = None) -> None:
+        """`report`: of a dry run, what would become of the other rows."""
         self.rows = rows
+        self.report = report
         mistakes = _by_reason(rows)
         noun = "row" if len(rows) == 1 else "rows"
         lines = [f"{len(rows):,} bad {noun}; nothing was changed.", *map(_mistake, islice(mistakes, SHOWN))]

@@ -11,13 +11,15 @@ from starlette.exceptions import HTTPException
 from app.api.problem import documented
 from app.api.schemas import EntryList, EntryReply, ImportReply
 from app.api.security import KEYS, guarded
-from app.api.state import Service
-from app.errors import InputError
+from app.api.state import Service, Services
+from app.errors import FileError, InputError, NotReady
+from app.importing import Imported, import_file
 from app.knowledge.entry import Entry
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
 from app.knowledge.files import parse_entries
-from app.knowledge.readers.options import Format, Limits, ReadOptions
-from app.knowledge.store import ImportReport, Mode
+from app.knowledge.intake import Match, Mode
+from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
+from app.retrieval.bundle import Bundle
 
 router = APIRouter(
     prefix="/v1/admin/entries",
@@ -72,17 +74,44 @@ async def import_entries(
     mode: Annotated[
         Mode, Query(description="append adds and updates by id; replace also removes the rest.")
     ] = "append",
+    match: Annotated[
+        Match, Query(description="question: a row without an id updates the only entry that has its question.")
+    ] = "id",
     dry_run: Annotated[bool, Query(description="Check and count, and change nothing.")] = False,
+    sheet: Annotated[str | None, Query(max_length=200, description="Of an XLSX file; else the first.")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        Query(
+            alias="map",
+            max_length=100,
+            description="FIELD=COLUMN: a column of the file to read as a field.",
+            examples=["question=Frage"],
+        ),
+    ] = None,
+    allow_multiline: Annotated[
+        bool, Query(description="Cells that look as if an open quote had swallowed rows are meant.")
+    ] = False,
+    fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded in the wrong encoding.")] = False,
 ) -> ImportReply:
-    """Take in a file: JSON lines, a JSON array, or CSV. All of it, or nothing.
+    """Take in a file: all of it, or nothing. `dry_run` tells what would become of each entry.
 
-    As the body, its Content-Type telling the format; or as the form field `file`, its name telling it.
+    As the body, its Content-Type telling the format; or as the form field `file`, its name telling it. A file with bad
+    rows is refused with 422 and each bad row; to a dry run that has the `report` of the other rows too.
     """
     data, name, format = await _upload(request)
-    options = ReadOptions(format, limits=Limits.of(service.settings))
-    file = await asyncio.to_thread(parse_entries, data, name, options)
-    report = await asyncio.to_thread(service.store.import_entries, file.entries, mode, dry_run)
-    return _import_reply(report, dry_run, [str(one) for one in file.merged], list(map(str, file.warnings)))
+    options = ReadOptions(
+        format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
+    )
+    bundle = await _active_bundle(service)
+
+    def work() -> Imported:
+        file = parse_entries(data, name, options, partial=dry_run)
+        return import_file(service.store, file, mode=mode, match=match, dry_run=dry_run, bundle=bundle)
+
+    imported = await asyncio.to_thread(work)
+    if imported.file.refused:
+        raise FileError(imported.file.refused, imported.as_dict())
+    return ImportReply.model_validate(imported.as_dict(), strict=False)
 
 
 @router.get(
@@ -133,14 +162,16 @@ def _reply(entry: Entry) -> EntryReply:
     )
 
 
-def _import_reply(report: ImportReport, dry_run: bool, merged: list[str], warnings: list[str]) -> ImportReply:
-    return ImportReply(
-        added=report.added,
-        updated=report.updated,
-        unchanged=report.unchanged,
-        removed=report.removed,
-        total=report.total,
-        dry_run=dry_run,
-        merged=merged,
-        warnings=warnings,
-    )
+def _mapping(texts: list[str]) -> dict[str, str]:
+    try:
+        return mapping_of(texts)
+    except ValueError as error:
+        raise InputError(f"{error}.", "map") from None
+
+
+async def _active_bundle(service: Services) -> Bundle | None:
+    try:
+        async with service.live.answerer() as answerer:
+            return answerer.bundle
+    except NotReady:
+        return None

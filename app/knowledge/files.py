@@ -6,11 +6,11 @@ metadata, and so are the keys of an object called `metadata`.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from app.errors import InputError, Place, listed
+from app.errors import InputError, Place, RowError, listed
 from app.knowledge.entry import Entry
 from app.knowledge.gathering import Gathered, Group, gather
 from app.knowledge.readers.fields import ENTRY_FIELDS
@@ -39,7 +39,7 @@ class EntryFile:
     """What a FAQ file holds: its entries in file order, how it was read, and what looks like a slip.
 
     `mapping`: the file's columns or keys that were read as fields of ours. `guessed`: the encoding is a guess.
-    `places`: where each entry stands, by id.
+    `places`: where each entry stands, by id. `refused`: bad rows, of a file that is read in part.
     """
 
     name: str
@@ -52,6 +52,7 @@ class EntryFile:
     warnings: list[ReadWarning]
     sha256: str
     places: Mapping[str, Place]
+    refused: list[RowError] = field(default_factory=list)
 
     @property
     def merged_rows(self) -> int:
@@ -64,14 +65,17 @@ class EntryFile:
         return {other: merged.id for merged in self.merged for other in merged.other_ids}
 
 
-def read_entries(path: Path, options: ReadOptions | None = None) -> EntryFile:
-    """Read a FAQ file. Raises FileError with every bad row, InputError when it cannot be read or holds no entries."""
-    return _entry_file(RowFile.open(path, options, ENTRY_FIELDS))
+def read_entries(path: Path, options: ReadOptions | None = None, partial: bool = False) -> EntryFile:
+    """Read a FAQ file. Raises FileError with every bad row, InputError when it cannot be read or holds no entries.
+
+    `partial`: bad rows are in `refused` instead, and FileError is raised only where no row is good.
+    """
+    return _entry_file(RowFile.open(path, options, ENTRY_FIELDS), partial)
 
 
-def parse_entries(data: bytes, name: str, options: ReadOptions | None = None) -> EntryFile:
+def parse_entries(data: bytes, name: str, options: ReadOptions | None = None, partial: bool = False) -> EntryFile:
     """Read a FAQ from bytes. Raises like `read_entries`."""
-    return _entry_file(RowFile(name, data, options or ReadOptions(), ENTRY_FIELDS))
+    return _entry_file(RowFile(name, data, options or ReadOptions(), ENTRY_FIELDS), partial)
 
 
 def write_entries(entries: Iterable[Entry], target: Path | IO[str]) -> int:
@@ -98,8 +102,10 @@ def entry_line(entry: Entry) -> str:
     return _encode({key: value for key, value in row.items() if value} | entry.metadata) + "\n"
 
 
-def _entry_file(file: RowFile) -> EntryFile:
+def _entry_file(file: RowFile, partial: bool) -> EntryFile:
     groups = gather(file)
+    if not partial or not groups:
+        file.check()
     if not groups:
         raise InputError(f"{file.name} holds no entries")
     gathered = _named(file, groups)
@@ -118,6 +124,7 @@ def _entry_file(file: RowFile) -> EntryFile:
         warnings=file.warnings.listed(),
         sha256=file.sha256,
         places={entry.id: group.places[0] for entry, group in gathered},
+        refused=sorted(file.errors, key=lambda row: row.place.number if row.place else 0),
     )
 
 

@@ -32,7 +32,7 @@ Gathered = tuple[Entry, Group]
 
 
 def gather(file: RowFile) -> list[Group]:
-    """The file's rows, grouped by content, in file order. Raises FileError with every bad row."""
+    """The file's rows, grouped by content, in file order. Bad rows are noted in `file`."""
     groups: dict[str, Group] = {}
     slips: dict[str, str | None] = {}
     for row in read_rows(file):
@@ -48,9 +48,7 @@ def gather(file: RowFile) -> list[Group]:
             group.places.append(row.place)
             if "id" in entry.model_fields_set:
                 group.given.setdefault(entry.id, row.place)
-    _check_ids(file, groups.values())
-    file.check()
-    return list(groups.values())
+    return _of_distinct_ids(file, groups.values())
 
 
 def near_miss(key: str) -> str | None:
@@ -86,11 +84,18 @@ def _reasons(error: ValidationError) -> Iterator[tuple[str, str]]:
             yield str(item.get("ctx", {}).get("error", item["msg"])), str(item["loc"][0])
 
 
-def _check_ids(file: RowFile, groups: Iterable[Group]) -> None:
+def _of_distinct_ids(file: RowFile, groups: Iterable[Group]) -> list[Group]:
+    """The groups without those that have an id of another one, which are noted as bad rows."""
     places: dict[str, Place] = {}
+    kept = []
     for group in groups:
+        repeated = False
         for name, place in group.given.items():
             first = places.setdefault(name, place)
             if first != place:
                 earlier, later = sorted((first, place))
                 file.reject(later, f"the id `{name}` is on {earlier} too, with other content", "id")
+                repeated = True
+        if not repeated:
+            kept.append(group)
+    return kept

@@ -18,6 +18,8 @@ Kind = Literal[
     "format",  # the content is of another format than the name says
     "encoding",  # the encoding was guessed
     "rows_joined",  # rows that the format makes one entry
+    "kept_old",  # an entry was added beside one of the store with the same question
+    "beyond_encoder",  # the end of a text is not read by the encoder
     "not_taken",  # parts of the file that no entry holds
 ]
 
