@@ -35,12 +35,13 @@ from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
 from app.retrieval.bundle import Bundle
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
 out = Console()
+logger = logging.getLogger(__name__)
 SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
 SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
 
@@ -51,11 +52,13 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     with _failing_clearly():
-        settings = _settings()
+        settings = _read_settings()
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
-        logs.install(texts=settings.log_texts)
+        logs.install(texts=settings.log_texts, lines=settings.log_format)
+        for line in unknown_variables(os.environ):
+            logger.warning(line)
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
             signal.signal(number, lambda *_: sys.exit(0))
@@ -71,7 +74,7 @@ def serve(context: typer.Context) -> None:
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=bounded(room_for(settings.max_connections)),
+        http=bounded(room_for(settings.max_connections), app.state.metrics.turned_away),
         ws="none",
         access_log=False,
         log_config=None,
@@ -176,7 +179,10 @@ def reindex(
     with _failing_clearly(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
-            _settings(), bundle, job, lambda done, total: bar.update(task, completed=done, total=total)
+            _worker_settings() if job else _settings(),
+            bundle,
+            job,
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     out.print(f"Active: {release}", highlight=False)
 
@@ -253,6 +259,20 @@ def _figures(release: Release) -> dict[str, float]:
 
 
 def _settings() -> Settings:
+    """The settings of a command that a person runs, who is told of variables that have no effect."""
+    for line in unknown_variables(os.environ):
+        sys.stderr.write(f"warning: {line}\n")
+    return _read_settings()
+
+
+def _worker_settings() -> Settings:
+    """The settings of a child of the service, which writes to the service's log."""
+    settings = _read_settings()
+    logs.install(texts=settings.log_texts, lines=settings.log_format)
+    return settings
+
+
+def _read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
@@ -274,7 +294,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             where = f"{settings.host}:{settings.port}"
             raise SettingsError(f"Cannot listen on {where}: {os.strerror(error.errno or 0)}. Set FAQ_PORT.") from None
         host, port = listener.getsockname()[:2]
-        sys.stderr.write(f"Faqtual: http://{f'[{host}]' if ':' in host else host}:{port}\n")
+        logs.announce(f"Faqtual: http://{f'[{host}]' if ':' in host else host}:{port}")
         yield listener
     finally:
         listener.close()
@@ -291,7 +311,7 @@ def _failing_clearly() -> Iterator[None]:
     try:
         yield
     except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
-        sys.stderr.write(f"error: {error}\n")
+        logs.announce(f"error: {error}")
         raise typer.Exit(2) from None
 
 

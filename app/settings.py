@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,12 +11,14 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.spelling import nearest
 
 _DIGEST = r"^[0-9a-f]{64}$"
 
 Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
 
+PREFIX = "FAQ_"
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _RATE = re.compile(r"^([1-9][0-9]{0,8})/(second|minute|hour)$")
 
@@ -48,7 +51,7 @@ Limit = Annotated[Rate | None, NoDecode, BeforeValidator(Rate.of)]
 class Settings(BaseSettings):
     """The service's configuration: `FAQ_*` environment variables, frozen once read."""
 
-    model_config = SettingsConfigDict(env_prefix="FAQ_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs keys.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
@@ -121,6 +124,14 @@ class Settings(BaseSettings):
     rate_limit_key: Limit = Field(
         None, description="Likewise for each key. Low keeps one client in bounds wherever it calls from."
     )
+    answer_cache_mb: int = Field(
+        64,
+        ge=0,
+        le=65_536,
+        description="Memory for replies that were given before, in MB (of 2**20 bytes); 0 keeps none. A repeated "
+        "question costs a tenth of a new one. 64 MB hold some 20,000 replies of three answers of a few hundred "
+        "characters, and fewer where answers are long or `top_k` is large.",
+    )
     max_connections: int = Field(
         10_000,
         ge=1,
@@ -145,6 +156,11 @@ class Settings(BaseSettings):
     import_max_nesting: int = Field(
         500, ge=1, le=500, description="How deep lists and objects in JSON and YAML may lie within each other."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Lines of the log: `text` for people; `json` for programs, one object a line, with the id of the "
+        "request and the caller's own.",
+    )
     log_texts: bool = Field(
         False,
         description="Let messages of unexpected errors into the log whole. They may quote what a user asked: useful "
@@ -166,7 +182,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a process that is to share them."""
         texts = {name: _text(getattr(self, name)) for name in type(self).model_fields}
-        return {f"FAQ_{name.upper()}": text for name, text in texts.items() if text is not None}
+        return {f"{PREFIX}{name.upper()}": text for name, text in texts.items() if text is not None}
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -195,6 +211,19 @@ class Settings(BaseSettings):
                 f"FAQ_HOST={self.host} can be reached from other machines, and anyone there could ask. "
                 "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true if that is meant."
             )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each `FAQ_*` variable that is no setting, with the setting whose name is nearest."""
+    known = {name.upper() for name in Settings.model_fields}
+    names = (name for name in sorted(environment) if name.upper().startswith(PREFIX))
+    return [_unknown(name, known) for name in names if name.upper().removeprefix(PREFIX) not in known]
+
+
+def _unknown(variable: str, known: set[str]) -> str:
+    near = nearest(variable.upper().removeprefix(PREFIX), known)
+    question = f" Did you mean {PREFIX}{near}?" if near else ""
+    return f"The environment variable {variable} is not a setting and has no effect.{question}"
 
 
 def _text(value: object) -> str | None:

@@ -119,7 +119,7 @@ class Suggestion(Strict):
 class Reply(Strict):
     """The answers to one question, best first; or an honest `no_answer`."""
 
-    request_id: str
+    request_id: str = Field(description="Ours, one for each question; in a batch `<request id>-<n>`, n from 1.")
     status: Literal["answered", "ambiguous", "no_answer"]
     answers: list[Answer]
     suggestions: list[Suggestion] = Field(description="Only with `no_answer`: up to three entries that come nearest.")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
 
 from app.errors import BundleError
 from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, Reranking
+from app.retrieval.graph import open_graph
 from app.retrieval.lexical import answer_of
 
 BATCH = 8  # pairs of like length that are scored in one go; less padding than more would have
@@ -69,11 +69,8 @@ class Reranker:
     def __init__(self, graph: Path, tokenizer: Path, settings: Reranking, *, threads: int = 0) -> None:
         """Load both files; `threads` of 0 takes all cores. Raises BundleError if they cannot be run."""
         self.settings = settings
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+            self._session = open_graph(graph, threads)
             self._reader = PairReader(Tokenizer.from_file(str(tokenizer)), settings.max_tokens)
         except Exception as error:  # both libraries raise bare types of their own
             raise BundleError(f"{graph} cannot be run: {error}") from error

@@ -4,12 +4,13 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import qdrant_edge as edge
+from cachetools import LRUCache
 from pydantic import ValidationError
 
 from app.errors import IndexUnavailable, NotFound
@@ -17,16 +18,16 @@ from app.retrieval import checksums
 from app.retrieval.filters import Dialect, Where, check
 from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, own_payload
 from app.retrieval.lexical import Analyser
-from app.retrieval.memory import Memory
 from app.retrieval.postings import POSTINGS, Postings
 from app.retrieval.ranking import Candidate, Question
 from app.retrieval.rows import Rows
 from app.retrieval.scan import Scan
+from app.retrieval.sizes import bytes_of
 
 T = TypeVar("T")
 
 DIALECT = Dialect(edge.Filter, edge.FieldCondition, edge.MatchAny, edge.RangeFloat)
-KNOWN = 8_192  # entries that were read lately; about 2 kB each
+KNOWN_BYTES = 32 * 2**20  # of entries that were read lately, their vectors not counted: those are mapped files
 ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 OPEN_BYTES = 2 * 2**20  # that must be free on the disk
 RECORD, SHARD, CALIBRATION = "record.json", "shard", "calibration.json"
@@ -46,7 +47,7 @@ class EmbeddedIndex:
         if (directory / POSTINGS).exists():
             self._scan = Scan(self._rows, Postings(directory, self.record.entries), self._analyser)
         self._together: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
-        self._known: Memory[int, Candidate] = Memory(KNOWN)
+        self._known: LRUCache[int, Candidate] = LRUCache(KNOWN_BYTES, getsizeof=lambda one: bytes_of(one.payload))
         with engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
@@ -68,7 +69,10 @@ class EmbeddedIndex:
         return await self._run(lambda: self._read(ids))
 
     async def close(self) -> None:
-        """As `Index.close`; waits for the query under way."""
+        """As `Index.close`; waits for the query under way, off the event loop."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
         self._thread.shutdown(wait=True)
         self._shard.close()
 
@@ -128,7 +132,8 @@ class EmbeddedIndex:
         for record in self._shard.retrieve(missing, with_payload=True, with_vector=False) if missing else ():
             point, payload = int(record.id), cast(dict[str, Any], record.payload)
             entries[point] = Candidate(payload["id"], own_payload(payload), *self._rows.read(point))
-            self._known.put(point, entries[point])
+            with suppress(ValueError):  # an entry larger than the whole cache
+                self._known[point] = entries[point]
         scores = lexical or {}
         return [entries[point]._replace(lexical=scores.get(point, 0.0)) for point in ids if point in entries]
 

@@ -48,7 +48,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def client() -> TestClient:
-    app = FastAPI()
+    app = FastAPI(docs_url=None)
     app.include_router(router)
     return TestClient(app)
 
