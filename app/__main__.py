@@ -15,32 +15,27 @@ from typing import Annotated
 import typer
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app import durable, import_table, logs
+from app import entry_commands, logs
 from app.api.connections import bounded, room_for
 from app.api.security import new_key
-from app.errors import FaqError, InputError, SettingsError
-from app.importing import import_file
-from app.knowledge.exports import ExportFormat, export, export_format
-from app.knowledge.files import read_entries
-from app.knowledge.intake import Match, Mode
-from app.knowledge.readers.options import Limits, ReadOptions, mapping_of
+from app.errors import SettingsError
 from app.knowledge.store import Store
 from app.main import create_app
 from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
-from app.retrieval.bundle import Bundle
 from app.settings import Settings, unknown_variables
+from app.terminal import failing_clearly, out, told_settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
-out = Console()
+cli.command("import")(entry_commands.import_file)
+cli.command("export")(entry_commands.export_file)
 logger = logging.getLogger(__name__)
 SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
 SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
@@ -51,8 +46,8 @@ def serve(context: typer.Context) -> None:
     """Without a command: serve what FAQ_HOME holds."""
     if context.invoked_subcommand is not None:
         return
-    with _failing_clearly():
-        settings = _read_settings()
+    with failing_clearly():
+        settings = read_settings()
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
@@ -85,90 +80,6 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-@cli.command("import")
-def import_command(
-    file: Annotated[Path, typer.Argument(help="A FAQ: JSON, CSV, XLSX and more; see docs/files.md.")],
-    mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
-    match: Annotated[
-        Match, typer.Option(help="question: a row without an id updates the only entry that has its question.")
-    ] = "id",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of an XLSX file; left out: the first.")] = None,
-    mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, such as question=Frage; may be repeated.")
-    ] = None,
-    allow_multiline: Annotated[
-        bool, typer.Option("--allow-multiline", help="Cells that look as if a quote had swallowed rows are meant.")
-    ] = False,
-    fix_mojibake: Annotated[
-        bool, typer.Option("--fix-mojibake", help="Repair texts that were decoded in the wrong encoding.")
-    ] = False,
-) -> None:
-    """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
-    with _failing_clearly():
-        settings = _settings()
-        options = ReadOptions(
-            sheet=sheet,
-            mapping=_mapping(mapping or []),
-            allow_multiline=allow_multiline,
-            fix_mojibake=fix_mojibake,
-            limits=Limits.of(settings),
-        )
-        read = read_entries(file, options, partial=dry_run)
-        store = Store.open(settings.sqlalchemy_url)
-        try:
-            bundle = asyncio.run(_bundle_in_use(settings))
-            imported = import_file(store, read, mode=mode, match=match, dry_run=dry_run, bundle=bundle)
-        finally:
-            store.close()
-        import_table.show(imported, out, as_json)
-    if read.refused:
-        raise typer.Exit(2)
-
-
-def _mapping(texts: list[str]) -> dict[str, str]:
-    try:
-        return mapping_of(texts)
-    except ValueError as error:
-        raise InputError(f"--map: {error}.", "map") from None
-
-
-async def _bundle_in_use(settings: Settings) -> Bundle | None:
-    """None where nothing was published yet, or where what was published cannot be used: imports do not need it."""
-    catalog = Catalog(settings)
-    try:
-        return await catalog.active_bundle()
-    except FaqError:
-        return None
-    finally:
-        await catalog.close()
-
-
-@cli.command("export")
-def export_file(
-    file: Annotated[Path | None, typer.Argument(help="Where to; left out: the standard output.")] = None,
-    kind: Annotated[
-        ExportFormat | None, typer.Option("--format", help="Left out: as the file's name ends, else jsonl.")
-    ] = None,
-) -> None:
-    """Write every entry of the store into a file that `import` reads back as the same entries."""
-    with _failing_clearly():
-        chosen = kind or export_format(file.name if file else None)
-        if file is None and chosen == "xlsx" and sys.stdout.isatty():
-            raise InputError("XLSX is no text for a terminal. Name a file: `python -m app export faq.xlsx`.")
-        store = Store.open(_settings().sqlalchemy_url)
-        try:
-            blocks = export(store.entries(), chosen)
-            if file is None:
-                sys.stdout.buffer.writelines(blocks)
-                sys.stdout.buffer.flush()
-            else:
-                durable.write_blocks(file, blocks)
-        finally:
-            store.close()
-
-
 @cli.command()
 def reindex(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to publish with; default: the one in use.")] = None,
@@ -176,10 +87,10 @@ def reindex(
 ) -> None:
     """Build a release of the store's entries, verify it and switch to it. A running service follows within seconds."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with _failing_clearly(), _bar("Indexing") as bar:
+    with failing_clearly(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
-            _worker_settings() if job else _settings(),
+            worker_settings() if job else told_settings(),
             bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
@@ -194,15 +105,15 @@ def list_releases(
     """List the releases, newest first."""
     if context.invoked_subcommand is not None:
         return
-    with _failing_clearly():
-        _show(asyncio.run(_releases(_settings())), as_json)
+    with failing_clearly():
+        _show(asyncio.run(_releases(told_settings())), as_json)
 
 
 @releases_cli.command("activate")
 def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
     """Switch to a release: forward, or back. The store stays as it is."""
-    with _failing_clearly():
-        settings = _settings()
+    with failing_clearly():
+        settings = told_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
             with lock.writer(settings.home, store.database):
@@ -258,29 +169,6 @@ def _figures(release: Release) -> dict[str, float]:
     return release.calibrated.figures if release.calibrated else {}
 
 
-def _settings() -> Settings:
-    """The settings of a command that a person runs, who is told of variables that have no effect."""
-    for line in unknown_variables(os.environ):
-        sys.stderr.write(f"warning: {line}\n")
-    return _read_settings()
-
-
-def _worker_settings() -> Settings:
-    """The settings of a child of the service, which writes to the service's log."""
-    settings = _read_settings()
-    logs.install(texts=settings.log_texts, lines=settings.log_format)
-    return settings
-
-
-def _read_settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        raise SettingsError(f"FAQ_{name}: {first['msg']}") from None
-
-
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
     """A bound socket, so that a port in use is known before anything is loaded. Raises SettingsError."""
@@ -303,16 +191,6 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 def _bar(what: str) -> Progress:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-@contextmanager
-def _failing_clearly() -> Iterator[None]:
-    """Our errors as one message and exit status 2; no traceback for what a person can mend."""
-    try:
-        yield
-    except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
-        logs.announce(f"error: {error}")
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -25,11 +25,12 @@ def show(imported: Imported, console: Console, as_json: bool) -> None:
         ]
         console.print_json(json.dumps({**imported.as_dict(), "refused": refused}))
         return
-    if imported.dry_run:
-        console.print(plan_of(imported))
+    plan = plan_of(imported)
+    if imported.dry_run and plan.row_count:
+        console.print(plan)
     for line in [*imported.file.merged, *imported.warnings]:
-        console.print(str(line), style="yellow", markup=False, highlight=False)
-    console.print(summary_of(imported), highlight=False)
+        console.print(str(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(summary_of(imported), highlight=False, soft_wrap=True)
 
 
 def plan_of(imported: Imported) -> Table:

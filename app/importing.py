@@ -64,7 +64,7 @@ def _kept_old(kept: KeptOld) -> str:
     old = ", ".join(f"`{name}`" for name in kept.old_ids)
     return (
         f"`{kept.id}` is added beside {old} of the store, which has the same question and stays. "
-        "Give the row that id, or match by question: --match question"
+        f"Give the row that id to update it instead{', or use --match question' if kept.derived else ''}"
     )
 
 

@@ -30,11 +30,15 @@ class Change:
 
 @dataclass(frozen=True)
 class KeptOld:
-    """An entry that was added beside others of the store that have the same question and that the file lacks."""
+    """An entry that was added beside others of the store that have the same question and that the file lacks.
+
+    `derived`: it was given no id, so that `match="question"` could have updated the old one.
+    """
 
     id: str
     question: str
     old_ids: tuple[str, ...]
+    derived: bool
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,7 @@ class Intake:
         for entry in entries:
             question = same_question(entry.question)
             olds = [old for old in self._asked.get(question, ()) if old not in given] if entry.question else []
-            derived = entry.id == content_hash(entry.question, entry.answer)
-            if derived and entry.id not in self._known and len(olds) == asked[question] == 1:
+            if _is_derived(entry) and entry.id not in self._known and len(olds) == asked[question] == 1:
                 self._matched += 1
                 yield entry.model_copy(update={"id": olds[0]})
             else:
@@ -185,8 +188,13 @@ class Intake:
         for entry in self._asked_too:
             old = tuple(name for name in self._asked[same_question(entry.question)] if name not in self._seen)
             if old:
-                kept.append(KeptOld(entry.id, entry.question, old))
+                kept.append(KeptOld(entry.id, entry.question, old, _is_derived(entry)))
         return kept
+
+
+def _is_derived(entry: Entry) -> bool:
+    """True for an entry that was given no id."""
+    return entry.id == content_hash(entry.question, entry.answer)
 
 
 def differing(old: Entry, new: Entry) -> tuple[str, ...]:
