@@ -29,7 +29,7 @@ from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
 from app.settings import Settings, unknown_variables
-from app.terminal import failing_clearly, out, told_settings
+from app.terminal import failing_clearly, out, read_settings, told_settings, worker_settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
