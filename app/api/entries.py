@@ -1,6 +1,11 @@
 """The knowledge over HTTP: look, import, export. What is imported answers after the next reindex."""
 
 import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -8,15 +13,15 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from app import import_worker
 from app.api.problem import documented
 from app.api.schemas import EntryList, EntryReply, ImportReply
 from app.api.security import KEYS, guarded
 from app.api.state import Service, Services
-from app.errors import FileError, InputError, NotReady
-from app.importing import Imported, import_file
+from app.errors import InputError, NotReady
+from app.import_worker import ImportRequest
 from app.knowledge.entry import Entry
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
-from app.knowledge.files import parse_entries
 from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
 from app.retrieval.bundle import Bundle
@@ -98,20 +103,14 @@ async def import_entries(
     As the body, its Content-Type telling the format; or as the form field `file`, its name telling it. A file with bad
     rows is refused with 422 and each bad row; to a dry run that has the `report` of the other rows too.
     """
-    data, name, format = await _upload(request)
-    options = ReadOptions(
-        format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
-    )
-    bundle = await _active_bundle(service)
-
-    def work() -> Imported:
-        file = parse_entries(data, name, options, partial=dry_run)
-        return import_file(service.store, file, mode=mode, match=match, dry_run=dry_run, bundle=bundle)
-
-    imported = await asyncio.to_thread(work)
-    if imported.file.refused:
-        raise FileError(imported.file.refused, imported.as_dict())
-    return ImportReply.model_validate(imported.as_dict(), strict=False)
+    async with _upload(request) as (path, name, format):
+        options = ReadOptions(
+            format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
+        )
+        bundle = await _active_bundle(service)
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, bundle)
+        report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
+    return ImportReply.model_validate(report, strict=False)
 
 
 @router.get(
@@ -137,18 +136,26 @@ def export_entries(
     return StreamingResponse(blocks, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
-async def _upload(request: Request) -> tuple[bytes, str, Format | None]:
-    """The file's content, its name, and its format unless the name tells it."""
+@asynccontextmanager
+async def _upload(request: Request) -> AsyncIterator[tuple[Path, str, Format | None]]:
+    """The file on disk while the block lasts, its name, and its format unless the name tells it."""
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent in FORMATS:
-        return await request.body(), "body", FORMATS[sent]
-    if sent != FORM:
+    if sent not in FORMATS and sent != FORM:
         raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send one of {', '.join([*FORMATS, FORM])}.")
-    async with request.form(max_files=1, max_fields=0) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise InputError("The form has no file in its field `file`.", "file")
-        return await file.read(), file.filename or "file", FORMATS.get(file.content_type or "")
+    with tempfile.NamedTemporaryFile() as copy:
+        name, format = "body", FORMATS.get(sent)
+        if sent in FORMATS:
+            async for chunk in request.stream():
+                copy.write(chunk)
+        else:
+            async with request.form(max_files=1, max_fields=0) as form:
+                file = form.get("file")
+                if not isinstance(file, UploadFile):
+                    raise InputError("The form has no file in its field `file`.", "file")
+                name, format = file.filename or "file", FORMATS.get(file.content_type or "")
+                await asyncio.to_thread(shutil.copyfileobj, file.file, copy)
+        copy.flush()
+        yield Path(copy.name), name, format
 
 
 def _reply(entry: Entry) -> EntryReply:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.import_worker import THREAD_BYTES
 from app.knowledge.exports import FORMATS, MEDIA_TYPES, ExportFormat
 from tests.conftest import FAQ
 
@@ -95,3 +96,15 @@ def test_an_export_that_excel_cannot_hold_is_refused_before_it_begins(admin: Tes
     refused = admin.get("/v1/admin/entries/export", params={"format": "xlsx"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "format")
     assert admin.get("/v1/admin/entries/export", params={"format": "pdf"}).status_code == 422
+
+
+def test_a_large_file_is_imported_in_a_process_of_its_own(admin: TestClient) -> None:
+    rows = [{"id": str(i), "question": f"Question {i}?", "answer": "x" * 500} for i in range(1000)]
+    assert len(lines(*rows)) > THREAD_BYTES
+    reply = admin.post(f"{URL}?mode=replace", content=lines(*rows), headers=LINES).json()
+    assert (reply["added"], reply["removed"], reply["total"]) == (1000, 4, 1000)
+    refused = admin.post(f"{URL}?dry_run=true", content=lines(*rows, {"question": "no answer"}), headers=LINES)
+    assert refused.status_code == 422
+    assert [error["line"] for error in refused.json()["errors"]] == [1001]
+    assert refused.json()["report"]["unchanged"] == 1000
+    assert admin.post(URL, content="{" * THREAD_BYTES + "x", headers=LINES).status_code == 422
