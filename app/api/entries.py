@@ -39,6 +39,11 @@ FORMATS: dict[str, Format] = {
     "application/x-ndjson": "json",
     "application/json": "json",
     "text/csv": "table",
+    "text/tab-separated-values": "table",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/yaml": "yaml",
+    "text/markdown": "markdown",
+    "text/html": "html",
 }
 FORM = "multipart/form-data"
 

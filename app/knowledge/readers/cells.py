@@ -17,7 +17,7 @@ def cell_value(name: str, cell: object, fields: Fields, limits: Limits) -> objec
     `NaN`, `null` and `Inf` are texts where the field is a text, and nothing elsewhere. Raises BadRow.
     """
     if not isinstance(cell, str):
-        return cell
+        return _typed(name, cell, fields)
     if not cell.strip():
         return None
     if name in fields.lists:
@@ -27,6 +27,14 @@ def cell_value(name: str, cell: object, fields: Fields, limits: Limits) -> objec
     if cell.strip().lower() in _ABSENT:
         return None
     return parse_json(cell, limits) if name in fields.objects else cell
+
+
+def _typed(name: str, cell: object, fields: Fields) -> object:
+    """A number, true or false, as a sheet holds it; a text where the field is one."""
+    if cell is None or not (name in fields.texts or name in fields.lists):
+        return cell
+    text = str(cell).upper() if isinstance(cell, bool) else str(cell)
+    return [text] if name in fields.lists else text
 
 
 def split_texts(cell: str, limits: Limits) -> list[object]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from app.errors import Place
 from app.knowledge.formulas import unshielded
-from app.knowledge.readers import table
+from app.knowledge.readers import qnamaker, table
 from app.knowledge.readers.dialect import Dialect, dialect_of, lines_of
 from app.knowledge.readers.row import Row
 from app.knowledge.readers.row_file import RowFile
@@ -23,7 +23,13 @@ def rows(text: str, file: RowFile) -> Iterator[Row]:
 
 def _cells(text: str, dialect: Dialect, file: RowFile) -> Iterator[table.Cells]:
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(lines_of(text, dialect.start), delimiter=dialect.delimiter, strict=True)
+    unquoted = _is_unquoted(text, dialect)
+    reader = csv.reader(
+        lines_of(text, dialect.start),
+        delimiter=dialect.delimiter,
+        strict=True,
+        quoting=csv.QUOTE_NONE if unquoted else csv.QUOTE_MINIMAL,
+    )
     suspicion = None if file.options.allow_multiline else Suspicion(text, dialect.start, dialect.delimiter)
     line = 1 + dialect.skipped
     width = 0
@@ -39,6 +45,13 @@ def _cells(text: str, dialect: Dialect, file: RowFile) -> Iterator[table.Cells]:
             line = reader.line_num + 1 + dialect.skipped
     except csv.Error as error:
         file.reject(Place(line), _broken(str(error), line, reader.line_num + dialect.skipped))
+
+
+def _is_unquoted(text: str, dialect: Dialect) -> bool:
+    """True for an export of QnA Maker as it writes it: line breaks are escaped, and quotes are text."""
+    if dialect.delimiter != "\t" or not qnamaker.is_header(dialect.names):
+        return False
+    return len({line.count("\t") for line in lines_of(text, dialect.start) if line.strip()}) == 1
 
 
 def _swallowed(first: int, last: int) -> str:

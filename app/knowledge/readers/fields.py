@@ -56,11 +56,12 @@ PAIR_FIELDS = Fields(
 class Columns:
     """How the columns of a table become fields. `fields[i]` is the field or metadata key of column i; "" is unnamed.
 
-    `trailing`: the header ends with cells without a name, as spreadsheets write them.
+    `ragged`: rows may be shorter and longer than the header. `of`: the fields that were asked for.
     """
 
     fields: list[str]
-    trailing: bool
+    of: Fields
+    ragged: bool
     mapping: dict[str, str] = field(default_factory=dict)  # the file's column -> our field
 
 
@@ -69,16 +70,16 @@ def folded(name: str) -> str:
     return name.strip().casefold()
 
 
-def columns_of(header: Sequence[str], fields: Fields, given: Mapping[str, str]) -> Columns:
+def columns_of(header: Sequence[str], fields: Fields, given: Mapping[str, str], ragged: bool = False) -> Columns:
     """Match the header's names with the fields. Raises BadRow for a column that is missing, repeated or ambiguous."""
     named = len(header)
     while named and not header[named - 1].strip():
         named -= 1
-    trailing = named < len(header)
+    ragged = ragged or named < len(header)  # spreadsheets write empty columns at the end
     header = [name.strip() for name in header[:named]]
     _check_given(header, fields, given)
     mapping = dict(_matches(header, fields, given))
-    columns = Columns([mapping.get(name, name) for name in header], trailing, mapping)
+    columns = Columns([mapping.get(name, name) for name in header], fields, ragged, mapping)
     _check(header, columns.fields, fields)
     return columns
 
@@ -119,8 +120,10 @@ def _check(header: Sequence[str], names: Sequence[str], fields: Fields) -> None:
         raise BadRow(f"the header names the column `{repeated[0]}` twice")
 
 
-def renamed(values: dict[str, object], fields: Fields, given: Mapping[str, str]) -> dict[str, object]:
-    """An object with its keys as our fields.
+def renamed(
+    values: dict[str, object], fields: Fields, given: Mapping[str, str]
+) -> tuple[dict[str, object], dict[str, str]]:
+    """An object with its keys as our fields, and which of its keys became which field.
 
     Other names than ours are looked for in an object that lacks a required field, and `a` only beside a question, as
     it is the first text of a scored pair too.
@@ -128,7 +131,9 @@ def renamed(values: dict[str, object], fields: Fields, given: Mapping[str, str])
     mapping = {column: name for name, column in given.items() if name not in values and column in values}
     if any(name not in values and name not in mapping.values() for name in fields.required):
         mapping |= _common(values, fields, mapping)
-    return {mapping.get(key, key): value for key, value in values.items()} if mapping else values
+    if not mapping:
+        return values, mapping
+    return {mapping.get(key, key): value for key, value in values.items()}, mapping
 
 
 def _common(values: Mapping[str, object], fields: Fields, mapping: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
 
@@ -105,7 +106,16 @@ def _finite(digits: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_DECODER = JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object. Raises BadRow where a key occurs twice: its first value would be lost."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        repeated = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise BadRow(f"has the key `{repeated}` twice")
+    return values
+
+
+_DECODER = JSONDecoder(parse_float=_finite, parse_constant=lambda _: None, object_pairs_hook=_unique)
 
 
 def _scan(text: str, start: int) -> tuple[object, int]:
@@ -115,5 +125,7 @@ def _scan(text: str, start: int) -> tuple[object, int]:
         raise BadRow(f"broken JSON at column {error.colno}: {error.msg}", line=error.lineno) from error
     except RecursionError as error:
         raise BadRow("nested too deeply") from error
+    except BadRow:
+        raise
     except ValueError as error:  # Python refuses to convert thousands of digits
         raise BadRow("a number has too many digits") from error

@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.errors import Place
+from app.knowledge.readers import qnamaker
 from app.knowledge.readers.cells import cell_value, is_split
-from app.knowledge.readers.fields import Columns, columns_of
+from app.knowledge.readers.fields import ENTRY_FIELDS, Columns, columns_of
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
 
 Cells = tuple[Place, Sequence[object]]
 
 
-def rows(cells: Iterable[Cells], file: RowFile) -> Iterator[Row]:
-    """Every row below the first one that is not empty, which is the header. Empty rows are left out."""
+def rows(cells: Iterable[Cells], file: RowFile, ragged: bool = False) -> Iterator[Row]:
+    """Every row below the first one that is not empty, which is the header. Empty rows are left out.
+
+    `ragged`: rows may be shorter or longer than the header, as the rows of a sheet are.
+    """
     columns: Columns | None = None
     splits = _Splits(file)
     total = 0
@@ -23,7 +27,7 @@ def rows(cells: Iterable[Cells], file: RowFile) -> Iterator[Row]:
             continue
         try:
             if columns is None:
-                columns = _header(row, file)
+                columns = _header(row, file, ragged)
             else:
                 values = _values(place, row, columns, file)
                 splits.note(place, row, columns)
@@ -47,25 +51,29 @@ def _filled(cell: object) -> bool:
     return cell is not None and cell != "" and not (isinstance(cell, str) and cell.isspace())
 
 
-def _header(row: Sequence[object], file: RowFile) -> Columns:
+def _header(row: Sequence[object], file: RowFile, ragged: bool) -> Columns:
     names = ["" if cell is None else str(cell) for cell in row]
-    columns = columns_of(names, file.fields, file.options.mapping)
+    if file.fields is ENTRY_FIELDS and qnamaker.is_header(names):
+        file.format, fields = qnamaker.FORMAT, qnamaker.FIELDS
+    else:
+        fields = file.fields
+    columns = columns_of(names, fields, file.options.mapping, ragged)
     file.mapping |= columns.mapping
     return columns
 
 
 def _values(place: Place, row: Sequence[object], columns: Columns, file: RowFile) -> dict[str, object]:
     width = len(columns.fields)
-    if len(row) < width:
+    if len(row) < width and not columns.ragged:
         raise BadRow(f"has {len(row)} cells; the header has {width}")
     values: dict[str, object] = {}
     for i, cell in enumerate(row):
         name = columns.fields[i] if i < width else ""
         if name:
             _check_length(cell, name, file)
-            values[name] = cell_value(name, cell, file.fields, file.options.limits)
+            values[name] = cell_value(name, cell, columns.of, file.options.limits)
         elif _filled(cell):
-            if i >= width and not columns.trailing:
+            if i >= width and not columns.ragged:
                 raise BadRow(f"has {len(row)} cells; the header has {width}")
             file.warn("unnamed_column", f"column {i + 1} has no name in the header; its content is not taken", place)
     return values
@@ -89,7 +97,7 @@ class _Splits:
     def note(self, place: Place, row: Sequence[object], columns: Columns) -> None:
         """Look at one row."""
         for name, cell in zip(columns.fields, row, strict=False):
-            if len(self._cells) < 2 and name in self._file.fields.lists and isinstance(cell, str) and is_split(cell):
+            if len(self._cells) < 2 and name in columns.of.lists and isinstance(cell, str) and is_split(cell):
                 self._cells.append((place, name))
 
     def warn(self) -> None:
