@@ -29,7 +29,7 @@ from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
 from app.settings import Settings, unknown_variables
-from app.terminal import failing_clearly, out, read_settings, told_settings, worker_settings
+from app.terminal import failing_clearly, out, told_settings, worker_settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
@@ -47,7 +47,7 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     with failing_clearly():
-        settings = read_settings()
+        settings = Settings.read()
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
@@ -190,7 +190,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _bar(what: str) -> Progress:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ CANDIDATES = 20  # of each kind that the index is asked for, at the least: enoug
 SUGGESTIONS = 3
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
 CACHE_BYTES = 64 * 2**20  # of replies; some 20,000 with three answers of a few hundred characters
+RERANKER_THREADS = 4  # at most; it shares the cores with the encoders and the event loop
 ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 
 
@@ -62,7 +63,8 @@ class Answerer:
         others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
         self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
-        self._reranker = Reranker.of(bundle, threads=threads) if usable else None
+        cores = min(RERANKER_THREADS, os.cpu_count() or 1)
+        self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
         self._reranks_below = SURE if rerank == "auto" else 2.0
         self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker")
 

@@ -72,10 +72,10 @@ def install(*, texts: bool, lines: Format = "text") -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def announce(text: str) -> None:
+def announce(text: str, level: int = logging.INFO) -> None:
     """Tell whoever starts the service something: a plain line on stderr, or a line of the log where that is JSON."""
     if any(isinstance(handler.formatter, JsonLines) for handler in logging.root.handlers):
-        logging.getLogger(__name__).info(text)
+        logging.getLogger(__name__).log(level, text)
     else:
         sys.stderr.write(f"{text}\n")
 

@@ -138,6 +138,30 @@ def test_a_second_service_and_a_port_in_use(published: Settings, tmp_path: Path)
         assert client.get("/readyz").status_code == 200
 
 
+def test_every_line_of_a_json_log_is_json_and_names_variables_without_effect(settings: Settings) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app"],
+        env={**environment(settings), "FAQ_LOG_FORMAT": "json", "FAQ_HOEM": "/data"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    while "startup complete" not in "".join(said):
+        said.append(process.stderr.readline())
+        assert process.poll() is None, said
+    process.terminate()
+    said += process.communicate(timeout=30)[1].splitlines()
+    messages = [json.loads(line)["message"] for line in said]
+    assert any("FAQ_HOEM is not a setting" in message and "FAQ_HOME?" in message for message in messages)
+    assert any(message.startswith("Faqtual: http://127.0.0.1:") for message in messages)
+
+
+def test_a_command_names_variables_without_effect(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAQ_DATABASE_ULR", "sqlite://")
+    assert "warning: The environment variable FAQ_DATABASE_ULR" in run(settings, "releases").stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [

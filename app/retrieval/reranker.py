@@ -70,7 +70,7 @@ class Reranker:
         """Load both files; `threads` of 0 takes all cores. Raises BundleError if they cannot be run."""
         self.settings = settings
         try:
-            self._session = open_graph(graph, threads)
+            self.session = open_graph(graph, threads)
             self._reader = PairReader(Tokenizer.from_file(str(tokenizer)), settings.max_tokens)
         except Exception as error:  # both libraries raise bare types of their own
             raise BundleError(f"{graph} cannot be run: {error}") from error
@@ -97,5 +97,5 @@ class Reranker:
         by_length = sorted(range(len(texts)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(by_length), BATCH):
             chosen = by_length[start : start + BATCH]
-            found[chosen] = self._session.run(["logits"], padded([tokens[i] for i in chosen]))[0]
+            found[chosen] = self.session.run(["logits"], padded([tokens[i] for i in chosen]))[0]
         return found

@@ -151,8 +151,26 @@ def test_import_of_an_uploaded_file(admin: TestClient) -> None:
     assert "CSV" in unknown.json()["detail"]
     misnamed = admin.post(url, files={"upload": ("faq.csv", csv, "text/csv")})
     assert misnamed.json()["errors"][0]["field"] == "file"
-    broken = admin.post(url, content=b"--x", headers={"Content-Type": "multipart/form-data; boundary=y"})
-    assert broken.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "reason"),
+    [
+        ("multipart/form-data; boundary=y", b"--x", "Invalid multipart data"),
+        ("multipart/form-data", b"--x", "Missing boundary"),
+        (
+            "Multipart/Form-Data; boundary=y",
+            b"--y\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n--y--",
+            "fields",
+        ),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_called_a_form(admin: TestClient, kind: str, content: bytes, reason: str) -> None:
+    problem = admin.post("/v1/admin/entries/import", content=content, headers={"Content-Type": kind}).json()
+    assert (problem["status"], problem["code"]) == (422, "invalid_form")
+    assert problem["detail"].startswith("The form cannot be read: ")
+    assert reason in problem["detail"]
+    assert "JSON" not in problem["detail"]
 
 
 def test_a_bad_file_names_every_row_and_changes_nothing(admin: TestClient) -> None:

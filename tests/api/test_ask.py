@@ -110,7 +110,9 @@ def test_a_batch_is_answered_in_order_and_as_alone(client: TestClient) -> None:
     for question, result in zip(questions, results, strict=True):
         alone = ask(client, question, top_k=1)
         assert {**alone, "request_id": "", "took_ms": 0} == {**result, "request_id": "", "took_ms": 0}
-    assert len({result["request_id"] for result in results}) == 3
+    assert [result["request_id"] for result in results] == [
+        f"{response.headers['X-Request-ID']}-{n}" for n in (1, 2, 3)
+    ]
 
 
 def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
@@ -220,6 +222,12 @@ def test_what_was_asked_before_is_answered_alike(client: TestClient) -> None:
     assert [one["faq_id"] for one in filtered] == ["password"]
     twice = client.post("/v1/ask/batch", json={"questions": [question, "a wolf", question]}).json()["results"]
     assert twice[0]["answers"] == twice[2]["answers"] == first["answers"]
+
+
+def test_a_filter_on_true_is_not_answered_by_what_was_kept_for_1(client: TestClient) -> None:
+    assert ask(client, "refund", filters={"public": True}, min_confidence=0)["answers"]
+    other = client.post("/v1/ask", json={"question": "refund", "filters": {"public": 1}, "min_confidence": 0})
+    assert problem(other, 422, "invalid_input")["errors"][0]["field"] == "filters.public"
 
 
 MARKED = [

@@ -163,3 +163,16 @@ async def test_an_error_reaches_those_who_asked_and_no_others(bundle: Bundle) ->
         await batcher.encode(["gift"])
     assert (await batcher.encode(["gift"])).shape == (1, 64)
     await batcher.close()
+
+
+async def test_closing_does_not_hold_up_the_event_loop(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+    asking = asyncio.create_task(batcher.encode(["refund"]))
+    await until(lambda: bool(encoder.batches))
+    closing = asyncio.create_task(batcher.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    encoder.gate.set()
+    await closing
+    assert (await asking).shape == (1, encoder.encoding.dimension)
