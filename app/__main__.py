@@ -15,7 +15,6 @@ from typing import Annotated
 import typer
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
@@ -47,7 +46,7 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     with _failing_clearly():
-        settings = _read_settings()
+        settings = Settings.read()
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
@@ -195,23 +194,14 @@ def _settings() -> Settings:
     """The settings of a command that a person runs, who is told of variables that have no effect."""
     for line in unknown_variables(os.environ):
         sys.stderr.write(f"warning: {line}\n")
-    return _read_settings()
+    return Settings.read()
 
 
 def _worker_settings() -> Settings:
     """The settings of a child of the service, which writes to the service's log."""
-    settings = _read_settings()
+    settings = Settings.read()
     logs.install(texts=settings.log_texts, lines=settings.log_format)
     return settings
-
-
-def _read_settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        raise SettingsError(f"FAQ_{name}: {first['msg']}") from None
 
 
 @contextmanager
