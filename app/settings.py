@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
@@ -178,6 +178,16 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @classmethod
+    def read(cls) -> "Settings":
+        """The settings of this process's environment. Raises SettingsError naming the first variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"][:1]).upper()
+            raise SettingsError(f"{PREFIX}{name}: {first['msg']}") from None
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a process that is to share them."""
