@@ -15,7 +15,8 @@ from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import Limits, ReadOptions, mapping_of
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
-from app.retrieval.bundle import Bundle
+from app.retrieval.bundle import TOKENIZER
+from app.retrieval.lengths import Lengths
 from app.settings import Settings
 from app.terminal import failing_clearly, out, told_settings
 
@@ -52,8 +53,8 @@ def import_file(
         read = read_entries(file, options, partial=dry_run)
         store = Store.open(settings.sqlalchemy_url)
         try:
-            bundle = asyncio.run(_bundle_in_use(settings))
-            imported = importing.import_file(store, read, mode=mode, match=match, dry_run=dry_run, bundle=bundle)
+            lengths = asyncio.run(_lengths(settings))
+            imported = importing.import_file(store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths)
         finally:
             store.close()
         import_table.show(imported, out, as_json)
@@ -68,11 +69,12 @@ def _mapping(texts: list[str]) -> dict[str, str]:
         raise InputError(f"--map: {error}.", "map") from None
 
 
-async def _bundle_in_use(settings: Settings) -> Bundle | None:
-    """None where nothing was published yet, or where what was published cannot be used: imports do not need it."""
+async def _lengths(settings: Settings) -> Lengths | None:
+    """What the encoder of the bundle in use reads. None where there is no usable bundle: imports do not need it."""
     catalog = Catalog(settings)
     try:
-        return await catalog.active_bundle()
+        bundle = await catalog.active_bundle()
+        return Lengths(bundle.directory / TOKENIZER, bundle.manifest.encoding)
     except FaqError:
         return None
     finally:

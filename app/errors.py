@@ -118,10 +118,6 @@ class FileError(InputError):
             lines.append(f"and {len(mistakes) - SHOWN:,} more")
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[type["FileError"], tuple[list[RowError], Mapping[str, Any] | None]]:
-        """For another process."""
-        return FileError, (self.rows, self.report)
-
 
 def _by_reason(rows: Iterable[RowError]) -> list[list[RowError]]:
     """Rows with the same mistake together, in the order of their first."""

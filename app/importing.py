@@ -9,7 +9,6 @@ from app.knowledge.files import EntryFile
 from app.knowledge.intake import ImportReport, KeptOld, Match, Mode
 from app.knowledge.readers.warning import ReadWarning, Warnings
 from app.knowledge.store import Store
-from app.retrieval.bundle import Bundle
 from app.retrieval.lengths import Lengths
 
 
@@ -45,9 +44,9 @@ def import_file(
     mode: Mode = "append",
     match: Match = "id",
     dry_run: bool = False,
-    bundle: Bundle | None = None,
+    lengths: Lengths | None = None,
 ) -> Imported:
-    """Import what was read. `bundle`: whose encoder the texts are measured by; None: unknown.
+    """Import what was read. `lengths`: what the texts are measured by; None: unknown.
 
     Raises InputError, StoreError.
     """
@@ -55,8 +54,8 @@ def import_file(
     warnings = Warnings()
     for kept in report.kept_old:
         warnings.add("kept_old", _kept_old(kept), file.places.get(kept.id))
-    if bundle:
-        _note_lengths(warnings, file, Lengths(bundle))
+    if lengths:
+        _note_lengths(warnings, file, lengths)
     return Imported(file, report, dry_run, [*file.warnings, *warnings.listed()])
 
 

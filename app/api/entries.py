@@ -24,7 +24,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
 from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
-from app.retrieval.bundle import Bundle
+from app.retrieval.bundle import TOKENIZER, Encoding
 
 router = APIRouter(
     prefix="/v1/admin/entries",
@@ -112,8 +112,7 @@ async def import_entries(
         options = ReadOptions(
             format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
         )
-        bundle = await _active_bundle(service)
-        wanted = ImportRequest(path, name, options, mode, match, dry_run, bundle)
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service))
         report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
     return ImportReply.model_validate(report, strict=False)
 
@@ -181,9 +180,10 @@ def _mapping(texts: list[str]) -> dict[str, str]:
         raise InputError(f"{error}.", "map") from None
 
 
-async def _active_bundle(service: Services) -> Bundle | None:
+async def _encoder(service: Services) -> tuple[Path | None, Encoding | None]:
+    """The tokenizer of the active bundle and what its encoder reads."""
     try:
         async with service.live.answerer() as answerer:
-            return answerer.bundle
+            return answerer.bundle.directory / TOKENIZER, answerer.bundle.manifest.encoding
     except NotReady:
-        return None
+        return None, None

@@ -1,22 +1,24 @@
 """Which texts an encoder does not read to their end."""
 
+from pathlib import Path
+
 from tokenizers import Tokenizer
 
 from app.errors import BundleError
-from app.retrieval.bundle import TOKENIZER, Bundle
+from app.retrieval.bundle import Encoding
 from app.retrieval.encoder import MAX_WINDOWS, WINDOW_OVERLAP
 
 
 class Lengths:
     """Counts tokens as a bundle's encoder does. For one thread."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        """Raises BundleError if the tokenizer cannot be loaded."""
-        self._encoding = bundle.manifest.encoding
+    def __init__(self, tokenizer: Path, encoding: Encoding) -> None:
+        """Both are the bundle's. Raises BundleError if the tokenizer cannot be loaded."""
+        self._encoding = encoding
         try:
-            self._tokenizer = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # the library raises bare types of its own
-            raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
+            raise BundleError(f"{tokenizer} cannot be loaded: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         window = self._encoding.max_tokens - self._tokenizer.num_special_tokens_to_add(False)
