@@ -23,9 +23,9 @@ from app import entry_commands, logs
 from app.api.connections import bounded, room_for
 from app.api.security import new_key
 from app.errors import SettingsError
+from app.jobs import lock
 from app.knowledge.store import Store
 from app.main import create_app
-from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
 from app.settings import Settings, unknown_variables

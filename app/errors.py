@@ -174,9 +174,16 @@ class NotReady(FaqError):
 
 
 class StoreError(FaqError):
-    """The database of the entries cannot be read or written: locked, full, read-only, or from a newer version."""
+    """The database of the entries cannot be read or written: locked, full, read-only, or from a newer version.
+
+    `temporary`: it is locked or does not answer, which passes without anybody's doing.
+    """
 
     code = "store_unavailable"
+
+    def __init__(self, message: str, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.temporary = temporary
 
 
 class IndexUnavailable(FaqError):

@@ -23,10 +23,10 @@ from app.api.request_id import RequestIds
 from app.api.security import KEYS, Keys, new_key
 from app.api.state import Services
 from app.errors import FaqError
+from app.jobs import lock
+from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
-from app.releases import lock
 from app.releases.catalog import Catalog
-from app.releases.jobs import Jobs
 from app.releases.live import Live
 from app.releases.reindexing import Worker
 from app.settings import Settings
@@ -96,7 +96,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     live = Live(catalog)
     stack.push_async_callback(live.close)
     await live.start()
-    jobs = Jobs(store.database, settings.home)
+    jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
     keys = Keys(settings, extra_admin=_temporary_key(settings))

@@ -48,21 +48,16 @@ FORMATS: dict[str, Format] = {
 FORM = "multipart/form-data"
 
 
-@router.get("", responses=documented(404))
+@router.get("")
 def list_entries(
     service: Service,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    after: Annotated[str | None, Query(max_length=200, description="The id that ended the page before.")] = None,
+    after: Annotated[str | None, Query(max_length=2000, description="`next_after` of the page before.")] = None,
     search: Annotated[str | None, Query(max_length=1000, description="Text that the entry must hold.")] = None,
 ) -> EntryList:
     """A page of entries, in order."""
-    found = service.store.page(limit + 1, after, search)
-    page = found[:limit]
-    return EntryList(
-        entries=[_reply(entry) for entry in page],
-        total=service.store.count(),
-        next_after=page[-1].id if len(found) > limit else None,
-    )
+    page = service.store.page(limit, after, search)
+    return EntryList(entries=[_reply(entry) for entry in page.entries], total=page.total, next_after=page.next_after)
 
 
 @router.post(

@@ -191,8 +191,10 @@ class EntryList(Strict):
     """A page of entries, in order."""
 
     entries: list[EntryReply]
-    total: int = Field(description="Entries in the store.")
-    next_after: str | None = Field(description="Pass as `after` for the next page; null on the last.")
+    total: int = Field(description="Entries that hold the text `search`, on all pages; without it all entries.")
+    next_after: str | None = Field(
+        description="Pass as `after` for the next page; null on the last. Opaque, and valid when entries are deleted."
+    )
 
 
 class ChangeReply(Strict):

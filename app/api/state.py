@@ -11,9 +11,9 @@ from app.api.rate_limit import RateLimits
 from app.api.readiness import Readiness
 from app.api.rendering import Renderings
 from app.api.security import Keys
+from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
-from app.releases.jobs import Jobs
 from app.releases.live import Live
 from app.releases.reindexing import Worker
 from app.settings import Settings

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from app.errors import StoreError
 from app.knowledge.entry import Entry
+from app.knowledge.search import searchable
 from app.knowledge.tables import EntryRow, utc_now
 
 ENTRY_COLUMNS = (
@@ -38,5 +39,6 @@ def values_of(entry: Entry, digest: str, position: int) -> dict[str, Any]:
         "metadata": entry.metadata,
         "digest": digest,
         "position": position,
+        "searchable": searchable(entry.id, entry.question, entry.answer, entry.alternatives),
         "updated_at": utc_now(),
     }

@@ -1,19 +1,32 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, cast, delete, func, or_, select, tuple_
+from sqlalchemy import Select, delete, func, select, tuple_
 
 from app.errors import NotFound
 from app.knowledge.database import Database
 from app.knowledge.entry import Entry, revision_of_digests
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
+from app.knowledge.paging import cursor, place_of
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
+from app.knowledge.search import holds
 from app.knowledge.tables import EntryRow
 
 _BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
+    None on the last."""
+
+    entries: list[Entry]
+    total: int
+    next_after: str | None
 
 
 class Store:
@@ -52,17 +65,21 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
 
-    def page(self, limit: int = 50, after: str | None = None, search: str | None = None) -> list[Entry]:
-        """Up to `limit` entries in order, past the one called `after`, that hold the text `search` in id, question,
-        alternatives or answer, whatever its case. Raises NotFound when there is no entry `after`."""
-        query = _in_order().limit(limit)
+    def page(self, limit: int = 50, after: str | None = None, search: str | None = None) -> Page:
+        """Up to `limit` entries in order that hold the text `search` in id, question, alternatives or answer, whatever
+        its case. `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor."""
+        query = _in_order().add_columns(EntryRow.position).limit(limit + 1)
+        count = select(func.count()).select_from(EntryRow)
         if search:
-            columns = (EntryRow.id, EntryRow.question, EntryRow.answer, cast(EntryRow.alternatives, Text))
-            query = query.where(or_(*(column.icontains(search, autoescape=True) for column in columns)))
+            query, count = query.where(holds(search)), count.where(holds(search))
+        if after is not None:
+            query = query.where(tuple_(EntryRow.position, EntryRow.id) > place_of(after))
         with self.database.read() as connection:
-            if after is not None:
-                query = query.where(tuple_(EntryRow.position, EntryRow.id) > _place(connection, after))
-            return [entry_of(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+            total = connection.scalar(count) or 0
+        last = rows[limit - 1] if len(rows) > limit else None
+        following = cursor((last.position, last.id)) if last else None
+        return Page([entry_of(row[:-1]) for row in rows[:limit]], total, following)
 
     def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
@@ -91,13 +108,6 @@ class Store:
 
 def _in_order() -> Select[*tuple[Any, ...]]:
     return select(*ENTRY_COLUMNS).order_by(EntryRow.position, EntryRow.id)
-
-
-def _place(connection: Connection, entry_id: str) -> tuple[int, str]:
-    row = connection.execute(select(EntryRow.position, EntryRow.id).where(EntryRow.id == entry_id)).first()
-    if row is None:
-        raise _not_found(entry_id)
-    return row[0], row[1]
 
 
 def _not_found(entry_id: str) -> NotFound:

@@ -68,7 +68,7 @@ class Catalog:
         name = await self.active()
         if name is None:
             raise NotReady("No release is active yet. Name a bundle: `python -m app reindex --bundle DIR`.")
-        return self.bundle_of(name)
+        return await asyncio.to_thread(self.bundle_of, name)  # reads and hashes some 25 MB
 
     def bundle_of(self, release: str) -> Bundle:
         """The bundle that a release's name says it was made with. Raises BundleError."""

@@ -177,7 +177,7 @@ async def _no_verification(*_: object) -> None:
     """It encodes too, and is not what is counted."""
 
 
-async def test_a_damaged_vector_cache_is_begun_anew(embedded: Catalog, bundle: Bundle) -> None:
+async def test_a_damaged_vector_cache_is_rebuilt(embedded: Catalog, bundle: Bundle) -> None:
     embedded.vectors.mkdir()
     (embedded.vectors / f"{bundle.revision}.db").write_bytes(b"no database at all" * 100)
     await publish(embedded, bundle, FAQ)
