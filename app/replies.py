@@ -2,15 +2,15 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from cachetools import LRUCache
 
+from app.retrieval.decision import Status
 from app.retrieval.filters import Where
 from app.retrieval.ranking import Ranked
 from app.retrieval.sizes import bytes_of
 
-Status = Literal["answered", "ambiguous", "no_answer"]
 Key = tuple[str, int, float | None, str]  # question, top_k, min_confidence, filters
 
 OVERHEAD = 400  # bytes of a cached reply beside its texts: the key, the objects, their places in the cache

@@ -16,7 +16,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.markup import plain_text
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 
 RICH = 3  # an entry with that many phrasings can spare one
 HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
@@ -90,17 +90,17 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
             if text in spare
         ]
         trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
-    seen = {plain(question.question) for question in heldout}
+    seen = {normalize(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
-            pairs += _pairs([text for text in texts if plain(text) not in seen], entry.plain_answer, group)
+            pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.plain_answer, group)
     return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
 
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:
     """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
-    return united([[plain(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
+    return united([[normalize(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
 
 
 def united(keys: Sequence[Iterable[str]]) -> list[int]:

@@ -7,7 +7,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
 from app.markup import plain_text
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.data import Pair, TrainingSet, training_set, united
 
 
@@ -23,14 +23,14 @@ def scored_set(
     split = training_set(entries, queries, seed)
     kept = {pair[:2] for pair in split.pairs}
     right = [pair for pair in pairs if pair.score]
-    groups = united([[f"\x1f{pair.subgroup}", plain(pair.a), plain(pair.b)] for pair in right])
+    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in right])
     trained = [
         Pair(pair.a, pair.b, group, pair.score)
         for pair, group in zip(right, groups, strict=True)
         if (pair.a, pair.b) in kept
     ]
-    seen = {plain(question.question) for question in split.heldout}
-    apart = [(pair.a, pair.b) for pair in pairs if not pair.score and plain(pair.a) not in seen]
+    seen = {normalize(question.question) for question in split.heldout}
+    apart = [(pair.a, pair.b) for pair in pairs if not pair.score and normalize(pair.a) not in seen]
     if not apart and len(set(groups)) < 2:
         raise InputError(
             "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "

@@ -12,6 +12,7 @@ from app.errors import Conflict
 from app.jobs import lock
 from app.jobs.jobs import Job
 from app.releases.catalog import Release
+from app.retrieval.index import Calibrated
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -101,7 +102,8 @@ def _job(job: Job) -> JobReply:
 
 
 def _release(release: Release) -> ReleaseReply:
-    record = release.record
+    record, calibrated = release.record, release.calibrated or Calibrated()
+    calibration = calibrated.calibration
     return ReleaseReply(
         release=record.name,
         active=release.active,
@@ -110,6 +112,9 @@ def _release(release: Release) -> ReleaseReply:
         knowledge=record.knowledge,
         entries=record.entries,
         created_at=record.created_at,
-        threshold=release.calibrated.calibration.threshold if release.calibrated else None,
-        figures=release.calibrated.figures if release.calibrated else {},
+        calibrated=calibration is not None,
+        problems=list(calibrated.problems),
+        threshold=calibration.threshold if calibration else None,
+        offer_threshold=calibration.offer.threshold if calibration else None,
+        figures=calibrated.figures,
     )

@@ -16,6 +16,7 @@ from app.releases.vectors import CachedEncoder
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import fields_of
+from app.retrieval.identifiers import common_identifiers
 from app.retrieval.index import Index, IndexRecord
 from app.retrieval.lexical import answer_of, average_length, text_of
 from app.retrieval.ranking import Candidate, Question, Vectors
@@ -184,4 +185,6 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         average_length=average_length(text_of(payload) for payload in payloads),
         plain_text=PLAIN_TEXT if any("plain_answer" in payload for payload in payloads) else 0,
         target_precision=settings.target_precision or bundle.ranking.target_precision,
+        offer_precision=settings.offer_precision or bundle.ranking.offer_precision,
+        common_identifiers=common_identifiers(text_of(payload) for payload in payloads),
     )

@@ -231,7 +231,7 @@ async def test_what_an_entry_must_not_answer_travels_with_the_release(catalog: C
     ]
     assert with_it < without
     (ranked,) = await answerer.rank(["Who will get my gift"], 20, {})
-    assert (ranked[-1].candidate.id, ranked[-1].confidence) == ("refund", 0.0)
+    assert "refund" not in {entry.candidate.id for entry in ranked}
     for one in (answerer, plain):
         await one.close()
 

@@ -3,13 +3,13 @@ import pytest
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from tests.trainer.conftest import faq
 from trainer.data import TrainingSet, group_entries, renamed, training_set
 
 
 def texts(training: TrainingSet) -> set[str]:
-    return {plain(text) for pair in training.pairs for text in pair[:2]}
+    return {normalize(text) for pair in training.pairs for text in pair[:2]}
 
 
 def test_rich_entries_hold_a_phrasing_out_and_keep_the_canonical_one() -> None:
@@ -39,7 +39,7 @@ def test_no_held_out_question_is_trained_on_in_any_spelling() -> None:
     entries = [*faq(40, 4), *(one.model_copy(update={"id": f"x{one.id}"}) for one in faq(40, 1))]
     asked = [Query(f"labelled  QUESTION {i}", faq_id=entries[i % 40].id) for i in range(80)]
     training = training_set(entries, asked)
-    assert not {plain(one.question) for one in training.heldout} & texts(training)
+    assert not {normalize(one.question) for one in training.heldout} & texts(training)
 
 
 def test_the_split_is_the_same_whatever_the_order_of_the_entries() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import FileError, InputError
 from app.knowledge.queries import Labelled, ScoredPair, read_pairs
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.data import training_set
 from trainer.reading import entries_of_labels, entries_of_pairs, read_index, read_source
 from trainer.recipes import recipe_named
@@ -88,7 +88,7 @@ def test_pairs_that_belong_together_are_trained_on_by_weight_and_the_others_kept
     entries = entries_of_pairs(pairs)
     assert next(entry for entry in entries if entry.answer == "answer 1").negatives == ("question 0",)
     training = scored_set(entries, pairs)
-    held = {plain(one.question) for one in training.heldout}
+    held = {normalize(one.question) for one in training.heldout}
     assert held
     assert {pair.anchor: pair.weight for pair in training.pairs} == {
         pair.a: pair.score for pair in pairs if pair.score and pair.a not in held

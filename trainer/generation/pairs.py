@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from app.errors import InputError
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.data import order, refuse_unknown, renamed, resolver
 from trainer.generation import parts
 
@@ -115,4 +115,4 @@ def _faq(data: Path, queries: Path | None) -> list[tuple[str, str]]:
             elif not query.unanswerable:
                 unknown.append(query.question)
     refuse_unknown(unknown)
-    return list({(plain(question), answer): (question, answer) for question, answer in pairs}.values())
+    return list({(normalize(question), answer): (question, answer) for question, answer in pairs}.values())

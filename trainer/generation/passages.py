@@ -17,7 +17,7 @@ from app.knowledge.readers.detection import SUFFIXES
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row_file import RowFile
 from app.markup import plain_text
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.generation.parts import flat
 
 LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold
@@ -48,7 +48,7 @@ def read(path: Path, length: int = LENGTH) -> list[str]:
         taken += 1
         if len(text.split()) < WORDS:
             short += 1
-        elif found.setdefault(plain(text), text) is not text:
+        elif found.setdefault(normalize(text), text) is not text:
             repeated += 1
     if not found:
         raise InputError(f"{path} holds no passage of {WORDS} words or more.", "passages")

@@ -15,7 +15,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.knowledge.text import ANSWER_LENGTH, QUESTION_LENGTH
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.data import (
     HELD_ENTRIES,
     HELD_ENTRIES_BOUNDS,
@@ -99,11 +99,11 @@ def _training_set(
             "No real question is held out: generated ones choose the epoch and calibrate the confidence, which may "
             "come out too sure. Real questions, given with --queries, do better."
         )
-    secret = {plain(one.question) for one in heldout}
+    secret = {normalize(one.question) for one in heldout}
     pairs = [pair._replace(group=groups[pair.group]) for pair in real.pairs]
     for entry, group in zip(entries, groups, strict=True):
         some = asked.get(entry.id, ())
-        pairs += [Pair(one.query, one.passage, group) for one in some if plain(one.query) not in secret]
+        pairs += [Pair(one.query, one.passage, group) for one in some if normalize(one.query) not in secret]
     return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
 
 
