@@ -172,7 +172,7 @@ def _row(release: Release) -> dict[str, Any]:
     calibrated = release.calibrated or Calibrated()
     calibration = calibrated.calibration
     return {
-        **release.record.model_dump(),
+        **release.record.model_dump(exclude={"common_identifiers"}),
         "active": release.active,
         "previous": release.previous,
         "calibrated": calibration is not None,

@@ -74,15 +74,15 @@ def trust_of(
 ) -> Floats:
     """What confidences are multiplied by, (n,). `supported`: the entry holds a word or an identifier of the question.
 
-    A question without a letter is answered only by an entry that supports it. A question about an identifier that no
-    entry holds is not about an entry with another identifier of the same shape.
+    A question without a letter is answered only by an entry that supports it. Where no entry holds an identifier of
+    the question, but one has another of the same shape, entries about other identifiers are not what it is about.
     """
     trust = np.ones(len(matches))
     if not has_letter(text):
         trust[~supported] = 0.0
-    if identifiers:
-        shapes = {shape_of(name) for name in identifiers.difference(*(match.identifiers for match in matches))}
-        for i, match in enumerate(matches if shapes else ()):
-            if not match.identifiers and shapes & own_shapes(payloads[i]):
-                trust[i] *= MISTAKEN
+    unknown = identifiers.difference(*(match.identifiers for match in matches))
+    if unknown:
+        shapes = [own_shapes(payload) for payload in payloads]
+        if set().union(*shapes) & {shape_of(name) for name in unknown}:
+            trust[[bool(own) and not match.identifiers for own, match in zip(shapes, matches, strict=True)]] *= MISTAKEN
     return trust
