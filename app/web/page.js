@@ -174,7 +174,7 @@ function choices(answers) {
         el("span", { className: "n" }),
         same && title && rest ? el("span", { className: "peek", dir: "auto" }, clip(rest, 160)) : null),
       el("div", { className: "body" },
-        el("div", { className: "text", dir: "auto", ...speaks(metadata) }, answer.question ? rest : answer.answer),
+        prose(answer, answer.answer, speaks(metadata)),
         matched(answer), confidence(answer.confidence), foot(metadata)));
     node.setAttribute("name", "choice");
     return node;
