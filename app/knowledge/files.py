@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from app.errors import InputError, Place, RowError, listed
+from app.knowledge.checks import check_entries
 from app.knowledge.entry import Entry
 from app.knowledge.gathering import Gathered, Group, gather
 from app.knowledge.readers.fields import ENTRY_FIELDS
@@ -109,6 +110,7 @@ def _entry_file(file: RowFile, partial: bool) -> EntryFile:
     if not groups:
         raise InputError(f"{file.name} holds no entries")
     gathered = _named(file, groups)
+    check_entries(((entry, group.places[0]) for entry, group in gathered), file)
     return EntryFile(
         name=file.name,
         format=file.format,

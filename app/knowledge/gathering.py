@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from app.errors import Place
 from app.knowledge.entry import RESERVED, Entry
+from app.knowledge.readers.mojibake import repaired_values
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
@@ -35,7 +37,7 @@ def gather(file: RowFile) -> list[Group]:
     """The file's rows, grouped by content, in file order. Bad rows are noted in `file`."""
     groups: dict[str, Group] = {}
     slips: dict[str, str | None] = {}
-    for row in read_rows(file):
+    for row in map(partial(_repaired, file), read_rows(file)):
         try:
             entry = Entry(**_fields(row, file, slips))
         except ValidationError as error:
@@ -76,6 +78,16 @@ def _fields(row: Row, file: RowFile, slips: dict[str, str | None]) -> dict[str, 
         if nested.get(key, value) != value:
             raise BadRow(f"`{key}` is given twice, beside `metadata` and in it, with different values")
     return fields | {"metadata": present | nested}
+
+
+def _repaired(file: RowFile, row: Row) -> Row:
+    """The row, its texts repaired where that is asked for."""
+    if not file.options.fix_mojibake:
+        return row
+    values, changed = repaired_values(row.values)
+    if changed:
+        file.warn("mojibake", "was decoded in the wrong encoding, and is repaired", row.place)
+    return Row(row.place, values)
 
 
 def _reasons(error: ValidationError) -> Iterator[tuple[str, str]]:

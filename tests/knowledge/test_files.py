@@ -315,5 +315,11 @@ def test_the_shared_faqs(shared: Path) -> None:
     counts = {"cloud_faq_train": 6_373, "clinc150": 150, "hint3_sofmattress": 21, "squad_passages": 2_429}
     for name, count in counts.items():
         file = read_entries(shared / f"{name}.jsonl")
-        assert (len(file.entries), file.warnings) == (count, [])
+        assert len(file.entries) == count
+        assert {warning.kind for warning in file.warnings} <= {
+            "different_answers",
+            "html",
+            "mojibake",
+            "near_identical",
+        }
         assert file.merged_rows == (1 if name == "squad_passages" else 0)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from app.errors import Place
 from app.knowledge.readers import yaml_rows
@@ -35,7 +35,7 @@ def rows(text: str, file: RowFile) -> Iterator[Row]:
     if not headings:
         file.reject(None, "has no headings; a heading is a question, and the text below it the answer")
     above: list[_Heading] = []
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+    for heading, following in zip_longest(headings, headings[1:]):
         while above and above[-1].level >= heading.level:
             above.pop()
         answer = "\n".join(lines[heading.end : following.start if following else len(lines)]).strip()

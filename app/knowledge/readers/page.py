@@ -51,16 +51,16 @@ class Page:
     def read(cls, text: str) -> "Page":
         """The page of an HTML text. Markup that is broken is read as a browser would."""
         page = cls()
-        parser = HTMLParser(target=page, encoding="utf-8")
+        parser = HTMLParser(target=page, encoding="utf-8")  # type: ignore[arg-type]
         parser.feed(text.encode(errors="replace"))
         parser.close()
         return page
 
-    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+    def start(self, tag: str, attrib: dict[str, str]) -> None:
         """An element begins."""
-        role = self._role(tag, attributes)
+        role = self._role(tag, attrib)
         if self._recording:
-            shown = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+            shown = "".join(f' {name}="{escape(value)}"' for name, value in attrib.items())
             self._pieces.append(f"<{tag}{shown}>")
         pair = None
         if role in ("details", "item"):
@@ -133,14 +133,19 @@ class Page:
             self.scripts.append("".join(self._pieces[element.start :]))
         elif element.pair:
             self._keep(element, element.pair)
-        elif element.role in ("summary", "name") and pair.question is None:
+        elif not pair.outer:  # what a section holds is taken for its innermost questions alone
+            self._fill(element, pair)
+        if not self._recording:
+            self._pieces.clear()
+
+    def _fill(self, element: _Element, pair: Pair) -> None:
+        """Take the question or the answer that an element holds, if it is the first."""
+        if element.role in ("summary", "name") and pair.question is None:
             pair.question = _words(self._pieces[element.start :])
             if element.role == "summary":
                 self._open["details"][-1].start = len(self._pieces) + 1  # below the end tag
         elif element.role in ("answer", "text") and pair.answer is None:
             pair.answer = "".join(self._pieces[element.start :]).strip()
-        if not self._recording:
-            self._pieces.clear()
 
     def _innermost(self, role: Role) -> Pair:
         """The open pair that an element belongs to; a new one where none is open."""

@@ -58,7 +58,7 @@ def _header(row: Sequence[object], file: RowFile, ragged: bool) -> Columns:
     else:
         fields = file.fields
     columns = columns_of(names, fields, file.options.mapping, ragged)
-    file.mapping |= columns.mapping
+    file.mapping |= {column: name for column, name in columns.mapping.items() if name in file.fields.names}
     return columns
 
 
@@ -66,7 +66,7 @@ def _values(place: Place, row: Sequence[object], columns: Columns, file: RowFile
     width = len(columns.fields)
     if len(row) < width and not columns.ragged:
         raise BadRow(f"has {len(row)} cells; the header has {width}")
-    values: dict[str, object] = {}
+    values: dict[str, object] = dict.fromkeys(name for name in columns.fields[len(row) :] if name)
     for i, cell in enumerate(row):
         name = columns.fields[i] if i < width else ""
         if name:

@@ -1,6 +1,7 @@
 """What is worth a look in a file that could be read: each kind of warning counted, with its first places."""
 
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Literal
 
 from app.errors import PLACES_SHOWN, Place, listed
@@ -63,8 +64,17 @@ class Warnings:
             counted.places.append(place)
 
     def listed(self) -> list[ReadWarning]:
-        """Every different warning, in the order of first occurrence."""
-        return [
-            ReadWarning(kind, message, counted.count, tuple(counted.places))
-            for (kind, message), counted in self._counted.items()
-        ]
+        """Every different warning, ten of a kind at most, in the order of first occurrence."""
+        shown: dict[Kind, list[ReadWarning]] = {}
+        more: dict[Kind, list[_Counted]] = {}
+        for (kind, message), counted in self._counted.items():
+            warnings = shown.setdefault(kind, [])
+            if len(warnings) < PLACES_SHOWN:
+                warnings.append(ReadWarning(kind, message, counted.count, tuple(counted.places)))
+            else:
+                more.setdefault(kind, []).append(counted)
+        for kind, rest in more.items():
+            places = chain.from_iterable(counted.places for counted in rest)
+            count = sum(counted.count for counted in rest)
+            shown[kind].append(ReadWarning(kind, "more of this kind", count, tuple(islice(places, PLACES_SHOWN))))
+        return list(chain.from_iterable(shown.values()))
