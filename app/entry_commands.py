@@ -22,7 +22,7 @@ from app.terminal import failing_clearly, out, told_settings
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A FAQ: JSON, CSV, XLSX and more; see docs/imports.md.")],
+    file: Annotated[Path, typer.Argument(help="A FAQ: JSON, CSV, XLSX and more; see docs/files.md.")],
     mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
     match: Annotated[
         Match, typer.Option(help="question: a row without an id updates the only entry that has its question.")

@@ -62,7 +62,7 @@ def test_an_answer_edited_without_an_id_can_be_matched_by_its_question(admin: Te
 
 
 def test_texts_that_the_encoder_does_not_read_to_their_end_are_named(admin: TestClient) -> None:
-    rows = [{"id": str(i), "question": "why " * 100, "answer": f"because {i}"} for i in range(2)]
+    rows = [{"id": str(i), "question": f"{i}" + " why" * 100, "answer": f"because {i}"} for i in range(2)]
     (warning,) = admin.post(f"{URL}?dry_run=true", content=lines(*rows), headers=LINES).json()["warnings"]
     assert warning.startswith("line 1: `question` is longer than the 64 tokens that the active bundle's encoder reads")
     assert warning.endswith("(1 more: line 2)")
