@@ -15,28 +15,28 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app import logs
+from app import entry_commands, logs
 from app.api.connections import bounded, room_for
 from app.api.security import new_key
-from app.errors import FaqError, SettingsError
+from app.errors import SettingsError
 from app.jobs import lock
-from app.knowledge.files import read_entries
-from app.knowledge.store import Mode, Store
+from app.knowledge.store import Store
 from app.main import create_app
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
 from app.retrieval.index import Calibrated
 from app.settings import Settings, unknown_variables
+from app.terminal import failing_clearly, out, told_settings, worker_settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
-out = Console()
+cli.command("import")(entry_commands.import_file)
+cli.command("export")(entry_commands.export_file)
 logger = logging.getLogger(__name__)
 SHARES = ("helped", "wrong")  # of a release's figures, to list
 SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
@@ -48,8 +48,8 @@ def serve(context: typer.Context) -> None:
     """Without a command: serve what FAQ_HOME holds."""
     if context.invoked_subcommand is not None:
         return
-    with _failing_clearly():
-        settings = _read_settings()
+    with failing_clearly():
+        settings = Settings.read()
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
@@ -82,28 +82,6 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-@cli.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A FAQ: .jsonl, .json or .csv.")],
-    mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
-) -> None:
-    """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
-    with _failing_clearly():
-        read = read_entries(file)
-        for line in [*map(str, read.merged), *read.warnings]:
-            out.print(line, style="yellow", markup=False, highlight=False)
-        store = Store.open(_settings().sqlalchemy_url)
-        try:
-            report = store.import_entries(read.entries, mode)
-        finally:
-            store.close()
-        out.print(
-            f"{report.total:,} entries: {report.added:,} added, {report.updated:,} updated, "
-            f"{report.unchanged:,} unchanged, {report.removed:,} removed.",
-            highlight=False,
-        )
-
-
 @cli.command()
 def reindex(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to publish with; default: the one in use.")] = None,
@@ -111,10 +89,10 @@ def reindex(
 ) -> None:
     """Build a release of the store's entries, verify it and switch to it. A running service follows within seconds."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with _failing_clearly(), _bar("Indexing") as bar:
+    with failing_clearly(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
-            _worker_settings() if job else _settings(),
+            worker_settings() if job else told_settings(),
             bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
@@ -129,15 +107,15 @@ def list_releases(
     """List the releases, newest first."""
     if context.invoked_subcommand is not None:
         return
-    with _failing_clearly():
-        _show(asyncio.run(_releases(_settings())), as_json)
+    with failing_clearly():
+        _show(asyncio.run(_releases(told_settings())), as_json)
 
 
 @releases_cli.command("activate")
 def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
     """Switch to a release: forward, or back. The store stays as it is."""
-    with _failing_clearly():
-        settings = _settings()
+    with failing_clearly():
+        settings = told_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
             with lock.writer(settings.home, store.database):
@@ -205,29 +183,6 @@ def _row(release: Release) -> dict[str, Any]:
     }
 
 
-def _settings() -> Settings:
-    """The settings of a command that a person runs, who is told of variables that have no effect."""
-    for line in unknown_variables(os.environ):
-        sys.stderr.write(f"warning: {line}\n")
-    return _read_settings()
-
-
-def _worker_settings() -> Settings:
-    """The settings of a child of the service, which writes to the service's log."""
-    settings = _read_settings()
-    logs.install(texts=settings.log_texts, lines=settings.log_format)
-    return settings
-
-
-def _read_settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        raise SettingsError(f"FAQ_{name}: {first['msg']}") from None
-
-
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
     """A bound socket, so that a port in use is known before anything is loaded. Raises SettingsError."""
@@ -251,16 +206,6 @@ def _bar(what: str) -> Progress:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-@contextmanager
-def _failing_clearly() -> Iterator[None]:
-    """Our errors as one message and exit status 2; no traceback for what a person can mend."""
-    try:
-        yield
-    except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
-        logs.announce(f"error: {error}", logging.ERROR)
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

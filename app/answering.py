@@ -16,6 +16,7 @@ from app.retrieval.decision import Choices, Status, choose
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
 from app.retrieval.index import Index
+from app.retrieval.lexical import answer_of
 from app.retrieval.ranking import Question, Ranked, Ranking, Vectors
 from app.retrieval.reranker import CANDIDATES as RERANKED
 from app.retrieval.reranker import Reranker
@@ -149,7 +150,7 @@ def decide(
 
     `calibration` is the one that made the confidences.
     """
-    answers = [candidate.candidate.payload["answer"] for candidate in ranked]
+    answers = [answer_of(candidate.candidate.payload) for candidate in ranked]
     choices = Choices([candidate.confidence for candidate in ranked], answers, [entry.exact for entry in ranked])
     status, shown = choose(choices, top_k, calibration, min_confidence)
     if status == "no_answer":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
@@ -147,6 +147,23 @@ class Settings(BaseSettings):
         description="Open connections at a time; beyond, the one idle for longest is closed. Each takes a file "
         "descriptor and some 20 kB: many serve slow clients, few spare memory.",
     )
+    import_max_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="The largest FAQ file that is read. A file and its entries are in memory while it is imported: "
+        "some ten times its size.",
+    )
+    import_max_unpacked_bytes: int = Field(
+        512 * 1024 * 1024, ge=1, description="The largest XLSX file, unpacked: it is a ZIP archive."
+    )
+    import_max_rows: int = Field(1_000_000, ge=1, description="The most rows that a FAQ file may have.")
+    import_max_cells: int = Field(20_000_000, ge=1, description="The most cells, rows times columns, of a table.")
+    import_max_cell_chars: int = Field(
+        10_000_000, ge=1, description="The most characters of one cell of a table, or of one line of JSON."
+    )
+    import_max_nesting: int = Field(
+        500, ge=1, le=500, description="How deep lists and objects in JSON and YAML may lie within each other."
+    )
     log_format: Literal["text", "json"] = Field(
         "text",
         description="Lines of the log: `text` for people; `json` for programs, one object a line, with the id of the "
@@ -171,6 +188,16 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @classmethod
+    def read(cls) -> "Settings":
+        """The settings of this process's environment. Raises SettingsError naming the first variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"][:1]).upper()
+            raise SettingsError(f"{PREFIX}{name}: {first['msg']}") from None
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a process that is to share them."""

@@ -100,7 +100,7 @@ def is_right(reply: Reply, faq_id: str | None) -> bool:
 
 def ids_of(reply: Reply) -> list[str]:
     """The ids of the answers, best first."""
-    return [answer.id for answer in reply.answers]
+    return [entry.id for entry in reply.answers]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.markup import plain_text
 from app.retrieval.bundle import HeldOut
 from app.retrieval.normalize import normalize
 
@@ -80,21 +81,23 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
     extra, unanswerable = _resolve(queries, entries)
-    answers = {normalize(entry.answer) for entry, group in zip(entries, groups, strict=True) if group not in whole}
+    answers = {normalize(entry.plain_answer) for entry, group in zip(entries, groups, strict=True) if group not in whole}
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
     for entry, group, asked in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
         spare = {text for text in spare if normalize(text) not in answers}
         heldout += [
-            HeldOut(text, entry.id, entry.answer) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare
+            HeldOut(text, entry.id, entry.plain_answer)
+            for text in dict.fromkeys((*entry.phrasings, *asked))
+            if text in spare
         ]
         trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
     seen = {normalize(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
-            pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.answer, group)
+            pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.plain_answer, group)
     return separated(pairs, heldout)
 
 
@@ -119,7 +122,7 @@ def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:
     """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
-    return united([[normalize(text) for text in (entry.answer, *entry.phrasings)] for entry in entries])
+    return united([[normalize(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
 
 
 def united(keys: Sequence[Iterable[str]]) -> list[int]:
@@ -144,7 +147,7 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     for entry, group in zip(entries, groups, strict=True):
         members[group].append(entry)
     poor = {
-        group: min(order(entry.answer, seed) for entry in some)
+        group: min(order(entry.plain_answer, seed) for entry in some)
         for group, some in members.items()
         if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
     }
@@ -204,13 +207,15 @@ def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
     by_answer: dict[str, list[int]] = defaultdict(list)
     by_label: dict[str, list[int]] = defaultdict(list)
     for i, entry in enumerate(entries):
-        by_answer[entry.answer].append(i)
+        by_answer[entry.plain_answer].append(i)
         by_label[str(entry.metadata.get("label", entry.id))].append(i)
 
     def find(query: Query) -> Sequence[int]:
         if query.faq_id is not None:
             return by_id.get(query.faq_id, ())
-        return by_answer.get(query.answer, ()) if query.answer is not None else by_label.get(query.label or "", ())
+        if query.answer is not None:
+            return by_answer.get(plain_text(query.answer), ()) or by_answer.get(query.answer, ())
+        return by_label.get(query.label or "", ())
 
     return find
 

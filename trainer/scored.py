@@ -1,10 +1,12 @@
 """Scored pairs to train on: what belongs together and how much it counts, and what is to be kept apart."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
+from app.markup import plain_text
 from app.retrieval.normalize import normalize
 from trainer.data import Pair, TrainingSet, separated, training_set, united
 
@@ -17,6 +19,7 @@ def scored_set(
     Subgroups are the groups; those that share a text of a pair that belongs together are one. Raises InputError where
     there is nothing to tell apart.
     """
+    pairs = [replace(pair, b=plain_text(pair.b)) for pair in pairs]
     split = training_set(entries, queries, seed)
     kept = {pair[:2] for pair in split.pairs}
     right = [pair for pair in pairs if pair.score]

@@ -1,6 +1,7 @@
 """The question endpoint."""
 
 import time
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
@@ -45,16 +46,18 @@ async def _answer(service: Services, questions: list[str], options: Options, ids
     async with service.live.answerer() as answerer:
         given = await answerer.ask(questions, options.top_k, options.min_confidence, options.where)
         release = answerer.release
+    texts = [answer.answer for reply in given for answer in reply.answers]
+    pages = await service.renderings.of(texts) if options.render else {}
     seconds = time.perf_counter() - start
     service.metrics.answered(given, seconds)
-    return [_reply(reply, request_id, release, seconds) for reply, request_id in zip(given, ids, strict=True)]
+    return [_reply(reply, pages, request_id, release, seconds) for reply, request_id in zip(given, ids, strict=True)]
 
 
-def _reply(given: replies.Reply, request_id: str, release: str, seconds: float) -> Reply:
+def _reply(given: replies.Reply, pages: Mapping[str, str], request_id: str, release: str, seconds: float) -> Reply:
     return Reply(
         request_id=request_id,
         status=given.status,
-        answers=[_answer_of(answer) for answer in given.answers],
+        answers=[_answer_of(answer, pages) for answer in given.answers],
         suggestions=[
             Suggestion(faq_id=entry.id, question=entry.question, confidence=round(entry.confidence, 4))
             for entry in given.suggestions
@@ -64,12 +67,13 @@ def _reply(given: replies.Reply, request_id: str, release: str, seconds: float) 
     )
 
 
-def _answer_of(answer: replies.Answer) -> Answer:
+def _answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
     return Answer(
         faq_id=answer.id,
         question=answer.question,
         matched_question=answer.matched_question,
         answer=answer.answer,
+        answer_html=pages.get(answer.answer),
         score=round(answer.score, 4),
         confidence=round(answer.confidence, 4),
         metadata=answer.metadata,

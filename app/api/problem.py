@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -85,6 +85,7 @@ def problem(
     *,
     errors: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
+    report: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """The response for one error."""
     code = code or CODES.get(status, "error")
@@ -97,6 +98,7 @@ def problem(
         code=code,
         request_id=request_id_of(scope),
         errors=None if errors is None else list(errors),
+        report=None if report is None else dict(report),
     ).model_dump(exclude_none=True)
     headers = dict(headers or {})
     if status in (429, 503):
@@ -112,14 +114,19 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     if status >= 500 and not isinstance(error, UNLOGGED):
         logger.error("%s: %s", error.code, error)
     details: list[dict[str, Any]] | None = None
+    report = None
     if isinstance(error, errors.FileError):
-        details = [{"line": row.line, "field": row.field, "message": row.reason} for row in error.rows[:ROWS_SHOWN]]
+        report = error.report
+        details = [
+            {**(row.place.fields() if row.place else {}), "field": row.field, "message": row.reason}
+            for row in error.rows[:ROWS_SHOWN]
+        ]
     elif isinstance(error, errors.InputError):
         details = [{"field": error.field, "message": str(error)}]
     headers = {"Location": f"/v1/admin/jobs/{error.job_id}"} if isinstance(error, errors.Busy) and error.job_id else {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem(request.scope, status, str(error), error.code, errors=details, headers=headers)
+    return problem(request.scope, status, str(error), error.code, errors=details, headers=headers, report=report)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.retrieval.bundle import HeldOut
 from app.retrieval.encoder import Encoder
 from app.retrieval.index import Index
-from app.retrieval.lexical import Analyser, Lexicon, text_of
+from app.retrieval.lexical import Analyser, Lexicon, answer_of, text_of
 from app.retrieval.lookup import keys_of, match_of, question_keys
 from app.retrieval.matching import Match
 from app.retrieval.normalize import fold_accents, normalize
@@ -54,8 +54,8 @@ class Outcome:
 
     @property
     def answers(self) -> list[str]:
-        """The text that each candidate answers with."""
-        return [one.payload["answer"] for one in self.candidates]
+        """The text that each candidate answers with, without markup."""
+        return [answer_of(one.payload) for one in self.candidates]
 
 
 def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Asked]:
@@ -64,10 +64,10 @@ def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Ask
     The text comes first: another FAQ may give the same ids to other entries. By its id an entry is found whose answer
     was edited. Entries with one and the same answer are right together. A question whose entry is gone is left out.
     """
-    ids = {payload["id"]: payload["answer"] for payload in payloads}
+    ids = {payload["id"]: answer_of(payload) for payload in payloads}
     texts: dict[str, set[str]] = {}
     for payload in payloads:
-        texts.setdefault(payload["answer"], set()).add(payload["id"])
+        texts.setdefault(answer_of(payload), set()).add(payload["id"])
     found = []
     for one in heldout:
         answer = one.answer if one.answer in texts else ids.get(one.faq_id or "")
@@ -117,7 +117,7 @@ class Examiner:
     @cached_property
     def _answers(self) -> Lexicon:
         """Of the entries as passages, likewise."""
-        return Lexicon(self._analyser, [payload["answer"] for payload in self.payloads])
+        return Lexicon(self._analyser, [answer_of(payload) for payload in self.payloads])
 
     async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
         """What becomes of each question; `limit` candidates of each kind."""
@@ -155,7 +155,7 @@ class Examiner:
 
     def _bare(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate as a passage."""
-        lexical = self._answers.score(question.text, candidate.payload["answer"])
+        lexical = self._answers.score(question.text, answer_of(candidate.payload))
         payload = {**candidate.payload, "question": "", "phrasings": []}
         return candidate._replace(
             payload=payload,

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from app.retrieval.lexical import answer_of
+
 _TOKEN = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z._‐‑-]*\d)[A-Za-z0-9]+(?:[-_‐‑.][A-Za-z0-9]+)*", re.ASCII)
 _DIGIT = re.compile("[0-9]")
 _HYPHENS = re.compile("[-_‐‑]")
@@ -53,7 +55,7 @@ def own_shapes(payload: Mapping[str, Any]) -> set[str]:
     """
     phrasings = payload["phrasings"]
     names = identifiers_of("\n".join(phrasings))
-    in_answer = identifiers_of(payload["answer"])
+    in_answer = identifiers_of(answer_of(payload))
     return {shape_of(name) for name in names} | {
         shape_of(name) for name in in_answer if not phrasings or not name.isdigit()
     }

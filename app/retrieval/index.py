@@ -34,6 +34,7 @@ class IndexRecord(BaseModel):
     fields: dict[str, list[Kind]] = Field({}, description="metadata fields that can be filtered by, and what they hold")
     language: str = Field(PLAIN, description="how words are stemmed")
     average_length: float = Field(64, gt=0, description="of an entry's text, in words")
+    plain_text: int = Field(0, description="version of `app.markup.plain_text`; 0: no answer has markup")
     target_precision: float | None = Field(None, gt=0, lt=1, description="what its answer threshold was chosen for")
     offer_precision: float | None = Field(None, gt=0, lt=1, description="what its offer threshold was chosen for")
     common_identifiers: list[str] | None = Field(

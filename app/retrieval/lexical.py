@@ -80,9 +80,14 @@ def rarity(texts: int, count: int) -> float:
     return math.log((texts - count + 0.5) / (count + 0.5) + 1)
 
 
+def answer_of(payload: Mapping[str, Any]) -> str:
+    """The answer that an entry is ranked by: without markup, where the answer has any."""
+    return str(payload.get("plain_answer", payload["answer"]))
+
+
 def text_of(payload: Mapping[str, Any]) -> str:
-    """What of an entry is looked through for words: its phrasings and its answer."""
-    return "\n".join((*payload["phrasings"], payload["answer"]))
+    """What of an entry is looked through for words: its phrasings and its answer without markup."""
+    return "\n".join((*payload["phrasings"], answer_of(payload)))
 
 
 def average_length(texts: Iterable[str]) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.retrieval.calibration import Calibration, evidence_of
+from app.retrieval.lexical import answer_of
 from app.retrieval.matching import NO_MATCH, Match, held_by, holders_first, same_phrasings, trust_of
 
 Vectors = NDArray[np.float32]
@@ -213,4 +214,4 @@ def _place_of_doubted(entry: Ranked) -> tuple[bool, int, float]:
 
 
 def _answers(candidates: Sequence[Candidate]) -> list[str]:
-    return [candidate.payload["answer"] for candidate in candidates]
+    return [answer_of(candidate.payload) for candidate in candidates]

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from app.errors import BundleError
 from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, Reranking
 from app.retrieval.graph import open_graph
+from app.retrieval.lexical import answer_of
 
 BATCH = 8  # pairs of like length that are scored in one go; less padding than more would have
 CANDIDATES = 20  # that the weight of its score is fitted on, and that it is meant for
@@ -84,7 +85,7 @@ class Reranker:
 
     def texts(self, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
         """What it is to be given of some entries, by their payloads."""
-        return [candidate_text(one["question"], one["answer"], self.settings.with_question) for one in payloads]
+        return [candidate_text(one["question"], answer_of(one), self.settings.with_question) for one in payloads]
 
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
         """(texts,) float32: the more, the better the text answers; only differences for one question mean something.

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from sqlalchemy import select, text
 from app.errors import InputError, NotFound, StoreError
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import read_entries
-from app.knowledge.store import Mode, Page, Store
+from app.knowledge.intake import Mode
+from app.knowledge.store import Page, Store
 from app.knowledge.tables import EntryRow
 from tests.knowledge.conftest import REPOSITORY
 
@@ -43,9 +43,8 @@ def test_an_empty_store(store: Store) -> None:
 
 
 def test_append_adds_updates_and_keeps_the_rest(store: Store) -> None:
-    assert asdict(store.import_entries([A, B], "append")) == {
-        "added": 2, "updated": 0, "unchanged": 0, "removed": 0, "total": 2,
-    }  # fmt: skip
+    report = store.import_entries([A, B], "append")
+    assert (report.added, report.updated, report.unchanged, report.removed, report.total) == (2, 0, 0, 0, 2)
     report = store.import_entries([C, EDITED], "append")
     assert (report.added, report.updated, report.unchanged, report.removed, report.total) == (1, 1, 0, 0, 3)
     assert list(store.entries()) == [EDITED, B, C]

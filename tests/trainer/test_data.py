@@ -97,6 +97,14 @@ def test_entries_that_share_a_text_are_one_group() -> None:
     assert groups[3] != groups[0]
 
 
+def test_answers_with_markup_are_trained_on_as_their_plain_text() -> None:
+    plain = faq(30, 4)
+    marked = [entry.model_copy(update={"answer": f"<p>{entry.answer.replace(' ', '&#32;')}</p>"}) for entry in plain]
+    assert training_set(marked) == training_set(plain)
+    by_answer = [Query("what is this", answer=plain[0].answer), Query("and this", answer=marked[1].answer)]
+    assert training_set(marked, by_answer) == training_set(plain, by_answer)
+
+
 def test_too_small_says_what_it_takes() -> None:
     assert "16 entries" in (training_set(faq(10, 3)).too_small or "")
     assert training_set(faq(40, 3)).too_small is None

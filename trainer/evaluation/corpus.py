@@ -56,7 +56,7 @@ class Corpus:
 
     def __init__(self, entries: Sequence[Entry], encoder: Encodes) -> None:
         self.entries = sorted(entries, key=lambda entry: entry.id)
-        windows = encoder.answers([entry.answer for entry in self.entries])
+        windows = encoder.answers([entry.plain_answer for entry in self.entries])
         self._windows: Vectors = np.concatenate(windows)  # (all windows, dimension)
         self._window_starts = _starts([len(one) for one in windows])
         counts = [len(entry.phrasings) for entry in self.entries]

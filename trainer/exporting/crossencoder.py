@@ -137,7 +137,7 @@ def made_of(base: str, with_question: bool, seed: int) -> CrossEncoder:
 def asks_differently(entries: Sequence[Entry], training: TrainingSet) -> bool:
     """Whether at least half of the questions trained on are not canonical: only then is it learned what those say."""
     canonical = {normalize(entry.question) for entry in entries}
-    answers = {entry.answer for entry in entries}
+    answers = {entry.plain_answer for entry in entries}
     asked = [normalize(pair.anchor) not in canonical for pair in training.pairs if pair.positive in answers]
     return 2 * sum(asked) >= max(1, len(asked))
 
@@ -146,10 +146,10 @@ def lists_of(
     bi_encoder: SentenceTransformer, entries: Sequence[Entry], training: TrainingSet, recipe: Recipe, bf16: bool
 ) -> list[List]:
     """For each question trained on its answer, and some of the answers of other groups that rank highest for it."""
-    answers = {entry.answer for entry in entries}
+    answers = {entry.plain_answer for entry in entries}
     pairs = sorted((one for one in training.pairs if one.positive in answers), key=lambda one: order(one.anchor, 2))
     heldout = {normalize(one.question) for one in training.heldout}
-    titles = {e.answer: e.question for e in reversed(entries) if normalize(e.question) not in heldout}
+    titles = {e.plain_answer: e.question for e in reversed(entries) if normalize(e.question) not in heldout}
     canonical = {normalize(entry.question) for entry in entries}
     shown = asks_differently(entries, training)
     mined = mine(bi_encoder, pairs, MINED, recipe.margin, bf16)
