@@ -19,18 +19,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app import entry_commands, logs
-from app.api.connections import bounded, room_for
-from app.api.security import new_key
+from app import logs
+from app.cli import entries as entry_commands
+from app.cli.terminal import failing_clearly, out, told_settings, worker_settings
 from app.errors import SettingsError
+from app.http.connections import bounded, room_for
+from app.http.security import new_key
 from app.jobs import lock
 from app.knowledge.store import Store
 from app.main import create_app
+from app.ranking.calibration import Calibrated
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
-from app.retrieval.index import Calibrated
 from app.settings import Settings, unknown_variables
-from app.terminal import failing_clearly, out, told_settings, worker_settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")

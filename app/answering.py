@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from app.arrays import Vectors
+from app.encoding.batching import Batcher, Observer
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
+from app.index.candidates import Question
+from app.index.filters import Where
+from app.index.protocol import Index
+from app.index.words import answer_of
+from app.ranking.calibration import Calibrated, Calibration, calibrated_of
+from app.ranking.decision import Choices, Status, choose
+from app.ranking.ranking import Ranked, Ranking
+from app.ranking.reranker import CANDIDATES as RERANKED
+from app.ranking.reranker import Reranker
 from app.replies import Answer, Reply, ReplyCache, cache_key
-from app.retrieval.batching import Batcher, Observer
-from app.retrieval.bundle import Bundle
-from app.retrieval.calibration import Calibration
-from app.retrieval.decision import Choices, Status, choose
-from app.retrieval.encoder import Encoder
-from app.retrieval.filters import Where
-from app.retrieval.index import Index
-from app.retrieval.lexical import answer_of
-from app.retrieval.ranking import Question, Ranked, Ranking, Vectors
-from app.retrieval.reranker import CANDIDATES as RERANKED
-from app.retrieval.reranker import Reranker
 
 Rerank = Literal["off", "on", "auto"]
 
@@ -59,7 +61,8 @@ class Answerer:
         """
         self.bundle = bundle
         self.index = index
-        self.ranking = ranking_of(bundle, index)
+        self.calibrated = calibrated_of(index.calibration, index.record.name)
+        self.ranking = ranking_of(bundle, self.calibrated)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # a release never changes, nor do its replies
         first = Encoder(bundle, threads=1)
@@ -135,12 +138,13 @@ def _reply(answered: Answered) -> Reply:
     return Reply(answered.status, tuple(map(Answer.of, answered.answers)), tuple(map(Answer.of, answered.suggestions)))
 
 
-def ranking_of(bundle: Bundle, index: Index) -> Ranking:
+def ranking_of(bundle: Bundle, calibrated: Calibrated | None) -> Ranking:
     """The bundle's ranking, with the release's own calibrations where it has them."""
-    if index.calibrated is None:
-        return bundle.ranking
-    anew = {"calibration": index.calibrated.calibration, "reranked": index.calibrated.reranked}
-    return bundle.ranking.model_copy(update={name: one for name, one in anew.items() if one is not None})
+    ranking = Ranking.of(bundle)
+    if calibrated is None:
+        return ranking
+    own = {"calibration": calibrated.calibration, "reranked": calibrated.reranked}
+    return ranking.model_copy(update={name: calibration for name, calibration in own.items() if calibration})
 
 
 def decide(

@@ -1,4 +1,4 @@
-"""Every error that Faqtual raises on purpose, as one tree. Knows no HTTP: `api.problem` maps these to statuses.
+"""Every error that Faqtual raises on purpose, as one tree. Knows no HTTP: `http.problem` maps these to statuses.
 
 FaqError
 ├── InputError            what the caller sent is wrong; the message names the field and what to do

@@ -9,25 +9,26 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, health, problem
-from app.api.admission import Admission
-from app.api.headers import SecurityHeaders
-from app.api.limits import BodyLimit
-from app.api.measuring import Measured
-from app.api.metrics import Metrics
-from app.api.parameters import known_parameters
-from app.api.problem import Unexpected, documented
-from app.api.rate_limit import RateLimits
-from app.api.readiness import Readiness
-from app.api.request_id import RequestIds
-from app.api.security import KEYS, Keys, new_key
+from app.api import admin, ask, entries, health
 from app.api.state import Services
 from app.errors import FaqError
+from app.http import problem
+from app.http.admission import Admission
+from app.http.body_limit import BodyLimit
+from app.http.headers import SecurityHeaders
+from app.http.metrics import Metrics
+from app.http.parameters import known_parameters
+from app.http.problem import Unexpected, documented
+from app.http.rate_limit import RateLimits
+from app.http.request_id import RequestIds
+from app.http.request_metrics import Measured
+from app.http.security import KEYS, Keys, new_key
 from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.live import Live
+from app.releases.readiness import Readiness
 from app.releases.reindexing import Worker
 from app.settings import Settings
 from app.web import pages

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple, Self
 
 from cachetools import LRUCache
 
-from app.retrieval.decision import Status
-from app.retrieval.filters import Where
-from app.retrieval.ranking import Ranked
-from app.retrieval.sizes import bytes_of
+from app.index.filters import Where
+from app.index.sizes import bytes_of
+from app.ranking.decision import Status
+from app.ranking.ranking import Ranked
 
 Key = tuple[str, int, float | None, str]  # question, top_k, min_confidence, filters
 

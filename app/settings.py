@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
-from app.spelling import nearest
+from app.text.spelling import nearest
 
 _DIGEST = r"^[0-9a-f]{64}$"
 

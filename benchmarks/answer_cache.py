@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from app.answering import Answerer
-from app.retrieval.filters import Where
-from app.retrieval.index import Calibrated, IndexRecord
-from app.retrieval.ranking import Candidate, Question
+from app.index.candidates import Candidate, Question
+from app.index.filters import Where
+from app.index.protocol import Calibration, IndexRecord
 from tests import bundles
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,7 +31,7 @@ MB = 2**20
 class Decoding:
     """An index that gives the same entries for every question, each time as new objects."""
 
-    calibrated: Calibrated | None = None
+    calibration: Calibration | None = None
 
     def __init__(self) -> None:
         self.record = IndexRecord(

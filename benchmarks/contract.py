@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from app.api.security import digest_of
+from app.http.security import digest_of
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home

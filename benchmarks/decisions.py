@@ -4,7 +4,7 @@
 
 Fine-tunes the sample FAQ, unless the work directory holds the run, and asks the 642 test questions of an index of it.
 The calibration is fitted on the phrasings that training holds out, as a release's is. Figures are those of
-`app.retrieval.decision.effects`. The row `before` is the rule up to then: one threshold, and `ambiguous` where the
+`app.ranking.decision.effects`. The row `before` is the rule up to then: one threshold, and `ambiguous` where the
 runner-up's confidence is at least .85 of the best one's and both reach it.
 
 The test questions chose the default precisions, so the figures of the default row flatter it.
@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from app.answering import Answered, decide
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
-from app.retrieval.bundle import Bundle
-from app.retrieval.calibrating import calibrate
-from app.retrieval.decision import Case, measured
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Asked, Outcome
-from app.retrieval.ranking import Ranked, Ranking
+from app.ranking.decision import Case, measured
+from app.ranking.fitting import calibrate
+from app.ranking.heldout import Asked, Outcome
+from app.ranking.ranking import Ranked, Ranking
 from trainer.calibrate import OFFER_PRECISION, PRECISION, chosen
 from trainer.evaluation.served import served
 
@@ -60,10 +60,10 @@ def main() -> None:
         ]
         subprocess.run(command, check=True)
     heldout, tests, bundle = asked(Bundle.load(options.work / "bundle"))
-    rows = [row("before", heldout, tests, fitted(heldout, bundle.ranking, BEFORE, OFFER_PRECISION), before)]
-    rows += [row("default", heldout, tests, fitted(heldout, bundle.ranking, PRECISION, OFFER_PRECISION), joint)]
+    rows = [row("before", heldout, tests, fitted(heldout, Ranking.of(bundle), BEFORE, OFFER_PRECISION), before)]
+    rows += [row("default", heldout, tests, fitted(heldout, Ranking.of(bundle), PRECISION, OFFER_PRECISION), joint)]
     rows += [
-        row(f"{answer:g} / {offer:g}", heldout, tests, fitted(heldout, bundle.ranking, answer, offer), joint)
+        row(f"{answer:g} / {offer:g}", heldout, tests, fitted(heldout, Ranking.of(bundle), answer, offer), joint)
         for answer in PRECISIONS
         for offer in OFFERS
     ]

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.encoding.bundle import HeldOut
+from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
-from app.retrieval.bundle import HeldOut
-from app.retrieval.calibrating import Scored, fit
-from app.retrieval.decision import measured
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Outcome
+from app.ranking.decision import measured
+from app.ranking.fitting import Scored, fit
+from app.ranking.heldout import Outcome
 from trainer.calibrate import DEFAULTS, LEXICAL_WEIGHTS, OFFER_PRECISION, PRECISION, WEIGHTS, Stacked
 from trainer.data import order, training_set
 from trainer.evaluation.served import served

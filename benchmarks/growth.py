@@ -22,12 +22,12 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from app.retrieval.lexical import PLAIN as UNSTEMMED
-from app.retrieval.lexical import Analyser, Sparse
-from app.retrieval.postings import Postings, PostingsWriter
-from app.retrieval.ranking import Candidate, Question
-from app.retrieval.rows import ROWS, Rows, RowsWriter
-from app.retrieval.scan import Scan
+from app.index.candidates import Candidate, Question
+from app.index.postings import Postings, PostingsWriter
+from app.index.scan import Scan
+from app.index.vectors import ROWS, Rows, RowsWriter
+from app.index.words import PLAIN as UNSTEMMED
+from app.index.words import Analyser, Sparse
 from benchmarks.cloud_faq import RESULTS
 
 Matrix = NDArray[np.float32]
@@ -37,7 +37,7 @@ QUESTIONS = 100
 BATCH = 500
 INT8 = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
 PLAIN, GRAPH = edge.HnswIndexConfig(0, 4, 10**9), edge.HnswIndexConfig(16, 64, 1)
-SCAN = "scan, 8 bits"  # app.retrieval.scan; the others are the engine
+SCAN = "scan, 8 bits"  # app.index.scan; the others are the engine
 FORMS: dict[str, dict[str, Any]] = {
     SCAN: {},
     "exact": {},
@@ -116,7 +116,7 @@ def measured(entries: int, form: str, dimension: int) -> Figures:
 
 
 def build(directory: Path, answers: Matrix, questions: Matrix, form: dict[str, Any]) -> None:
-    """Write the shard as `app.retrieval.embedded` does; optimised where the form says how."""
+    """Write the shard as `app.index.embedded` does; optimised where the form says how."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     params = edge.EdgeVectorParams(answers.shape[1], edge.Distance.Dot, multivector_config=multi, **form)
     optimizers = edge.EdgeOptimizersConfig(indexing_threshold=1) if form else None

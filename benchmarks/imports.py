@@ -112,7 +112,7 @@ def of_service(folder: Path, bundle: Path, file: Path) -> dict[str, Any]:
 
 def digest() -> str:
     """The setting that admits KEY."""
-    from app.api.security import digest_of
+    from app.http.security import digest_of
 
     return digest_of(KEY)
 

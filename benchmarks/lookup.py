@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from app.retrieval.identifiers import asked_identifiers, common_identifiers
-from app.retrieval.lexical import text_of
-from app.retrieval.lookup import LOOKUP, Lookup, LookupWriter, keys_of, question_keys
-from app.retrieval.ranking import Question
+from app.index.candidates import Question
+from app.index.lookup import LOOKUP, Lookup, LookupWriter, keys_of, question_keys
+from app.index.words import text_of
+from app.text.identifiers import asked_identifiers, common_identifiers
 
 PHRASINGS, ASKED = 6, 2_000
 NOWHERE = np.zeros(1, dtype=np.float32)

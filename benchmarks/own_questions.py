@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from app.answering import Answerer
+from app.encoding.bundle import Bundle
 from app.knowledge.entry import RESERVED, Entry
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
 from app.replies import Reply
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from benchmarks.lookup import cost
 from benchmarks.quality import RESULTS

@@ -11,7 +11,7 @@ coverage@90              the largest share of all questions answered with at lea
                          threshold chosen on one half and measured on the other, over 20 random halves
 calibration error        10 bins of equal mass, over the same halves; beside it the upper end of a perfect one's 95 %
 helped, wrong, …         what the service replies with `top_k` 1 at the release's own thresholds, as
-                         `app.retrieval.decision.effects` defines it
+                         `app.ranking.decision.effects` defines it
 answered, accuracy       at the release's own threshold; accuracy counts all questions, and abstaining is wrong
 AUROC                    of the confidence, of answerable against unanswerable questions
 
@@ -34,7 +34,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from app.retrieval.bundle import RANKING, Bundle, seal
+from app.encoding.bundle import RANKING, Bundle, seal
+from app.ranking.ranking import Ranking
 from benchmarks.cloud_faq import SHARED, split_files
 from benchmarks.scoring import Reply, figures
 
@@ -159,7 +160,7 @@ def changed(bundle: Bundle, changes: dict[str, Any], target: Path) -> Bundle:
     """A copy of a bundle with another ranking."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(bundle.directory, target)
-    ranking = bundle.ranking.model_copy(update=changes)
+    ranking = Ranking.of(bundle).model_copy(update=changes)
     (target / RANKING).write_text(ranking.model_dump_json(exclude_none=True), encoding="utf-8")
     kept = bundle.manifest.model_dump(exclude={"encoding", "reranker", "files", "revision", "schema_version"})
     seal(target, encoding=bundle.manifest.encoding, reranker=bundle.manifest.reranker, **kept)

@@ -23,9 +23,9 @@ from typing import Any
 
 import httpx2
 
+from app.encoding.encoder import Encoder
+from app.index.candidates import Question
 from app.releases.catalog import Catalog
-from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Question
 from app.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.retrieval.decision import Case, Status, measured
+from app.arrays import Flags, Floats
+from app.ranking.decision import Case, Status, measured
 from trainer.evaluation.metrics import auroc, calibration_error
 
 HALVES = 20
-
-Flags = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 
 class Reply(NamedTuple):

@@ -30,7 +30,7 @@ from typing import Any
 
 import httpx2
 
-from app.api.security import digest_of
+from app.http.security import digest_of
 from app.settings import Settings
 from benchmarks import serving_page
 from benchmarks.cloud_faq import DATA, RESULTS

@@ -12,11 +12,11 @@ import threading
 import time
 from pathlib import Path
 
+from app.encoding.batching import BATCH
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
+from app.index.candidates import Question
 from app.releases.catalog import Catalog
-from app.retrieval.batching import BATCH
-from app.retrieval.bundle import Bundle
-from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Question
 from app.settings import Settings
 
 SECONDS = 4.0

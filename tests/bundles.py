@@ -13,9 +13,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from app.retrieval import bundle
-from app.retrieval.calibration import Calibration
-from app.retrieval.ranking import Ranking
+from app.encoding import bundle
+from app.ranking.calibration import Calibration
+from app.ranking.ranking import Ranking
 
 DIMENSION = 64
 VOCABULARY = """

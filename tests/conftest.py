@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.api.security import digest_of
+from app.encoding.bundle import Bundle
+from app.http.security import digest_of
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests import bundles, postgres
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from app.answering import decide
-from app.retrieval.calibration import Calibration
-from app.retrieval.offer import Offer
-from app.retrieval.ranking import Candidate, Ranked
+from app.index.candidates import Candidate
+from app.ranking.calibration import Calibration
+from app.ranking.offer import Offer
+from app.ranking.ranking import Ranked
 
 VECTOR = np.zeros((1, 2), dtype=np.float32)
 CALIBRATION = Calibration(bias=0, score_weight=1, margin_weight=1, threshold=0.7, offer=Offer(threshold=0.5))

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.api.security import digest_of
-from app.retrieval.bundle import Bundle
+from app.encoding.bundle import Bundle
+from app.http.security import digest_of
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY, FAQ, fill
 

@@ -5,9 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from app.index.candidates import Candidate
+from app.index.filters import AnyOf, Range
+from app.ranking.ranking import Ranked
 from app.replies import Answer, Reply, ReplyCache, cache_key
-from app.retrieval.filters import AnyOf, Range
-from app.retrieval.ranking import Candidate, Ranked
 
 LIMIT = 2 * 2**20
 

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.retrieval import calibrating
-from app.retrieval.bundle import HeldOut
-from app.retrieval.calibrating import MIN_QUESTIONS
-from app.retrieval.calibration import Calibration
-from app.retrieval.heldout import Outcome, sample
-from app.retrieval.offer import Offer
-from app.retrieval.ranking import Ranking, combined
+from app.arrays import Floats
+from app.encoding.bundle import HeldOut
+from app.ranking import fitting as calibrating
+from app.ranking.calibration import Calibration
+from app.ranking.fitting import MIN_QUESTIONS
+from app.ranking.heldout import Outcome, sample
+from app.ranking.offer import Offer
+from app.ranking.ranking import Ranking, combined
 from trainer.evaluation.served import Served
 
 MAX_QUESTIONS = 1500  # more teach nothing new
@@ -39,7 +39,6 @@ DEFAULTS = Ranking(
     offer_precision=OFFER_PRECISION,
 )
 
-Floats = NDArray[np.float64]
 log = logging.getLogger("trainer")
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from app.encoding.bundle import HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.markup import plain_text
-from app.retrieval.bundle import HeldOut
-from app.retrieval.normalize import normalize
+from app.text.markup import plain_text
+from app.text.normalize import normalize
 
 RICH = 3  # an entry with that many phrasings can spare one
 HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
@@ -81,7 +81,9 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
     extra, unanswerable = _resolve(queries, entries)
-    answers = {normalize(entry.plain_answer) for entry, group in zip(entries, groups, strict=True) if group not in whole}
+    answers = {
+        normalize(entry.plain_answer) for entry, group in zip(entries, groups, strict=True) if group not in whole
+    }
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
     for entry, group, asked in zip(entries, groups, extra, strict=True):

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import FileError, InputError, Place
-from app.knowledge import text
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Labelled, ScoredPair, read_labelled, read_pairs
 from app.knowledge.readers.fields import Fields
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row_file import RowFile
+from app.text import limits as text
 from trainer.recipes import Recipe, Shape
 
 KEYS: dict[Shape, tuple[str, ...]] = {"faq": ("answer",), "labelled": ("text", "label"), "pairs": ("a", "b")}

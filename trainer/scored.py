@@ -6,8 +6,8 @@ from dataclasses import replace
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
-from app.markup import plain_text
-from app.retrieval.normalize import normalize
+from app.text.markup import plain_text
+from app.text.normalize import normalize
 from trainer.data import Pair, TrainingSet, separated, training_set, united
 
 

@@ -4,15 +4,15 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from app.api.problem import documented
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
-from app.api.security import KEYS, guarded
 from app.api.state import Service
 from app.errors import Conflict
+from app.http.problem import documented
+from app.http.security import KEYS, guarded
 from app.jobs import lock
 from app.jobs.jobs import Job
+from app.ranking.calibration import Calibrated
 from app.releases.catalog import Release
-from app.retrieval.index import Calibrated
 
 router = APIRouter(
     prefix="/v1/admin",

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
 from app import replies
-from app.api.admission import TimeoutMs
-from app.api.direct import Direct
-from app.api.problem import documented
-from app.api.request_id import request_id_of
 from app.api.schemas import MAX_BATCH, Answer, Ask, AskBatch, BatchReply, Options, Reply, Suggestion
 from app.api.state import Service, Services
+from app.http.admission import TimeoutMs
+from app.http.direct import Direct
+from app.http.problem import documented
+from app.http.request_id import request_id_of
 
 router = APIRouter(
     prefix="/v1",

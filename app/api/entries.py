@@ -13,18 +13,18 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from app import import_worker
-from app.api.problem import documented
 from app.api.schemas import EntryList, EntryReply, ImportReply
-from app.api.security import KEYS, guarded
 from app.api.state import Service, Services
+from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import InputError, NotReady
-from app.import_worker import ImportRequest
+from app.http.problem import documented
+from app.http.security import KEYS, guarded
+from app.imports import worker as import_worker
+from app.imports.worker import ImportRequest
 from app.knowledge.entry import Entry
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
 from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
-from app.retrieval.bundle import TOKENIZER, Encoding
 
 router = APIRouter(
     prefix="/v1/admin/entries",

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from app.api.problem import documented
 from app.api.state import Service
+from app.http.problem import documented
 
 router = APIRouter(tags=["health"])
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from cachetools import LRUCache
 
-from app.markup import to_html
+from app.text.markup import to_html
 
 KEPT_CHARACTERS = 8_000_000  # of answers and their HTML; about 8 to 32 MB
 

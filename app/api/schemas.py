@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
-from app.knowledge.text import clean
-from app.retrieval.filters import AnyOf, Where
-from app.retrieval.filters import Range as RangeFilter
+from app.index.filters import AnyOf, Where
+from app.index.filters import Range as RangeFilter
+from app.text.limits import clean
 
 MAX_QUESTION = 1000
 MAX_BATCH = 32
@@ -238,19 +238,3 @@ class ImportReply(Strict):
     updated_entries: list[ChangeReply] = Field(description="The first 1,000.")
     removed_entries: list[ChangeReply] = Field(description="The first 1,000.")
     orphaned_entries: list[ChangeReply] = Field(description="The first 1,000.")
-
-
-class Problem(BaseModel):
-    """An error, as RFC 9457 has it."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str = Field(description="Stable; branch on this.")
-    request_id: str
-    errors: list[dict[str, Any]] | None = Field(None, description="With 422: each field or row that is wrong, and why.")
-    report: dict[str, Any] | None = Field(
-        None, description="With 422 to a dry run of an import: what would become of the rows that are not refused."
-    )

@@ -5,16 +5,16 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.api.admission import Admission
-from app.api.metrics import Metrics
-from app.api.rate_limit import RateLimits
-from app.api.readiness import Readiness
 from app.api.rendering import Renderings
-from app.api.security import Keys
+from app.http.admission import Admission
+from app.http.metrics import Metrics
+from app.http.rate_limit import RateLimits
+from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.live import Live
+from app.releases.readiness import Readiness
 from app.releases.reindexing import Worker
 from app.settings import Settings
 

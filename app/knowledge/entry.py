@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from app.knowledge import text
-from app.markup import plain_text
+from app.text import limits as text
+from app.text.markup import plain_text
 
 MetadataValue = str | int | float | bool | list[str]
 

@@ -15,7 +15,7 @@ from app.knowledge.readers.mojibake import repaired_values
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
-from app.knowledge.text import kind_of_value
+from app.text.limits import kind_of_value
 
 _ENTRY_FIELDS = ("id", "question", "answer", "alternatives", "negatives")
 _LONGEST_SLIP = 20

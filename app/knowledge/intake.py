@@ -11,7 +11,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry, content_hash
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of, values_of
 from app.knowledge.tables import EntryRow, utc_now
-from app.knowledge.text import same_question
+from app.text.limits import same_question
 
 Mode = Literal["append", "replace"]
 Match = Literal["id", "question"]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.errors import InputError
-from app.knowledge import text
 from app.knowledge.readers.fields import LABELLED_FIELDS, PAIR_FIELDS, QUERY_FIELDS, Fields
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row import BadRow
 from app.knowledge.readers.row_file import RowFile
+from app.text import limits as text
 
 TARGETS = ("faq_id", "answer", "label")
 _PAIR_LENGTHS = {"a": text.QUESTION_LENGTH, "b": text.ANSWER_LENGTH}

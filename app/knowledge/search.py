@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, false
 
 from app.knowledge.tables import EntryRow
 
-_NEVER_STORED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # what `app.knowledge.text` refuses
+_NEVER_STORED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # what `app.text.limits` refuses
 _SEPARATOR = "\x1f"  # no text of an entry holds it, so that nothing is found across two texts
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.answering import Answerer
+from app.encoding.batching import Observer
+from app.encoding.bundle import Bundle
 from app.errors import IndexUnavailable, NotFound, NotReady
-from app.retrieval.batching import Observer
-from app.retrieval.bundle import Bundle
-from app.retrieval.embedded import EmbeddedStore
-from app.retrieval.index import RELEASE, Calibrated, IndexRecord, IndexStore
+from app.index.embedded import EmbeddedStore
+from app.index.protocol import RELEASE, IndexRecord, IndexStore
+from app.ranking.calibration import Calibrated, calibrated_of
 from app.settings import Settings
 
 
@@ -55,7 +56,7 @@ class Catalog:
 
     async def _calibration(self, name: str) -> Calibrated | None:
         try:
-            return await self.indexes.calibration(name)
+            return calibrated_of(await self.indexes.calibration(name), name)
         except IndexUnavailable:  # it is listed all the same, so that it can be seen and replaced
             return None
 
@@ -129,7 +130,7 @@ def index_store(settings: Settings) -> IndexStore:
     """The server that the settings name, or the embedded engine in FAQ_HOME."""
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
-    from app.retrieval.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
 
     key = settings.qdrant_api_key
     return ServerStore(settings.qdrant_url, key.get_secret_value() if key else None)

@@ -61,7 +61,7 @@ class Live:
     @property
     def calibrated(self) -> bool:
         """Whether that release, and its reranker where it has one, is calibrated for what it holds."""
-        calibrated = self._serving.answerer.index.calibrated if self._serving else None
+        calibrated = self._serving.answerer.calibrated if self._serving else None
         return calibrated is not None and calibrated.calibration is not None and not calibrated.problems
 
     @asynccontextmanager
@@ -107,7 +107,7 @@ class Live:
         await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
         before, self._serving, self._broken = self._serving, _Serving(answerer), None
         logger.info("Answering from %s", answerer.release)
-        for problem in answerer.index.calibrated.problems if answerer.index.calibrated else ():
+        for problem in answerer.calibrated.problems if answerer.calibrated else ():
             logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
         if before:
             before.retired = True

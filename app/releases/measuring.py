@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
+from app.ranking.calibration import Calibrated, calibrated_of
+from app.ranking.fitting import Reread, calibrate
+from app.ranking.heldout import Examiner, Outcome, Payload, resolve, sample
+from app.ranking.ranking import Ranking
+from app.ranking.reranker import CANDIDATES, Reranker
 from app.releases.catalog import Catalog
-from app.retrieval.bundle import Bundle
-from app.retrieval.calibrating import Reread, calibrate
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Examiner, Outcome, Payload, resolve, sample
-from app.retrieval.index import Calibrated
-from app.retrieval.ranking import Ranking
-from app.retrieval.reranker import CANDIDATES, Reranker
 
 HELD_OUT, RERANKED = 500, 150  # questions that calibrate a release, at most; the reranker takes its time for each
 logger = logging.getLogger(__name__)
@@ -22,11 +22,12 @@ async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder,
     """Give a release, which holds these entries, its calibration, unless it has one. What prevents it is logged."""
     index = await catalog.indexes.open(name)
     try:
-        if index.calibrated is None or index.calibrated.calibration is None:
+        before = calibrated_of(index.calibration, name)
+        if before is None or before.calibration is None:
             own = await calibrated(Examiner(index, encoder, payloads), bundle)
             for problem in own.problems:
                 logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
-            await catalog.indexes.calibrate(name, own)
+            await catalog.indexes.calibrate(name, own.model_dump(mode="json"))
     finally:
         await index.close()
 
@@ -38,7 +39,7 @@ async def calibrated(examiner: Examiner, bundle: Bundle) -> Calibrated:
     outcomes = await examiner.ask([asked[i] for i in chosen])
     record = examiner.index.record
     precisions = {"target_precision": record.target_precision, "offer_precision": record.offer_precision}
-    ranking = bundle.ranking.model_copy(update={name: value for name, value in precisions.items() if value})
+    ranking = Ranking.of(bundle).model_copy(update={name: value for name, value in precisions.items() if value})
     return calibrate(outcomes, ranking, _reread(bundle, ranking, outcomes))
 
 

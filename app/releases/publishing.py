@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from app.arrays import Vectors
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import FaqError, IndexUnavailable, NotReady
+from app.index.candidates import Candidate, Question
+from app.index.filters import fields_of
+from app.index.protocol import Index, IndexRecord
+from app.index.words import answer_of, average_length, text_of
 from app.knowledge.entry import Entry, knowledge_revision
-from app.markup import VERSION as PLAIN_TEXT
+from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
 from app.releases.measuring import measure
 from app.releases.vectors import CachedEncoder
-from app.retrieval.bundle import Bundle
-from app.retrieval.encoder import Encoder
-from app.retrieval.filters import fields_of
-from app.retrieval.identifiers import common_identifiers
-from app.retrieval.index import Index, IndexRecord
-from app.retrieval.lexical import answer_of, average_length, text_of
-from app.retrieval.ranking import Candidate, Question, Vectors
 from app.settings import Settings
+from app.text.identifiers import common_identifiers
+from app.text.markup import VERSION as PLAIN_TEXT
 
 BATCH = 64  # entries encoded and written at a time
 SAMPLE = 32  # entries that must find themselves before a release may serve
@@ -171,7 +173,7 @@ def payload_of(entry: Entry) -> dict[str, Any]:
 
 def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> IndexRecord:
     """What an index of these entries says of itself."""
-    knowledge = knowledge_revision(entries)
+    knowledge, ranking = knowledge_revision(entries), Ranking.of(bundle)
     payloads = [payload_of(entry) for entry in entries]
     return IndexRecord(
         name=f"faq-{bundle.revision}-{knowledge}",
@@ -184,7 +186,7 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         language=settings.language.lower(),
         average_length=average_length(text_of(payload) for payload in payloads),
         plain_text=PLAIN_TEXT if any("plain_answer" in payload for payload in payloads) else 0,
-        target_precision=settings.target_precision or bundle.ranking.target_precision,
-        offer_precision=settings.offer_precision or bundle.ranking.offer_precision,
+        target_precision=settings.target_precision or ranking.target_precision,
+        offer_precision=settings.offer_precision or ranking.offer_precision,
         common_identifiers=common_identifiers(text_of(payload) for payload in payloads),
     )

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.encoding.bundle import Bundle
 from app.errors import Busy
 from app.jobs import lock
 from app.jobs.jobs import Job, Jobs, Work, patiently
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.publishing import Progress, publish
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 
 KIND = "reindex"

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Vectors
+from app.arrays import Vectors
+from app.encoding.encoder import Encoder
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS checked_vectors (
     key BLOB PRIMARY KEY, vectors BLOB NOT NULL, checksum INTEGER NOT NULL

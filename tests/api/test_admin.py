@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.api.security import digest_of
+from app.encoding.bundle import Bundle
 from app.errors import SettingsError
+from app.http.security import digest_of
 from app.knowledge.store import Store
 from app.main import create_app
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
-from tests.api.conftest import checked_client
 from tests.conftest import ADMIN_KEY, ASK_KEY, FAQ, fill
+from tests.service import checked_client
 
 LINES = {"Content-Type": "application/jsonl"}
 

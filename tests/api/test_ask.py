@@ -7,11 +7,11 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
-from tests.api.conftest import checked_client
 from tests.conftest import FAQ, fill, publish_home
+from tests.service import checked_client
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.import_worker import THREAD_BYTES
+from app.imports.worker import THREAD_BYTES
 from app.knowledge.exports import FORMATS, MEDIA_TYPES, ExportFormat
 from tests.conftest import FAQ
 

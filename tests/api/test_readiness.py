@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api import readiness
-from app.api.readiness import Readiness
+from app.releases import readiness
 from app.releases.catalog import Catalog
 from app.releases.live import Live
+from app.releases.readiness import Readiness
 from app.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -13,9 +13,9 @@ from types import FrameType
 WATCHED = (
     "app/jobs/",
     "app/releases/",
-    "app/retrieval/embedded.py",
-    "app/retrieval/checksums.py",
-    "app/retrieval/bundle.py",
+    "app/index/embedded.py",
+    "app/index/checksums.py",
+    "app/encoding/bundle.py",
     "app/durable.py",
     "app/knowledge/store.py",
     "app/knowledge/database.py",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.retrieval.checksums import BLOCK, ZEROS, blocks
+from app.index.checksums import BLOCK, ZEROS, blocks
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -1,4 +1,4 @@
-"""Stands in for a Qdrant server: the REST calls that `app.retrieval.server` makes, over the client's own local mode.
+"""Stands in for a Qdrant server: the REST calls that `app.index.server` makes, over the client's own local mode.
 
     python -m tests.faults.qdrant PORT
 

@@ -14,7 +14,7 @@ from threading import Thread
 import httpx2
 import pytest
 
-from app.api import connections
+from app.http import connections
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
 from tests.faults.service import QUESTION, Service, asking, service
@@ -23,7 +23,7 @@ HEAD = b"POST /v1/ask HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nC
 
 IMPATIENT = """
 import runpy
-from app.api import connections
+from app.http import connections
 connections.HEAD_S, connections.BODY_S, connections.STALLED_S, connections.SLOWEST = 1.0, 1.5, 1.0, 1000
 runpy.run_module("app", run_name="__main__")
 """

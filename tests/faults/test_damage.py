@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app.encoding.bundle import Bundle
 from app.main import create_app
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.service import service

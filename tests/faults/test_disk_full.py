@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app.encoding.bundle import Bundle
 from app.errors import FaqError, IndexUnavailable, StoreError
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.main import create_app
 from app.releases.reindexing import reindex
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.test_killed import ask

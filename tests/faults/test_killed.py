@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
 from app.releases.catalog import Catalog
 from app.replies import Reply
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
 from app.knowledge.files import write_entries
 from app.knowledge.store import Store
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import fill, publish_home
 from tests.faults.power import Recording, recorded

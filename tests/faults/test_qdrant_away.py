@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.retrieval.bundle import Bundle
-from app.retrieval.resilience import LONGEST_OPEN_S, OPENS_AFTER, READ_S
+from app.encoding.bundle import Bundle
+from app.index.resilience import LONGEST_OPEN_S, OPENS_AFTER, READ_S
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.proxy import Mode, Proxy

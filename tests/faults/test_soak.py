@@ -10,7 +10,7 @@ from statistics import median
 
 import pytest
 
-from app.retrieval.bundle import Bundle
+from app.encoding.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.service import Service, asking, service

@@ -16,17 +16,17 @@ from typing import Any
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.api.limits import check_nesting
 from app.api.schemas import Ask, AskBatch
+from app.encoding.bundle import Bundle, Manifest
 from app.errors import FaqError, InputError
+from app.http.body_limit import check_nesting
+from app.index.filters import check, fields_of
+from app.index.protocol import IndexRecord
+from app.index.shard import DIALECT
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import entry_line, parse_entries
 from app.knowledge.queries import read_labelled, read_queries
-from app.retrieval.bundle import Bundle, Manifest
-from app.retrieval.filters import check, fields_of
-from app.retrieval.index import IndexRecord
-from app.retrieval.ranking import Ranking
-from app.retrieval.shard import DIALECT
+from app.ranking.ranking import Ranking
 from app.settings import Settings
 
 REFUSALS = (FaqError, ValidationError)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from app.encoding.bundle import Bundle
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.publishing import publish
-from app.retrieval.bundle import Bundle
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio

@@ -2,13 +2,13 @@
 
 import pytest
 
+from app.encoding.bundle import Bundle, HeldOut
+from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
+from app.ranking.heldout import Examiner, resolve
 from app.releases.catalog import Catalog
 from app.releases.publishing import batches, payload_of, publish, record_of
 from app.releases.vectors import CachedEncoder
-from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Examiner, resolve
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio

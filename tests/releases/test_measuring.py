@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
+from app.ranking.calibration import calibrated_of
+from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.publishing import publish
-from app.retrieval.bundle import HeldOut
 from app.settings import Settings
 from tests import bundles
 
@@ -39,24 +41,22 @@ async def test_a_release_is_calibrated_by_what_its_bundle_holds_out_or_says_why_
     assert live.calibrated
     await live.close()
     answerer = await catalog.open(name)
-    found = answerer.index.calibrated
+    found = answerer.calibrated
     assert found is not None
     assert found.figures["questions"] == len(MANY)
-    assert answerer.ranking.calibration == found.calibration != bundle.ranking.calibration
+    assert answerer.ranking.calibration == found.calibration != Ranking.of(bundle).calibration
     await answerer.close()
     few = await catalog.open(await publish(catalog, bundle, entries[:10]))
     live = Live(catalog)
     await live.follow()
     assert not live.calibrated
     await live.close()
-    assert few.index.calibrated is not None
-    assert few.index.calibrated.calibration is None
-    assert few.index.calibrated.problems == (
-        "Only 10 held-out questions are answered by an entry; calibration needs 30.",
-    )
+    assert few.calibrated is not None
+    assert few.calibrated.calibration is None
+    assert few.calibrated.problems == ("Only 10 held-out questions are answered by an entry; calibration needs 30.",)
     for name in ("app.releases.measuring", "app.releases.live"):
         assert [one for one in caplog.records if one.name == name and "Only 10 held-out questions" in one.getMessage()]
-    assert few.ranking == bundle.ranking
+    assert few.ranking == Ranking.of(bundle)
     await few.close()
 
 
@@ -66,12 +66,12 @@ async def test_ids_that_mean_other_entries_calibrate_nothing(embedded: Catalog, 
     questions = [(f"{entry.alternatives[0]} now", entry.id) for entry in MANY]
     with_texts = [HeldOut(*one, entry.answer) for one, entry in zip(questions, MANY, strict=True)]
     right = await embedded.open(await publish(embedded, bundles.make(tmp_path / "a", heldout=with_texts), shifted))
-    assert right.index.calibrated is not None
-    assert right.index.calibrated.figures["precision@1"] > 0.8
+    assert right.calibrated is not None
+    assert right.calibrated.figures["precision@1"] > 0.8
     bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*one) for one in questions])
     wrong = await embedded.open(await publish(embedded, bare, shifted))
-    assert wrong.index.calibrated is not None
-    assert wrong.index.calibrated.calibration is None or wrong.index.calibrated.calibration.tells
+    assert wrong.calibrated is not None
+    assert wrong.calibrated.calibration is None or wrong.calibrated.calibration.tells
     for one in (right, wrong):
         await one.close()
 
@@ -86,7 +86,7 @@ async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
     second = await publish(strict, bundle, MANY)
     assert second == f"{first}-2"
     both = [await embedded.indexes.open(name) for name in (first, second)]
-    lax, stern = (one.calibrated.calibration for one in both if one.calibrated)
+    lax, stern = (found.calibration for index in both if (found := calibrated_of(index.calibration, index.record.name)))
     assert lax
     assert stern
     assert stern.threshold >= lax.threshold
@@ -100,7 +100,7 @@ async def test_many_unanswerable_questions_first_in_the_file_do_not_crowd_the_ot
     nothing = [HeldOut(f"where do pets get spam {i}", None) for i in range(600)]
     held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
     name = await publish(embedded, bundles.make(tmp_path / "held", heldout=[*nothing, *held]), MANY)
-    calibrated = await embedded.indexes.calibration(name)
+    calibrated = calibrated_of(await embedded.indexes.calibration(name), name)
     assert calibrated is not None
     assert calibrated.problems == ()
     assert calibrated.figures["questions"] == len(MANY)
@@ -117,7 +117,7 @@ async def test_a_stricter_offer_precision_raises_the_offer_threshold(
     thresholds = [
         found.calibration.offer.threshold
         for name in names
-        if (found := await embedded.indexes.calibration(name)) and found.calibration
+        if (found := calibrated_of(await embedded.indexes.calibration(name), name)) and found.calibration
     ]
     assert len(set(names)) == len(thresholds) == 2
     assert thresholds[1] > thresholds[0]
@@ -127,6 +127,6 @@ async def test_questions_about_a_single_entry_calibrate_nothing(embedded: Catalo
     entry = MANY[0]
     held = [HeldOut(f"{entry.alternatives[0]} now {i}", entry.id, entry.answer) for i in range(40)]
     name = await publish(embedded, bundles.make(tmp_path / "held", heldout=held), MANY)
-    calibrated = await embedded.indexes.calibration(name)
+    calibrated = calibrated_of(await embedded.indexes.calibration(name), name)
     assert calibrated is not None
     assert calibrated.problems == ("The held-out questions are about 1 entries only; calibration needs 5.",)

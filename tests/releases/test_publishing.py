@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import BundleError, IndexUnavailable, NotFound, NotReady
+from app.index.candidates import Question
+from app.index.protocol import IndexRecord
 from app.knowledge.entry import Entry, knowledge_revision
 from app.releases.catalog import Catalog, kept_releases
 from app.releases.publishing import publish, verify
-from app.retrieval.bundle import Bundle
-from app.retrieval.encoder import Encoder
-from app.retrieval.index import IndexRecord
-from app.retrieval.ranking import Question
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import FAQ

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
+from app.encoding.bundle import Bundle
 from app.errors import Busy, NotReady
 from app.jobs import lock
 from app.jobs.jobs import Canceled, Jobs
@@ -15,7 +16,6 @@ from app.knowledge.database import Database
 from app.knowledge.entry import Entry
 from app.releases.catalog import Catalog
 from app.releases.reindexing import reindex
-from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill
 

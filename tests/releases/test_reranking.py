@@ -10,16 +10,16 @@ from tokenizers.processors import TemplateProcessing
 
 from app import answering
 from app.answering import Answerer, Rerank
+from app.encoding import bundle as bundles
+from app.encoding.bundle import Bundle, HeldOut, Reranking
+from app.ranking.calibration import Calibration
+from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
-from app.retrieval import bundle as bundles
-from app.retrieval.bundle import Bundle, HeldOut, Reranking
-from app.retrieval.calibration import Calibration
-from app.retrieval.ranking import Ranking
 from app.settings import Settings
 from tests.bundles import make
+from tests.ranking.test_reranker import graph
 from tests.releases.test_measuring import MANY
-from tests.retrieval.test_reranker import graph
 
 pytestmark = pytest.mark.anyio
 QUESTION = "turn to page"  # which every answer says
@@ -36,7 +36,7 @@ def reranking(tmp_path: Path) -> Bundle:
     tokenizer.post_processor = TemplateProcessing("[PAD] $A", "$A [PAD] $B:1", [("[PAD]", 0)])
     tokenizer.save(str(made.directory / bundles.TOKENIZER))
     onnx.save(graph(), made.directory / bundles.RERANKER)
-    ranking = made.ranking.model_copy(update={"reranker_weight": 0.01, "reranked": AGAIN})
+    ranking = Ranking.of(made).model_copy(update={"reranker_weight": 0.01, "reranked": AGAIN})
     (made.directory / bundles.RANKING).write_text(ranking.model_dump_json())
     kept = made.manifest.model_dump(include={"base_model", "recipe", "created_at"})
     bundles.seal(made.directory, encoding=made.manifest.encoding, reranker=SETTINGS, **kept)
@@ -81,11 +81,11 @@ async def test_what_was_read_again_has_a_calibration_of_its_own_anew(
     settings: Settings, release: str, reranking: Bundle
 ) -> None:
     answerer = await opened(settings, release, "on")
-    found = answerer.index.calibrated
+    found = answerer.calibrated
     assert found is not None
     assert found.reranked is not None
     assert isinstance(answerer.ranking, Ranking)
-    assert answerer.ranking.reranked == found.reranked != reranking.ranking.reranked
+    assert answerer.ranking.reranked == found.reranked != Ranking.of(reranking).reranked
     (answered,) = await answerer.ask([QUESTION], min_confidence=0)
     assert answered.status != "no_answer"
     await answerer.close()

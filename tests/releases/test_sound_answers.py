@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.answering import Answerer
+from app.encoding.bundle import Bundle
+from app.index.shard import RECORD
 from app.knowledge.entry import RESERVED, Entry
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
 from app.replies import Reply
-from app.retrieval.bundle import Bundle
-from app.retrieval.shard import RECORD
 from app.settings import Settings
 from tests.conftest import FAQ
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.arrays import Vectors
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.releases.vectors import CachedEncoder
-from app.retrieval.bundle import Bundle
-from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Vectors
 
 TEXTS = [f"When will I get refund {number}?" for number in range(150)]
 PAGE = 4096

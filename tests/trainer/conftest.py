@@ -9,8 +9,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import AutoTokenizer, BertConfig, BertModel
 
+from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import Bundle
 from tests import bundles
 from trainer import model
 from trainer.exporting import export

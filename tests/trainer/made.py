@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.retrieval.bundle import Encoding, Manifest
+from app.encoding.bundle import Encoding, Manifest
 from trainer.reporting.results import RESULTS, Asked, Counts, Place, Results, Shown, System
 from trainer.runs import BUNDLE, METRICS, Run
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from app.encoding.bundle import Bundle, HeldOut
+from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.calibrating import MIN_QUESTIONS, Scored, examples, unanswerable_of
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Outcome
+from app.ranking.fitting import MIN_QUESTIONS, Scored, examples, unanswerable_of
+from app.ranking.heldout import Outcome
 from tests.trainer.conftest import faq
 from trainer.calibrate import DEFAULTS, QUESTION_WEIGHT, calibrate, choose_weights
 from trainer.data import training_set

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app.encoding.bundle import Bundle
 from app.errors import BundleError
 from app.knowledge.queries import Query
-from app.retrieval.bundle import Bundle
 from tests.trainer.conftest import faq, write_faq
 from tests.trainer.test_evaluate import asked_of, outcomes
 from trainer.__main__ import main

@@ -1,13 +1,14 @@
-"""A model under training is measured as its bundle will be: blocks of scores against `retrieval.ranking`."""
+"""A model under training is measured as its bundle will be: blocks of scores against `ranking.ranking`."""
 
 import numpy as np
 import pytest
 
+from app.arrays import Vectors
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
+from app.index.candidates import Candidate, Question
 from app.knowledge.entry import Entry
 from app.releases.publishing import payload_of
-from app.retrieval.bundle import Bundle
-from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Candidate, Question, Vectors
 from tests.trainer.conftest import faq
 from trainer.calibrate import DEFAULTS
 from trainer.evaluation import corpus as corpora

@@ -3,7 +3,7 @@ import pytest
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.normalize import normalize
+from app.text.normalize import normalize
 from tests.trainer.conftest import faq
 from trainer.data import TrainingSet, group_entries, renamed, training_set
 

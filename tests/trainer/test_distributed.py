@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
-from app.retrieval.bundle import Bundle
+from app.encoding.bundle import Bundle
 from tests.trainer.conftest import faq, write_faq
 from trainer.runs import METRICS, Run
 from trainer.training.losses import Scoring, Side, Sides, logits, ranking_losses

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import Bundle
-from app.retrieval.encoder import Encoder
+from app.ranking.ranking import Ranking
 from tests.trainer.conftest import faq, write_faq
 from trainer.evaluation import corpus as corpora
 from trainer.evaluation import evaluate as evaluating
@@ -119,7 +120,7 @@ def test_a_model_under_training_is_ranked_as_the_index_ranks_where_words_count_n
     as_function = FunctionEncoder(encoder.questions, lambda texts: np.concatenate(encoder.answers(texts)))
     found = validation(as_function, 0.6, entries, asked)
     with served(tiny_bundle, entries, encoder) as index:
-        ranking = tiny_bundle.ranking.model_copy(update={"question_weight": 0.6, "lexical_weight": 0.0})
+        ranking = Ranking.of(tiny_bundle).model_copy(update={"question_weight": 0.6, "lexical_weight": 0.0})
         indexed = figures.summary(evaluating.answered(index, ranking, asked))
     assert found["mrr"] == pytest.approx(indexed["mrr"])
     assert validation(as_function, 0.6, entries, [Query("what is love")]) == {}
@@ -249,7 +250,7 @@ def test_the_outcomes_of_a_bundle_follow_its_threshold(tiny_bundle: Bundle) -> N
     entries = faq(10, 2)
     found = outcomes_of(tiny_bundle, entries, asked_of(entries), "answers")
     assert found.confidence is not None
-    assert (found.answers == (found.confidence >= tiny_bundle.ranking.calibration.threshold)).all()
+    assert (found.answers == (found.confidence >= Ranking.of(tiny_bundle).calibration.threshold)).all()
     assert replace(found, threshold=0.0).answers.all()
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from app.encoding.bundle import ANSWERS, Bundle
+from app.encoding.encoder import Encoder
 from app.errors import BundleError, InputError
-from app.retrieval.bundle import ANSWERS, Bundle
-from app.retrieval.encoder import Encoder
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, model
 from trainer.recipes import RECIPES, Recipe

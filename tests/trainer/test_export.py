@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
+from app.encoding.bundle import Bundle, HeldOut
+from app.encoding.encoder import Encoder
 from app.errors import InputError
-from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.encoder import Encoder
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.exporting import export

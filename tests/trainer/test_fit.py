@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.encoding.bundle import Bundle
 from app.errors import FileError, InputError
-from app.retrieval.bundle import Bundle
+from app.ranking.ranking import Ranking
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, model
 from trainer.calibrate import DEFAULTS
@@ -34,7 +35,7 @@ def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path
     assert bundle.manifest.recipe == "test"
     assert bundle.manifest.training_data_sha256 == run.config["training_data_sha256"]
     assert bundle.manifest.metrics["heldout"]["queries"] == 40
-    assert bundle.ranking.calibration != DEFAULTS.calibration
+    assert Ranking.of(bundle).calibration != DEFAULTS.calibration
     lines = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     measured = [line["epoch"] for line in lines if "metrics" in line]
@@ -127,7 +128,7 @@ def test_no_epochs_export_the_base_model(faq_file: Path, tiny_base: Path, tmp_pa
     run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
     bundle = Bundle.load(run.bundle)
     assert bundle.manifest.recipe == "base"
-    assert bundle.ranking == DEFAULTS
+    assert Ranking.of(bundle) == DEFAULTS
 
 
 def test_too_small_a_faq_gets_the_base_model_and_is_told(tiny_base: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.retrieval.bundle import Bundle
+from app.encoding.bundle import Bundle
 from trainer.reporting.results import Results
 from trainer.runs import CHECKPOINTS, Run
 from trainer.training.steps import CHECKPOINT_EVERY

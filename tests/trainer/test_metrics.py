@@ -9,8 +9,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from app.arrays import Integers
 from trainer.evaluation import metrics
-from trainer.evaluation.metrics import CUTOFFS, Integers, ranks, summarize, table
+from trainer.evaluation.metrics import CUTOFFS, ranks, summarize, table
 
 SCORES = np.array([0.1, 0.9, 0.5, 0.5, 0.2], dtype=np.float32)
 

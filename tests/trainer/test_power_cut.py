@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.retrieval.bundle import Bundle
+from app.encoding.bundle import Bundle
 from tests.faults.power import ROOT, Recording, recorded
 from trainer.runs import BUNDLE, Run
 from trainer.training.callbacks import WHOLE

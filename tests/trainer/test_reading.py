@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import FileError, InputError
 from app.knowledge.queries import Labelled, ScoredPair, read_pairs
-from app.retrieval.normalize import normalize
+from app.text.normalize import normalize
 from trainer.data import training_set
 from trainer.reading import entries_of_labels, entries_of_pairs, read_index, read_source
 from trainer.recipes import recipe_named

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from app.encoding.bundle import Bundle, HeldOut, Reranking
+from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import Bundle, HeldOut, Reranking
-from app.retrieval.calibrating import Reread, calibrate
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Outcome
-from app.retrieval.index import Calibrated
-from app.retrieval.ranking import Ranking
-from app.retrieval.reranker import Reranker
+from app.ranking.calibration import Calibrated
+from app.ranking.fitting import Reread, calibrate
+from app.ranking.heldout import Outcome
+from app.ranking.ranking import Ranking
+from app.ranking.reranker import Reranker
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, model
 from trainer.data import training_set
@@ -130,7 +130,7 @@ def graph(run: Run, tiny_base: Path) -> Path:
 def unsealed(graph: Path, tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """A copy of the tiny bundle to add a reranker to."""
     monkeypatch.setattr(reranker, "write", lambda *given: shutil.copy(graph, given[4]))
-    return Bundle(shutil.copytree(tiny_bundle.directory, tmp_path / "copy"), tiny_bundle.manifest, tiny_bundle.ranking)
+    return Bundle(shutil.copytree(tiny_bundle.directory, tmp_path / "copy"), tiny_bundle.manifest)
 
 
 def added(run: Run, base: Path, bundle: Bundle, heldout: Sequence[HeldOut] | None = None) -> Added | None:
@@ -159,7 +159,7 @@ def test_a_bundle_scores_as_the_model_does(
         base_model=str(tiny_base),
         recipe="test",
     )
-    assert bundle.ranking.reranker_weight == 0.05
+    assert Ranking.of(bundle).reranker_weight == 0.05
     assert bundle.manifest.reranker == Reranking(max_tokens=256, with_question=True, precision="int8")
     assert bundle.manifest.metrics["reranker"]["questions"] == 40
     question, texts = "how do i cancel it", ["Open page 3.", "press " * 600, "To cancel your tent, open page 1.", "No."]

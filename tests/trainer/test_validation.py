@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
-from app.retrieval.bundle import HeldOut
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.training.validation import Validation

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.encoding.bundle import Bundle
 from app.errors import NotFound
-from app.retrieval.bundle import Bundle
 from trainer.evaluation import slices, statistics
 from trainer.evaluation import tables as report
 from trainer.evaluation.evaluate import outcomes_of

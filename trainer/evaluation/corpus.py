@@ -1,6 +1,6 @@
 """A knowledge encoded once, and scored by meaning alone for many questions at a time: all entries, exactly.
 
-`retrieval.ranking` scores one question's candidates, by their words too. A test holds both to the same scores where
+`ranking.ranking` scores one question's candidates, by their words too. A test holds both to the same scores where
 words count nothing.
 """
 
@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.arrays import Vectors
 from app.knowledge.entry import Entry
-from app.retrieval.normalize import normalize
-from app.retrieval.ranking import Vectors
+from app.text.normalize import normalize
 
 BLOCK_CELLS = 2_000_000  # of a score matrix held at a time: questions x (windows or phrasings)
 

@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.answering import Answered, decide
+from app.arrays import Vectors
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import Bundle
-from app.retrieval.decision import Case
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Asked, Outcome
-from app.retrieval.ranking import Ranking, Vectors
+from app.ranking.decision import Case
+from app.ranking.heldout import Asked, Outcome
+from app.ranking.ranking import Ranking
 from trainer.data import refuse_unknown, resolver
 from trainer.evaluation import figures, metrics
 from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, numbered

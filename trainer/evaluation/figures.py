@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from app.arrays import Flags, Floats, Integers
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.decision import Case, effects, measured
+from app.ranking.decision import Case, effects, measured
 from trainer.evaluation import metrics, statistics
-from trainer.evaluation.metrics import Flags, Floats, Integers
 
 HELP = ("helped", "wrong", "unanswerable_answered", "unanswerable_offered")
 PRECISIONS = (0.95, 0.9, 0.8)

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.arrays import Flags, Floats, Integers
+
 CUTOFFS = (1, 3, 5, 10, 20)
 BINS = 10
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 def ranks(scores: NDArray[np.float32], relevant: Integers) -> Integers:

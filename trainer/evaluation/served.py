@@ -7,16 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.answering import ranking_of
+from app.encoding.bundle import Bundle, HeldOut
+from app.encoding.encoder import Encoder
+from app.index.embedded import EmbeddedStore
+from app.index.protocol import Index
 from app.knowledge.entry import Entry
+from app.ranking.heldout import LIMIT, Asked, Examiner, Outcome, resolve
+from app.ranking.ranking import Ranking
 from app.releases.measuring import calibrated
 from app.releases.publishing import batches, payload_of, record_of
 from app.releases.vectors import CachedEncoder
-from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.embedded import EmbeddedStore
-from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import LIMIT, Asked, Examiner, Outcome, resolve
-from app.retrieval.index import Index
-from app.retrieval.ranking import Ranking
 from app.settings import Settings
 
 
@@ -26,7 +26,6 @@ class Served:
     def __init__(self, index: Index, encoder: Encoder, entries: Sequence[Entry], runner: asyncio.Runner) -> None:
         self.entries = entries
         self.encoder = encoder
-        self._index = index
         self._examiner = Examiner(index, encoder, [payload_of(entry) for entry in entries])
         self._runner = runner
 
@@ -40,8 +39,7 @@ class Served:
 
     def ranking(self, bundle: Bundle) -> Ranking:
         """The bundle's ranking, calibrated for these entries as a release of them would be."""
-        self._index.calibrated = self._runner.run(calibrated(self._examiner, bundle))
-        return ranking_of(bundle, self._index)
+        return ranking_of(bundle, self._runner.run(calibrated(self._examiner, bundle)))
 
 
 @contextmanager

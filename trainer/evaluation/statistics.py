@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from trainer.evaluation.metrics import Flags, Floats, Integers, threshold_at
+from app.arrays import Flags, Floats, Integers
+from trainer.evaluation.metrics import threshold_at
 
 SAMPLES = 2000  # of the bootstrap; the ends of an interval are then good to about a tenth of its width
 FLIPS = 10_000  # of the randomisation test: the least p that it can tell is 1 / 10,001

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.encoding.bundle import MANIFEST, Bundle
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, read_queries
-from app.retrieval.bundle import MANIFEST, Bundle
 from trainer.data import renamed
 from trainer.evaluation import figures, slices, statistics
 from trainer.evaluation.evaluate import Protocol, outcomes_of

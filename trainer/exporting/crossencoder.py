@@ -31,8 +31,8 @@ from transformers import PreTrainedModel
 
 from app import durable
 from app.knowledge.entry import Entry
-from app.retrieval.normalize import normalize
-from app.retrieval.reranker import PairReader, candidate_text, padded
+from app.ranking.reranker import PairReader, candidate_text, padded
+from app.text.normalize import normalize
 from trainer import model as models
 from trainer.data import TrainingSet, order
 from trainer.recipes import Recipe

@@ -22,18 +22,18 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from app import durable
+from app.arrays import Floats, Integers, Vectors
+from app.encoding.bundle import ANSWERS, HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
+from app.encoding.encoder import Encoder
 from app.errors import FaqError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import ANSWERS, HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
-from app.retrieval.encoder import Encoder
-from app.retrieval.ranking import Floats, Ranking, Vectors
+from app.ranking.ranking import Ranking
 from trainer.calibrate import DEFAULTS, PRECISION, QUESTION_WEIGHT, calibrate
 from trainer.data import order
 from trainer.evaluation import evaluate, figures, statistics
 from trainer.evaluation.corpus import Corpus
 from trainer.evaluation.evaluate import Encode
-from trainer.evaluation.metrics import Integers
 from trainer.evaluation.served import Served, served
 from trainer.evaluation.statistics import Difference
 from trainer.exporting.crossencoder import CrossEncoder
@@ -88,13 +88,13 @@ def export(
         with served(chosen, entries, Encoder(chosen)) as index:
             ranking = calibrate(index, heldout, target_precision) if tuned else _defaults(target_precision)
             metrics = measure(index, ranking, heldout)
-            bundle = Bundle(chosen.directory, chosen.manifest, ranking)
-            added = add(crossencoder, bundle, index, heldout, precision == "int8") if crossencoder else None
+            _write(chosen.directory, ranking, heldout)
+            added = add(crossencoder, chosen, index, heldout, precision == "int8") if crossencoder else None
         if added:
             ranking = added.ranking
+            _write(chosen.directory, ranking, heldout)
             checks, metrics["reranker"] = checks | added.checks, added.metrics
         fields |= {"checks": checks, "metrics": metrics, "libraries": {name: version(name) for name in LIBRARIES}}
-        _write(chosen.directory, ranking, heldout)
         reranker = added.settings if added else None
         seal(chosen.directory, encoding=chosen.manifest.encoding, reranker=reranker, **fields)
         shutil.rmtree(target, ignore_errors=True)
@@ -190,7 +190,7 @@ def _graph_bundle(
     _write(directory, DEFAULTS, ())
     dimension = int(tower(model, QUESTION).get_embedding_dimension() or 0)
     encoding = Encoding(dimension=dimension, max_tokens=_tokens(model), precision=precision)
-    return Bundle(directory, seal(directory, encoding=encoding, **fields), DEFAULTS)
+    return Bundle(directory, seal(directory, encoding=encoding, **fields))
 
 
 def _tokens(model: SentenceTransformer) -> int:

@@ -20,12 +20,13 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding as Tokens
 
-from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
-from app.retrieval.calibrating import MIN_QUESTIONS, Reread, calibrate
-from app.retrieval.heldout import Outcome, sample
-from app.retrieval.lexical import answer_of
-from app.retrieval.ranking import Ranking
-from app.retrieval.reranker import CANDIDATES, Reranker, candidate_text, padded
+from app.arrays import Floats
+from app.encoding.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
+from app.index.words import answer_of
+from app.ranking.fitting import MIN_QUESTIONS, Reread, calibrate
+from app.ranking.heldout import Outcome, sample
+from app.ranking.ranking import Ranking
+from app.ranking.reranker import CANDIDATES, Reranker, candidate_text, padded
 from trainer.evaluation.served import Served
 from trainer.exporting.crossencoder import CrossEncoder
 from trainer.exporting.graph import write
@@ -40,7 +41,6 @@ INDEPENDENCE = 0.999
 RANKING_COST = 0.005
 WEIGHTS = tuple(float(f"{10 ** (i / 8):.2g}") for i in range(-24, 1))  # 0.001 to 1
 
-Floats = NDArray[np.float64]
 log = logging.getLogger("trainer")
 
 
@@ -100,7 +100,7 @@ def add(
 ) -> Added | None:
     """Write reranker.onnx into an unsealed bundle; None, and a word why, if it is left out.
 
-    `bundle.ranking` is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
+    The bundle's ranking is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
     """
     answerable = [one.faq_id is not None or one.answer is not None for one in heldout]
     asked = [heldout[i] for i in sample([one.question for one in heldout], answerable, QUESTIONS)]
@@ -109,7 +109,7 @@ def add(
     if len(answered) < MIN_QUESTIONS:
         log.warning("Too few questions are held out to fit the reranker's weight; it is left out.")
         return None
-    found = Candidates.of(answered, bundle.ranking, made.with_question)
+    found = Candidates.of(answered, Ranking.of(bundle), made.with_question)
     with TemporaryDirectory() as scratch:
         chosen = _chosen(made, found, bundle, Path(scratch), small)
         reason = chosen.failure or (None if chosen.weight else "it does not help on held-out questions, beyond chance")
@@ -119,7 +119,7 @@ def add(
         (bundle.directory / RERANKER).write_bytes(chosen.graph.read_bytes())
     reread = [Reread(*one) for one in zip(answered, chosen.scores.astype(np.float32), strict=True)]
     reread += _unanswerable(outcomes, bundle, made, chosen)
-    return Added(chosen.settings, _fitted(bundle.ranking, chosen, reread), chosen.checks, _metrics(found, chosen))
+    return Added(chosen.settings, _fitted(Ranking.of(bundle), chosen, reread), chosen.checks, _metrics(found, chosen))
 
 
 def _unanswerable(outcomes: Sequence[Outcome], bundle: Bundle, made: CrossEncoder, chosen: "_Graph") -> list[Reread]:
@@ -128,7 +128,7 @@ def _unanswerable(outcomes: Sequence[Outcome], bundle: Bundle, made: CrossEncode
     if not asked:
         return []
     reranker = Reranker(bundle.directory / RERANKER, bundle.directory / TOKENIZER, chosen.settings)
-    scores = Candidates.of(asked, bundle.ranking, made.with_question).scored(reranker)
+    scores = Candidates.of(asked, Ranking.of(bundle), made.with_question).scored(reranker)
     return [Reread(*one) for one in zip(asked, scores.astype(np.float32), strict=True)]
 
 

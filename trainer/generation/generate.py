@@ -18,8 +18,8 @@ from rich.progress import Progress, TaskID
 
 from app import durable
 from app.errors import Conflict, InputError
-from app.knowledge.text import QUESTION_LENGTH
-from app.retrieval.normalize import normalize
+from app.text.limits import QUESTION_LENGTH
+from app.text.normalize import normalize
 from trainer.generation import parts
 from trainer.generation.asking import Asker, asker_of, batches
 from trainer.generation.parts import Asked

@@ -16,8 +16,8 @@ from app.knowledge.readers.decoding import NotDecodable, decode
 from app.knowledge.readers.detection import SUFFIXES
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row_file import RowFile
-from app.markup import plain_text
-from app.retrieval.normalize import normalize
+from app.text.markup import plain_text
+from app.text.normalize import normalize
 from trainer.generation.parts import flat
 
 LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from app.encoding.bundle import HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.knowledge.text import ANSWER_LENGTH, QUESTION_LENGTH
-from app.retrieval.bundle import HeldOut
+from app.text.limits import ANSWER_LENGTH, QUESTION_LENGTH
 from trainer.data import (
     HELD_ENTRIES,
     HELD_ENTRIES_BOUNDS,

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from app import durable
-from app.retrieval.bundle import Manifest
+from app.encoding.bundle import Manifest
 from trainer.reporting.explained import Figure, data_rows
 from trainer.reporting.results import Results
 from trainer.runs import BUNDLE, Run

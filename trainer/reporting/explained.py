@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.retrieval.bundle import Manifest
+from app.encoding.bundle import Manifest
 from trainer.evaluation.figures import COUNTS
 from trainer.reporting import findings
 from trainer.reporting.findings import SURE, Findings, Share

@@ -11,8 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from app import durable
+from app.encoding.bundle import MANIFEST, Manifest
 from app.errors import InputError
-from app.retrieval.bundle import MANIFEST, Manifest
 from trainer.reporting import card, drawing, explained, history, plots
 from trainer.reporting import certainty as certainty_plots
 from trainer.reporting.explained import Figure

@@ -13,15 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from app.arrays import Floats, Integers
 from trainer.reporting.drawing import ACCENT, BASE, INK, SOFT, WRONG, drawn
 from trainer.reporting.history import Curve
 from trainer.reporting.results import Place
 
 BINS = 20
 DOTS = 20  # epochs: more are a line without dots
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

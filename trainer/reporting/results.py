@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app import durable
+from app.encoding.bundle import Bundle
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import Bundle
 from trainer.data import TrainingSet
 from trainer.evaluation import figures
 from trainer.evaluation.evaluate import outcomes_of

@@ -14,10 +14,10 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from app.arrays import Vectors
+from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import HeldOut
-from app.retrieval.ranking import Vectors
 from trainer.calibrate import QUESTION_WEIGHT
 from trainer.data import order
 from trainer.evaluation.evaluate import FunctionEncoder, validation

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from app.errors import Place
 from app.knowledge.readers.row import Row
 from app.knowledge.readers.row_file import RowFile
-from app.knowledge.text import kind_of_value
+from app.text.limits import kind_of_value
 
 FORMAT = "intents"
 _KEYS = ("tag", "patterns", "responses")

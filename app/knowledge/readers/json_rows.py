@@ -6,7 +6,7 @@ from app.errors import Place
 from app.knowledge.readers.json_values import Cursor, parse_json
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
-from app.knowledge.text import kind_of_value
+from app.text.limits import kind_of_value
 
 
 def rows(text: str, file: RowFile) -> Iterator[Row]:

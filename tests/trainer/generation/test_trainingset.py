@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from app.encoding.bundle import Bundle, HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.normalize import normalize
+from app.text.normalize import normalize
 from tests.trainer.generation.conftest import pairs, passages
 from trainer import fit
 from trainer.data import Pair

@@ -1,0 +1,198 @@
+"""The bundle: the directory that the trainer writes and the service loads.
+
+    manifest.json    what it is: schema, revision, base model, shapes, checks passed, metrics, and a hash of every file
+    model.onnx       input_ids, attention_mask (batch, tokens) int64 -> sentence_embedding (batch, dimension) float32
+    tokenizer.json   Hugging Face `tokenizers` format
+    ranking.json     how candidates are scored and how sure one may be (`ranking.ranking.Ranking`)
+    heldout.jsonl    the questions that training never saw; may be empty
+    answers.onnx     optional: like model.onnx, for answers; model.onnx then encodes questions and phrasings alone
+    reranker.onnx    optional: input_ids, attention_mask, token_type_ids (batch, tokens) int64 -> logits (batch,)
+                     float32; reads with tokenizer.json, as the manifest's `reranker` says
+
+The revision hashes all that changes an answer, so two bundles of one revision answer alike.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app import durable
+from app.errors import BundleError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+ANSWERS = "answers.onnx"
+TOKENIZER = "tokenizer.json"
+RANKING = "ranking.json"
+HELDOUT = "heldout.jsonl"
+RERANKER = "reranker.onnx"
+FILES = (MODEL, TOKENIZER, RANKING, HELDOUT)
+OPTIONAL = (ANSWERS, RERANKER)  # part of the revision where they are in the manifest; what it does not name is not read
+REVISION_LENGTH = 12
+
+
+class HeldOut(NamedTuple):
+    """A question that training never saw, and what answers it, by id and by text; None: nothing does."""
+
+    question: str
+    faq_id: str | None
+    answer: str | None = None
+
+
+class Encoding(BaseModel):
+    """How texts become vectors: everything the encoder must know beside the graph itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dimension: int = Field(ge=1)
+    max_tokens: int = Field(ge=8)
+    similarity: Literal["cosine", "dot"] = "cosine"
+    question_prefix: str = ""
+    answer_prefix: str = ""
+    precision: str = "fp32"
+    max_batch: int | None = Field(
+        None, ge=1, description="1 where an embedding would depend on what it is batched with"
+    )
+
+
+class Reranking(BaseModel):
+    """What the reranker must know beside its graph."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(ge=8, description="of a question and a text together, special tokens included")
+    with_question: bool = Field(description="whether an entry's question stands before its answer in what is scored")
+    precision: str = "fp32"
+
+
+class Manifest(BaseModel):
+    """manifest.json. Figures under `metrics` and `checks` are what the trainer measured on the exported graph."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int
+    revision: str = Field(pattern=rf"^[0-9a-f]{{{REVISION_LENGTH}}}$")
+    created_at: str
+    base_model: str
+    recipe: str
+    encoding: Encoding
+    reranker: Reranking | None = None
+    training_data_sha256: str | None = None
+    checks: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    libraries: dict[str, str] = {}
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle on disk."""
+
+    directory: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read and verify the bundle in `directory`. Raises BundleError saying what is wrong with it."""
+        manifest = _read_manifest(directory)
+        for name in (*FILES, *(name for name in OPTIONAL if name in manifest.files)):
+            path = directory / name
+            if not path.is_file():
+                raise BundleError(f"{directory} is damaged: {name} is missing. Export or copy the bundle again.")
+            if _sha256(path) != manifest.files.get(name):
+                raise BundleError(
+                    f"{directory} is damaged: {name} is not the file that was exported. Export or copy it again."
+                )
+        if _revision(manifest.encoding, manifest.files, manifest.reranker) != manifest.revision:
+            raise BundleError(f"{directory} is damaged: its revision does not follow from its files. Export it again.")
+        return cls(directory, manifest)
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether answers are encoded by a graph of their own."""
+        return ANSWERS in self.manifest.files
+
+    @property
+    def revision(self) -> str:
+        """12 hex digits that stand for everything in the bundle that changes an answer."""
+        return self.manifest.revision
+
+    def heldout(self) -> list[HeldOut]:
+        """The questions that training never saw."""
+        lines = (self.directory / HELDOUT).read_text(encoding="utf-8").splitlines()
+        return [HeldOut(**json.loads(line)) for line in lines if line]
+
+    def install(self, models: Path) -> Self:
+        """Copy the bundle to `models/<revision>` unless it is there and whole; returns the installed one."""
+        target = models / self.revision
+        if target.is_dir():
+            try:
+                return type(self).load(target)
+            except BundleError:
+                shutil.rmtree(target)
+        aside = models / f".{self.revision}.{os.getpid()}"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(self.directory, aside)
+        durable.move(aside, target)
+        return type(self).load(target)
+
+
+def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = None, **fields: object) -> Manifest:
+    """Write manifest.json for the files in `directory`; the last step of an export.
+
+    An answers.onnx counts where there is one. `reranker` is given if and only if there is a reranker.onnx to go with
+    it. `fields` are the manifest's own: base_model, recipe, created_at, metrics and so on.
+    """
+    names = [*FILES, *([ANSWERS] if (directory / ANSWERS).is_file() else []), *([RERANKER] if reranker else [])]
+    files = {name: _sha256(directory / name) for name in names}
+    computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files, reranker), "files": files}
+    manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding, "reranker": reranker})
+    durable.write(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
+def _read_manifest(directory: Path) -> Manifest:
+    path = directory / MANIFEST
+    try:
+        raw = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        what = "does not exist" if not directory.exists() else f"has no {MANIFEST}"
+        raise BundleError(f"{directory} is no bundle: it {what}. `python -m trainer fit` makes one.") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{directory} has bundle schema {version!r}; this version serves {SCHEMA_VERSION}. "
+            "Export it again with the trainer of this version."
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        raise BundleError(f"{path} cannot be used: {_first(error)}") from error
+
+
+def _revision(encoding: Encoding, files: dict[str, str], reranker: Reranking | None) -> str:
+    """What is optional counts only where it is there: a bundle without it keeps the revision it always had."""
+    hashed = {name: files.get(name) for name in FILES} | {name: files[name] for name in OPTIONAL if name in files}
+    content: dict[str, Any] = {"encoding": encoding.model_dump(), "files": hashed}
+    if reranker is not None:
+        content["reranker"] = reranker.model_dump()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:REVISION_LENGTH]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -1,0 +1,177 @@
+"""The index on a Qdrant server or cluster, through `AsyncQdrantClient`; `:memory:` runs the client's own stand-in.
+
+A release is a collection of its name; its metadata hold its record, its calibration, and `complete` once it is whole.
+The aliases `faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
+"""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from pydantic import ValidationError
+from qdrant_client import AsyncQdrantClient, models
+
+from app.errors import NotFound
+from app.index.candidates import Candidate
+from app.index.collection import ServerIndex, qdrant
+from app.index.filters import Kind, path
+from app.index.lookup import keys_of
+from app.index.protocol import (
+    ANSWER,
+    BM25,
+    KEYS,
+    NEGATIVES,
+    QUESTIONS,
+    RELEASE,
+    Calibration,
+    IndexRecord,
+    stored_payload,
+)
+from app.index.resilience import Guarded
+from app.index.words import Analyser, text_of
+
+SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
+    "text": models.PayloadSchemaType.KEYWORD,
+    "number": models.PayloadSchemaType.FLOAT,
+    "flag": models.PayloadSchemaType.KEYWORD,
+}
+ACTIVE, PREVIOUS = "faqtual", "faqtual-previous"
+TIMEOUT_S = 5  # of one call; a search takes milliseconds
+BUILD_TIMEOUT_S = 120
+
+
+class ServerStore:
+    """All releases on one server. As `IndexStore`."""
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        where: dict[str, Any] = {"location": url} if url == ":memory:" else {"url": url, "api_key": api_key}
+        client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+        self._client = cast(AsyncQdrantClient, Guarded(client))
+        self._url = url
+
+    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
+        """As `IndexStore.build`; the collection is marked complete last."""
+        with qdrant(record.name):
+            await self._client.delete_collection(record.name, timeout=BUILD_TIMEOUT_S)
+            await self._create(record)
+            analyser, start = Analyser(record.language, record.average_length), 0
+            for batch in batches:
+                points = [
+                    models.PointStruct(
+                        id=start + i, vector=_vectors(entry, analyser), payload=_stored_payload(entry, record)
+                    )
+                    for i, entry in enumerate(batch)
+                ]
+                start += len(batch)
+                await self._client.upsert(record.name, points, wait=True)
+            await self._client.update_collection(record.name, metadata={"complete": True})
+
+    async def _create(self, record: IndexRecord) -> None:
+        multi = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+        params = models.VectorParams(size=record.dimension, distance=models.Distance.DOT, multivector_config=multi)
+        metadata = {"record": record.model_dump(), "complete": False}
+        await self._client.create_collection(
+            record.name,
+            dict.fromkeys((ANSWER, QUESTIONS, NEGATIVES), params),
+            {BM25: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            metadata=metadata,
+            timeout=BUILD_TIMEOUT_S,
+        )
+        if self._url == ":memory:":  # it has no payload indexes, and warns when asked for one
+            return
+        await self._client.create_payload_index(record.name, KEYS, models.PayloadSchemaType.KEYWORD, wait=True)
+        for field, kinds in record.fields.items():
+            for kind in kinds:
+                await self._client.create_payload_index(record.name, path(field, kind), SCHEMAS[kind], wait=True)
+
+    async def open(self, name: str) -> ServerIndex:
+        """As `IndexStore.open`."""
+        record = await self._record(name)
+        if record is None:
+            raise NotFound(f"There is no release {name}.")
+        return ServerIndex(self._client, record, await self.calibration(name))
+
+    async def calibrate(self, name: str, calibration: Calibration) -> None:
+        """As `IndexStore.calibrate`."""
+        if await self._record(name) is None:
+            raise NotFound(f"There is no release {name}.")
+        with qdrant(name):
+            await self._client.update_collection(name, metadata={"calibration": calibration})
+
+    async def records(self) -> list[IndexRecord]:
+        """As `IndexStore.records`."""
+        found = [record for name in await self.names() if (record := await self._record(name))]
+        return sorted(found, key=lambda record: (record.created_at, record.name))
+
+    async def drop(self, name: str) -> None:
+        """As `IndexStore.drop`."""
+        with qdrant(name):
+            await self._client.delete_collection(name, timeout=BUILD_TIMEOUT_S)
+
+    async def sweep(self) -> None:
+        """As `IndexStore.sweep`."""
+        for name in await self.names():
+            if await self._record(name) is None:
+                await self.drop(name)
+
+    async def pointer(self) -> tuple[str | None, str | None]:
+        """As `IndexStore.pointer`."""
+        with qdrant("its aliases"):
+            aliases = {one.alias_name: one.collection_name for one in (await self._client.get_aliases()).aliases}
+        return aliases.get(ACTIVE), aliases.get(PREVIOUS)
+
+    async def activate(self, name: str) -> None:
+        """As `IndexStore.activate`. Raises NotFound."""
+        if await self._record(name) is None:
+            raise NotFound(f"There is no release {name}.")
+        active, _ = await self.pointer()
+        if active == name:
+            return
+        moves = [_alias(ACTIVE, name), *([_alias(PREVIOUS, active)] if active else [])]
+        with qdrant(name):
+            await self._client.update_collection_aliases(moves)
+
+    async def close(self) -> None:
+        """As `IndexStore.close`."""
+        await self._client.close()
+
+    async def names(self) -> list[str]:
+        """As `IndexStore.names`."""
+        with qdrant("its collections"):
+            return [one.name for one in (await self._client.get_collections()).collections if RELEASE.match(one.name)]
+
+    async def _record(self, name: str) -> IndexRecord | None:
+        """The record of a finished release, or None."""
+        if name not in await self.names():
+            return None
+        metadata = await self._metadata(name)
+        try:
+            return IndexRecord.model_validate(metadata["record"]) if metadata.get("complete") else None
+        except (KeyError, ValidationError):
+            return None
+
+    async def calibration(self, name: str) -> Calibration | None:
+        """As `IndexStore.calibration`."""
+        return (await self._metadata(name)).get("calibration")
+
+    async def _metadata(self, name: str) -> dict[str, Any]:
+        with qdrant(name):
+            return (await self._client.get_collection(name)).config.metadata or {}
+
+
+def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
+    """The named vectors of a point; what a passage lacks is left out, as an empty multivector is refused."""
+    words = analyser.document(text_of(candidate.payload))
+    dense = {ANSWER: candidate.answer, QUESTIONS: candidate.questions, NEGATIVES: candidate.negatives}
+    vectors: dict[str, Any] = {name: some.tolist() for name, some in dense.items() if len(some)}
+    return {**vectors, BM25: models.SparseVector(**words._asdict())}
+
+
+def _stored_payload(candidate: Candidate, record: IndexRecord) -> dict[str, Any]:
+    if record.common_identifiers is None:
+        return stored_payload(candidate)
+    return stored_payload(candidate, keys_of(candidate.payload, record.common_identifiers))
+
+
+def _alias(alias: str, name: str) -> models.CreateAliasOperation:
+    """Creating an alias that exists moves it."""
+    return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=alias))

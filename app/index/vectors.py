@@ -1,0 +1,73 @@
+"""The vectors of all entries in one file, read by memory mapping: a candidate's are at hand without being copied.
+
+vectors.f32   rows of float32, entry by entry: windows of the answer, phrasings, negatives
+rows.npy      (entries, 4) int64: where each of the three begins in those rows, and where the entry ends
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.arrays import Vectors
+from app.errors import IndexUnavailable
+from app.index.candidates import Candidate
+
+VECTORS, ROWS = "vectors.f32", "rows.npy"
+
+
+class RowsWriter:
+    """Writes both files, a batch at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file = (directory / VECTORS).open("wb")
+        self._rows: list[tuple[int, int, int, int]] = []
+        self._end = 0
+
+    def __len__(self) -> int:
+        """Vectors so far."""
+        return self._end
+
+    def add(self, batch: Iterable[Candidate]) -> None:
+        """Append the vectors of some entries."""
+        for one in batch:
+            starts = [self._end]
+            for vectors in (one.answer, one.questions, one.negatives):
+                self._file.write(np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
+                starts.append(starts[-1] + len(vectors))
+            self._end = starts[-1]
+            self._rows.append((starts[0], starts[1], starts[2], starts[3]))
+
+    def close(self) -> None:
+        """Both files, on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        with (self._directory / ROWS).open("wb") as file:
+            np.save(file, np.array(self._rows, dtype=np.int64).reshape(-1, 4))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class Rows:
+    """Both files, open for reading."""
+
+    def __init__(self, directory: Path, entries: int, dimension: int) -> None:
+        """Raises IndexUnavailable where they are not what was written."""
+        try:
+            self.bounds: NDArray[np.int64] = np.load(directory / ROWS, allow_pickle=False)
+            shape = (int(self.bounds[-1, 3]) if len(self.bounds) else 0, dimension)
+            if self.bounds.shape != (entries, 4) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
+                raise ValueError("they do not fit together")
+            self.vectors: Vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
+        except (OSError, ValueError, IndexError) as error:
+            raise IndexUnavailable(f"The release {directory.name} is damaged: its vectors: {error}") from error
+
+    def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
+        """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""
+        answer, questions, negatives, end = self.bounds[entry].tolist()
+        vectors = self.vectors
+        return vectors[answer:questions], vectors[questions:negatives], vectors[negatives:end]

@@ -1,0 +1,178 @@
+"""Many callers and a few encoders: nobody waits for company, nobody is passed over, nothing depends on the batch."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from threading import Event
+
+import numpy as np
+import pytest
+from tokenizers import Encoding as Tokens
+
+from app.arrays import Vectors
+from app.encoding import batching
+from app.encoding.batching import BATCH, Batcher
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
+
+pytestmark = pytest.mark.anyio
+TEXTS = [f"{word} {number}" for word in ("refund", "lost password key", "delivery " * 12) for number in range(20)]
+
+
+class Gated(Encoder):
+    """The real encoder, which waits for a gate and notes what it encoded together."""
+
+    def __init__(self, bundle: Bundle, open_gate: bool = True) -> None:
+        super().__init__(bundle, threads=1)
+        self.gate = Event()
+        if open_gate:
+            self.gate.set()
+        self.batches: list[list[str]] = []
+        self.computed = 0
+
+    def read(self, questions: Sequence[str]) -> list[Tokens]:
+        self.batches.append(list(questions))
+        assert self.gate.wait(10)
+        return super().read(questions)
+
+    def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
+        self.computed += len(tokens)
+        return super().vectors(tokens)
+
+
+class Counting:
+    """What an observer was told."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.sizes: list[int] = []
+        self.known = 0
+
+    def waited(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def encoded(self, questions: int, seconds: float) -> None:
+        self.sizes.append(questions)
+
+    def remembered(self, questions: int) -> None:
+        self.known += questions
+
+    def searched(self, seconds: float) -> None:
+        raise AssertionError("nothing is searched here")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not come true")
+
+
+async def test_everyone_gets_the_vector_that_the_text_has_alone(bundle: Bundle) -> None:
+    alone = Encoder(bundle, threads=1)
+    first = Encoder(bundle, threads=1)
+    batcher = Batcher([first, Encoder(bundle, like=first)])
+    found = await asyncio.gather(*(batcher.encode([text]) for text in TEXTS))
+    for text, (vector,) in zip(TEXTS, found, strict=True):
+        np.testing.assert_allclose(vector, alone.questions([text])[0], atol=1e-6)
+    np.testing.assert_array_equal(await batcher.encode(TEXTS), np.concatenate(found))
+    await batcher.close()
+
+
+async def test_the_first_goes_at_once_and_the_others_gather(bundle: Bundle) -> None:
+    encoder, told = Gated(bundle, open_gate=False), Counting()
+    batcher = Batcher([encoder], told)
+    tasks = [asyncio.create_task(batcher.encode([text])) for text in TEXTS]
+    await until(lambda: batcher.waiting == len(TEXTS) - 1 and len(encoder.batches) == 1)
+    encoder.gate.set()
+    await asyncio.gather(*tasks)
+    assert encoder.batches[0] == TEXTS[:1]
+    assert max(map(len, encoder.batches)) == BATCH
+    assert told.sizes == [len(batch) for batch in encoder.batches]
+    assert len(told.waits) == len(TEXTS)
+    await batcher.close()
+
+
+async def test_batches_are_of_like_length_and_the_oldest_is_in_the_next(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+    mixed = [TEXTS[i // 3 + 20 * (i % 3)] for i in range(24)]  # short, middle, long, short, …
+    first = asyncio.create_task(batcher.encode(["gift"]))
+    tasks = [asyncio.create_task(batcher.encode([text])) for text in mixed]
+    await until(lambda: batcher.waiting == len(mixed))
+    encoder.gate.set()
+    await asyncio.gather(first, *tasks)
+    for number, batch in enumerate(encoder.batches[1:]):
+        assert mixed[number] in batch or any(mixed[number] in earlier for earlier in encoder.batches[: number + 1])
+        lengths = [len(text) for text in batch]
+        assert max(lengths) - min(lengths) < 10, lengths
+    await batcher.close()
+
+
+async def test_who_goes_away_takes_the_work_along(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+    stays = asyncio.create_task(batcher.encode(["gift"]))
+    goes = [asyncio.create_task(batcher.encode([text])) for text in TEXTS]
+    await until(lambda: batcher.waiting == len(TEXTS))
+    for task in goes[1:]:
+        task.cancel()
+    await asyncio.sleep(0)
+    encoder.gate.set()
+    await asyncio.gather(stays, goes[0])
+    await until(lambda: batcher.waiting == 0)
+    assert encoder.batches == [["gift"], TEXTS[:1]]
+    await batcher.close()
+
+
+async def test_what_is_known_is_not_encoded_again(bundle: Bundle) -> None:
+    encoder, told = Gated(bundle), Counting()
+    batcher = Batcher([encoder], told)
+    once = await batcher.encode(["Refund   my KEY", "gift"])
+    again = await batcher.encode(["gift", "Refund   my KEY"])
+    np.testing.assert_array_equal(once, again[::-1])
+    assert (len(encoder.batches), told.known) == (1, 2)
+    alike = await batcher.encode(["refund my key"])  # this tokenizer folds case and white space
+    np.testing.assert_array_equal(alike[0], once[0])
+    assert encoder.computed == 2
+    await batcher.encode(["refund my keys"])
+    assert encoder.computed == 3
+    await batcher.close()
+
+
+async def test_memory_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "REMEMBERED", 2)
+    encoder = Gated(bundle)
+    batcher = Batcher([encoder])
+    for text in ("gift", "wolf", "wolf", "key", "wolf", "gift"):  # when `gift` comes again, it is forgotten
+        await batcher.encode([text])
+    assert encoder.computed == 4
+    await batcher.close()
+
+
+async def test_an_error_reaches_those_who_asked_and_no_others(bundle: Bundle) -> None:
+    class Failing(Gated):
+        def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
+            if len(self.batches) == 1:
+                raise RuntimeError("once")
+            return super().vectors(tokens)
+
+    encoder = Failing(bundle)
+    batcher = Batcher([encoder])
+    with pytest.raises(RuntimeError, match="once"):
+        await batcher.encode(["gift"])
+    assert (await batcher.encode(["gift"])).shape == (1, 64)
+    await batcher.close()
+
+
+async def test_closing_does_not_hold_up_the_event_loop(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+    asking = asyncio.create_task(batcher.encode(["refund"]))
+    await until(lambda: bool(encoder.batches))
+    closing = asyncio.create_task(batcher.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    encoder.gate.set()
+    await closing
+    assert (await asking).shape == (1, encoder.encoding.dimension)

@@ -1,0 +1,293 @@
+"""What a caller may not do: ask too often, nest too deep, send archives, be framed, or find a question in the log."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InputError
+from app.http.body_limit import DEPTH, check_nesting
+from app.http.rate_limit import KEPT, Buckets, RateLimited, RateLimits, network_of
+from app.http.security import Keys, digest_of
+from app.logs import TextLines
+from app.settings import Rate, Settings
+from tests.conftest import ADMIN_KEY, ASK_KEY
+from tests.faults.service import service
+from tests.service import checked_client
+
+ROOT = Path(__file__).parents[2]
+QUESTION = {"question": "When will I get my refund?"}
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# --- how often
+
+
+def test_a_bucket_takes_its_count_and_refills() -> None:
+    clock = Clock()
+    buckets = Buckets(Rate(10, 1.0), "here", clock)
+    for _ in range(10):
+        buckets.take("a")
+    with pytest.raises(RateLimited) as caught:
+        buckets.take("a")
+    assert caught.value.retry_after_s == pytest.approx(0.1)
+    buckets.take("b")
+    clock.now += 0.1
+    buckets.take("a")
+    with pytest.raises(RateLimited):
+        buckets.take("a")
+
+
+@given(st.lists(st.floats(0, 0.5), max_size=60), st.integers(1, 5))
+def test_no_second_sees_more_than_twice_the_count(pauses: list[float], count: int) -> None:
+    """A token bucket allows a full bucket and what flows in meanwhile, and no more."""
+    clock = Clock()
+    buckets = Buckets(Rate(count, 1.0), "here", clock)
+    taken: list[float] = []
+    for pause in pauses:
+        clock.now += pause
+        try:
+            buckets.take("a")
+            taken.append(clock.now)
+        except RateLimited:
+            pass
+    for start in taken:
+        assert len([at for at in taken if start <= at < start + 1]) <= 2 * count
+
+
+def test_buckets_are_bounded() -> None:
+    buckets = Buckets(Rate(1, 1.0), "here", Clock())
+    for number in range(KEPT + 10):
+        buckets.take(str(number))
+    assert len(buckets._full_at) == KEPT
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_what_counts_as_one_client(host: str, network: str) -> None:
+    assert network_of(host) == network
+
+
+def test_without_limits_nothing_is_limited() -> None:
+    limits = RateLimits(None, None)
+    for _ in range(1000):
+        limits.address("192.0.2.1")
+        limits.key("digest")
+
+
+def test_too_many_from_one_address(published: Settings) -> None:
+    limited = published.model_copy(update={"rate_limit_address": Rate.of("5/hour")})
+    with checked_client(limited) as client:
+        for _ in range(5):
+            assert client.post("/v1/ask", json=QUESTION).status_code == 200
+        for response in (client.post("/v1/ask", content=b"{broken"), client.get("/v1/admin/jobs")):
+            assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
+            assert 0 < int(response.headers["Retry-After"]) <= 720
+        assert client.get("/livez").status_code == 200
+
+
+def test_too_many_with_one_key(published: Settings) -> None:
+    keys = {"ask_keys": (digest_of(ASK_KEY), digest_of("other"))}
+    with checked_client(published.model_copy(update={**keys, "rate_limit_key": Rate.of("3/hour")})) as client:
+        asked = [client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": ASK_KEY}).status_code for _ in range(5)]
+        assert asked == [200, 200, 200, 429, 429]
+        assert client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": "other"}).status_code == 200
+        wrong = [client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": "wrong"}).status_code for _ in range(5)]
+        assert set(wrong) == {401}
+
+
+def test_only_a_trusted_proxy_names_the_client(published: Settings) -> None:
+    limited = published.model_copy(update={"rate_limit_address": Rate.of("1/hour")})
+    with service(limited) as running:
+        asked = [
+            running.client.post("/v1/ask", json=QUESTION, headers={"X-Forwarded-For": f"192.0.2.{i}"}).status_code
+            for i in range(3)
+        ]
+        assert asked == [200, 429, 429]
+    with service(limited.model_copy(update={"trusted_proxies": ("127.0.0.1",)})) as running:
+        for i in range(3):
+            headers = {"X-Forwarded-For": f"198.51.100.7, 192.0.2.{i}"}  # the first is what the client says of itself
+            assert running.client.post("/v1/ask", json=QUESTION, headers=headers).status_code == 200
+        assert running.client.post("/v1/ask", json=QUESTION, headers=headers).status_code == 429
+
+
+@pytest.mark.parametrize("text", ["5", "0/second", "-1/hour", "5/day", "5/", "1e3/hour", 5])
+def test_a_rate_is_written_in_one_way(text: object) -> None:
+    with pytest.raises(ValueError, match="100/second"):
+        Rate.of(text)
+
+
+# --- keys
+
+
+def test_every_key_is_compared_and_only_digests_are_kept(published: Settings) -> None:
+    keys = Keys(published.model_copy(update={"ask_keys": (digest_of("old"), digest_of("new"))}))
+    assert keys.scopes("old") == keys.scopes("new") == {"ask"}
+    assert keys.scopes(ADMIN_KEY) == {"ask", "admin"}
+    assert "old" not in repr(vars(keys))
+    for odd in ("", "\0", "ü" * 10_000, digest_of("old")):
+        assert keys.scopes(odd) == set()
+
+
+# --- what a body may be
+
+
+def nested(depth: int) -> bytes:
+    return b'{"question": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [nested(DEPTH), b'{"question": "[[[[[[[[[[[[[[[[[[[[[[[["}', b'{"a": "\\"[[[[[[[[[[[[[[[[[[[[[[[["}', b"{", b""],
+)
+def test_what_is_not_too_deep(body: bytes) -> None:
+    check_nesting(body)
+
+
+@pytest.mark.parametrize("body", [nested(DEPTH + 20), b"[" * 200_000, b'{"a":' * 30_000, b"]" * 50])
+def test_what_is_too_deep(body: bytes) -> None:
+    with pytest.raises(InputError, match="nested deeper than 16 levels"):
+        check_nesting(body)
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=30
+    )
+)
+def test_valid_json_within_the_depth_is_never_refused(value: object) -> None:
+    if depth_of(value) <= DEPTH:
+        check_nesting(json.dumps(value).encode())
+
+
+def depth_of(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth_of, inner), default=0)
+
+
+def test_deep_json_is_refused_over_http(client: TestClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = client.post("/v1/ask", content=b"[" * 100_000, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_input")
+
+
+def zipped() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("faq.jsonl", '{"answer": "a"}\n' * 100_000)
+    return stream.getvalue()
+
+
+def test_archives_are_not_opened(admin: TestClient) -> None:
+    url = "/v1/admin/entries/import"
+    archive = zipped()
+    assert admin.post(url, content=archive, headers={"Content-Type": "application/zip"}).status_code == 415
+    for kind in ("application/jsonl", "text/csv"):
+        for extra in ({}, {"Content-Encoding": "gzip"}):
+            assert admin.post(url, content=archive, headers={"Content-Type": kind, **extra}).status_code == 422
+    for name in ("faq.zip", "faq.jsonl.gz", "faq.jsonl"):
+        assert admin.post(url, files={"file": (name, archive, "application/zip")}).status_code == 422
+    assert admin.get("/v1/admin/entries").json()["total"] == 4
+
+
+# --- what a response says
+
+
+@pytest.mark.parametrize("path", ["/v1/ask", "/livez", "/metrics", "/nothing", "/docs", "/openapi.json", "/"])
+def test_security_headers_are_on_everything(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in policy
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert ("Cache-Control" in headers and headers["Cache-Control"] == "no-store") == path.startswith("/v1")
+
+
+# --- what the log says
+
+
+def test_an_unexpected_error_is_logged_without_its_message() -> None:
+    asked = " ".join(["what", "the", "user", "asked"])  # a traceback quotes the source
+    try:
+        try:
+            raise KeyError(asked)
+        except KeyError:
+            raise ValueError(asked) from InputError("ours")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", None, sys.exc_info())
+    text = TextLines().format(record)
+    assert asked not in text
+    assert "InputError: ours" in text
+    assert "ValueError: (message withheld" in text
+    assert "test_security.py" in text
+
+
+def test_nothing_of_a_request_is_in_the_log(published: Settings) -> None:
+    with service(published) as running:
+        secret = "sesquipedalian"
+        post = running.client.post
+        post("/v1/ask", json={"question": f"Where is my {secret}?"})
+        post("/v1/ask", json={"question": secret, "filters": {secret: secret}})
+        post("/v1/ask", json={"question": "q", secret: 1})
+        post("/v1/ask", content=secret, headers={"Content-Type": "application/json"})
+        post("/v1/ask", json={"question": secret * 1000})
+        post(
+            "/v1/admin/entries/import",
+            content=f'{{"answer": 1, "id": "{secret}"}}',
+            headers={"Content-Type": "text/csv"},
+        )
+        running.client.get(f"/{secret}", params={"q": secret}, headers={"X-Request-ID": secret, "X-API-Key": secret})
+        running.client.get(f"/v1/admin/jobs/{secret}")
+        running.terminate()
+        assert secret not in running.log
+        assert ADMIN_KEY not in running.log
+
+
+# --- what the service runs
+
+
+PICKLES = """
+import sys
+from pathlib import Path
+found = []
+sys.addaudithook(lambda event, arguments: found.append(arguments) if event == "pickle.find_class" else None)
+from fastapi.testclient import TestClient
+from app.main import create_app
+from app.settings import Settings
+with TestClient(create_app(Settings())) as client:
+    assert client.post("/v1/ask", json={"question": "q"}).status_code == 200
+    assert client.get("/readyz").status_code == 200
+print(found)
+"""
+
+
+def test_nothing_is_unpickled(published: Settings) -> None:
+    environment = {**published.environment(), "PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", PICKLES], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,123 @@
+"""A scan finds what comparing everything finds, whoever asks beside one; and the engine finds the same."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import IndexUnavailable
+from app.index import scan
+from app.index.candidates import Candidate, Question
+from app.index.embedded import EmbeddedStore
+from app.index.postings import POSTINGS, Postings
+from app.index.protocol import IndexRecord
+from app.index.scan import Scan
+from app.index.vectors import Rows
+from app.index.words import Analyser, Lexicon, text_of
+
+pytestmark = pytest.mark.anyio
+NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 48, 300
+WORDS = ("refund", "parcel", "password", "turnip", "invoice", "garden", "window")
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Candidate]:
+    """Of one to three windows, up to three phrasings and up to two negatives, and of some words of seven."""
+    random = np.random.default_rng(0)
+    made = []
+    for i in range(ENTRIES):
+        vectors = random.standard_normal((8, DIMENSION)).astype(np.float32)
+        vectors *= random.uniform(0.5, 2) / np.linalg.norm(vectors, axis=1, keepdims=True)  # of a model without norms
+        answer, rest = np.split(vectors, [1 + i % 3])
+        questions, rest = np.split(rest, [i % 4])
+        text = " ".join(random.choice(WORDS, 1 + i % 5))
+        texts = {"question": "", "phrasings": [], "negatives": [], "answer": text}
+        payload = {"id": f"e{i}", **texts, "metadata": {}}
+        made.append(Candidate(f"e{i}", payload, answer, questions, rest[: i % 3]))
+    return made
+
+
+def record() -> IndexRecord:
+    return IndexRecord(
+        name=NAME,
+        bundle="0123456789ab",
+        knowledge="000000000001",
+        entries=ENTRIES,
+        dimension=DIMENSION,
+        created_at="2026-01-01T00:00:00Z",
+        language="english",
+        average_length=3.0,
+    )
+
+
+@pytest.fixture
+async def directory(tmp_path: Path, entries: list[Candidate]) -> Path:
+    await EmbeddedStore(tmp_path).build(record(), [entries[:100], entries[100:]])
+    return tmp_path / NAME
+
+
+@pytest.fixture
+def opened(directory: Path) -> Scan:
+    return Scan(Rows(directory, ENTRIES, DIMENSION), Postings(directory, ENTRIES), Analyser("english", 3.0))
+
+
+def questions(count: int) -> list[Question]:
+    random = np.random.default_rng(1)
+    vectors = random.standard_normal((count, DIMENSION)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [Question(WORDS[i % len(WORDS)] if i % 3 else "?", vector) for i, vector in enumerate(vectors)]
+
+
+async def test_finds_the_nearest_of_each_side_and_the_best_words(opened: Scan, entries: list[Candidate]) -> None:
+    lexicon = Lexicon(Analyser("english", 3.0), [text_of(one.payload) for one in entries])
+    for question, found in zip(questions(40), opened.nearest(questions(40), [20] * 40), strict=True):
+        for sides in ([one.answer for one in entries], [one.questions for one in entries]):
+            nearness = [float((side @ question.vector).max(initial=-np.inf)) for side in sides]
+            assert set(np.argsort(nearness)[::-1][:15].tolist()) <= found.keys()
+        words = {i: lexicon.score(question.text, text_of(one.payload)) for i, one in enumerate(entries)}
+        assert found == pytest.approx({i: words[i] for i in found}, rel=1e-4)
+        best = sorted((i for i in words if words[i] > 0), key=lambda i: -words[i])
+        least = words[best[19]] if best else 0.0
+        assert {i for i in best if words[i] > least * 1.001} <= found.keys()
+
+
+async def test_finds_the_same_alone_and_together(opened: Scan) -> None:
+    asked = questions(40)
+    together = opened.nearest(asked, [5 + i for i in range(40)])
+    assert together == [opened.nearest([one], [5 + i])[0] for i, one in enumerate(asked)]
+
+
+async def test_many_at_a_time_are_answered_each_with_its_own(directory: Path, opened: Scan) -> None:
+    asked = questions(40)
+    index = await EmbeddedStore(directory.parent).open(NAME)
+    found = await asyncio.gather(*(index.search(one, 10, {}) for one in asked))
+    await index.close()
+    for one, candidates in zip(opened.nearest(asked, [10] * 40), found, strict=True):
+        assert {int(candidate.id[1:]): candidate.lexical for candidate in candidates} == one
+
+
+async def test_the_engine_finds_the_same(directory: Path, entries: list[Candidate], tmp_path: Path) -> None:
+    """Without a scan, as for a large index; all but those at the edge, where 8 bits cannot tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan, "LIMIT", 0)
+        await EmbeddedStore(tmp_path / "other").build(record(), [entries])
+    assert not (tmp_path / "other" / NAME / POSTINGS).exists()
+    by_scan = await EmbeddedStore(directory.parent).open(NAME)
+    by_engine = await EmbeddedStore(tmp_path / "other").open(NAME)
+    for question in questions(20):
+        one = {found.id: found.lexical for found in await by_scan.search(question, 20, {})}
+        other = {found.id: found.lexical for found in await by_engine.search(question, 20, {})}
+        assert len(one.keys() & other.keys()) >= 0.9 * len(other)
+        common = one.keys() & other.keys()
+        assert {name: one[name] for name in common} == pytest.approx({name: other[name] for name in common}, rel=1e-4)
+    await by_scan.close()
+    await by_engine.close()
+
+
+async def test_damaged_words_are_named(directory: Path) -> None:
+    (directory / POSTINGS).write_bytes((directory / POSTINGS).read_bytes()[:-40])
+    with pytest.raises(IndexUnavailable, match=POSTINGS):
+        await EmbeddedStore(directory.parent).open(NAME)
+    with pytest.raises(IndexUnavailable, match="its words"):
+        Postings(directory, ENTRIES)

@@ -1,0 +1,57 @@
+"""The service in process, on a published FAQ."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import ADMIN_KEY
+
+
+@pytest.fixture
+def client(published: Settings) -> Iterator[TestClient]:
+    with checked_client(published) as made:
+        yield made
+
+
+@contextmanager
+def checked_client(settings: Settings) -> Iterator[TestClient]:
+    """Checks, at every response, that the OpenAPI document admits its status and its type."""
+    app = create_app(settings)
+    check = checked_against(app.openapi())
+    with TestClient(app, raise_server_exceptions=False) as made:
+        made.event_hooks = {"response": [check]}
+        yield made
+
+
+def checked_against(document: dict[str, Any]) -> Callable[[httpx2.Response], None]:
+    """A check that a response is one that the document admits; paths and methods that it does not know are left out."""
+    known = {
+        (re.compile(re.sub(r"{\w+}", "[^/]+", path)), method): operation["responses"]
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+    def check(response: httpx2.Response) -> None:
+        path, method = response.request.url.path, response.request.method.lower()
+        for (pattern, its_method), responses in known.items():
+            if pattern.fullmatch(path) and its_method == method:
+                admitted = responses.get(str(response.status_code))
+                assert admitted is not None, f"{method} {path} answers {response.status_code}, which is not documented"
+                types = [kind.partition(";")[0] for kind in admitted.get("content", {})]
+                sent = response.headers["content-type"].partition(";")[0]
+                assert sent in types, f"{method} {path}: {response.status_code} is {sent}, documented are {types}"
+
+    return check
+
+
+@pytest.fixture
+def admin(client: TestClient) -> TestClient:
+    client.headers["Authorization"] = f"Bearer {ADMIN_KEY}"
+    return client
