@@ -50,7 +50,6 @@ def main() -> None:
 
 def measure(path: Path) -> dict[str, float]:
     """Read one file in this process."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, cpu = time.perf_counter(), time.process_time()
     entries = len(read_entries(path).entries)
     return {
@@ -59,7 +58,6 @@ def measure(path: Path) -> dict[str, float]:
         "seconds": round(time.perf_counter() - started, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "before_mb": before // 1024,
     }
 
 

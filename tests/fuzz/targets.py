@@ -5,8 +5,10 @@ A target may refuse (`REFUSALS`), and then in words; anything else that it raise
 """
 
 import contextlib
+import io
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +117,22 @@ tables = st.tuples(
     st.sampled_from(",;\t"),
 ).map(lambda table: "\n".join(table[2].join(row) for row in (table[0], *table[1])).encode(errors="surrogatepass"))
 seeds = [path.read_bytes() for path in sorted(Path(__file__).parents[1].joinpath("data", "files").iterdir())]
-files = st.builds(_mutated, st.binary(max_size=200) | json_lines | json_arrays | tables | st.sampled_from(seeds), edits)
+workbook = next(data for data in seeds if data.startswith(b"PK"))
+members = st.sampled_from(["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml", "[Content_Types].xml"])
+
+
+def _repacked(edits: list[tuple[int, int, bytes]], member: str) -> bytes:
+    """The workbook with one of its members mutated."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook)) as source, zipfile.ZipFile(stream, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            target.writestr(name, _mutated(data, edits) if name == member else data)
+    return stream.getvalue()
+
+
+plain_files = st.binary(max_size=200) | json_lines | json_arrays | tables | st.sampled_from(seeds)
+files = st.builds(_mutated, plain_files, edits) | st.builds(_repacked, edits, members)
 
 
 def entries_file(given: tuple[str, bytes]) -> None:
