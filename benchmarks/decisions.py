@@ -24,13 +24,13 @@ from app.answering import Answered, decide
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
-from app.knowledge.queries import read_queries
 from app.ranking.decision import Case, measured
 from app.ranking.fitting import calibrate
 from app.ranking.heldout import Asked, Outcome
 from app.ranking.ranking import Ranked, Ranking
-from trainer.calibrate import OFFER_PRECISION, PRECISION, chosen
+from trainer.data.queries import read_queries
 from trainer.evaluation.served import served
+from trainer.evaluation.weights import OFFER_PRECISION, PRECISION, chosen
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path("data")

@@ -2,9 +2,9 @@
 
     python -m benchmarks.default_calibration [--shared DIR]
 
-Prints the constants of `trainer.calibrate.DEFAULTS`, fitted on three sources together: the cloud FAQ (answers without
-phrasings), CLINC150 (entries cut to a few phrasings), and the project's own sample FAQ (its spare phrasings). The first
-and the last are also asked questions that belong elsewhere; CLINC150 has such questions of its own.
+Prints the constants of `trainer.evaluation.weights.DEFAULTS`, fitted on three sources together: the cloud FAQ (answers
+without phrasings), CLINC150 (entries cut to a few phrasings), and the project's own sample FAQ (its spare phrasings).
+The first and the last are also asked questions that belong elsewhere; CLINC150 has such questions of its own.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from app.encoding.bundle import HeldOut
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
-from app.knowledge.queries import Query, read_queries
 from app.ranking.decision import measured
 from app.ranking.fitting import Scored, fit
 from app.ranking.heldout import Outcome
-from trainer.calibrate import DEFAULTS, LEXICAL_WEIGHTS, OFFER_PRECISION, PRECISION, WEIGHTS, Stacked
-from trainer.data import order, training_set
+from trainer.data.queries import Query, read_queries
+from trainer.data.training_set import order, training_set
 from trainer.evaluation.served import served
-from trainer.evaluation.tables import base_bundle
-from trainer.model import DEFAULT_BASE
+from trainer.evaluation.weights import DEFAULTS, LEXICAL_WEIGHTS, OFFER_PRECISION, PRECISION, WEIGHTS, Stacked
+from trainer.reports.tables import base_bundle
+from trainer.training.model import DEFAULT_BASE
 
 QUESTIONS = 400  # of each source
 PHRASINGS = 4  # an ordinary FAQ's

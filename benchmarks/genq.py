@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cloud_faq import DATA, RESULTS, Row, evaluated, passages, split_files
-from trainer.generation import parts
+from trainer.data import generated_parts as parts
 from trainer.generation.generate import RANKS
 from trainer.generation.roundtrip import RoundTrip
-from trainer.model import DEFAULT_BASE
+from trainer.training.model import DEFAULT_BASE
 
 PROTOCOLS = {
     "tutorial": ("tutorial's protocol", "validation", "validation", "tutorial"),

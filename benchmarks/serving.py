@@ -138,7 +138,7 @@ def command(module: str, *arguments: str, settings: Settings | None = None) -> N
 
 def services(settings: Settings, options: argparse.Namespace) -> Iterator[Any]:
     """The systems to measure, each to be entered."""
-    from trainer.model import packaged
+    from trainer.training.model import packaged
 
     plain = ["-m", "benchmarks.plain_service", str(options.data), str(options.work / "plain.npy")]
     plain += ["--model", packaged(), "--port"]

@@ -18,12 +18,13 @@ import torch
 
 from benchmarks.cloud_faq import DATA, RESULTS
 from benchmarks.train_speed import ours, plain, read_pairs, timed
-from trainer import fit, model
-from trainer.data import Pair
+from trainer import fit
+from trainer.data.training_set import Pair
+from trainer.evaluation.validation import Validation
 from trainer.recipes import recipe_named
 from trainer.runs import Run
+from trainer.training import model
 from trainer.training.loop import train
-from trainer.training.validation import Validation
 
 SYSTEMS: dict[str, Callable[[list[Pair], int, bool], float]] = {"plain": plain, "ours": ours}
 

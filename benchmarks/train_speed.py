@@ -23,10 +23,11 @@ from sentence_transformers import SentenceTransformerTrainer, SentenceTransforme
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from benchmarks.cloud_faq import DATA, RESULTS
-from trainer import fit, model
-from trainer.data import Pair, TrainingSet
+from trainer import fit
+from trainer.data.training_set import Pair, TrainingSet
 from trainer.recipes import recipe_named
 from trainer.runs import Run
+from trainer.training import model
 from trainer.training.loop import native_bf16, train
 
 System = Callable[[list[Pair], int], float]

@@ -10,24 +10,24 @@ from sentence_transformers import SentenceTransformer
 from app import durable
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from app.knowledge.queries import read_queries
-from trainer import model, runs
-from trainer.calibrate import PRECISION
-from trainer.data import TrainingSet, renamed, training_set
-from trainer.exporting.crossencoder import fitted
-from trainer.exporting.export import export
-from trainer.exporting.graph import refuse_unexportable
-from trainer.generation import trainingset
-from trainer.keeping import logging_to, status_kept
-from trainer.reading import read_source
+from trainer import runs
+from trainer.data import generated as trainingset
+from trainer.data.queries import read_queries
+from trainer.data.reading import read_source
+from trainer.data.scored import scored_set
+from trainer.data.training_set import TrainingSet, renamed, training_set
+from trainer.evaluation.validation import Validation
+from trainer.evaluation.weights import PRECISION
+from trainer.export.export import export
+from trainer.export.graph import refuse_unexportable
 from trainer.recipes import Recipe
-from trainer.reporting import page, results
+from trainer.reports import page, results
+from trainer.reranking.training import fitted
 from trainer.runs import Run
-from trainer.scored import scored_set
-from trainer.towers import in_two
-from trainer.training import distributed
+from trainer.training import distributed, model
 from trainer.training.loop import train
-from trainer.training.validation import Validation
+from trainer.training.recording import logging_to, status_kept
+from trainer.training.towers import in_two
 
 log = logging.getLogger("trainer")
 

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.releases.reindexing import reindex
 from app.settings import Settings
-from trainer.evaluation.tables import bundle_in
+from trainer.reports.tables import bundle_in
 
 
 def publish(directory: Path) -> str:

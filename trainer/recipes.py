@@ -14,7 +14,7 @@ RICH, RICH_EPOCHS = 16, 5  # pairs an entry from which two epochs teach too litt
 STEPS = 60  # in all, unless that takes too many epochs
 _MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
 
-Shape = Literal["faq", "labelled", "pairs"]  # what a data file holds; see trainer.reading
+Shape = Literal["faq", "labelled", "pairs"]  # what a data file holds; see trainer.data.reading
 Part = Literal["model", "head", "towers"]  # all of the model; a head on the frozen model; two models, one a side
 Loss = Literal["ranking", "hard-triplets", "semi-hard-triplets"]
 

@@ -7,7 +7,7 @@ metrics.jsonl   what was measured, a line at a time
 checkpoints/    what a resumed run starts from; removed at the end
 model/          the trained model, as sentence-transformers saves it
 bundle/         what the service loads
-results.json    the held-out questions, before and after (`trainer.reporting.results`)
+results.json    the held-out questions, before and after (`trainer.reports.results`)
 report.html     what changed, for people; README.md, the model card; plots/
 """
 

@@ -12,8 +12,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
 from tests import bundles
-from trainer import model
-from trainer.exporting import export
+from trainer.export import export
+from trainer.training import model
 
 SUBJECTS = ("parcel", "refund", "voucher", "tent", "boots", "invoice", "newsletter", "repair", "points", "password")
 VERBS = ("cancel", "track", "return", "order", "change", "print")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from app.encoding.bundle import Encoding, Manifest
-from trainer.reporting.results import RESULTS, Asked, Counts, Place, Results, Shown, System
+from trainer.reports.results import RESULTS, Asked, Counts, Place, Results, Shown, System
 from trainer.runs import BUNDLE, METRICS, Run
 
 CHECKS = {

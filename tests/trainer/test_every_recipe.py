@@ -17,13 +17,14 @@ from app.encoding.bundle import ANSWERS, Bundle
 from app.encoding.encoder import Encoder
 from app.errors import BundleError, InputError
 from tests.trainer.conftest import faq, write_faq
-from trainer import fit, model
+from trainer import fit
 from trainer.recipes import RECIPES, Recipe
-from trainer.reporting.results import Results
+from trainer.reports.results import Results
 from trainer.runs import MODEL, Run
-from trainer.towers import ANSWER, QUESTION, tower
+from trainer.training import model
 from trainer.training.loop import Interrupted
 from trainer.training.losses import EntryRankingLoss
+from trainer.training.towers import ANSWER, QUESTION, tower
 from trainer.training.triplets import TripletLoss
 
 ENTRIES = faq(40, 3)

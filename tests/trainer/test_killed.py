@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.encoding.bundle import Bundle
-from trainer.reporting.results import Results
+from trainer.reports.results import Results
 from trainer.runs import CHECKPOINTS, Run
 from trainer.training.steps import CHECKPOINT_EVERY
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from app.errors import Conflict, InputError, NotFound
-from trainer.reporting import watch
+from trainer.reports import watch
 from trainer.runs import STATUS, Run, all_runs, duration
 
 

@@ -20,9 +20,9 @@ from app import durable
 from app.errors import Conflict, InputError
 from app.text.limits import QUESTION_LENGTH
 from app.text.normalize import normalize
-from trainer.generation import parts
+from trainer.data import generated_parts as parts
+from trainer.data.generated_parts import Asked
 from trainer.generation.asking import Asker, asker_of, batches
-from trainer.generation.parts import Asked
 from trainer.generation.roundtrip import RoundTrip
 from trainer.generation.sampling import Sampling
 from trainer.training.callbacks import stopping

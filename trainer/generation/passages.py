@@ -18,7 +18,7 @@ from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row_file import RowFile
 from app.text.markup import plain_text
 from app.text.normalize import normalize
-from trainer.generation.parts import flat
+from trainer.data.generated_parts import flat
 
 LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold
 WORDS = 4  # fewer is a heading, or a word of thanks, and asks for nothing

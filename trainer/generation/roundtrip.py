@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from trainer import model as models
+from trainer.training import model as models
 from trainer.training.loop import native_bf16
 from trainer.training.mining import BLOCK_CELLS
 from trainer.training.tokens import Tokens, embed

@@ -12,10 +12,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from trainer.data import Pair
-from trainer.towers import ANSWER, QUESTION, has_towers, tower
+from trainer.data.training_set import Pair
 from trainer.training.losses import ANCHOR, APART, APART_FROM_POSITIVE, NEGATIVE, POSITIVE
 from trainer.training.tokens import Tokens
+from trainer.training.towers import ANSWER, QUESTION, has_towers, tower
 
 Batch = dict[str, Any]
 Label = tuple[int, int, int, float]  # which text, what it is, its group (or the row of its pair), weight

@@ -18,11 +18,11 @@ from transformers import PrinterCallback
 
 from app import durable
 from app.errors import FaqError, InputError
-from trainer import model as models
-from trainer.data import TrainingSet
+from trainer.data.training_set import TrainingSet
 from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
 from trainer.training import distributed
+from trainer.training import model as models
 from trainer.training.blocks import BlockEncoder
 from trainer.training.callbacks import Best, Figures, Report, Stop, Whole, stopping
 from trainer.training.head import add_head, fold_head

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from sentence_transformers import SentenceTransformer
 
-from trainer.model import backbone
+from trainer.training.model import backbone
 
 # Bytes of activations per token, layer and hidden unit, half of them in 16 bits. "Reducing Activation Recomputation
 # in Large Transformer Models" (Korthikanti et al. 2022, arXiv 2205.05198) has 34 for 16 bits, without attention.

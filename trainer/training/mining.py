@@ -16,9 +16,9 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from app import durable
-from trainer.data import Pair
-from trainer.towers import ANSWER, QUESTION, tower
+from trainer.data.training_set import Pair
 from trainer.training.tokens import Tokens, embed
+from trainer.training.towers import ANSWER, QUESTION, tower
 
 BLOCK_CELLS = 4_000_000  # of a similarity matrix held at a time
 

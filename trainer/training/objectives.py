@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datasets import Dataset
 from sentence_transformers.base.sampler import DefaultBatchSampler, GroupByLabelBatchSampler
 
-from trainer.data import TrainingSet
+from trainer.data.training_set import TrainingSet
 from trainer.recipes import Recipe, Stage
-from trainer.towers import QUESTION, has_towers
 from trainer.training import distributed, triplets
 from trainer.training.batches import Batch, LabelCollator, PairCollator, PairTexts, Texts, TokenTexts, VectorTexts
 from trainer.training.blocks import BatchLoss, BlockEncoder, BlockHead
@@ -20,6 +19,7 @@ from trainer.training.losses import EntryRankingLoss, Scoring
 from trainer.training.memory import fits
 from trainer.training.mining import Negatives
 from trainer.training.sampler import EntryBatchSampler
+from trainer.training.towers import QUESTION, has_towers
 from trainer.training.triplets import TripletLoss
 
 

@@ -16,9 +16,9 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch import Tensor, nn
 
 from trainer.recipes import Recipe, Stage
-from trainer.towers import QUESTION
 from trainer.training import distributed
 from trainer.training.callbacks import WHOLE
+from trainer.training.towers import QUESTION
 
 CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
 WEIGHTS = "weights.pt"

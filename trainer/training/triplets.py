@@ -14,7 +14,7 @@ from sentence_transformers.sentence_transformer.losses import BatchHardTripletLo
 from sentence_transformers.sentence_transformer.losses.batch_hard_triplet import BatchHardTripletLossDistanceFunction
 from torch import Tensor, nn
 
-from trainer.data import Pair
+from trainer.data.training_set import Pair
 from trainer.recipes import Loss
 from trainer.training.blocks import BatchLoss
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
-from trainer import model
+from trainer.training import model
 
 THINGS = ("parcel", "refund", "voucher", "tent", "invoice", "repair")
 PLACES = ("account", "warehouse", "store", "letter", "basket", "drawer")

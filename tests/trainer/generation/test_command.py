@@ -7,7 +7,7 @@ import pytest
 
 from tests.trainer.generation.conftest import passages
 from trainer.__main__ import main
-from trainer.generation import parts
+from trainer.data import generated_parts as parts
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

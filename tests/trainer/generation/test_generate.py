@@ -13,7 +13,8 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from app.errors import Conflict, InputError
 from tests.trainer.generation.conftest import passages
-from trainer.generation import asking, parts
+from trainer.data import generated_parts as parts
+from trainer.generation import asking
 from trainer.generation.asking import Likeliest, Seq2Seq, asker_of, batches
 from trainer.generation.generate import Request, State, generate, report
 from trainer.generation.sampling import Sampling

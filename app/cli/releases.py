@@ -1,0 +1,94 @@
+"""The commands `releases` and `releases activate`."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Column, Table
+
+from app.cli.terminal import failing_clearly, out, told_settings
+from app.jobs import lock
+from app.knowledge.store import Store
+from app.ranking.calibration import Calibrated
+from app.releases.catalog import Catalog, Release
+from app.settings import Settings
+
+cli = typer.Typer(help="What there is to serve, and which release is active.")
+SHARES = ("helped", "wrong")  # of a release's figures, to list
+
+
+@cli.callback(invoke_without_command=True)
+def list_releases(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+) -> None:
+    """List the releases, newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with failing_clearly():
+        _show(asyncio.run(_releases(told_settings())), as_json)
+
+
+@cli.command("activate")
+def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
+    """Switch to a release: forward, or back. The store stays as it is."""
+    with failing_clearly():
+        settings = told_settings()
+        store = Store.open(settings.sqlalchemy_url)
+        try:
+            with lock.writer(settings.home, store.database):
+                asyncio.run(_activate(settings, name))
+        finally:
+            store.close()
+        out.print(f"Active: {name}", highlight=False)
+
+
+async def _releases(settings: Settings) -> list[Release]:
+    catalog = Catalog(settings)
+    try:
+        return await catalog.releases()
+    finally:
+        await catalog.close()
+
+
+async def _activate(settings: Settings, name: str) -> None:
+    catalog = Catalog(settings)
+    try:
+        await catalog.activate(name)
+    finally:
+        await catalog.close()
+
+
+def _show(releases: list[Release], as_json: bool) -> None:
+    if as_json:
+        out.print_json(json.dumps([_row(release) for release in releases]))
+        return
+    fixed = [Column(name, no_wrap=True) for name in ("release", "entries", "created")]
+    table = Table(*fixed, "helped, wrong", "answers, offers from")
+    for release in releases:
+        row = _row(release)
+        state = "\nactive" if release.active else "\nprevious" if release.previous else ""
+        shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
+        thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
+        created = release.record.created_at[:10]
+        table.add_row(f"{row['name']}{state}", f"{row['entries']:,}", created, shares, thresholds)
+    out.print(table)
+    for release in releases:
+        for problem in release.calibrated.problems if release.calibrated else ():
+            out.print(f"{release.record.name} keeps its bundle's calibration. {problem}", markup=False, highlight=False)
+
+
+def _row(release: Release) -> dict[str, Any]:
+    """One release, ready for JSON: its record, its place, its thresholds and figures."""
+    calibrated = release.calibrated or Calibrated()
+    calibration = calibrated.calibration
+    return {
+        **release.record.model_dump(exclude={"common_identifiers"}),
+        "active": release.active,
+        "previous": release.previous,
+        "calibrated": calibration is not None,
+        "problems": list(calibrated.problems),
+        "threshold": calibration.threshold if calibration else None,
+        "offer_threshold": calibration.offer.threshold if calibration else None,
+        "figures": calibrated.figures,
+    }

@@ -1,0 +1,81 @@
+"""Serve what FAQ_HOME holds."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from app import logs
+from app.cli.terminal import failing_clearly
+from app.errors import SettingsError
+from app.http.connections import bounded, room_for
+from app.main import create_app
+from app.settings import Settings, unknown_variables
+
+logger = logging.getLogger(__name__)
+SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
+SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
+
+
+def serve(context: typer.Context) -> None:
+    """Without a command: serve what FAQ_HOME holds."""
+    if context.invoked_subcommand is not None:
+        return
+    with failing_clearly():
+        settings = Settings.read()
+        sys.setswitchinterval(SWITCH_S)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
+        app = create_app(settings)
+        logs.install(texts=settings.log_texts, lines=settings.log_format)
+        for line in unknown_variables(os.environ):
+            logger.warning(line)
+        logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
+            signal.signal(number, lambda *_: sys.exit(0))
+        server = uvicorn.Server(_uvicorn(app, settings))
+        with _listening(settings) as listener, suppress(SystemExit):
+            server.run(sockets=[listener])
+        if error := app.state.startup_error:
+            raise error
+        if not server.started and server.lifespan.should_exit:  # of what nobody foresaw; uvicorn has logged it
+            raise typer.Exit(1)
+
+
+def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=bounded(room_for(settings.max_connections), app.state.metrics.turned_away),
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """A bound socket, so that a port in use is known before anything is loaded. Raises SettingsError."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise SettingsError(f"Cannot listen on {where}: {os.strerror(error.errno or 0)}. Set FAQ_PORT.") from None
+        host, port = listener.getsockname()[:2]
+        logs.announce(f"Faqtual: http://{f'[{host}]' if ':' in host else host}:{port}")
+        yield listener
+    finally:
+        listener.close()

@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from app.encoding.bundle import Bundle, HeldOut
+from app.encoding.encoder import Encoder
+from app.errors import InputError
+from tests.trainer.conftest import faq
+from trainer.export import export
+from trainer.training import model
+
+
+@pytest.fixture(scope="module")
+def encoder_model(tiny_base: Path) -> SentenceTransformer:
+    return model.load(str(tiny_base), "cpu")
+
+
+def exported(encoder_model: SentenceTransformer, target: Path) -> Bundle:
+    heldout = [HeldOut("where is it", "cancel-parcel-0"), HeldOut("what is love", None)]
+    return export.export(encoder_model, target, entries=faq(30, 2), heldout=heldout, base_model="tiny", recipe="base")
+
+
+@pytest.fixture(scope="module")
+def bundle(encoder_model: SentenceTransformer, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return exported(encoder_model, tmp_path_factory.mktemp("export") / "bundle")
+
+
+def test_a_bundle_of_8_bits_encodes_like_the_model(encoder_model: SentenceTransformer, bundle: Bundle) -> None:
+    assert bundle.manifest.encoding.precision == "int8"
+    texts = ["Where is my parcel?", "a", "to be or not to be " * 30]
+    exact = encoder_model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    found = Encoder(bundle, threads=1).questions(texts)
+    assert (exact * found).sum(axis=1).min() > 0.98
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_checks_figures_and_held_out_questions_are_in_it(bundle: Bundle) -> None:
+    assert bundle.manifest.checks["int8"]["batch_independence"] > 0.999
+    assert bundle.manifest.checks["fp32"]["parity_least"] > 0.9999
+    assert bundle.manifest.metrics["heldout"]["unanswerable"] == 1
+    lines = (bundle.directory / "heldout.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[1]) == {"question": "what is love", "faq_id": None, "answer": None}
+    assert [path.name for path in bundle.directory.parent.iterdir()] == ["bundle"]
+
+
+def test_the_same_model_gives_the_same_revision(
+    encoder_model: SentenceTransformer, bundle: Bundle, tmp_path: Path
+) -> None:
+    assert exported(encoder_model, tmp_path / "again").revision == bundle.revision
+
+
+def test_8_bits_that_fail_a_check_are_not_used(
+    encoder_model: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "RANKING_LOSS", -2.0)
+    assert exported(encoder_model, tmp_path / "chance").manifest.encoding.precision == "int8"
+    monkeypatch.setattr(export, "SIGNIFICANT", 2.0)
+    bundle = exported(encoder_model, tmp_path / "bundle")
+    assert bundle.manifest.encoding.precision == "fp32"
+    assert bundle.manifest.checks["int8"]["passed"] is False
+
+
+def test_an_export_that_fails_leaves_what_was_there(
+    encoder_model: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "old").touch()
+    monkeypatch.setattr(export, "PARITY", 2.0)
+    with pytest.raises(export.ExportFailed, match="parity"):
+        exported(encoder_model, tmp_path / "bundle")
+    assert [path.name for path in tmp_path.rglob("*")] == ["bundle", "old"]
+
+
+def test_the_packaged_model_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(model.packaged()).is_dir()
+    monkeypatch.setattr(model, "DEFAULT_SHA256", "0" * 64)
+    with pytest.raises(InputError, match="SHA-256"):
+        model.packaged()
+
+
+def test_a_model_that_is_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        model.load(str(tmp_path / "nowhere"))

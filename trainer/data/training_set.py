@@ -1,0 +1,234 @@
+"""What is trained on and what is held out. Knows no model: entries and labelled questions in, texts out.
+
+The split depends on the texts alone (SHA-256 of the text and the seed), so the same FAQ splits alike everywhere, and
+an entry that is added later leaves the others where they were.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from app.encoding.bundle import HeldOut
+from app.errors import InputError
+from app.knowledge.entry import Entry
+from app.text.markup import plain_text
+from app.text.normalize import normalize
+from trainer.data.queries import Query
+
+RICH = 3  # an entry with that many phrasings can spare one
+HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
+HELD_ENTRIES = 0.1  # of the other entries, held out whole
+HELD_ENTRIES_BOUNDS = (3, 500)
+FEWEST_TO_HOLD = 10  # below it no entry is held out whole: there is nothing to spare
+HELD_QUERIES = 0.3  # of the labelled questions that an entry answers
+MIN_GROUPS, MIN_PAIRS = 16, 48  # less is too small to train on
+
+
+class Pair(NamedTuple):
+    """Two texts of one entry, to be brought together. Texts of one group are never negatives of each other."""
+
+    anchor: str
+    positive: str
+    group: int
+    weight: float = 1.0  # how much it counts
+    answered: bool = True  # the positive is an answer, not another phrasing
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The pairs, the held-out questions, and which texts must be kept apart whatever their groups are."""
+
+    pairs: tuple[Pair, ...]
+    heldout: tuple[HeldOut, ...]
+    apart: tuple[tuple[str, str], ...] = ()  # a text, and what must not be an answer to it
+
+    @property
+    def groups(self) -> int:
+        """How many distinct things there are to tell apart."""
+        return len({pair.group for pair in self.pairs})
+
+    @property
+    def too_small(self) -> str | None:
+        """Why this cannot be trained on, as a sentence; None when it can."""
+        if (self.groups >= MIN_GROUPS or self.apart) and len(self.pairs) >= MIN_PAIRS:
+            return None
+        return (
+            f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training; "
+            f"it takes {MIN_GROUPS} entries and {MIN_PAIRS} pairs. The base model is used as it is, "
+            "calibrated by defaults. More phrasings of each question help most."
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all that training and calibration see."""
+        content: list[object] = [[pair[:2] for pair in self.pairs], self.heldout]
+        if self.apart or any(pair.weight != 1 for pair in self.pairs):
+            content += [[pair[2:] for pair in self.pairs], self.apart]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: int = 0) -> TrainingSet:
+    """Split entries and labelled questions. Raises InputError naming questions whose entry is not in the FAQ.
+
+    An entry with three phrasings or more holds a fifth of them out, at least one. Of the others, a tenth are held out
+    whole, along with all that shares a text with them. Of the labelled questions that an entry answers, three tenths
+    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out. A
+    question that is word for word an answer to train on is not held out.
+    """
+    groups = group_entries(entries)
+    whole = _whole_groups(entries, groups, seed)
+    extra, unanswerable = _resolve(queries, entries)
+    answers = {
+        normalize(entry.plain_answer) for entry, group in zip(entries, groups, strict=True) if group not in whole
+    }
+    heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
+    trained: list[tuple[str, ...]] = []
+    for entry, group, asked in zip(entries, groups, extra, strict=True):
+        spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
+        spare = {text for text in spare if normalize(text) not in answers}
+        heldout += [
+            HeldOut(text, entry.id, entry.plain_answer)
+            for text in dict.fromkeys((*entry.phrasings, *asked))
+            if text in spare
+        ]
+        trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
+    seen = {normalize(question.question) for question in heldout}
+    pairs: list[Pair] = []
+    for entry, group, texts in zip(entries, groups, trained, strict=True):
+        if group not in whole:
+            pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.plain_answer, group)
+    return separated(pairs, heldout)
+
+
+def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()) -> TrainingSet:
+    """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
+
+    Texts are compared by `normalize`, as evaluation compares a question with the phrasings of the index. Every way to
+    build a training set ends here. Duplicates are removed; the order stays.
+    """
+    questions = tuple(dict.fromkeys(heldout))
+    seen = {normalize(question.question) for question in questions}
+
+    def trainable(*texts: str) -> bool:
+        return seen.isdisjoint(map(normalize, texts))
+
+    return TrainingSet(
+        tuple(pair for pair in dict.fromkeys(pairs) if trainable(pair.anchor, pair.positive)),
+        questions,
+        tuple(texts for texts in dict.fromkeys(apart) if trainable(*texts)),
+    )
+
+
+def group_entries(entries: Sequence[Entry]) -> list[int]:
+    """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
+    return united([[normalize(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
+
+
+def united(keys: Sequence[Iterable[str]]) -> list[int]:
+    """A number for each, the same for those that share a key, directly or through others."""
+    parent = list(range(len(keys)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[str, int] = {}
+    for i, some in enumerate(keys):
+        for key in some:
+            parent[root(i)] = root(first.setdefault(key, i))
+    return [root(i) for i in range(len(keys))]
+
+
+def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) -> set[int]:
+    members: dict[int, list[Entry]] = defaultdict(list)
+    for entry, group in zip(entries, groups, strict=True):
+        members[group].append(entry)
+    poor = {
+        group: min(order(entry.plain_answer, seed) for entry in some)
+        for group, some in members.items()
+        if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
+    }
+    if len(poor) < FEWEST_TO_HOLD:
+        return set()
+    low, high = HELD_ENTRIES_BOUNDS
+    count = min(high, max(low, round(HELD_ENTRIES * len(poor))))
+    return set(sorted(poor, key=poor.__getitem__)[:count])
+
+
+def _spare(entry: Entry, asked: Sequence[str], seed: int) -> set[str]:
+    """The phrasings and labelled questions of an entry that are held out; its canonical question stays."""
+    spare = set(_share(asked, HELD_QUERIES, 0, seed))
+    if len(entry.phrasings) >= RICH:
+        spare |= set(_share(entry.phrasings[1:], HELD_PHRASINGS, 1, seed))
+    return spare
+
+
+def _share(texts: Sequence[str], share: float, least: int, seed: int) -> list[str]:
+    return sorted(texts, key=lambda text: order(text, seed))[: max(least, round(share * len(texts)))]
+
+
+def _resolve(queries: Iterable[Query], entries: Sequence[Entry]) -> tuple[list[list[str]], list[str]]:
+    """For each entry the questions that it answers, and the questions that nothing answers."""
+    find = resolver(entries)
+    extra: list[list[str]] = [[] for _ in entries]
+    unanswerable, unknown = [], []
+    for query in queries:
+        if query.unanswerable:
+            unanswerable.append(query.question)
+        elif found := find(query):
+            extra[found[0]].append(query.question)
+        else:
+            unknown.append(query.question)
+    refuse_unknown(unknown)
+    return extra, unanswerable
+
+
+def renamed(queries: Iterable[Query], aliases: Mapping[str, str]) -> list[Query]:
+    """Queries that name an entry by an id that was merged into another name that other one."""
+    return [replace(query, faq_id=aliases.get(query.faq_id or "", query.faq_id)) for query in queries]
+
+
+def refuse_unknown(unknown: Sequence[str]) -> None:
+    """Raises InputError when there are questions whose entry is not in the FAQ."""
+    if unknown:
+        some = "; ".join(unknown[:5])
+        raise InputError(f"{len(unknown)} labelled questions name no entry of the FAQ, by id or by answer: {some}")
+
+
+def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
+    """A function from a query to the positions of the entries that answer it: by id, else by answer, else by label.
+
+    A label is an entry's id, or the value of its metadata field `label`.
+    """
+    by_id = {entry.id: [i] for i, entry in enumerate(entries)}
+    by_answer: dict[str, list[int]] = defaultdict(list)
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for i, entry in enumerate(entries):
+        by_answer[entry.plain_answer].append(i)
+        by_label[str(entry.metadata.get("label", entry.id))].append(i)
+
+    def find(query: Query) -> Sequence[int]:
+        if query.faq_id is not None:
+            return by_id.get(query.faq_id, ())
+        if query.answer is not None:
+            return by_answer.get(plain_text(query.answer), ()) or by_answer.get(query.answer, ())
+        return by_label.get(query.label or "", ())
+
+    return find
+
+
+def order(text: str, seed: int) -> str:
+    """A key that sorts texts at random, the same way in every process."""
+    return hashlib.sha256(f"{seed}\x1f{text}".encode()).hexdigest()
+
+
+def _pairs(texts: Sequence[str], answer: str, group: int) -> list[Pair]:
+    """Each phrasing with the answer, and each with the next phrasing."""
+    ring = zip(texts, (*texts[1:], texts[0]), strict=True) if len(texts) > 2 else [texts] if len(texts) == 2 else []
+    phrased = [Pair(one, other, group, answered=False) for one, other in ring]
+    return [Pair(text, answer, group) for text in texts] + phrased

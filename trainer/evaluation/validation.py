@@ -1,0 +1,87 @@
+"""The held-out questions as a measure of a model under training: bounded, so that an epoch's end costs seconds.
+
+A question whose entry keeps other phrasings is ranked as served. One whose entry was held out whole is ranked among
+the answers alone: its own phrasing is the question itself, and beside entries that are found by theirs too it would
+measure how closely the phrasings of others lie, not how well its answer is found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from app.arrays import Vectors
+from app.encoding.bundle import HeldOut
+from app.knowledge.entry import Entry
+from trainer.data.queries import Query
+from trainer.data.training_set import order
+from trainer.evaluation.evaluate import FunctionEncoder, validation
+from trainer.evaluation.weights import QUESTION_WEIGHT
+from trainer.training.head import Frozen, head_of, tail
+from trainer.training.loop import native_bf16
+from trainer.training.tokens import Tokens, embed
+from trainer.training.towers import ANSWER, QUESTION, has_towers, tower
+
+FEWEST = 30  # questions; the best epoch by fewer is chance
+QUESTIONS, ENTRIES = 1000, 5000  # at most: the same ones every time
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Questions and the entries they are searched among, in one or two parts."""
+
+    parts: Sequence[tuple[Sequence[Entry], Sequence[Query]]]
+    bf16: bool
+    known: dict[tuple[str, ...], Tokens | Tensor] = field(default_factory=dict)  # of the texts that were met already
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], heldout: Sequence[HeldOut], bf16: bool = False) -> "Validation | None":
+        """What is held out, cut to the bounds; None where it is too little to choose by."""
+        asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 1))
+        if len(asked) < FEWEST:
+            return None
+        asked = asked[:QUESTIONS]
+        wanted = {one.faq_id for one in asked}
+        others = sorted((entry for entry in entries if entry.id not in wanted), key=lambda entry: order(entry.id, 1))
+        kept = {entry.id for entry in others[: max(0, ENTRIES - len(wanted))]} | wanted
+        some = [entry for entry in entries if entry.id in kept]
+        secret = {one.question for one in heldout}
+        phrased = {entry.id for entry in some if not secret.issuperset(entry.phrasings)}
+        bare = [entry.model_copy(update={"question": "", "alternatives": ()}) for entry in some]
+        parts = [
+            (some, [Query(*one) for one in asked if one.faq_id in phrased]),
+            (bare, [Query(*one) for one in asked if one.faq_id not in phrased]),
+        ]
+        return cls([part for part in parts if part[1]], bf16)
+
+    def __call__(self, model: SentenceTransformer) -> dict[str, float]:
+        """The ranking metrics of the model, phrasings counting as by default; means over all questions."""
+
+        bf16 = self.bf16 and native_bf16()
+
+        def encode(side: str, texts: Sequence[str]) -> Vectors:
+            return self._embedded(tower(model, side), texts, bf16).numpy()
+
+        encoder = FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER) if has_towers(model) else None)
+        total = sum(len(queries) for _, queries in self.parts)
+        figures: dict[str, float] = {}
+        for entries, queries in self.parts:
+            for name, value in validation(encoder, QUESTION_WEIGHT, entries, queries).items():
+                figures[name] = figures.get(name, 0.0) + value * len(queries) / total
+        return figures
+
+    def _embedded(self, model: SentenceTransformer, texts: Sequence[str], bf16: bool) -> Tensor:
+        """Unit-length embeddings, (texts, dimension); of a text that was met before, only what has changed since."""
+        key, headed = tuple(texts), head_of(model) is not None
+        if key not in self.known:
+            self.known[key] = Frozen(model, bf16).vectors(key) if headed else Tokens(model, key)
+        known = self.known[key]
+        if isinstance(known, Tokens):
+            return embed(model, known, bf16)
+        with torch.no_grad():
+            vectors: Tensor = tail(model)({"sentence_embedding": known})["sentence_embedding"]
+        return normalize(vectors.float(), dim=-1).cpu()

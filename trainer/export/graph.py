@@ -1,0 +1,223 @@
+"""A sentence encoder as one lean float32 ONNX graph: token ids and mask in, unit-length embedding out.
+
+Attention becomes ONNX Runtime's fused operator, which is a third faster than the operators that it stands for.
+"""
+
+import contextlib
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules.dense import Dense
+from sentence_transformers.base.modules.normalize import Normalize
+from sentence_transformers.base.modules.transformer import Transformer
+from sentence_transformers.sentence_transformer.modules.pooling import Pooling
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
+
+from app.errors import InputError
+from trainer.export.lean import CONTRIB, lean
+from trainer.training.towers import towers
+
+OPSET = 20  # the first with Gelu
+ATTENTION = "onnxruntime_mha"
+
+
+def _refuse(reason: str) -> InputError:
+    return InputError(
+        f"This base model cannot be exported: {reason}. Choose another with --base; all-MiniLM-L6-v2 is the default.",
+        "base",
+    )
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """Stand in for a transformer's attention with ONNX Runtime's fused operator."""
+    batch, heads, length, size = query.shape
+    if key.shape[1] != heads:
+        raise _refuse("grouped-query attention")
+
+    def flat(states: Tensor) -> Tensor:
+        return states.transpose(1, 2).reshape(batch, length, heads * size)
+
+    attributes: dict[str, Any] = {"num_heads": heads}
+    if scaling is not None:
+        attributes["scale"] = float(scaling)
+    mixed = torch.onnx.ops.symbolic(
+        f"{CONTRIB}::MultiHeadAttention",
+        (flat(query), flat(key), flat(value), None, attention_mask),
+        attributes,
+        dtype=query.dtype,
+        shape=(batch, length, heads * size),
+        version=1,
+    )
+    return mixed.reshape(batch, length, heads, size), None
+
+
+def _key_mask(*_: object, attention_mask: Tensor | None = None, **__: object) -> Tensor | None:
+    """Hand the (batch, sequence) mask over as the fused operator wants it."""
+    return None if attention_mask is None else attention_mask.to(torch.int32)
+
+
+class _Encoder(nn.Module):
+    """Token ids and mask in, unit-length sentence embedding out."""
+
+    def __init__(self, backbone: nn.Module, pooling_mode: str, dense: Sequence[Dense]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pooling_mode = pooling_mode
+        self.dense = nn.ModuleList(dense)
+        self.typed = "token_type_ids" in inspect.signature(backbone.forward).parameters
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Encode one padded batch."""
+        extra = {"token_type_ids": torch.zeros_like(input_ids)} if self.typed else {}
+        hidden = self.backbone(input_ids, attention_mask=attention_mask, **extra).last_hidden_state
+        if self.pooling_mode == "cls":
+            pooled = hidden[:, 0]
+        else:
+            mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+            pooled = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+        for layer in self.dense:
+            pooled = layer({"sentence_embedding": pooled})["sentence_embedding"]
+        return nn.functional.normalize(pooled, dim=-1)
+
+
+def _encoder(model: SentenceTransformer) -> _Encoder:
+    """Read the pipeline: a transformer, a pooling, dense layers, a normalisation."""
+    modules = list(model)
+    kinds = " + ".join(type(module).__name__ for module in modules)
+    if len(modules) < 2 or not isinstance(modules[0], Transformer) or not isinstance(modules[1], Pooling):
+        raise _refuse(f"it is {kinds}, not Transformer + Pooling [+ Dense] [+ Normalize]")
+    pooling, rest = modules[1], modules[2:]
+    if rest and isinstance(rest[-1], Normalize):
+        rest = rest[:-1]
+    dense = [module for module in rest if isinstance(module, Dense)]
+    if len(dense) != len(rest):
+        raise _refuse(f"it is {kinds}, not Transformer + Pooling [+ Dense] [+ Normalize]")
+    if any(layer.module_input_name != layer.module_output_name for layer in dense):
+        raise _refuse("a Dense module renames its output")
+    if pooling.pooling_mode not in ("mean", "cls"):
+        raise _refuse(f"its pooling is {pooling.pooling_mode!r}, neither mean nor cls")
+    if not pooling.include_prompt:
+        raise _refuse("its pooling leaves out the prompt")
+    if model.tokenizer.padding_side != "right":
+        raise _refuse("it pads on the left")
+    return _Encoder(modules[0].model, str(pooling.pooling_mode), dense)
+
+
+def refuse_unexportable(model: SentenceTransformer) -> None:
+    """Raise InputError if a tower cannot be exported, as far as its modules and configuration tell.
+
+    `fit` calls it before it spends time on training.
+    """
+    for encoder in towers(model):
+        backbone: Any = _encoder(encoder).backbone
+        _refuse_attention(backbone, backbone.config, encoder.max_seq_length or backbone.config.max_position_embeddings)
+
+
+def _refuse_attention(module: nn.Module, config: PreTrainedConfig, max_tokens: int) -> None:
+    """Raise InputError for a kind of attention that the fused operator does not compute.
+
+    The operator lets every token attend to every token. Without this check the graph of a model with sliding windows
+    computes other embeddings than the model, but only of texts longer than the window.
+    """
+    heads = getattr(config, "num_attention_heads", None)
+    if getattr(config, "num_key_value_heads", heads) not in (None, heads):
+        raise _refuse("it has grouped-query attention")
+    if any(getattr(part, "is_causal", False) for part in module.modules()):
+        raise _refuse(f"it is {config.model_type}, whose tokens attend only to those before them (causal attention)")
+    window, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
+    if window and max_tokens - 1 > window and (kinds is None or "sliding_attention" in kinds):
+        raise _refuse(
+            f"it is {config.model_type}, with layers whose tokens attend only to the {window} nearest on either side "
+            f"(sliding-window attention), and it reads texts of {max_tokens} tokens"
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter: its deprecations and notes are not ours to act on, and would end a test run."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.onnx._internal.exporter._registration")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _fused_attention(config: PreTrainedConfig) -> Iterator[None]:
+    """Let the transformer use `_attention` for the time of the export."""
+    AttentionInterface.register(ATTENTION, _attention)
+    AttentionMaskInterface.register(ATTENTION, _key_mask)
+    before = config._attn_implementation
+    config._attn_implementation = ATTENTION
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def export_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
+    """Write the fp32 encoder: `input_ids`, `attention_mask` -> `sentence_embedding`.
+
+    The embedding is always unit-length, whether or not the pipeline ends in a
+    Normalize module.  The model is left as it was found.
+    """
+    encoder = _encoder(model)
+    config: Any = encoder.backbone.config
+    training = model.training
+    model.eval()
+    try:
+        write(encoder, config, ("input_ids", "attention_mask"), "sentence_embedding", path, max_tokens)
+    finally:
+        model.train(training)
+
+
+def write(
+    module: nn.Module, config: PreTrainedConfig, inputs: Sequence[str], output: str, path: Path, max_tokens: int
+) -> None:
+    """Write a module around the transformer of `config`, in evaluation mode, as a float32 graph.
+
+    It takes so many (batch, sequence) int64 tensors, in that order, `input_ids` first.  Raises InputError for a
+    transformer that cannot be exported.
+    """
+    _refuse_attention(module, config, max_tokens)
+    if not 2 <= max_tokens <= config.max_position_embeddings:
+        raise _refuse(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
+    device = next(module.parameters()).device
+    ids = torch.ones((2, min(8, max_tokens)), dtype=torch.int64, device=device)
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=max_tokens)}
+    module.eval()
+    with _quiet(), _fused_attention(config), torch.no_grad():
+        torch.onnx.export(
+            module,
+            tuple(torch.ones_like(ids) for _ in inputs),
+            path,
+            dynamo=True,
+            verbose=False,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple(shape for _ in inputs),
+        )
+    lean(path)

@@ -1,0 +1,244 @@
+"""The cross-encoder into the bundle: its graph, its checks, and how much its score counts.
+
+What is added to the score of each of the best 20 candidates is its logit times one weight, fitted on held-out
+questions; what stands below them stays below. A reranker that does not help there, beyond chance, is left out.
+
+parity               correlation of the model's scores with the graph's, over the candidates of a few questions
+batch_independence   1 - the largest change of a score between a pair alone and among others, in standard deviations
+..._cost             what 8 bits cost in precision@1 and MRR over the held-out questions
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Encoding as Tokens
+
+from app.arrays import Floats
+from app.encoding.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
+from app.index.words import answer_of
+from app.ranking.fitting import MIN_QUESTIONS, Reread, calibrate
+from app.ranking.heldout import Outcome, sample
+from app.ranking.ranking import Ranking
+from app.ranking.reranker import CANDIDATES, Reranker, candidate_text, padded
+from trainer.evaluation.served import Served
+from trainer.export.graph import write
+from trainer.export.quantize import Feed, quantize
+from trainer.reranking.training import CrossEncoder
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+NOWHERE = 1000.0  # the place of what the index did not bring
+QUESTIONS = 500  # held-out ones, at most: 20 pairs each
+SAMPLE = 8  # questions whose pairs parity and independence are checked on
+PARITY, PARITY_SMALL = 0.9999, 0.99  # at least, in 32 and in 8 bits
+INDEPENDENCE = 0.999
+RANKING_COST = 0.005
+WEIGHTS = tuple(float(f"{10 ** (i / 8):.2g}") for i in range(-24, 1))  # 0.001 to 1
+
+log = logging.getLogger("trainer")
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a bundle says of its reranker; `ranking` is the bundle's with it."""
+
+    settings: Reranking
+    ranking: Ranking
+    checks: dict[str, Any]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best few entries of some held-out questions, all (questions, candidates) alike, best first."""
+
+    questions: Sequence[str]
+    texts: Sequence[Sequence[str]]
+    scores: Floats
+    right: NDArray[np.bool_]
+    place: Floats  # (questions,): of the first right entry among all candidates; NOWHERE where it is none
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], ranking: Ranking, with_question: bool) -> "Candidates":
+        """What the reranker is for, of questions that something answers."""
+        every = [ranking.scores(one.features) for one in outcomes]
+        orders = [np.argsort(-scores, kind="stable") for scores in every]
+        right = [one.right[order] for one, order in zip(outcomes, orders, strict=True)]
+        few = min(CANDIDATES, *(len(order) for order in orders))
+        payloads = [
+            [one.candidates[i].payload for i in order[:few]] for one, order in zip(outcomes, orders, strict=True)
+        ]
+        texts = [[candidate_text(one["question"], answer_of(one), with_question) for one in row] for row in payloads]
+        return cls(
+            [one.question.text for one in outcomes],
+            texts,
+            np.stack([scores[order[:few]] for scores, order in zip(every, orders, strict=True)]),
+            np.stack([flags[:few] for flags in right]),
+            np.array([1.0 + flags.argmax() if flags.any() else NOWHERE for flags in right]),
+        )
+
+    def scored(self, reranker: Reranker) -> Floats:
+        """The reranker's scores of all of them."""
+        pairs = zip(self.questions, self.texts, strict=True)
+        return np.array([reranker.scores(question, texts) for question, texts in pairs], dtype=np.float64)
+
+    def places(self, added: Floats) -> Floats:
+        """(questions,): where the first right entry stands once `added` is added to the scores."""
+        best_first = np.argsort(-(self.scores + added), axis=1, kind="stable")
+        right = np.take_along_axis(self.right, best_first, axis=1)
+        return np.where(right.any(axis=1), 1.0 + right.argmax(axis=1), self.place)
+
+
+def add(
+    made: CrossEncoder, bundle: Bundle, index: Served, heldout: Sequence[HeldOut], small: bool = True
+) -> Added | None:
+    """Write reranker.onnx into an unsealed bundle; None, and a word why, if it is left out.
+
+    The bundle's ranking is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
+    """
+    answerable = [one.faq_id is not None or one.answer is not None for one in heldout]
+    asked = [heldout[i] for i in sample([one.question for one in heldout], answerable, QUESTIONS)]
+    outcomes = index.ask_heldout(asked)
+    answered = [one for one in outcomes if one.answerable]
+    if len(answered) < MIN_QUESTIONS:
+        log.warning("Too few questions are held out to fit the reranker's weight; it is left out.")
+        return None
+    found = Candidates.of(answered, Ranking.of(bundle), made.with_question)
+    with TemporaryDirectory() as scratch:
+        chosen = _chosen(made, found, bundle, Path(scratch), small)
+        reason = chosen.failure or (None if chosen.weight else "it does not help on held-out questions, beyond chance")
+        if reason:
+            log.warning("The reranker is left out: %s.", reason)
+            return None
+        (bundle.directory / RERANKER).write_bytes(chosen.graph.read_bytes())
+    reread = [Reread(*one) for one in zip(answered, chosen.scores.astype(np.float32), strict=True)]
+    reread += _unanswerable(outcomes, bundle, made, chosen)
+    return Added(chosen.settings, _fitted(Ranking.of(bundle), chosen, reread), chosen.checks, _metrics(found, chosen))
+
+
+def _unanswerable(outcomes: Sequence[Outcome], bundle: Bundle, made: CrossEncoder, chosen: "_Graph") -> list[Reread]:
+    """The questions that nothing answers, with the reranker's scores of their candidates."""
+    asked = [one for one in outcomes if not one.answerable]
+    if not asked:
+        return []
+    reranker = Reranker(bundle.directory / RERANKER, bundle.directory / TOKENIZER, chosen.settings)
+    scores = Candidates.of(asked, Ranking.of(bundle), made.with_question).scored(reranker)
+    return [Reread(*one) for one in zip(asked, scores.astype(np.float32), strict=True)]
+
+
+def _fitted(ranking: Ranking, chosen: "_Graph", reread: Sequence[Reread]) -> Ranking:
+    """The ranking with the reranker's weight and the calibration of what the reranker has scored."""
+    weighed = ranking.model_copy(update={"reranker_weight": chosen.weight})
+    calibrated = calibrate([one.outcome for one in reread], weighed, reread)
+    for problem in calibrated.problems:
+        log.warning("Reranked answers get the calibration of those that are not. %s", problem)
+    return weighed.model_copy(update={"reranked": calibrated.reranked or ranking.calibration})
+
+
+def _metrics(found: Candidates, chosen: "_Graph") -> dict[str, float]:
+    metrics, before = figures(found, chosen.weight * chosen.scores), figures(found, 0 * chosen.scores)
+    log.info(
+        "Reranker, weight %.4f: held-out precision@1 %.3f -> %.3f, MRR %.3f -> %.3f",
+        chosen.weight, before["precision@1"], metrics["precision@1"], before["mrr"], metrics["mrr"],
+    )  # fmt: skip
+    metrics |= {f"{name}_without": value for name, value in before.items()}
+    return {**metrics, "questions": len(found.questions)}
+
+
+def figures(candidates: Candidates, added: Floats) -> dict[str, float]:
+    """Precision@1 and MRR once `added`, (questions, candidates), is added to the scores."""
+    places = candidates.places(added)
+    return {"precision@1": float((places == 1).mean()), "mrr": float((1 / places).mean())}
+
+
+def fit_weight(candidates: Candidates, scores: Floats) -> float:
+    """What the reranker's scores are to be multiplied by: the best MRR of a grid, the smallest weight of equals.
+
+    0 where that gains less than its own standard error, over the questions.
+    """
+    before = 1 / candidates.places(0 * scores)
+    gains = [1 / candidates.places(weight * scores) - before for weight in WEIGHTS]
+    means = [float(gain.mean()) for gain in gains]
+    best = int(np.argmax(means))
+    error = float(gains[best].std() / np.sqrt(len(gains[best])))
+    return WEIGHTS[best] if means[best] > error else 0.0
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A graph that may be taken, its scores of the candidates, and the weight that fits them; 0 where none does."""
+
+    graph: Path
+    settings: Reranking
+    scores: Floats
+    weight: float
+    checks: dict[str, Any]
+    failure: str | None = None
+
+
+def _chosen(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path, small: bool) -> _Graph:
+    """The 8-bit graph if it is wanted and passes, else the exact one."""
+    exact = _exported(made, found, bundle, scratch)
+    if not small or exact.failure or not exact.weight:
+        return exact
+    path = scratch / "int8.onnx"
+    feeds: list[Feed] = [padded([pair]) for pair in _sample(made, found)[::3]]
+    quantize(exact.graph, path, feeds)
+    reranker = _reranker(path, bundle, made, "int8")
+    scores = found.scored(reranker)
+    checks: dict[str, Any] = _agreement(made, found, reranker)
+    before, after = figures(found, exact.weight * exact.scores), figures(found, exact.weight * scores)
+    checks |= {f"{name}_cost": before[name] - after[name] for name in before}
+    reason = _failure(checks, PARITY_SMALL)
+    checks["passed"] = reason is None
+    both = {**exact.checks, "reranker int8": checks}
+    log.info("Reranker, 8 bits: %s", ", ".join(f"{key} {value:.4f}" for key, value in checks.items()))
+    if reason:
+        log.warning("The reranker is not brought to 8 bits: %s", reason)
+        return replace(exact, checks=both)
+    return _Graph(path, reranker.settings, scores, fit_weight(found, scores) or exact.weight, both)
+
+
+def _exported(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path) -> _Graph:
+    path = scratch / "fp32.onnx"
+    write(made, made.backbone.config, INPUTS, "logits", path, made.max_tokens)
+    reranker = _reranker(path, bundle, made, "fp32")
+    scores, checks = found.scored(reranker), _agreement(made, found, reranker)
+    weight = fit_weight(found, scores)
+    return _Graph(path, reranker.settings, scores, weight, {"reranker fp32": checks}, _failure(checks, PARITY))
+
+
+def _reranker(graph: Path, bundle: Bundle, made: CrossEncoder, precision: str) -> Reranker:
+    settings = Reranking(max_tokens=made.max_tokens, with_question=made.with_question, precision=precision)
+    return Reranker(graph, bundle.directory / TOKENIZER, settings)
+
+
+def _failure(checks: dict[str, Any], parity: float) -> str | None:
+    """Which check fails and by how much; None when all pass."""
+    for name, least in {"parity": parity, "batch_independence": INDEPENDENCE}.items():
+        if not checks[name] >= least:  # NaN fails too
+            return f"{name} is {checks[name]:.4f}, less than {least}"
+    costs = {name: value for name, value in checks.items() if name.endswith("_cost") and value > RANKING_COST}
+    return next((f"{name} is {value:.4f}, more than {RANKING_COST}" for name, value in costs.items()), None)
+
+
+def _sample(made: CrossEncoder, found: Candidates) -> list[Tokens]:
+    pairs = zip(found.questions[:SAMPLE], found.texts, strict=False)
+    return [pair for question, texts in pairs for pair in made.reader.read(question, texts)]
+
+
+def _agreement(made: CrossEncoder, found: Candidates, reranker: Reranker) -> dict[str, float]:
+    """Of the graph with the model, and of pairs alone with pairs among others."""
+    with torch.no_grad():
+        exact = made.score(_sample(made, found)).cpu().numpy()
+    pairs = list(zip(found.questions[:SAMPLE], found.texts, strict=False))
+    mixed = np.concatenate([reranker.scores(question, texts) for question, texts in pairs])
+    alone = np.concatenate([reranker.scores(question, [text]) for question, texts in pairs for text in texts])
+    change = float(np.abs(alone - mixed).max() / mixed.std())
+    return {"parity": float(np.corrcoef(exact, mixed)[0, 1]), "batch_independence": 1 - change}

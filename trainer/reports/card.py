@@ -1,0 +1,85 @@
+"""The model card: README.md of a run's directory, for whoever is handed the model. Drawn from the run's files alone."""
+
+import json
+import shlex
+from collections.abc import Sequence
+
+from app import durable
+from app.encoding.bundle import Manifest
+from trainer.reports.explained import Figure, data_rows
+from trainer.reports.results import Results
+from trainer.runs import BUNDLE, Run
+
+CARD = "README.md"
+
+
+def write(run: Run, results: Results, manifest: Manifest, shown: Sequence[Figure], plots: Sequence[str]) -> None:
+    """Write the card. `plots`: the names of the drawings that lie under plots/."""
+    parts = [
+        _head(manifest),
+        _what(manifest, results),
+        _figures(shown, "before-after" in plots),
+        _data(run, results, manifest),
+        _use(run),
+        _limits(),
+    ]
+    durable.write(run.directory / CARD, "\n\n".join(parts) + "\n")
+
+
+def publish_command(run: Run) -> str:
+    """What makes this run's bundle the one that answers."""
+    return f"python -m trainer publish --bundle {shlex.quote(str((run.directory / BUNDLE).resolve()))}"
+
+
+def _head(manifest: Manifest) -> str:
+    """The fields that model hubs read."""
+    fields = {
+        "base_model": manifest.base_model,
+        "pipeline_tag": "sentence-similarity",
+        "library_name": "faqtual",
+        "tags": ["faq", "retrieval", "onnx"],
+    }
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]  # JSON is YAML
+    return "\n".join(["---", *lines, "---"])
+
+
+def _what(manifest: Manifest, results: Results) -> str:
+    encoding = manifest.encoding
+    made = results.note or f"Fine-tuned from `{manifest.base_model}` on one FAQ with the recipe `{manifest.recipe}`."
+    return f"""# FAQ encoder {manifest.revision}
+
+{made} It turns a question or an answer into {encoding.dimension} numbers; texts that belong together get close ones
+({encoding.similarity} similarity, at most {encoding.max_tokens} tokens of a text). `bundle/` holds it as ONNX
+({encoding.precision}) with tokenizer, ranking and calibrated confidence; `model/`, where present, as
+sentence-transformers saves it."""
+
+
+def _figures(shown: Sequence[Figure], drawn: bool) -> str:
+    if not shown:
+        return "## Figures\n\nNothing could be held out, so nothing was measured."
+    names = [name for name, _ in shown[0].bars]
+    rows = [
+        f"| {one.name} | {' | '.join(f'{share.value:.1%}' for _, share in one.bars)} | {one.note} |" for one in shown
+    ]
+    table = "\n".join([f"| | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|", *rows])
+    picture = "\n\n![Before and after](plots/before-after.svg)" if drawn else ""
+    return f"## Figures\n\nOn held-out questions that training never saw:\n\n{table}{picture}"
+
+
+def _data(run: Run, results: Results, manifest: Manifest) -> str:
+    rows = "\n".join(f"- {name}: {value}" for name, value in data_rows(run, results, manifest))
+    digest = (
+        f"\n- SHA-256 of the training data: `{manifest.training_data_sha256}`" if manifest.training_data_sha256 else ""
+    )
+    return f"## Data\n\n{rows}{digest}"
+
+
+def _use(run: Run) -> str:
+    return f"## Use\n\n```sh\n{publish_command(run)}\n```\n\n`report.html` shows what changed, question by question."
+
+
+def _limits() -> str:
+    return """## Limits
+
+It knows this FAQ. On other subjects expect the base model's quality at best, and a confidence that means little. The
+confidence and its threshold were fitted on the held-out questions above; those figures flatter it a little."""
