@@ -13,7 +13,7 @@ from app.encoding.batching import Batcher, Observer
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.index.candidates import Question
-from app.index.filters import Where
+from app.index.filters import Filter
 from app.index.protocol import Index
 from app.index.words import answer_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
@@ -80,7 +80,7 @@ class Answerer:
         return self.index.record.name
 
     async def ask(
-        self, questions: Sequence[str], top_k: int = 3, min_confidence: float | None = None, where: Where | None = None
+        self, questions: Sequence[str], top_k: int = 3, min_confidence: float | None = None, where: Filter | None = None
     ) -> list[Reply]:
         """Answer each question. Raises InputError for a filter on an unknown field, IndexUnavailable."""
         where = where or {}
@@ -95,7 +95,7 @@ class Answerer:
             self._replies.put(keys[question], known[question])
         return [known[question] for question in questions]
 
-    async def rank(self, questions: Sequence[str], limit: int, where: Where) -> list[list[Ranked]]:
+    async def rank(self, questions: Sequence[str], limit: int, where: Filter) -> list[list[Ranked]]:
         """All candidates of each question, best first."""
         vectors = await self.encode(questions)
         question = self.index.record.question
@@ -114,7 +114,7 @@ class Answerer:
         await asyncio.to_thread(self._rerank_thread.shutdown, wait=True)
         await self.index.close()
 
-    async def _ranked(self, question: Question, limit: int, where: Where) -> list[Ranked]:
+    async def _ranked(self, question: Question, limit: int, where: Filter) -> list[Ranked]:
         start = time.perf_counter()
         found = await self.index.search(question, limit, where)
         if self._observer:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from cachetools import LRUCache
 
-from app.index.filters import Where
+from app.index.filters import Filter
 from app.index.sizes import bytes_of
 from app.ranking.decision import Status
 from app.ranking.ranking import Ranked
@@ -78,7 +78,7 @@ class ReplyCache:
             self._replies[key] = reply, _size(key, reply)
 
 
-def cache_key(question: str, top_k: int, min_confidence: float | None, where: Where) -> Key:
+def cache_key(question: str, top_k: int, min_confidence: float | None, where: Filter) -> Key:
     """The key of one question with its options; a filter on `true` and one on `1` have different keys."""
     return question, top_k, min_confidence, repr(sorted(where.items())) if where else ""
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from app.answering import Answerer
 from app.index.candidates import Candidate, Question
-from app.index.filters import Where
+from app.index.filters import Filter
 from app.index.protocol import Calibration, IndexRecord
 from tests import bundles
 
@@ -46,7 +46,7 @@ class Decoding:
         self._vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         self._payloads = [json.dumps(_payload(number)) for number in range(ENTRIES)]
 
-    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """`limit` entries, decoded."""
         return [self._candidate(number) for number in range(limit)]
 

@@ -27,7 +27,7 @@ from app.index.postings import Postings, PostingsWriter
 from app.index.scan import Scan
 from app.index.vectors import ROWS, Rows, RowsWriter
 from app.index.words import PLAIN as UNSTEMMED
-from app.index.words import Analyser, Sparse
+from app.index.words import Sparse, WordTokenizer
 from benchmarks.cloud_faq import RESULTS
 
 Matrix = NDArray[np.float32]
@@ -150,7 +150,7 @@ def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[f
     """As `search`."""
     bounds = np.load(directory / ROWS)
     rows, postings = Rows(directory, len(bounds), asked.shape[1]), Postings(directory, len(bounds))
-    opened = Scan(rows, postings, Analyser(UNSTEMMED))
+    opened = Scan(rows, postings, WordTokenizer(UNSTEMMED))
     found, latencies = [], []
     for vector in [*asked[:10], *asked]:
         start = time.perf_counter()

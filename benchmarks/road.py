@@ -127,7 +127,7 @@ async def inside(settings: Settings, questions: list[str]) -> dict[str, float]:
     encode, search = [], []
     for question in questions[:300]:
         start = time.perf_counter()
-        (vector,) = encoder.questions([question])
+        (vector,) = encoder.encode_queries([question])
         middle = time.perf_counter()
         await index.search(Question(question, vector), 20, {})
         encode.append(middle - start)

@@ -38,7 +38,7 @@ async def measured(settings: Settings, questions: list[str]) -> dict[str, float]
     name = await catalog.active()
     assert name is not None
     bundle, index = catalog.bundle_of(name), await catalog.indexes.open(name)
-    vectors = Encoder(bundle, threads=1).questions(questions[:1000])
+    vectors = Encoder(bundle, threads=1).encode_queries(questions[:1000])
     asked = [Question(*one) for one in zip(questions, vectors, strict=False)]
     searched, until = 0, time.perf_counter() + SECONDS
     while time.perf_counter() < until:
@@ -63,7 +63,7 @@ def encoded(bundle: Bundle, questions: list[str], size: int) -> float:
     def work(number: int) -> None:
         start = number * len(questions) // len(encoders)
         while time.perf_counter() < until:
-            encoders[number].questions(questions[start : start + size])
+            encoders[number].encode_queries(questions[start : start + size])
             start = (start + size) % len(questions)
             counts[number] += size
 

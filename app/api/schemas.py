@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
-from app.index.filters import AnyOf, Where
+from app.index.filters import AnyOf, Filter
 from app.index.filters import Range as RangeFilter
 from app.text.limits import clean
 
@@ -66,7 +66,7 @@ class Options(Strict):
     )
 
     @property
-    def where(self) -> Where:
+    def where(self) -> Filter:
         """The filters as the index takes them."""
         return {field: _condition(value) for field, value in self.filters.items()}
 

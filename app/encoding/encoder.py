@@ -48,7 +48,7 @@ class Encoder:
             tokenizer.no_padding()
             tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: one vector a question, cut at the model's length."""
         return self.vectors(self.read(texts))
 
@@ -57,7 +57,7 @@ class Encoder:
         prefix = self.encoding.question_prefix
         return self._questions.encode_batch([prefix + text for text in questions])
 
-    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+    def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32: a long answer is several overlapping windows."""
         prefix = self.encoding.answer_prefix
         tokens = self._answers.encode_batch([prefix + text for text in texts])

@@ -11,10 +11,10 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from app.errors import IndexUnavailable, NotFound
 from app.index.candidates import NO_MATCH, Candidate, Question
-from app.index.filters import Dialect, Where, check
+from app.index.filters import Dialect, Filter, check
 from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
 from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, Calibration, IndexRecord, own_payload
-from app.index.words import Analyser
+from app.index.words import WordTokenizer
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
 
@@ -26,13 +26,13 @@ class ServerIndex:
         self.record = record
         self.calibration = calibration
         self._client = client
-        self._analyser = Analyser(record.language, record.average_length)
+        self._tokenizer = WordTokenizer(record.language, record.average_length)
 
-    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """As `Index.search`: one batch of queries for ids, then one that reads and scores the entries found."""
         check(where, self.record.fields)
         vector, condition, asked = [question.vector.tolist()], DIALECT.translate(where), question_keys(question)
-        words = models.SparseVector(**self._analyser.question(question.text)._asdict())
+        words = models.SparseVector(**self._tokenizer.question(question.text)._asdict())
         queries: dict[str, Any] = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
         requests = [
             models.QueryRequest(query=query, using=name, limit=limit, filter=condition)

@@ -40,14 +40,14 @@ from app.index.shard import (
     read_record,
 )
 from app.index.vectors import RowsWriter
-from app.index.words import Analyser, Sparse, text_of
+from app.index.words import Sparse, WordTokenizer, text_of
 
 SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "text": edge.PayloadSchemaType.Keyword,
     "number": edge.PayloadSchemaType.Float,
     "flag": edge.PayloadSchemaType.Keyword,
 }
-GRAPH = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
+HNSW_CONFIG = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
 BUILD_BYTES = 64 * 2**20  # that must be free on the disk
 POINTER, BUILDING = "active.json", ".building-"
 
@@ -67,7 +67,7 @@ class EmbeddedStore:
         aside = self._directory / f"{BUILDING}{record.name}"
         shutil.rmtree(aside, ignore_errors=True)
         (aside / SHARD).mkdir(parents=True)
-        analyser = Analyser(record.language, record.average_length)
+        tokenizer = WordTokenizer(record.language, record.average_length)
         with engine(f"the index {record.name}"):
             built = edge.EdgeShard.create(str(aside / SHARD), _config(record))
         rows, postings, lookup = RowsWriter(aside), PostingsWriter(), LookupWriter()
@@ -79,7 +79,7 @@ class EmbeddedStore:
                 rows.add(batch)
                 points = []
                 for i, one in enumerate(batch):
-                    words = analyser.document(text_of(one.payload))
+                    words = tokenizer.document(text_of(one.payload))
                     postings.add(words)
                     lookup.add(keys_of(one.payload, record.common_identifiers or ()))
                     points.append(edge.Point(start + i, _vectors(one, words), stored_payload(one)))
@@ -181,7 +181,11 @@ def _config(record: IndexRecord) -> edge.EdgeConfig:
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     small = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
     params = edge.EdgeVectorParams(
-        record.dimension, edge.Distance.Dot, multivector_config=multi, hnsw_config=GRAPH, quantization_config=small
+        record.dimension,
+        edge.Distance.Dot,
+        multivector_config=multi,
+        hnsw_config=HNSW_CONFIG,
+        quantization_config=small,
     )
     words = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
     return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, sparse_vectors={BM25: words}, wal_enabled=False)

@@ -25,7 +25,7 @@ class AnyOf:
     values: tuple[Scalar, ...]
 
 
-Where = Mapping[str, AnyOf | Range]  # every field must match
+Filter = Mapping[str, AnyOf | Range]  # every field must match
 
 
 def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
@@ -45,7 +45,7 @@ def kind_of(value: object) -> Kind:
     return "number" if isinstance(value, (int, float)) else "text"
 
 
-def check(where: Where, fields: Mapping[str, list[Kind]]) -> None:
+def check(where: Filter, fields: Mapping[str, list[Kind]]) -> None:
     """Refuse filters that can match nothing by mistake. Raises InputError naming the field."""
     for field, condition in where.items():
         kinds = fields.get(field)
@@ -85,7 +85,7 @@ class Dialect:
     any: Callable[..., Any]
     range: Callable[..., Any]
 
-    def translate(self, where: Where) -> Any:  # noqa: ANN401 - either library's Filter
+    def translate(self, where: Filter) -> Any:  # noqa: ANN401 - either library's Filter
         """Every field must match, by any of its values; None when there is nothing to filter by."""
         if not where:
             return None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import IndexUnavailable
-from app.index.words import Sparse, rarity
+from app.index.words import Sparse, idf
 
 POSTINGS = "postings.npz"
 
@@ -34,7 +34,7 @@ class PostingsWriter:
         found = np.concatenate(self._words)
         order = np.argsort(found, kind="stable")
         words, starts, occurrences = np.unique(found[order], return_index=True, return_counts=True)
-        rare = np.array([rarity(len(counts), count) for count in occurrences.tolist()], dtype=np.float32)
+        rare = np.array([idf(len(counts), count) for count in occurrences.tolist()], dtype=np.float32)
         np.savez(
             directory / POSTINGS,
             words=words,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.arrays import Vectors
 from app.index.candidates import Candidate, Question
-from app.index.filters import FLAGS, Kind, Where, flags_of
+from app.index.filters import FLAGS, Filter, Kind, flags_of
 from app.index.words import PLAIN
 from app.text.identifiers import asked_identifiers
 
@@ -58,7 +58,7 @@ class Index(Protocol):
     record: IndexRecord
     calibration: Calibration | None
 
-    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """The best `limit` entries by answer, by phrasing and by words, together, in no order, each with its BM25.
 
         Among them are up to `limit` entries whose phrasing is the question, and up to `limit` that hold one of its

@@ -14,7 +14,7 @@ from app.arrays import Vectors
 from app.index.candidates import Question
 from app.index.postings import Postings
 from app.index.vectors import Rows
-from app.index.words import Analyser
+from app.index.words import WordTokenizer
 
 LIMIT = 100_000  # vectors; of more, a graph is faster: see benchmarks.growth
 BLOCK = 4_096  # vectors brought to 8 bits at a time
@@ -23,9 +23,9 @@ BLOCK = 4_096  # vectors brought to 8 bits at a time
 class Scan:
     """All vectors and words of an index."""
 
-    def __init__(self, rows: Rows, postings: Postings, analyser: Analyser) -> None:
+    def __init__(self, rows: Rows, postings: Postings, tokenizer: WordTokenizer) -> None:
         self._postings = postings
-        self._analyser = analyser
+        self._tokenizer = tokenizer
         blocks = [_in_8_bits(rows.vectors[start : start + BLOCK]) for start in range(0, len(rows.vectors), BLOCK)]
         self._vectors = numkong.dots_pack(np.concatenate([whole for whole, _ in blocks]))
         self._scales = np.concatenate([scales for _, scales in blocks])
@@ -51,7 +51,7 @@ class Scan:
         return [self._found(*one) for one in zip(questions, best, limits, also, strict=True)]
 
     def _found(self, question: Question, best: Vectors, limit: int, also: Sequence[int]) -> dict[int, float]:
-        words = self._postings.scores(self._analyser.question(question.text))
+        words = self._postings.scores(self._tokenizer.question(question.text))
         entries = [entries[_top(best[places], limit)] for places, entries in self._sides]
         with_words = np.flatnonzero(words)
         entries.append(with_words[_top(words[with_words], limit)])

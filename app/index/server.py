@@ -27,7 +27,7 @@ from app.index.protocol import (
     stored_payload,
 )
 from app.index.resilience import Guarded
-from app.index.words import Analyser, text_of
+from app.index.words import WordTokenizer, text_of
 
 SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
     "text": models.PayloadSchemaType.KEYWORD,
@@ -53,11 +53,11 @@ class ServerStore:
         with qdrant(record.name):
             await self._client.delete_collection(record.name, timeout=BUILD_TIMEOUT_S)
             await self._create(record)
-            analyser, start = Analyser(record.language, record.average_length), 0
+            tokenizer, start = WordTokenizer(record.language, record.average_length), 0
             for batch in batches:
                 points = [
                     models.PointStruct(
-                        id=start + i, vector=_vectors(entry, analyser), payload=_stored_payload(entry, record)
+                        id=start + i, vector=_vectors(entry, tokenizer), payload=_stored_payload(entry, record)
                     )
                     for i, entry in enumerate(batch)
                 ]
@@ -158,9 +158,9 @@ class ServerStore:
             return (await self._client.get_collection(name)).config.metadata or {}
 
 
-def _vectors(candidate: Candidate, analyser: Analyser) -> dict[str, Any]:
+def _vectors(candidate: Candidate, tokenizer: WordTokenizer) -> dict[str, Any]:
     """The named vectors of a point; what a passage lacks is left out, as an empty multivector is refused."""
-    words = analyser.document(text_of(candidate.payload))
+    words = tokenizer.document(text_of(candidate.payload))
     dense = {ANSWER: candidate.answer, QUESTIONS: candidate.questions, NEGATIVES: candidate.negatives}
     vectors: dict[str, Any] = {name: some.tolist() for name, some in dense.items() if len(some)}
     return {**vectors, BM25: models.SparseVector(**words._asdict())}

@@ -17,20 +17,22 @@ from pydantic import ValidationError
 from app.errors import IndexUnavailable, NotFound
 from app.index import checksums
 from app.index.candidates import NO_MATCH, Candidate, Match, Question
-from app.index.filters import Dialect, Where, check
+from app.index.filters import Dialect, Filter, check
 from app.index.lookup import Lookup, QuestionKeys, keys_of, match_of, question_keys
 from app.index.postings import POSTINGS, Postings
 from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord, own_payload
 from app.index.scan import Scan
 from app.index.sizes import bytes_of
 from app.index.vectors import Rows
-from app.index.words import Analyser
+from app.index.words import WordTokenizer
 
 T = TypeVar("T")
 
 DIALECT = Dialect(edge.Filter, edge.FieldCondition, edge.MatchAny, edge.RangeFloat)
 KNOWN_BYTES = 32 * 2**20  # of entries that were read lately, their vectors not counted: those are mapped files
-ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
+SEARCH_PARAMS = edge.SearchParams(
+    hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0)
+)
 OPEN_BYTES = 2 * 2**20  # that must be free on the disk
 RECORD, SHARD, CALIBRATION = "record.json", "shard", "calibration.json"
 
@@ -65,18 +67,18 @@ class EmbeddedIndex:
         check_space(directory, OPEN_BYTES)
         checksums.check(directory)
         self._rows = Rows(directory, self.record.entries, self.record.dimension)
-        self._analyser = Analyser(self.record.language, self.record.average_length)
+        self._tokenizer = WordTokenizer(self.record.language, self.record.average_length)
         self._lookup = None if self.record.common_identifiers is None else Lookup(directory)
         self._scan: Scan | None = None
         if (directory / POSTINGS).exists():
-            self._scan = Scan(self._rows, Postings(directory, self.record.entries), self._analyser)
+            self._scan = Scan(self._rows, Postings(directory, self.record.entries), self._tokenizer)
         self._together: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
         self._known: LRUCache[int, Candidate] = LRUCache(KNOWN_BYTES, getsizeof=lambda one: bytes_of(one.payload))
         with engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
 
-    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """As `Index.search`: a scan, or one batch of queries for ids, then BM25 and payloads of the entries found."""
         check(where, self.record.fields)
         if self._scan and not where:
@@ -145,7 +147,7 @@ class EmbeddedIndex:
     def _search(self, question: Question, limit: int, where: edge.Filter | None) -> list[Candidate]:
         vector = question.vector.tolist()
         matches = self._matches(question)
-        words = edge.SparseVector(*self._analyser.question(question.text))
+        words = edge.SparseVector(*self._tokenizer.question(question.text))
         queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
         requests = [self._nearest(query, name, limit, where) for name, query in queries.items()]
         requests += [self._nearest(vector, ANSWER, limit, _among(group, where)) for group in matches.groups()]
@@ -163,7 +165,7 @@ class EmbeddedIndex:
             filter=where,
             with_vector=False,
             with_payload=False,
-            params=None if name == BM25 else ROUGHLY,
+            params=None if name == BM25 else SEARCH_PARAMS,
         )
 
     def _query(self, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:

@@ -32,7 +32,7 @@ class Sparse(NamedTuple):
     values: list[float]
 
 
-class Analyser:
+class WordTokenizer:
     """Texts to sparse vectors."""
 
     def __init__(self, language: str, average_length: float = 64) -> None:
@@ -60,22 +60,22 @@ class Analyser:
         return _sparse(self._model.embed_query(text))
 
 
-class Lexicon:
+class IdfStatistics:
     """How rare each word is among some entries, as the index has it."""
 
-    def __init__(self, analyser: Analyser, texts: Sequence[str]) -> None:
-        self._analyser = analyser
+    def __init__(self, tokenizer: WordTokenizer, texts: Sequence[str]) -> None:
+        self._tokenizer = tokenizer
         self._texts = len(texts)
-        self._counts = Counter(word for text in texts for word in analyser.document(text).indices)
+        self._counts = Counter(word for text in texts for word in tokenizer.document(text).indices)
 
     def score(self, question: str, text: str) -> float:
         """BM25 of a text for a question."""
-        words = dict(zip(*self._analyser.document(text), strict=True))
-        asked = self._analyser.question(question).indices
-        return sum(words[word] * rarity(self._texts, self._counts[word]) for word in asked if word in words)
+        words = dict(zip(*self._tokenizer.document(text), strict=True))
+        asked = self._tokenizer.question(question).indices
+        return sum(words[word] * idf(self._texts, self._counts[word]) for word in asked if word in words)
 
 
-def rarity(texts: int, count: int) -> float:
+def idf(texts: int, count: int) -> float:
     """The inverse document frequency of a word that stands in `count` of so many texts."""
     return math.log((texts - count + 0.5) / (count + 0.5) + 1)
 

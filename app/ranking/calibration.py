@@ -1,10 +1,10 @@
 """From scores to the probability that an answer is right: a logistic model of a candidate's score and its leads.
 
 Platt scaling ("Probabilistic Outputs for Support Vector Machines", Platt 1999) with two more features: how far a
-candidate stands above the best one with another answer, and above the crowd behind them. Below the best the leads are
-negative, so one model is calibrated at every rank. Where a held-out Brier score says so, a monotone map is laid over it
-(isotonic regression by pool-adjacent-violators; "Transforming Classifier Scores into Accurate Multiclass Probability
-Estimates", Zadrozny & Elkan 2002).
+candidate stands above the best one with another answer, and above the mean of the third to fifth best. Below the best
+the leads are negative, so one model is calibrated at every rank. A monotone map follows where it lowers the held-out
+Brier score (isotonic regression by pool-adjacent-violators; "Transforming Classifier Scores into Accurate Multiclass
+Probability Estimates", Zadrozny & Elkan 2002).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from app.ranking.logistic import fit_logistic, sigmoid
 from app.ranking.offer import Offer
 
 LEAD_CAP = 0.3  # beyond it a lead says nothing new, and a lone candidate has no rival at all
-CROWD = slice(2, 5)  # the third to the fifth best
+THIRD_TO_FIFTH = slice(2, 5)  # the third to the fifth best
 FOLDS = 5
 RIDGE, INTERCEPT_RIDGE = 1e-3, 1e-6  # weak: they only keep weights finite
 DECIMALS = 3  # of what is fitted: more would differ from one run to the next by the last bits of sums
@@ -31,7 +31,7 @@ class Evidence(NamedTuple):
 
     score: Floats
     margin: Floats  # lead over the best candidate with another answer
-    crowd: Floats  # lead over the mean of the third to fifth best
+    lead_over_third_to_fifth: Floats  # lead over the mean of the third to fifth best
 
 
 class Calibration(BaseModel):
@@ -56,16 +56,14 @@ class Calibration(BaseModel):
         return {name: field for name, field in value.items() if name != "close"} if isinstance(value, dict) else value
 
     @property
-    def tells(self) -> bool:
+    def discriminates(self) -> bool:
         """Whether it tells right from wrong at all."""
         return self.score_weight + self.margin_weight + self.crowd_weight > 0
 
     def confidence(self, evidence: Evidence) -> Floats:
         """P(right) of each candidate, (n,)."""
-        margin, crowd = clip_lead(evidence.margin), clip_lead(evidence.crowd)
-        logits = (
-            self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * crowd
-        )
+        margin, lead = clip_lead(evidence.margin), clip_lead(evidence.lead_over_third_to_fifth)
+        logits = self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * lead
         return _mapped(sigmoid(logits), self.knots)
 
 
@@ -94,8 +92,8 @@ def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | 
 def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:
     """The evidence for each of one question's candidates, (n,); leads are infinite where there is no rival."""
     best_first = np.sort(scores)[::-1]
-    crowd = best_first[CROWD]
-    behind = float(crowd.mean()) if len(crowd) else -np.inf
+    rivals = best_first[THIRD_TO_FIFTH]
+    behind = float(rivals.mean()) if len(rivals) else -np.inf
     return Evidence(np.asarray(scores, dtype=np.float64), margins_of(scores, answers), np.asarray(scores - behind))
 
 
@@ -147,7 +145,11 @@ def threshold_for(confidences: Floats, precision: float, least: float = 0.2) -> 
 
 def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
     """Platt's smoothed targets; features with a negative weight are left out, the worst first."""
-    columns = {"score_weight": evidence.score, "margin_weight": evidence.margin, "crowd_weight": evidence.crowd}
+    columns = {
+        "score_weight": evidence.score,
+        "margin_weight": evidence.margin,
+        "crowd_weight": evidence.lead_over_third_to_fifth,
+    }
     targets = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
     kept = list(columns)
     while True:

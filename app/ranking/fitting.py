@@ -112,7 +112,7 @@ def fit(questions: Sequence[Scored], answer_precision: float, offer_precision: f
     asked = [*questions, *unanswerable_of(questions)]
     evidence, right, groups = examples(asked)
     fitted = calibration.fit(evidence, right, groups)
-    if right.all() or not right.any() or not fitted.tells:
+    if right.all() or not right.any() or not fitted.discriminates:
         return None
     folds = _folds(asked)
     confidences = _crossfitted(asked, folds)
@@ -146,8 +146,8 @@ def examples(questions: Sequence[Scored]) -> tuple[Evidence, Flags, Integers]:
         parts.append([column[:RANKS] for column in evidence])
         rights.append(question.right[:RANKS])
         groups.append(np.full(len(question.right[:RANKS]), number))
-    score, margin, crowd = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    return Evidence(score, margin, crowd), np.concatenate(rights), np.concatenate(groups)
+    score, margin, lead = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Evidence(score, margin, lead), np.concatenate(rights), np.concatenate(groups)
 
 
 def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from app.encoding.encoder import Encoder
 from app.index.candidates import Candidate, Match, Question
 from app.index.lookup import keys_of, match_of, question_keys
 from app.index.protocol import Index
-from app.index.words import Analyser, Lexicon, answer_of, text_of
+from app.index.words import IdfStatistics, WordTokenizer, answer_of, text_of
 from app.ranking.ranking import Features, features_of
 from app.text.normalize import fold_accents, normalize
 
@@ -97,7 +97,7 @@ def sample(texts: Sequence[str], answerable: Sequence[bool], limit: int) -> list
     return [i for i in order if i in chosen]
 
 
-class Examiner:
+class Evaluator:
     """Asks one index. `payloads` are all that it holds."""
 
     def __init__(self, index: Index, encoder: Encoder, payloads: Sequence[Payload]) -> None:
@@ -106,23 +106,23 @@ class Examiner:
         self._encoder = encoder
 
     @cached_property
-    def _analyser(self) -> Analyser:
-        return Analyser(self.index.record.language, self.index.record.average_length)
+    def _tokenizer(self) -> WordTokenizer:
+        return WordTokenizer(self.index.record.language, self.index.record.average_length)
 
     @cached_property
-    def _lexicon(self) -> Lexicon:
+    def _statistics(self) -> IdfStatistics:
         """Of the entries as they are; all of them are read for it, so not before a question needs it."""
-        return Lexicon(self._analyser, [text_of(payload) for payload in self.payloads])
+        return IdfStatistics(self._tokenizer, [text_of(payload) for payload in self.payloads])
 
     @cached_property
-    def _answers(self) -> Lexicon:
+    def _answers(self) -> IdfStatistics:
         """Of the entries as passages, likewise."""
-        return Lexicon(self._analyser, [answer_of(payload) for payload in self.payloads])
+        return IdfStatistics(self._tokenizer, [answer_of(payload) for payload in self.payloads])
 
     async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
         """What becomes of each question; `limit` candidates of each kind."""
         texts = [one.question for one in asked]
-        vectors = self._encoder.questions(texts)
+        vectors = self._encoder.encode_queries(texts)
         return [
             await self._outcome(self.index.record.question(one.question, vector), one.relevant, limit)
             for one, vector in zip(asked, vectors, strict=True)
@@ -148,7 +148,7 @@ class Examiner:
         kept = [i for i, phrasing in enumerate(payload["phrasings"]) if fold_accents(normalize(phrasing)) != text]
         canonical = "" if fold_accents(normalize(payload["question"])) == text else payload["question"]
         rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
-        lexical = self._lexicon.score(question.text, text_of(rest))
+        lexical = self._statistics.score(question.text, text_of(rest))
         return candidate._replace(
             payload=rest, questions=candidate.questions[kept], lexical=lexical, match=self._match(question, rest)
         )

@@ -101,7 +101,7 @@ class Live:
                 name = active
                 await self._exchange(await self._catalog.open(active))
             except FaqError as error:
-                self._complain(name, str(error))
+                self._log_failure(name, str(error))
 
     async def _exchange(self, answerer: Answerer) -> None:
         await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
@@ -124,7 +124,7 @@ class Live:
         if not task.cancelled() and (error := task.exception()):
             logger.error("A release that was replaced could not be closed", exc_info=error)
 
-    def _complain(self, name: str, reason: str) -> None:
+    def _log_failure(self, name: str, reason: str) -> None:
         if self._broken != (name, reason):
             logger.error("%s cannot be served: %s", name, reason)
         self._broken = (name, reason)

@@ -9,7 +9,7 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.ranking.fitting import Reread, calibrate
-from app.ranking.heldout import Examiner, Outcome, Payload, resolve, sample
+from app.ranking.heldout import Evaluator, Outcome, Payload, resolve, sample
 from app.ranking.ranking import Ranking
 from app.ranking.reranker import CANDIDATES, Reranker
 from app.releases.catalog import Catalog
@@ -24,7 +24,7 @@ async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder,
     try:
         before = calibrated_of(index.calibration, name)
         if before is None or before.calibration is None:
-            own = await calibrated(Examiner(index, encoder, payloads), bundle)
+            own = await calibrated(Evaluator(index, encoder, payloads), bundle)
             for problem in own.problems:
                 logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
             await catalog.indexes.calibrate(name, own.model_dump(mode="json"))
@@ -32,12 +32,12 @@ async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder,
         await index.close()
 
 
-async def calibrated(examiner: Examiner, bundle: Bundle) -> Calibrated:
-    """The bundle's calibration fitted to what the examiner's index holds, or why that cannot be done."""
-    asked = resolve(bundle.heldout(), examiner.payloads)
+async def calibrated(evaluator: Evaluator, bundle: Bundle) -> Calibrated:
+    """The bundle's calibration fitted to what the evaluator's index holds, or why that cannot be done."""
+    asked = resolve(bundle.heldout(), evaluator.payloads)
     chosen = sample([one.question for one in asked], [bool(one.relevant) for one in asked], HELD_OUT)
-    outcomes = await examiner.ask([asked[i] for i in chosen])
-    record = examiner.index.record
+    outcomes = await evaluator.ask([asked[i] for i in chosen])
+    record = evaluator.index.record
     precisions = {"target_precision": record.target_precision, "offer_precision": record.offer_precision}
     ranking = Ranking.of(bundle).model_copy(update={name: value for name, value in precisions.items() if value})
     return calibrate(outcomes, ranking, _reread(bundle, ranking, outcomes))

@@ -75,7 +75,7 @@ async def _finds_itself(index: Index, encoder: Encoder, candidate: Candidate) ->
     phrasings = candidate.payload["phrasings"]
     side: Callable[[Candidate], Vectors] = (lambda one: one.questions) if phrasings else (lambda one: one.answer)
     text = phrasings[0] if phrasings else answer_of(candidate.payload)
-    vector = (encoder.questions([text]) if phrasings else encoder.answers([text])[0])[0]
+    vector = (encoder.encode_queries([text]) if phrasings else encoder.encode_documents([text])[0])[0]
     found = await index.search(Question(text, vector), 10, {})
     own = float((side(candidate) @ vector).max())
     better = [one for one in found if len(side(one)) and float((side(one) @ vector).max()) >= own - TIE]
@@ -134,9 +134,9 @@ def batches(
 def _candidates(encoder: CachedEncoder, entries: Sequence[Entry]) -> list[Candidate]:
     dimension = encoder.dimension
     payloads = [payload_of(entry) for entry in entries]
-    answers = encoder.answers([answer_of(payload) for payload in payloads])
-    phrasings = iter(encoder.questions([text for entry in entries for text in entry.phrasings]))
-    negatives = iter(encoder.questions([text for entry in entries for text in entry.negatives]))
+    answers = encoder.encode_documents([answer_of(payload) for payload in payloads])
+    phrasings = iter(encoder.encode_queries([text for entry in entries for text in entry.phrasings]))
+    negatives = iter(encoder.encode_queries([text for entry in entries for text in entry.negatives]))
     return [
         Candidate(
             entry.id,

@@ -55,13 +55,13 @@ class CachedEncoder:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def questions(self, texts: Sequence[str]) -> list[Vectors]:
+    def encode_queries(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (1, dimension) float32."""
-        return self._cached("question", texts, lambda missing: list(self._encoder.questions(missing)[:, None, :]))
+        return self._cached("question", texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
 
-    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+    def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32."""
-        return self._cached("answer", texts, self._encoder.answers)
+        return self._cached("answer", texts, self._encoder.encode_documents)
 
     def _cached(self, side: str, texts: Sequence[str], encode: Callable[[list[str]], list[Vectors]]) -> list[Vectors]:
         keys = {text: hashlib.sha256(f"{side}\0{text}".encode()).digest() for text in texts}

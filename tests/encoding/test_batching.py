@@ -74,7 +74,7 @@ async def test_everyone_gets_the_vector_that_the_text_has_alone(bundle: Bundle) 
     batcher = Batcher([first, Encoder(bundle, like=first)])
     found = await asyncio.gather(*(batcher.encode([text]) for text in TEXTS))
     for text, (vector,) in zip(TEXTS, found, strict=True):
-        np.testing.assert_allclose(vector, alone.questions([text])[0], atol=1e-6)
+        np.testing.assert_allclose(vector, alone.encode_queries([text])[0], atol=1e-6)
     np.testing.assert_array_equal(await batcher.encode(TEXTS), np.concatenate(found))
     await batcher.close()
 

@@ -20,46 +20,48 @@ def encoder(bundle: Bundle) -> Encoder:
 
 
 def test_vectors_are_of_unit_length(encoder: Encoder) -> None:
-    vectors = encoder.questions(TEXTS)
+    vectors = encoder.encode_queries(TEXTS)
     assert vectors.shape == (6, 64)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_order_is_kept_and_the_batch_does_not_matter(encoder: Encoder) -> None:
-    together = encoder.questions(TEXTS * 12)
+    together = encoder.encode_queries(TEXTS * 12)
     for i, text in enumerate(TEXTS * 12):
-        np.testing.assert_allclose(encoder.questions([text])[0], together[i], atol=1e-6)
+        np.testing.assert_allclose(encoder.encode_queries([text])[0], together[i], atol=1e-6)
 
 
 def test_one_at_a_time_where_the_bundle_asks_for_it(bundle: Bundle, encoder: Encoder) -> None:
     single = Encoder(bundle)
     single._batch = 1
-    np.testing.assert_allclose(single.questions(TEXTS), encoder.questions(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(single.encode_queries(TEXTS), encoder.encode_queries(TEXTS), atol=1e-6)
 
 
 def test_nothing_gives_nothing(encoder: Encoder) -> None:
-    assert encoder.questions([]).shape == (0, 64)
-    assert encoder.answers([]) == []
+    assert encoder.encode_queries([]).shape == (0, 64)
+    assert encoder.encode_documents([]) == []
 
 
 def test_a_long_answer_is_several_overlapping_windows(encoder: Encoder) -> None:
-    short, long, huge = encoder.answers(["refund", "delivery money " * 100, "wolf " * 25_000])
+    short, long, huge = encoder.encode_documents(["refund", "delivery money " * 100, "wolf " * 25_000])
     assert short.shape == (1, 64)
     assert long.shape[0] == 1 + -(-(200 - 64) // (64 - 16))  # 200 tokens, windows of 64 that share 16
     assert huge.shape[0] == MAX_WINDOWS
 
 
 def test_a_short_answer_is_encoded_as_a_question_would_be(encoder: Encoder) -> None:
-    np.testing.assert_allclose(encoder.answers(["gift fee"])[0], encoder.questions(["gift fee"]), atol=1e-6)
+    np.testing.assert_allclose(
+        encoder.encode_documents(["gift fee"])[0], encoder.encode_queries(["gift fee"]), atol=1e-6
+    )
 
 
 def test_prefixes_keep_the_two_sides_apart(bundle: Bundle) -> None:
     encoder = Encoder(bundle)
     encoder.encoding = encoder.encoding.model_copy(update={"question_prefix": "what ", "answer_prefix": "spam "})
     plain = Encoder(bundle)
-    np.testing.assert_allclose(encoder.questions(["fee"]), plain.questions(["what fee"]))
-    np.testing.assert_allclose(encoder.answers(["fee"])[0], plain.questions(["spam fee"]))
+    np.testing.assert_allclose(encoder.encode_queries(["fee"]), plain.encode_queries(["what fee"]))
+    np.testing.assert_allclose(encoder.encode_documents(["fee"])[0], plain.encode_queries(["spam fee"]))
 
 
 def one_sided(both: Bundle, directory: Path, graph: str) -> Bundle:
@@ -76,8 +78,8 @@ def test_a_bundle_of_two_graphs_reads_answers_with_the_second(tmp_path: Path) ->
     alone = [one_sided(both, tmp_path / name, name) for name in (MODEL, ANSWERS)]
     found, first, second = (Encoder(one, threads=1) for one in (both, *alone))
     assert (found.two_sided, first.two_sided) == (True, False)
-    np.testing.assert_array_equal(found.questions(TEXTS), first.questions(TEXTS))
-    for one, expected in zip(found.answers(TEXTS), second.answers(TEXTS), strict=True):
+    np.testing.assert_array_equal(found.encode_queries(TEXTS), first.encode_queries(TEXTS))
+    for one, expected in zip(found.encode_documents(TEXTS), second.encode_documents(TEXTS), strict=True):
         np.testing.assert_array_equal(one, expected)
     assert len({both.revision, *(one.revision for one in alone)}) == 3
 

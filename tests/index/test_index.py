@@ -17,7 +17,7 @@ from app.index.filters import AnyOf, Range, fields_of
 from app.index.protocol import IndexRecord, IndexStore
 from app.index.server import ServerStore
 from app.index.shard import RECORD, SHARD
-from app.index.words import Analyser, Lexicon, text_of
+from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
 
 pytestmark = pytest.mark.anyio
@@ -118,10 +118,10 @@ async def test_finds_by_words_and_scores_every_candidate_by_them(store: IndexSto
     question = asking(AXES[0], "Where is my turnip? And refund 0?")
     found = {one.id: one for one in await index.search(question, 2, {})}
     assert set(found) >= {"e0", "e3"}
-    analyser = Analyser("english", AVERAGE_LENGTH)
-    lexicon = Lexicon(analyser, [text_of(one.payload) for one in ENTRIES])
+    tokenizer = WordTokenizer("english", AVERAGE_LENGTH)
+    statistics = IdfStatistics(tokenizer, [text_of(one.payload) for one in ENTRIES])
     for one in found.values():
-        assert one.lexical == pytest.approx(lexicon.score(question.text, text_of(one.payload)), rel=1e-4)
+        assert one.lexical == pytest.approx(statistics.score(question.text, text_of(one.payload)), rel=1e-4)
     assert found["e3"].lexical > 0
     await index.close()
 

@@ -14,7 +14,7 @@ from app.index.postings import POSTINGS, Postings
 from app.index.protocol import IndexRecord
 from app.index.scan import Scan
 from app.index.vectors import Rows
-from app.index.words import Analyser, Lexicon, text_of
+from app.index.words import IdfStatistics, WordTokenizer, text_of
 
 pytestmark = pytest.mark.anyio
 NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 48, 300
@@ -59,7 +59,7 @@ async def directory(tmp_path: Path, entries: list[Candidate]) -> Path:
 
 @pytest.fixture
 def opened(directory: Path) -> Scan:
-    return Scan(Rows(directory, ENTRIES, DIMENSION), Postings(directory, ENTRIES), Analyser("english", 3.0))
+    return Scan(Rows(directory, ENTRIES, DIMENSION), Postings(directory, ENTRIES), WordTokenizer("english", 3.0))
 
 
 def questions(count: int) -> list[Question]:
@@ -70,12 +70,12 @@ def questions(count: int) -> list[Question]:
 
 
 async def test_finds_the_nearest_of_each_side_and_the_best_words(opened: Scan, entries: list[Candidate]) -> None:
-    lexicon = Lexicon(Analyser("english", 3.0), [text_of(one.payload) for one in entries])
+    statistics = IdfStatistics(WordTokenizer("english", 3.0), [text_of(one.payload) for one in entries])
     for question, found in zip(questions(40), opened.nearest(questions(40), [20] * 40), strict=True):
         for sides in ([one.answer for one in entries], [one.questions for one in entries]):
             nearness = [float((side @ question.vector).max(initial=-np.inf)) for side in sides]
             assert set(np.argsort(nearness)[::-1][:15].tolist()) <= found.keys()
-        words = {i: lexicon.score(question.text, text_of(one.payload)) for i, one in enumerate(entries)}
+        words = {i: statistics.score(question.text, text_of(one.payload)) for i, one in enumerate(entries)}
         assert found == pytest.approx({i: words[i] for i in found}, rel=1e-4)
         best = sorted((i for i in words if words[i] > 0), key=lambda i: -words[i])
         least = words[best[19]] if best else 0.0

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import SettingsError
-from app.index.words import PLAIN, Analyser, Lexicon, average_length
+from app.index.words import PLAIN, IdfStatistics, WordTokenizer, average_length
 
 
 @pytest.mark.parametrize(
@@ -16,26 +16,26 @@ from app.index.words import PLAIN, Analyser, Lexicon, average_length
     ],
 )
 def test_forms_of_one_word_are_one(language: str, one: str, other: str) -> None:
-    analyser = Analyser(language)
-    assert set(analyser.question(one).indices) & set(analyser.question(other).indices)
+    tokenizer = WordTokenizer(language)
+    assert set(tokenizer.question(one).indices) & set(tokenizer.question(other).indices)
 
 
 def test_stop_words_are_those_of_the_language() -> None:
-    assert Analyser("english").question("the of and").indices == []
-    assert len(Analyser("german").question("the of and").indices) > 0
-    assert len(Analyser(PLAIN).question("the of and").indices) == 3
+    assert WordTokenizer("english").question("the of and").indices == []
+    assert len(WordTokenizer("german").question("the of and").indices) > 0
+    assert len(WordTokenizer(PLAIN).question("the of and").indices) == 3
 
 
 def test_a_language_that_there_is_nothing_for_is_named() -> None:
     with pytest.raises(SettingsError, match=r"FAQ_LANGUAGE=klingon is none of arabic, .*`none` takes words"):
-        Analyser("klingon")
+        WordTokenizer("klingon")
 
 
 def test_a_rare_word_counts_more_and_a_long_text_less() -> None:
-    lexicon = Lexicon(Analyser("english"), ["refund a parcel", "send a parcel", "lose a parcel"])
-    assert lexicon.score("refund", "refund a parcel") > lexicon.score("parcel", "refund a parcel") > 0
-    assert lexicon.score("refund", "refund") > lexicon.score("refund", "refund " + "and so much else " * 50)
-    assert lexicon.score("turnip", "refund a parcel") == 0
+    statistics = IdfStatistics(WordTokenizer("english"), ["refund a parcel", "send a parcel", "lose a parcel"])
+    assert statistics.score("refund", "refund a parcel") > statistics.score("parcel", "refund a parcel") > 0
+    assert statistics.score("refund", "refund") > statistics.score("refund", "refund " + "and so much else " * 50)
+    assert statistics.score("turnip", "refund a parcel") == 0
 
 
 def test_an_average_is_at_least_one_word() -> None:

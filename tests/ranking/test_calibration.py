@@ -40,10 +40,12 @@ def test_margins_are_over_the_best_other_answer() -> None:
     assert np.isinf(margins_of(np.array([0.5]), ["x"])).all()
 
 
-def test_the_crowd_are_the_third_to_fifth_best() -> None:
+def test_the_third_to_fifth_best_are_averaged() -> None:
     evidence = evidence_of(np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8]), list("abcdef"))
-    np.testing.assert_allclose(evidence.crowd, np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8]) - 0.4, atol=1e-9)
-    assert np.isinf(evidence_of(np.array([0.9, 0.5]), ["a", "b"]).crowd).all()
+    np.testing.assert_allclose(
+        evidence.lead_over_third_to_fifth, np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8]) - 0.4, atol=1e-9
+    )
+    assert np.isinf(evidence_of(np.array([0.9, 0.5]), ["a", "b"]).lead_over_third_to_fifth).all()
 
 
 def test_a_lone_candidate_has_the_full_lead() -> None:
@@ -61,7 +63,7 @@ def test_the_fit_finds_the_probabilities() -> None:
 
 def test_a_feature_that_speaks_against_is_left_out() -> None:
     evidence, right, _ = made(2000, 1)
-    fitted = fit(Evidence(evidence.score, -evidence.margin, evidence.crowd), right)
+    fitted = fit(Evidence(evidence.score, -evidence.margin, evidence.lead_over_third_to_fifth), right)
     assert fitted.margin_weight == 0
     assert fitted.score_weight > 0
 

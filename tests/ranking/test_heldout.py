@@ -7,7 +7,7 @@ import pytest
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
-from app.ranking.heldout import Asked, Examiner, Outcome
+from app.ranking.heldout import Asked, Evaluator, Outcome
 from app.releases.catalog import Catalog
 from app.releases.publishing import payload_of, publish
 from app.settings import Settings
@@ -23,8 +23,8 @@ ENTRIES = [
 async def outcome(home: Path, bundle: Bundle, question: str, relevant: str) -> Outcome:
     catalog = Catalog(Settings(home=home))
     index = await catalog.indexes.open(await publish(catalog, bundle, ENTRIES))
-    examiner = Examiner(index, Encoder(bundle), [payload_of(entry) for entry in ENTRIES])
-    (found,) = await examiner.ask([Asked(question, frozenset([relevant]))])
+    evaluator = Evaluator(index, Encoder(bundle), [payload_of(entry) for entry in ENTRIES])
+    (found,) = await evaluator.ask([Asked(question, frozenset([relevant]))])
     await index.close()
     await catalog.close()
     return found

@@ -5,7 +5,7 @@ import pytest
 from app.encoding.bundle import Bundle, HeldOut
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
-from app.ranking.heldout import Examiner, resolve
+from app.ranking.heldout import Evaluator, resolve
 from app.releases.catalog import Catalog
 from app.releases.publishing import batches, payload_of, publish, record_of
 from app.releases.vectors import CachedEncoder
@@ -45,7 +45,7 @@ async def test_held_out_questions_are_examined_alike_with_markup_and_without(cat
         index = await catalog.indexes.open(await publish(catalog, bundle, entries))
         payloads = [payload_of(entry) for entry in entries]
         asked = resolve(heldout, payloads)
-        found = await Examiner(index, Encoder(bundle), payloads).ask(asked)
+        found = await Evaluator(index, Encoder(bundle), payloads).ask(asked)
         lexical = [sorted((one.id, round(one.lexical, 4)) for one in outcome.candidates) for outcome in found]
         outcomes.append((asked, lexical, [sorted(outcome.answers) for outcome in found]))
         await index.close()

@@ -71,7 +71,7 @@ async def test_ids_that_mean_other_entries_calibrate_nothing(embedded: Catalog, 
     bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*one) for one in questions])
     wrong = await embedded.open(await publish(embedded, bare, shifted))
     assert wrong.calibrated is not None
-    assert wrong.calibrated.calibration is None or wrong.calibrated.calibration.tells
+    assert wrong.calibrated.calibration is None or wrong.calibrated.calibration.discriminates
     for one in (right, wrong):
         await one.close()
 

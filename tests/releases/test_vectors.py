@@ -25,7 +25,7 @@ def encoder(bundle: Bundle) -> Encoder:
 
 @pytest.fixture(scope="module")
 def expected(encoder: Encoder) -> list[Vectors]:
-    return encoder.answers(TEXTS)
+    return encoder.encode_documents(TEXTS)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def path(tmp_path: Path, encoder: Encoder) -> Path:
 
 def answers(encoder: Encoder, path: Path) -> list[Vectors]:
     with CachedEncoder(encoder, path) as cached:
-        return cached.answers(TEXTS)
+        return cached.encode_documents(TEXTS)
 
 
 def same(one: Sequence[Vectors], other: Sequence[Vectors]) -> bool:
@@ -55,7 +55,7 @@ def rows(path: Path) -> int:
 class NoEncoder(Encoder):
     """An encoder of which nothing may be asked."""
 
-    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+    def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         raise AssertionError(f"{len(texts)} texts are encoded")
 
 
@@ -113,8 +113,8 @@ def test_damage_that_comes_while_the_file_is_open(encoder: Encoder, expected: li
     with CachedEncoder(encoder, path) as cached:
         path.write_bytes(random.Random(0).randbytes(path.stat().st_size))
         for _ in range(2):
-            assert same(cached.answers(TEXTS), expected)
-        assert len(cached.questions(["another"])) == 1
+            assert same(cached.encode_documents(TEXTS), expected)
+        assert len(cached.encode_queries(["another"])) == 1
 
 
 def test_a_cache_that_cannot_be_opened_is_done_without(

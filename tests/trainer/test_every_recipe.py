@@ -96,7 +96,10 @@ def test_a_recipe_makes_a_run_and_a_bundle_like_any_other(name: str, trained: Ca
     assert bundle.manifest.recipe == name
     encoder, whole = Encoder(bundle, threads=1), model.load(str(run.directory / MODEL), "cpu")
     texts = [ENTRIES[0].question, ENTRIES[1].answer]
-    for side, found in ((QUESTION, encoder.questions(texts)), (ANSWER, np.concatenate(encoder.answers(texts)))):
+    for side, found in (
+        (QUESTION, encoder.encode_queries(texts)),
+        (ANSWER, np.concatenate(encoder.encode_documents(texts))),
+    ):
         exact = tower(whole, side).encode(texts, normalize_embeddings=True, show_progress_bar=False)
         assert (exact * found).sum(axis=1).min() > 0.98
 
@@ -148,7 +151,7 @@ def test_towers_differ_and_answers_come_before_echoes(trained: Callable[[str], R
     two, one = (Bundle.load(trained(name).bundle) for name in ("dual", "frozen-head"))
     encoder = Encoder(two, threads=1)
     text = ENTRIES[0].question
-    assert float(encoder.questions([text])[0] @ encoder.answers([text])[0][0]) < 0.999
+    assert float(encoder.encode_queries([text])[0] @ encoder.encode_documents([text])[0][0]) < 0.999
     assert two.manifest.metrics["heldout"]["outranks_echo"] > 0.5
     assert one.manifest.metrics["heldout"]["outranks_echo"] == 0
     damaged = tmp_path / "damaged"

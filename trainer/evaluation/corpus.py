@@ -29,10 +29,10 @@ class Encodes(Protocol):
     def two_sided(self) -> bool:
         """Whether questions and answers are encoded differently."""
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension)."""
 
-    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+    def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension)."""
 
 
@@ -56,14 +56,14 @@ class Corpus:
 
     def __init__(self, entries: Sequence[Entry], encoder: Encodes) -> None:
         self.entries = sorted(entries, key=lambda entry: entry.id)
-        windows = encoder.answers([entry.plain_answer for entry in self.entries])
+        windows = encoder.encode_documents([entry.plain_answer for entry in self.entries])
         self._windows: Vectors = np.concatenate(windows)  # (all windows, dimension)
         self._window_starts = _starts([len(one) for one in windows])
         counts = [len(entry.phrasings) for entry in self.entries]
         self._phrased = np.flatnonzero(counts)  # the entries that have phrasings
         self._phrasing_starts = _starts([count for count in counts if count])
         texts = [text for entry in self.entries for text in entry.phrasings]
-        self._phrasings: Vectors = encoder.questions(texts)  # (all phrasings, dimension)
+        self._phrasings: Vectors = encoder.encode_queries(texts)  # (all phrasings, dimension)
         self._columns: dict[str, list[int]] = defaultdict(list)
         for column, text in enumerate(texts):
             self._columns[normalize(text)].append(column)

@@ -57,11 +57,11 @@ class FunctionEncoder:
         """Whether there is a function of its own for answers."""
         return self.answer is not None
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension)."""
         return np.asarray(self.question(texts), dtype=np.float32)
 
-    def answers(self, texts: Sequence[str]) -> list[Vectors]:
+    def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (1, dimension)."""
         return list(np.asarray((self.answer or self.question)(texts), dtype=np.float32)[:, None])
 
@@ -138,7 +138,7 @@ def dense(question_weight: float, corpus: Corpus, encoder: Encodes, queries: Seq
     ranked: list[Integers] = []
     best: list[Integers] = []
     removed, right = 0, np.full(len(texts), -np.inf)  # right: how near the nearest right answer is
-    vectors = encoder.questions(texts)
+    vectors = encoder.encode_queries(texts)
     for rows, block in corpus.blocks(vectors, texts):
         removed += block.removed
         right[rows] = [row[one].max(initial=-np.inf) for row, one in zip(block.answer, relevant[rows], strict=True)]
@@ -161,7 +161,7 @@ def _echoes(encoder: Encodes, vectors: Vectors, texts: Sequence[str]) -> Vectors
     """How similar each question is to its own text, were that an answer, (n,)."""
     if not encoder.two_sided:
         return np.asarray((vectors * vectors).sum(axis=-1), dtype=np.float32)
-    pairs = zip(encoder.answers(texts), vectors, strict=True)
+    pairs = zip(encoder.encode_documents(texts), vectors, strict=True)
     return np.array([(windows @ vector).max() for windows, vector in pairs], dtype=np.float32)
 
 
@@ -169,8 +169,8 @@ def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entr
     """The protocol `tutorial` over n questions and the entries with their answers."""
     asked_texts, answer_texts = [query.question for query in queries], [entry.plain_answer for entry in partners]
     texts = [*asked_texts, *answer_texts]
-    windows = encoder.answers(answer_texts)
-    vectors = np.concatenate([encoder.questions(asked_texts), [one[0] for one in windows]])  # (2n, dimension)
+    windows = encoder.encode_documents(answer_texts)
+    vectors = np.concatenate([encoder.encode_queries(asked_texts), [one[0] for one in windows]])  # (2n, dimension)
     groups = np.tile(numbered([entry.plain_answer for entry in partners]), 2)  # (2n,): of one answer
     same = numbered(texts)  # (2n,): of one text
     side = np.arange(len(texts)) >= len(queries)

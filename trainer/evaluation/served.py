@@ -12,7 +12,7 @@ from app.encoding.encoder import Encoder
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import Index
 from app.knowledge.entry import Entry
-from app.ranking.heldout import LIMIT, Asked, Examiner, Outcome, resolve
+from app.ranking.heldout import LIMIT, Asked, Evaluator, Outcome, resolve
 from app.ranking.ranking import Ranking
 from app.releases.measuring import calibrated
 from app.releases.publishing import batches, payload_of, record_of
@@ -26,20 +26,20 @@ class Served:
     def __init__(self, index: Index, encoder: Encoder, entries: Sequence[Entry], runner: asyncio.Runner) -> None:
         self.entries = entries
         self.encoder = encoder
-        self._examiner = Examiner(index, encoder, [payload_of(entry) for entry in entries])
+        self._evaluator = Evaluator(index, encoder, [payload_of(entry) for entry in entries])
         self._runner = runner
 
     def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
         """What becomes of each question."""
-        return self._runner.run(self._examiner.ask(asked, limit))
+        return self._runner.run(self._evaluator.ask(asked, limit))
 
     def ask_heldout(self, heldout: Sequence[HeldOut]) -> list[Outcome]:
         """Likewise of held-out questions, without those whose entry is gone."""
-        return self.ask(resolve(heldout, self._examiner.payloads))
+        return self.ask(resolve(heldout, self._evaluator.payloads))
 
     def ranking(self, bundle: Bundle) -> Ranking:
         """The bundle's ranking, calibrated for these entries as a release of them would be."""
-        return ranking_of(bundle, self._runner.run(calibrated(self._examiner, bundle)))
+        return ranking_of(bundle, self._runner.run(calibrated(self._evaluator, bundle)))
 
 
 @contextmanager

@@ -208,7 +208,7 @@ def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> Non
 def _agreement(model: SentenceTransformer, bundle: Bundle, entries: Sequence[Entry]) -> dict[str, float]:
     """Cosines between torch and the graph, and between a text alone and in a batch of mixed lengths; of every tower."""
     encoder = Encoder(bundle)
-    sides: dict[str, Encode] = {QUESTION: encoder.questions, ANSWER: partial(_first_windows, encoder)}
+    sides: dict[str, Encode] = {QUESTION: encoder.encode_queries, ANSWER: partial(_first_windows, encoder)}
     names = (QUESTION, ANSWER) if has_towers(model) else (QUESTION,)
     found = [_agreement_of(tower(model, name), sides[name], _texts(entries)) for name in names]
     parity, independence = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -229,7 +229,7 @@ def _agreement_of(model: SentenceTransformer, encode: Encode, texts: Sequence[st
 
 def _first_windows(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     """(n, dimension): of each answer as much as the model reads at once, as torch does."""
-    return np.stack([windows[0] for windows in encoder.answers(texts)])
+    return np.stack([windows[0] for windows in encoder.encode_documents(texts)])
 
 
 def _feeds(model: SentenceTransformer, entries: Sequence[Entry]) -> list[Feed]:

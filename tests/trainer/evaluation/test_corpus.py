@@ -30,13 +30,13 @@ def scores_of(entries: list[Entry], encoder: Encoder, question: str) -> dict[str
         Candidate(
             entry.id,
             payload_of(entry),
-            encoder.answers([entry.answer])[0],
-            encoder.questions([text for text in entry.phrasings if text != question]),
+            encoder.encode_documents([entry.answer])[0],
+            encoder.encode_queries([text for text in entry.phrasings if text != question]),
             none,
         )
         for entry in entries
     ]
-    ranked = DEFAULTS.rank(Question(question, encoder.questions([question])[0]), candidates)
+    ranked = DEFAULTS.rank(Question(question, encoder.encode_queries([question])[0]), candidates)
     return {one.candidate.id: one.score for one in ranked}
 
 
@@ -48,7 +48,7 @@ def test_blocks_score_as_the_service_does(
     encoder = Encoder(tiny_bundle, threads=1)
     corpus = Corpus(entries, encoder)
     questions = ["where is my tent", entries[0].question, "word3 page"]
-    found = list(corpus.blocks(encoder.questions(questions), questions))
+    found = list(corpus.blocks(encoder.encode_queries(questions), questions))
     assert sum(block.removed for _, block in found) == 1
     scores = np.concatenate([block.scores(DEFAULTS.question_weight) for _, block in found])
     for row, question in enumerate(questions):

@@ -82,7 +82,7 @@ def test_only_unanswerable_queries_have_no_ranking(tiny_bundle: Bundle) -> None:
 def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundle) -> None:
     entries = faq(30, 1)
     questions, answers = [one.question for one in entries], [one.answer for one in entries]
-    vectors = Encoder(tiny_bundle, threads=1).questions([*questions, *answers])
+    vectors = Encoder(tiny_bundle, threads=1).encode_queries([*questions, *answers])
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -np.inf)
     places = []
@@ -117,7 +117,7 @@ def test_a_model_under_training_is_ranked_as_the_index_ranks_where_words_count_n
     entries = faq(20, 2)
     asked = [Query(entry.question + " thanks", faq_id=entry.id) for entry in entries]
     encoder = Encoder(tiny_bundle, threads=1)
-    as_function = FunctionEncoder(encoder.questions, lambda texts: np.concatenate(encoder.answers(texts)))
+    as_function = FunctionEncoder(encoder.encode_queries, lambda texts: np.concatenate(encoder.encode_documents(texts)))
     found = validation(as_function, 0.6, entries, asked)
     with served(tiny_bundle, entries, encoder) as index:
         ranking = Ranking.of(tiny_bundle).model_copy(update={"question_weight": 0.6, "lexical_weight": 0.0})
