@@ -1,7 +1,5 @@
 """Releases and the jobs that make them."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
@@ -22,27 +20,13 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-
-def _links(**parameters: str) -> dict[str, Any]:
-    """OpenAPI's links from a response to the operations that take what it holds: operation -> the value's place."""
-    name = "job_id" if "job" in next(iter(parameters)) else "release"
-    return {operation: {"operationId": operation, "parameters": {name: at}} for operation, at in parameters.items()}
-
-
-STARTED: dict[int | str, dict[str, Any]] = {
-    202: {"links": _links(get_job="$response.body#/job_id", cancel_job="$response.body#/job_id")}
-}
-LISTED: dict[int | str, dict[str, Any]] = {200: {"links": _links(get_job="$response.body#/jobs/0/job_id")}}
-RELEASED: dict[int | str, dict[str, Any]] = {200: {"links": _links(activate="$response.body#/releases/0/release")}}
-
-
 NOTHING_TO_REBUILD = (
     "There is no release yet, so there is no model to reindex with. Publish a first one: `make run`, or "
     "`python -m app reindex --bundle DIR` with the directory of a bundle."
 )
 
 
-@router.post("/reindex", status_code=202, responses={**documented(409), **STARTED})
+@router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(service: Service, response: Response) -> JobReply:
     """Build a release of the knowledge as it is now and switch to it; the present one answers until then."""
     if await service.catalog.active() is None:
@@ -53,7 +37,7 @@ async def reindex(service: Service, response: Response) -> JobReply:
     return _job(job)
 
 
-@router.get("/jobs", responses=LISTED)
+@router.get("/jobs")
 def list_jobs(service: Service) -> JobList:
     """The latest jobs, newest first."""
     return JobList(jobs=[_job(job) for job in service.jobs.recent()])
@@ -71,7 +55,7 @@ def cancel_job(job_id: str, service: Service) -> JobReply:
     return _job(service.jobs.cancel(job_id))
 
 
-@router.get("/releases", responses=RELEASED)
+@router.get("/releases")
 async def list_releases(service: Service) -> ReleaseList:
     """Every release that can be activated, newest first."""
     return ReleaseList(releases=[_release(one) for one in await service.catalog.releases()])
