@@ -1,6 +1,7 @@
-"""Releases and the jobs that make them."""
+"""Admin routes for releases and for the jobs that build them."""
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import contextmanager_in_threadpool
 
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
 from app.api.state import Service
@@ -28,7 +29,10 @@ NOTHING_TO_REBUILD = (
 
 @router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(service: Service, response: Response) -> JobReply:
-    """Build a release of the knowledge as it is now and switch to it; the present one answers until then."""
+    """Start a job that builds a release of the current knowledge and activates it.
+
+    The active release answers until the new one is ready.
+    """
     if await service.catalog.active() is None:
         raise Conflict(NOTHING_TO_REBUILD)
     await service.catalog.active_bundle()
@@ -45,30 +49,30 @@ def list_jobs(service: Service) -> JobList:
 
 @router.get("/jobs/{job_id}", operation_id="get_job", responses=documented(404))
 def get_job(job_id: str, service: Service) -> JobReply:
-    """One job, as it stands."""
+    """The state of one job."""
     return _job(service.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=documented(404, 409))
 def cancel_job(job_id: str, service: Service) -> JobReply:
-    """Stop a job. What it has built so far never shows."""
+    """Cancel a job. The release that it was building is discarded."""
     return _job(service.jobs.cancel(job_id))
 
 
 @router.get("/releases")
 async def list_releases(service: Service) -> ReleaseList:
     """Every release that can be activated, newest first."""
-    return ReleaseList(releases=[_release(one) for one in await service.catalog.releases()])
+    return ReleaseList(releases=[_release(release) for release in await service.catalog.releases()])
 
 
 @router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
 async def activate(release: str, service: Service) -> ReleaseReply:
-    """Switch to a release: forward, or back. The store stays as it is."""
-    with lock.writer(service.settings.home, service.store.database):
+    """Make a release the active one; an older release too, as a rollback. The entries in the store do not change."""
+    async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
         await service.catalog.activate(release)
     await service.live.follow()
-    found = {one.record.name: one for one in await service.catalog.releases()}
-    return _release(found[release])
+    releases = {listed.record.name: listed for listed in await service.catalog.releases()}
+    return _release(releases[release])
 
 
 def _job(job: Job) -> JobReply:
