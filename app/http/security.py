@@ -17,7 +17,7 @@ KeyScope = Literal["ask", "admin"]
 
 KEYS = [  # only for the OpenAPI document; `admit` checks the key
     Security(HTTPBearer(auto_error=False, description="An ask or admin key.")),
-    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for clients that cannot set Authorization.")),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, if Authorization is in use.")),
 ]
 
 
