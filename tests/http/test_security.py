@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.http.rate_limit import KEPT, Buckets, RateLimited, RateLimits, network_of
+from app.http.rate_limit import MAX_BUCKETS, Buckets, RateLimited, RateLimits, network_of
 from app.http.security import Keys, digest_of
 from app.logs import TextLines
 from app.settings import Rate, Settings
@@ -72,9 +72,9 @@ def test_no_second_sees_more_than_twice_the_count(pauses: list[float], count: in
 
 def test_buckets_are_bounded() -> None:
     buckets = Buckets(Rate(1, 1.0), "here", Clock())
-    for number in range(KEPT + 10):
+    for number in range(MAX_BUCKETS + 10):
         buckets.take(str(number))
-    assert len(buckets._full_at) == KEPT
+    assert len(buckets._full_at) == MAX_BUCKETS
 
 
 @pytest.mark.parametrize(
