@@ -12,7 +12,7 @@ RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 .PHONY: help run install test check faults soak contract fuzz audit clean
 .DEFAULT_GOAL := run
 
-help:  ## list what can be made
+help:  ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8000
