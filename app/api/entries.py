@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from app.api.schemas import EntryList, EntryReply, ImportReply
+from app.api.schemas import EntryList, ImportReply
 from app.api.state import Service, Services
 from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import InputError, NotReady
@@ -21,7 +21,6 @@ from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.imports import worker as import_worker
 from app.imports.worker import ImportRequest
-from app.knowledge.entry import Entry
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
 from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
@@ -57,7 +56,7 @@ def list_entries(
 ) -> EntryList:
     """A page of the entries, in order."""
     page = service.store.page(limit, after, search)
-    return EntryList(entries=[_reply(entry) for entry in page.entries], total=page.total, next_after=page.next_after)
+    return EntryList.model_validate(page, from_attributes=True, strict=False)
 
 
 @router.post(
@@ -162,17 +161,6 @@ async def _upload(request: Request) -> AsyncIterator[tuple[Path, str, Format | N
                 await asyncio.to_thread(shutil.copyfileobj, file.file, copy)
         copy.flush()
         yield Path(copy.name), name, format
-
-
-def _reply(entry: Entry) -> EntryReply:
-    return EntryReply(
-        id=entry.id,
-        question=entry.question,
-        alternatives=list(entry.alternatives),
-        negatives=list(entry.negatives),
-        answer=entry.answer,
-        metadata=entry.metadata,
-    )
 
 
 def _mapping(texts: list[str]) -> dict[str, str]:

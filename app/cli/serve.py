@@ -33,7 +33,7 @@ def serve(context: typer.Context) -> None:
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault(
             "TOKENIZERS_PARALLELISM", "false"
-        )  # for a few questions its threads cost more time than they save
+        )  # for a few questions, threads cost more than they save
         app = create_app(settings)
         logs.install(texts=settings.log_texts, lines=settings.log_format)
         for line in unknown_variables(os.environ):

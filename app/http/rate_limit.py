@@ -33,7 +33,7 @@ class Buckets:
         self._rate, self._origin, self._clock = rate, origin, clock
         self._full_at: LRUCache[str, float] = LRUCache(
             MAX_BUCKETS
-        )  # the time when each bucket is full again; a missing one is full
+        )  # when each bucket is full again; a missing one is full
 
     def take(self, name: str) -> None:
         """Take one token of `name`. Raises RateLimited if there is none."""
