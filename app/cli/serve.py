@@ -31,9 +31,7 @@ def serve(context: typer.Context) -> None:
     with reporting_errors():
         settings = Settings.read()
         sys.setswitchinterval(SWITCH_S)
-        os.environ.setdefault(
-            "TOKENIZERS_PARALLELISM", "false"
-        )  # for a few questions, threads cost more than they save
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads are slower for a few questions
         app = create_app(settings)
         logs.install(texts=settings.log_texts, lines=settings.log_format)
         for line in unknown_variables(os.environ):

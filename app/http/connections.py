@@ -153,9 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         type(self).on_refusal(status)
-        headers = (
-            [] if self in self.idle else self.headers
-        )  # of an idle connection, `headers` are those of its last request
+        headers = [] if self in self.idle else self.headers  # those of an idle connection are of its last request
         self.transport.write(refusal(status, detail, callers_id(Headers(raw=headers))))
         self.transport.close()
 

@@ -31,9 +31,7 @@ class Buckets:
 
     def __init__(self, rate: Rate, origin: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._origin, self._clock = rate, origin, clock
-        self._full_at: LRUCache[str, float] = LRUCache(
-            MAX_BUCKETS
-        )  # when each bucket is full again; a missing one is full
+        self._full_at: LRUCache[str, float] = LRUCache(MAX_BUCKETS)  # when a bucket is full again; missing: it is full
 
     def take(self, name: str) -> None:
         """Take one token of `name`. Raises RateLimited if there is none."""
