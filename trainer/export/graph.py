@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 
 from app.errors import InputError
-from trainer.export.lean import CONTRIB, lean
+from trainer.export.optimize import CONTRIB_DOMAIN, optimize
 from trainer.training.towers import towers
 
 OPSET = 20  # the first with Gelu
@@ -56,7 +56,7 @@ def _attention(
     if scaling is not None:
         attributes["scale"] = float(scaling)
     mixed = torch.onnx.ops.symbolic(
-        f"{CONTRIB}::MultiHeadAttention",
+        f"{CONTRIB_DOMAIN}::MultiHeadAttention",
         (flat(query), flat(key), flat(value), None, attention_mask),
         attributes,
         dtype=query.dtype,
@@ -220,4 +220,4 @@ def write(
             output_names=[output],
             dynamic_shapes=tuple(shape for _ in inputs),
         )
-    lean(path)
+    optimize(path)

@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from trainer.export.lean import CONTRIB
+from trainer.export.optimize import CONTRIB_DOMAIN
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -55,7 +55,7 @@ class _Graph:
 
     def add(self, kind: str, inputs: list[str], output: str, **attributes: int) -> str:
         """Append a node and return its output."""
-        domain = CONTRIB if kind == "MatMulIntegerToFloat" else ""
+        domain = CONTRIB_DOMAIN if kind == "MatMulIntegerToFloat" else ""
         node = helper.make_node(kind, inputs, [output], name=output, domain=domain, **attributes)  # type: ignore[arg-type]
         self.nodes.append(node)
         return output
@@ -76,8 +76,8 @@ class _Graph:
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self.nodes)
         graph.initializer.extend(tensor for name, tensor in self.weights.items() if name in used)
-        if all(opset.domain != CONTRIB for opset in self.model.opset_import):
-            self.model.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+        if all(opset.domain != CONTRIB_DOMAIN for opset in self.model.opset_import):
+            self.model.opset_import.append(helper.make_opsetid(CONTRIB_DOMAIN, 1))
         return self.model
 
 

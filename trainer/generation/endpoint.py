@@ -61,11 +61,11 @@ class Endpoint:
     def __exit__(self, *_: object) -> None:
         self.client.close()
 
-    def size(self, passage: str, queries: int) -> int:
+    def cost(self, passage: str, queries: int) -> int:
         """Every passage is one request, however long."""
         return 1
 
-    def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+    def generate(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         """Of each passage at most so many queries. Raises EndpointUnavailable, and InputError for what is refused."""
         with ThreadPoolExecutor(TOGETHER) as pool:
             return list(pool.map(lambda passage: self._queries(passage, sampling, seed), passages))

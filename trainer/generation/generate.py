@@ -22,7 +22,7 @@ from app.text.limits import QUESTION_LENGTH
 from app.text.normalize import normalize
 from trainer.data import generated_parts as parts
 from trainer.data.generated_parts import Asked
-from trainer.generation.asking import Asker, asker_of, batches
+from trainer.generation.generators import QueryGenerator, batches, load_generator
 from trainer.generation.roundtrip import RoundTrip
 from trainer.generation.sampling import Sampling
 from trainer.training.callbacks import stopping
@@ -108,7 +108,7 @@ def generate(passages: Sequence[str], request: Request, out: Path) -> State:
     out.mkdir(parents=True, exist_ok=True)
     if not state.finished:
         with progress_bar() as progress:
-            _Work(passages, request, out, state, asker_of(request.model, request.endpoint)).carry_out(progress)
+            _Work(passages, request, out, state, load_generator(request.model, request.endpoint)).carry_out(progress)
     log.info(report(state, request))
     return state
 
@@ -132,14 +132,14 @@ class _Work:
     request: Request
     out: Path
     state: State
-    asker: Asker
+    generator: QueryGenerator
 
     def carry_out(self, progress: Progress) -> None:
         stop: list[bool] = []
         task = progress.add_task("generating", total=len(self.passages))
         trip = RoundTrip(self.passages, self.request.encoder) if self.request.round_trip else None
         with stopping(lambda: stop.append(True)):
-            for number, batch in enumerate(batches(self.passages, self.asker, self.request.sampling)):
+            for number, batch in enumerate(batches(self.passages, self.generator, self.request.sampling)):
                 if number >= self.state.batches:
                     self._batch(number, batch, trip)
                 self._show(progress, task, len(batch))
@@ -152,7 +152,7 @@ class _Work:
 
     def _batch(self, number: int, batch: Sequence[int], trip: RoundTrip | None) -> None:
         seed = int.from_bytes(hashlib.sha256(f"{self.request.sampling.seed}/{number}".encode()).digest()[:4], "big")
-        asked = self.asker.ask([self.passages[one] for one in batch], self.request.sampling, seed)
+        asked = self.generator.generate([self.passages[one] for one in batch], self.request.sampling, seed)
         found = [(query, one) for one, queries in zip(batch, asked, strict=True) for query in self._clean(queries)]
         if trip is not None:
             found = self._returned(found, trip)

@@ -14,9 +14,9 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from app.errors import Conflict, InputError
 from tests.trainer.generation.conftest import passages
 from trainer.data import generated_parts as parts
-from trainer.generation import asking
-from trainer.generation.asking import Likeliest, Seq2Seq, asker_of, batches
+from trainer.generation import generators
 from trainer.generation.generate import Request, State, generate, report
+from trainer.generation.generators import Seq2Seq, TopKTopP, batches, load_generator
 from trainer.generation.sampling import Sampling
 from trainer.training.loop import Interrupted
 
@@ -27,8 +27,8 @@ SAMPLING = Sampling(queries=4, seed=3)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts and batches that a test fills."""
     monkeypatch.setattr(parts, "PAIRS", 32)
-    monkeypatch.setattr(asking, "BATCH_TOKENS", {"cpu": 800, "cuda": 800})
-    monkeypatch.setattr(asking, "QUERY_TOKENS", 6)
+    monkeypatch.setattr(generators, "BATCH_TOKENS", {"cpu": 800, "cuda": 800})
+    monkeypatch.setattr(generators, "QUERY_TOKENS", 6)
 
 
 def contents(directory: Path) -> dict[str, str]:
@@ -55,17 +55,17 @@ def test_an_interrupted_directory_goes_on_as_it_would_have(
 ) -> None:
     texts, request = passages(30), Request(str(tiny_t5), sampling=SAMPLING)
     generate(texts, request, tmp_path / "whole")
-    ask, calls = Seq2Seq.ask, []
+    ask, calls = Seq2Seq.generate, []
 
-    def interrupted(asker: Seq2Seq, some: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+    def interrupted(generator: Seq2Seq, some: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         calls.append(len(some))
         if len(calls) in (2, 5):
             signal.raise_signal(signal.SIGINT)
         if len(calls) == 4:
             raise OSError("the power went off")
-        return ask(asker, some, sampling, seed)
+        return ask(generator, some, sampling, seed)
 
-    monkeypatch.setattr(Seq2Seq, "ask", interrupted)
+    monkeypatch.setattr(Seq2Seq, "generate", interrupted)
     with pytest.raises(Interrupted, match="keeps what was made"):
         generate(texts, request, tmp_path / "parts")
     assert contents(tmp_path / "parts").items() <= contents(tmp_path / "whole").items()
@@ -101,10 +101,10 @@ def test_what_does_not_find_its_passage_is_dropped(
 ) -> None:
     texts = passages(20)
 
-    def echoes(asker: Seq2Seq, some: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+    def echoes(generator: Seq2Seq, some: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         return [[text, texts[0], "?", text] for text in some]
 
-    monkeypatch.setattr(Seq2Seq, "ask", echoes)
+    monkeypatch.setattr(Seq2Seq, "generate", echoes)
     request = Request(str(tiny_t5), sampling=SAMPLING, round_trip=1, encoder=str(tiny_base))
     state = generate(texts, request, tmp_path / "out")
     assert sorted(parts.read(tmp_path / "out").pairs) == sorted((text, text) for text in texts)
@@ -117,16 +117,20 @@ def test_what_does_not_find_its_passage_is_dropped(
 
 
 def test_the_same_seed_asks_the_same_and_batches_stay_small(tiny_t5: Path) -> None:
-    asker = asker_of(str(tiny_t5))
-    assert isinstance(asker, Seq2Seq)
-    assert not asker.model.training
+    generator = load_generator(str(tiny_t5))
+    assert isinstance(generator, Seq2Seq)
+    assert not generator.model.training
     texts = [*passages(20), "word " * 400]
-    found = list(batches(texts, asker, SAMPLING))
+    found = list(batches(texts, generator, SAMPLING))
     assert sorted(one for batch in found for one in batch) == list(range(21))
     assert found[-1] == [20]
-    assert all(max(asker.size(texts[one], 4) for one in batch) * len(batch) <= 800 for batch in found[:-1])
+    assert all(max(generator.cost(texts[one], 4) for one in batch) * len(batch) <= 800 for batch in found[:-1])
     some = texts[:3]
-    assert asker.ask(some, SAMPLING, 1) == asker.ask(some, SAMPLING, 1) != asker.ask(some, SAMPLING, 2)
+    assert (
+        generator.generate(some, SAMPLING, 1)
+        == generator.generate(some, SAMPLING, 1)
+        != generator.generate(some, SAMPLING, 2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_the_words_that_may_be_drawn_are_those_of_transformers(top_k: int, top_p
     expected = scores
     for warper in (TemperatureLogitsWarper(temperature), TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)):
         expected = warper(None, expected)
-    found = Likeliest(Sampling(top_k=top_k, top_p=top_p, temperature=temperature))(LongTensor(), scores)
+    found = TopKTopP(Sampling(top_k=top_k, top_p=top_p, temperature=temperature))(LongTensor(), scores)
     assert torch.equal(found, expected)
 
 
@@ -159,4 +163,4 @@ def test_senseless_settings_are_named(changed: dict[str, float]) -> None:
 
 def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither an endpoint's address nor a sequence-to-sequence model"):
-        asker_of(str(tmp_path))
+        load_generator(str(tmp_path))

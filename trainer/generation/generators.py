@@ -28,15 +28,15 @@ BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: its passages, padde
 WINDOW = 512  # passages that are sorted by length together
 
 
-class Asker(Protocol):
-    """Makes queries of passages. The largest `size` of a batch's passages times their number stays within `budget`."""
+class QueryGenerator(Protocol):
+    """Makes queries of passages. The largest `cost` of a batch's passages times their number stays within `budget`."""
 
     budget: int
 
-    def size(self, passage: str, queries: int) -> int:
+    def cost(self, passage: str, queries: int) -> int:
         """What the passage with so many queries takes of the budget."""
 
-    def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+    def generate(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         """For each passage its queries, drawn with that seed."""
 
 
@@ -50,12 +50,12 @@ class Seq2Seq:
         self.budget = BATCH_TOKENS[self.device.type]
         self.longest = min(READ_TOKENS, int(tokenizer.model_max_length))
 
-    def size(self, passage: str, queries: int) -> int:
+    def cost(self, passage: str, queries: int) -> int:
         """The tokens, about."""
         return min(self.longest, 2 + len(passage) // 3) * queries
 
     @torch.no_grad()
-    def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+    def generate(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
         """Sampled, without gradients."""
         read = self.tokenizer(
             list(passages), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
@@ -76,7 +76,7 @@ class Seq2Seq:
         return [texts[start : start + each] for start in range(0, len(texts), each)]
 
 
-class Likeliest(LogitsProcessor):
+class TopKTopP(LogitsProcessor):
     """What transformers' temperature, top-k and top-p do one after the other, without its sort of the vocabulary."""
 
     def __init__(self, sampling: Sampling) -> None:
@@ -93,24 +93,24 @@ class Likeliest(LogitsProcessor):
 def _drawing(sampling: Sampling) -> dict[str, Any]:
     if sampling.top_k == 0:
         return {"top_p": sampling.top_p, "top_k": 0, "temperature": sampling.temperature}
-    return {"logits_processor": [Likeliest(sampling)], "top_k": 0}
+    return {"logits_processor": [TopKTopP(sampling)], "top_k": 0}
 
 
-def batches(passages: Sequence[str], asker: Asker, sampling: Sampling) -> Iterator[list[int]]:
+def batches(passages: Sequence[str], generator: QueryGenerator, sampling: Sampling) -> Iterator[list[int]]:
     """The positions of all passages, batched by length; the same ones every time."""
     for start in range(0, len(passages), WINDOW):
         batch: list[int] = []
         window = range(start, min(start + WINDOW, len(passages)))
-        sizes = {one: asker.size(passages[one], sampling.queries) for one in window}
+        sizes = {one: generator.cost(passages[one], sampling.queries) for one in window}
         for position in sorted(window, key=lambda one: (sizes[one], one)):
-            if batch and sizes[position] * (len(batch) + 1) > asker.budget:
+            if batch and sizes[position] * (len(batch) + 1) > generator.budget:
                 yield batch
                 batch = []
             batch.append(position)
         yield batch
 
 
-def asker_of(model: str, endpoint: str | None = None) -> Asker:
+def load_generator(model: str, endpoint: str | None = None) -> QueryGenerator:
     """What `--model` and `--endpoint` name. Raises InputError when it cannot be loaded."""
     if endpoint is not None or is_address(model):
         return Endpoint(endpoint or model, None if endpoint is None else model)

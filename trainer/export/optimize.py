@@ -13,10 +13,10 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.rewriter import pattern
 
-CONTRIB = "com.microsoft"
+CONTRIB_DOMAIN = "com.microsoft"
 
 
-def lean(path: Path) -> None:
+def optimize(path: Path) -> None:
     """Rewrite the graph at `path` in place."""
     model = ir.load(path)
     for rule in (
@@ -53,7 +53,7 @@ def _nothing(op: Any, x: Any, shape: Any, reshaped: Any) -> Any:
 def _three_products(op: Any, x: Any, wq: Any, wk: Any, wv: Any, bq: Any, bk: Any, bv: Any, mask: Any) -> Any:
     projected = [op.Add(op.MatMul(x, weight), bias) for weight, bias in ((wq, bq), (wk, bk), (wv, bv))]
     inputs = (*projected, None, mask)
-    return op.MultiHeadAttention(*inputs, _domain=CONTRIB, _allow_other_attributes=True, _outputs=["mixed"])
+    return op.MultiHeadAttention(*inputs, _domain=CONTRIB_DOMAIN, _allow_other_attributes=True, _outputs=["mixed"])
 
 
 def _alike(context: Any, wq: Any, wk: Any, wv: Any, bq: Any, bk: Any, bv: Any, **_: Any) -> bool:
@@ -68,7 +68,7 @@ def _one_product(op: Any, x: Any, wq: Any, wk: Any, wv: Any, bq: Any, bk: Any, b
     bias = op.initializer(_joined(bq, bk, bv), f"{mixed.name}_bias")
     parts = op.Split(op.Add(op.MatMul(x, weight), bias), axis=-1, num_outputs=3, _outputs=3)
     attributes = {one.name: one for one in mixed.producer().attributes.values()}
-    return op.MultiHeadAttention(*parts, None, mask, _domain=CONTRIB, **attributes)
+    return op.MultiHeadAttention(*parts, None, mask, _domain=CONTRIB_DOMAIN, **attributes)
 
 
 def _joined(*values: Any) -> ir.TensorProtocol:
