@@ -21,12 +21,12 @@ def evaluate(
     worst: Annotated[int, typer.Option(min=0, help="List so many of the questions that went most wrong.")] = 0,
 ) -> None:
     """Measure a bundle, side by side with the base model that it was made from."""
-    from trainer.reports import tables as report
+    from trainer.reports import tables
 
-    found = report.side_by_side(bundle, queries, index, protocol, compare, by or (), worst)
+    report = tables.side_by_side(bundle, queries, index, protocol, compare, by or (), worst)
     if json_ is not None:
-        report.write_json(found, json_)
-    report.show(found)
+        tables.write_json(report, json_)
+    tables.show(report)
 
 
 def compare(
@@ -42,9 +42,9 @@ def compare(
 ) -> None:
     """Two bundles or runs on the same questions: which got better, which worse, and whether that may be chance."""
     from trainer.reports import compare as comparing
-    from trainer.reports import tables as report
+    from trainer.reports import tables
 
-    found = comparing.compare(a, b, queries, index, by or ())
+    comparison = comparing.compare(a, b, queries, index, by or ())
     if json_ is not None:
-        report.write_json(found, json_)
-    comparing.show(found, top)
+        tables.write_json(comparison, json_)
+    comparing.show(comparison, top)

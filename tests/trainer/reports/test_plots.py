@@ -64,4 +64,4 @@ def test_plots_say_what_they_show() -> None:
     assert "answers from 50%" in confidence
     assert "stage 2" in DRAWINGS["loss"]()
     assert "0.750" in DRAWINGS["metric"]()
-    assert "as it is: 50% answered, 65% of it right" in DRAWINGS["tradeoff"]()
+    assert "now: 50% answered, 65% of them right" in DRAWINGS["tradeoff"]()
