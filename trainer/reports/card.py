@@ -50,8 +50,8 @@ def _what(manifest: Manifest, results: Results) -> str:
 
 {origin} It encodes questions and answers as vectors of {encoding.dimension} numbers; a question and its answer have a
 high {encoding.similarity} similarity. It reads at most {encoding.max_tokens} tokens of a text at once. `bundle/` is the
-ONNX model ({encoding.precision}) with tokenizer, ranking and calibrated confidence, ready to serve; `model/`, if present, is
-the same model for sentence-transformers."""
+ONNX model ({encoding.precision}) with tokenizer, ranking and calibrated confidence, ready to serve; `model/`, if
+present, is the same model for sentence-transformers."""
 
 
 def _figures(shown: Sequence[Figure], drawn: bool) -> str:

@@ -76,7 +76,7 @@ def _significance(found: Findings) -> str:
     chance = p_equation(found.chance).replace(" ", "\u00a0")
     if found.chance < SURE:
         return f"{moved} Chance hardly explains this difference ({chance})."
-    return f"{moved} Chance may explain this difference ({chance}); more questions would show."
+    return f"{moved} Chance may explain this difference ({chance}); measure more questions to be sure."
 
 
 def _decisions(results: Results) -> str:

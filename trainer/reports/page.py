@@ -110,7 +110,7 @@ def certainty(results: Results) -> list[Plot]:
 def training(measured: History) -> list[Plot]:
     """The plots of loss and learning rate over the steps, as far as they were recorded."""
     kinds = [
-        ("loss", plots.loss, "How hard it is to pick each right answer among those of its batch. It should fall."),
+        ("loss", plots.loss, "How hard it is to pick each right answer in its batch. Stage 2 has harder batches."),
         ("learning_rate", plots.learning_rate, "How large each training step was."),
     ]
     return [

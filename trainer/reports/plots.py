@@ -58,7 +58,7 @@ def metric(name: str, curve: Curve) -> str:
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel("epoch")
-        _stages(axes, curve)
+        _mark_stages(axes, curve, 0)
 
     return drawn(name, "", draw, f"{name} after each epoch")
 
@@ -127,7 +127,7 @@ def _steps(curve: Curve, title: str, unit: str, peak: bool = False) -> str:
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel("step")
-        _stages(axes, curve)
+        _mark_stages(axes, curve, 0.9)
 
     return drawn(title, unit, draw, f"{title} over the steps of the training")
 
@@ -139,11 +139,11 @@ def _segments(curve: Curve) -> list[NDArray[np.bool_]]:
     return [part for part in parts if part.any()]
 
 
-def _stages(axes: Axes, curve: Curve) -> None:
-    """Mark the beginning of the second stage and of those after it."""
+def _mark_stages(axes: Axes, curve: Curve, height: float) -> None:
+    """Mark where the second stage and those after it begin, with a label at `height`, 0 to 1, of the axes."""
     for number, start in enumerate(curve.starts, start=2):
         axes.axvline(start, color=SOFT, linewidth=1, linestyle=DASHED)
-        note(axes, f"stage {number}", (start, 0), (4, 4), xycoords=("data", "axes fraction"), color=SOFT)
+        note(axes, f"stage {number}", (start, height), (4, 4), xycoords=("data", "axes fraction"), color=SOFT)
 
 
 def _mirrored(

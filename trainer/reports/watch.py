@@ -40,31 +40,21 @@ def line(run: Run, status: Status) -> Text:
     )
 
 
-def follow_status(run: Run, console: Console) -> None:
-    """Show the progress of a run on one line until it ends."""
-    with Live(line(run, run.status()), console=console, auto_refresh=False) as live:
-        for _ in run.follow(keep_on=True):
-            live.update(line(run, run.status()), refresh=True)
-        live.update(line(run, run.status()), refresh=True)
-    _say_how_to_resume(run, console)
+def follow(run: Run, console: Console, with_log: bool = False) -> None:
+    """Show the progress of a run on one line until it ends; `with_log` prints its log above.
 
-
-def follow_log(run: Run, console: Console) -> None:
-    """Print the log of a run until it ends; on a terminal with the progress below it."""
-    if not console.is_terminal:
+    Where the console is no terminal, `with_log` prints the log alone.
+    """
+    if with_log and not console.is_terminal:
         for text in run.follow(keep_on=True):
             console.out(text, end="", highlight=False)
         return
-    with Live(line(run, run.status()), console=console, auto_refresh=False, transient=True) as live:
+    with Live(line(run, run.status()), console=console, auto_refresh=False) as live:
         for text in run.follow(keep_on=True):
-            if text:
+            if with_log and text:
                 console.out(text, end="", highlight=False)
             live.update(line(run, run.status()), refresh=True)
-    console.print(line(run, run.status()))
-    _say_how_to_resume(run, console)
-
-
-def _say_how_to_resume(run: Run, console: Console) -> None:
+        live.update(line(run, run.status()), refresh=True)
     if run.status().resumable:
         console.print(f"Resume it with: python -m trainer fit --resume {run.directory}", markup=False, highlight=False)
 

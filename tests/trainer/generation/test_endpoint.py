@@ -100,7 +100,7 @@ def test_what_passes_is_tried_again(server: Served) -> None:
     ("failures", "error", "message", "left"),
     [
         ([503] * 9, EndpointUnavailable, r"failed 4 times; .*503.*luck", 5),
-        ([401] * 3, InputError, r"refuses with status 401.*luck", 2),
+        ([401] * 3, InputError, r"refused the request with status 401.*luck", 2),
     ],
     ids=["it is not tried for ever", "a refusal is final"],
 )
@@ -127,5 +127,5 @@ def test_nobody_there(server: Served) -> None:
     server.server_close()
     with pytest.raises(EndpointUnavailable, match="ConnectError"):
         Endpoint(address, pause=0.01)
-    with pytest.raises(InputError, match="begins with http"):
+    with pytest.raises(InputError, match="must begin with http"):
         Endpoint("localhost:8000")

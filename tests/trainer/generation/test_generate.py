@@ -66,7 +66,7 @@ def test_an_interrupted_directory_goes_on_as_it_would_have(
         return ask(generator, some, sampling, seed)
 
     monkeypatch.setattr(Seq2Seq, "generate", interrupted)
-    with pytest.raises(Interrupted, match="keeps what was made"):
+    with pytest.raises(Interrupted, match="keeps the queries made so far"):
         generate(texts, request, tmp_path / "parts")
     assert contents(tmp_path / "parts").items() <= contents(tmp_path / "whole").items()
     with pytest.raises(OSError, match="power"):
@@ -110,7 +110,7 @@ def test_what_does_not_find_its_passage_is_dropped(
     assert sorted(parts.read(tmp_path / "out").pairs) == sorted((text, text) for text in texts)
     expected = {"asked": 80, "empty": 20, "repeated": 21, "tried": 39, "kept": 20, "at_1": 20, "at_100": 39}
     assert {name: state.counts[name] for name in expected} == expected
-    assert f"Round trip: {20 / 39:.1%} kept" in report(state, request)
+    assert f"Round trip: {20 / 39:.1%} were kept" in report(state, request)
     saved = json.loads((tmp_path / "out" / "state.json").read_text())
     assert saved["finished"]
     assert saved["counts"]["kept"] == 20

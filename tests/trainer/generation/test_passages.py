@@ -61,7 +61,7 @@ def test_a_page_is_what_it_says_without_what_surrounds_it() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("faq.jsonl", '{"question": "no text"}\n', r"faq.jsonl:1: needs a text called `answer`, `text`, `passage`"),
+        ("faq.jsonl", '{"question": "no text"}\n', r"faq.jsonl:1: needs a text in one of `answer`, `text`, `passage`"),
         ("faq.jsonl", '{"text": 7}\n', "faq.jsonl:1: needs a text"),
         ("short.txt", "Thank you.", "no passage of 4 words"),
         ("photo.png", "x", "must end in one of"),
@@ -80,5 +80,5 @@ def test_the_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory_is_said_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no file"):
+    with pytest.raises(InputError, match="has no file"):
         passages.read(tmp_path)
