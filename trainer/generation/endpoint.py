@@ -66,7 +66,7 @@ class Endpoint:
         return 1
 
     def generate(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
-        """Up to `sampling.queries` queries per passage. Raises EndpointUnavailable, InputError for a refused request."""
+        """Up to `sampling.queries` queries per passage. Raises EndpointUnavailable, InputError for a refusal."""
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             return list(pool.map(lambda passage: self._queries(passage, sampling, seed), passages))
 
