@@ -70,11 +70,6 @@ class Outcomes:
         own = len(self.entries) + np.arange(len(self.queries))
         return np.array([right[0] if len(right) else own[i] for i, right in enumerate(self.relevant)], dtype=np.int64)
 
-    @property
-    def asked(self) -> int:
-        """The number of queries; a pair that is asked from both sides counts once."""
-        return len(self.queries) // self.sides
-
     @cached_property
     def table(self) -> dict[str, Floats]:
         """Every ranking metric, (answerable queries,) each."""
@@ -96,7 +91,7 @@ class Outcomes:
 
 def summary(outcomes: Outcomes) -> Figures:
     """All figures by name, without those that these queries cannot measure."""
-    figures: Figures = {"queries": outcomes.asked, "entries": len(outcomes.entries)}
+    figures: Figures = {"queries": len(outcomes.queries) // outcomes.sides, "entries": len(outcomes.entries)}
     if outcomes.removed is not None:
         figures["phrasings_removed"] = outcomes.removed
     figures |= {name: float(values.mean()) for name, values in outcomes.table.items()}

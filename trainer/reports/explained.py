@@ -52,7 +52,7 @@ class Figure:
         return f"{share.count:,} of {share.of:,}, 95% interval {low:.0%} to {high:.0%}"
 
 
-def verdict(results: Results, found: Findings) -> Verdict:
+def verdict(results: Results, by_result: Findings) -> Verdict:
     """The summary: what came first, before and after, and whether chance explains the difference."""
     now = findings.within(results.places_after, 1)
     if not now.of:
@@ -65,16 +65,16 @@ def verdict(results: Results, found: Findings) -> Verdict:
         return Verdict(f"{comes} questions, with the base model.", [results.note or "", _decisions(results)])
     before = findings.within(results.places_before, 1).count
     change = "as before" if before == now.count else f"{'up' if now.count > before else 'down'} from {before:,}"
-    lines = [_significance(found), _decisions(results)]
-    return Verdict(f"{comes} new questions, {change}.", lines, _warning(now, before, found))
+    lines = [_significance(by_result), _decisions(results)]
+    return Verdict(f"{comes} new questions, {change}.", lines, _warning(now, before, by_result))
 
 
-def _significance(found: Findings) -> str:
-    moved = f"{found.gained:,} went from wrong to right, {found.lost:,} from right to wrong."
-    if found.gained == found.lost:
+def _significance(by_result: Findings) -> str:
+    moved = f"{by_result.gained:,} went from wrong to right, {by_result.lost:,} from right to wrong."
+    if by_result.gained == by_result.lost:
         return f"{moved} Overall, the training changed nothing on these questions."
-    chance = p_equation(found.chance).replace(" ", "\u00a0")
-    if found.chance < SURE:
+    chance = p_equation(by_result.chance).replace(" ", "\u00a0")
+    if by_result.chance < SURE:
         return f"{moved} Chance hardly explains this difference ({chance})."
     return f"{moved} Chance may explain this difference ({chance}); measure more questions to be sure."
 
@@ -92,9 +92,9 @@ def _decisions(results: Results) -> str:
     return f"It answers {share.value:.0%} of them by itself, and {right.value:.0%} of these answers are right.{rest}"
 
 
-def _warning(now: Share, before: int, found: Findings) -> str:
+def _warning(now: Share, before: int, by_result: Findings) -> str:
     if now.count < before:
-        sure = "" if found.chance < SURE else " This may be chance, but there is no gain that speaks for publishing it."
+        sure = "" if by_result.chance < SURE else " This may be chance, but there is no gain in publishing it."
         return f"On these questions the fine-tuned model is worse than the base model.{sure}"
     if now.of < ROUGH:
         return f"With only {now.of} questions, every percentage here is rough. Read the questions below instead."
@@ -158,13 +158,13 @@ def metric_name(name: str) -> str:
     return re.sub("|".join(_CASED), lambda match: _CASED[match.group()], words)
 
 
-def parts(found: Findings) -> list[dict[str, object]]:
+def parts(by_result: Findings) -> list[dict[str, object]]:
     """The answerable questions by right or wrong, before and now: four kinds that add up to all."""
     rows = [
-        ("gained", found.gained, "wrong before, right now"),
-        ("kept-right", found.kept_right, "right before and now"),
-        ("kept-wrong", found.kept_wrong, "wrong before and now"),
-        ("lost", found.lost, "right before, wrong now"),
+        ("gained", by_result.gained, "wrong before, right now"),
+        ("kept-right", by_result.kept_right, "right before and now"),
+        ("kept-wrong", by_result.kept_wrong, "wrong before and now"),
+        ("lost", by_result.lost, "right before, wrong now"),
     ]
     return [{"kind": kind, "count": count, "label": label} for kind, count, label in rows]
 
@@ -181,13 +181,13 @@ def checks(manifest: Manifest) -> dict[str, Any]:
     return {"names": [names.get(name, name) for name in kept], "rows": rows, "line": _chosen(manifest, kept)}
 
 
-def _chosen(manifest: Manifest, found: dict[str, dict[str, Any]]) -> str:
+def _chosen(manifest: Manifest, checks: dict[str, dict[str, Any]]) -> str:
     if manifest.encoding.precision == "int8":
         return (
             "The model is served in 8-bit integers: a quarter of the size, and faster. This form passed every check "
             "against the trained model."
         )
-    if "int8" in found:
+    if "int8" in checks:
         return "The 8-bit form failed a check, so the model is served in 32-bit floats: exact, but larger and slower."
     return "The model is served in 32-bit floats."
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Findings:
 
 def findings(results: Results) -> Findings:
     """Sort the held-out questions by what became of them."""
-    threshold = results.after.threshold
+    threshold, confidence = results.after.threshold, attrgetter("after.confidence")
     answerable = [question for question in results.questions if question.after.rank is not None]
     changes = [(question.before.right, question.after.right) for question in answerable if question.before]
     right = [question for question in answerable if question.after.right]
@@ -60,26 +61,22 @@ def findings(results: Results) -> Findings:
         gained=changes.count((False, True)),
         lost=changes.count((True, False)),
         chance=_chance([question for question in answerable if question.before]),
-        unsure=sorted((question for question in right if question.after.confidence < threshold), key=_confidence),
+        unsure=sorted((question for question in right if question.after.confidence < threshold), key=confidence),
         mistaken=sorted(
             (
                 question
                 for question in results.questions
                 if not question.after.right and question.after.confidence >= threshold
             ),
-            key=_confidence,
+            key=confidence,
             reverse=True,
         ),
-        missed=sorted((question for question in answerable if not question.after.right), key=_rank, reverse=True),
+        missed=sorted(
+            (question for question in answerable if not question.after.right),
+            key=attrgetter("after.rank"),
+            reverse=True,
+        ),
     )
-
-
-def _confidence(question: Asked) -> float:
-    return question.after.confidence
-
-
-def _rank(question: Asked) -> int:
-    return question.after.rank or 0
 
 
 def _chance(compared: Sequence[Asked]) -> float:

@@ -53,17 +53,17 @@ def render(run: Run, results: Results, manifest: Manifest, sections: dict[str, l
     """The HTML of the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"shortened": shortened, "percent": lambda value: f"{value:.0%}"}
-    sorted_questions = findings(results)
+    by_result = findings(results)
     return environment.from_string(_text("page.html")).render(
         name=run.directory.resolve().name,
         css=_text("page.css"),
         results=results,
         manifest=manifest,
-        found=sorted_questions,
-        verdict=explained.verdict(results, sorted_questions),
+        by_result=by_result,
+        verdict=explained.verdict(results, by_result),
         figures=explained.figures(results),
         metric_rows=explained.metric_rows(results),
-        parts=explained.parts(sorted_questions),
+        parts=explained.parts(by_result),
         checks=explained.checks(manifest),
         data=explained.data_rows(run, results, manifest),
         sections=sections,

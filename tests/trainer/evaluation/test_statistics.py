@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_interval_and_blocks_change_nothing(monkeyp
     assert mean_intervals(values)["x"] == pytest.approx(whole["x"])
 
 
-def test_a_clear_difference_and_none() -> None:
+def test_a_large_difference_has_a_small_p_and_no_difference_has_p_1() -> None:
     rng = np.random.default_rng(3)
     before = (rng.random(300) < 0.5).astype(float)
     better = np.maximum(before, rng.random(300) < 0.3)
@@ -60,7 +60,7 @@ def test_the_randomisation_test_agrees_with_scipy_few_and_many() -> None:
         assert randomisation_test(change[:, None])[0] == pytest.approx(theirs.pvalue, abs=0.02)
 
 
-def test_where_nothing_differs_p_is_seldom_small() -> None:
+def test_without_a_difference_p_is_rarely_small() -> None:
     rng = np.random.default_rng(5)
     changes = (rng.random((80, 200)) < 0.5).astype(float) - (rng.random((80, 200)) < 0.5)
     assert np.mean(np.array(randomisation_test(changes)) < 0.05) < 0.1
@@ -85,11 +85,11 @@ def test_a_figure_that_is_no_mean_is_compared_on_the_same_resamples() -> None:
     assert statistics.bootstrap_difference(gaps, before, 0.0).p == 1
 
 
-def test_ends_of_what_was_never_measured_are_not_numbers() -> None:
+def test_the_interval_of_a_figure_that_no_sample_measures_is_nan() -> None:
     assert np.isnan(statistics.ends(np.full((10, 1), np.nan))).all()
 
 
-def test_halves_part_the_queries() -> None:
+def test_halves_are_disjoint() -> None:
     for chosen, measured in halves(7):
         assert (chosen.sum(), measured.sum()) == (3, 4)
         assert not (chosen & measured).any()

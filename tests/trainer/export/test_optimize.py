@@ -34,7 +34,7 @@ def test_fewer_nodes_give_the_same_embeddings(tiny_base: Path, tmp_path: Path, m
 def test_a_graph_without_the_patterns_stays_as_it_is(tmp_path: Path) -> None:
     x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in "xy")
     node = onnx.helper.make_node("Abs", ["x"], ["y"])
-    made = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [x], [y]), ir_version=10)
-    onnx.save(made, tmp_path / "graph")
+    model_proto = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [x], [y]), ir_version=10)
+    onnx.save(model_proto, tmp_path / "graph")
     optimize.optimize(tmp_path / "graph")
     assert [node.op_type for node in onnx.load(tmp_path / "graph").graph.node] == ["Abs"]

@@ -81,7 +81,7 @@ def test_queries_come_one_a_line_without_bullets(server: Served, monkeypatch: py
     assert server.keys == {"Bearer secret"}
 
 
-def test_an_address_alone_takes_the_first_model(server: Served) -> None:
+def test_a_url_without_a_name_takes_the_first_model(server: Served) -> None:
     generator = load_generator(server.address)
     assert isinstance(generator, Endpoint)
     with generator:
@@ -89,7 +89,7 @@ def test_an_address_alone_takes_the_first_model(server: Served) -> None:
         assert [len(batch) for batch in batches([f"p{i}" for i in range(70)], generator, Sampling())] == [32, 32, 6]
 
 
-def test_what_passes_is_tried_again(server: Served) -> None:
+def test_a_temporary_failure_is_tried_again(server: Served) -> None:
     server.failures = [503, 429, 500]
     with Endpoint(server.address, "small", pause=0.01) as endpoint:
         assert endpoint.generate(["a tent"], Sampling(1), 0) == [["How does a tent work?"]]
@@ -99,12 +99,12 @@ def test_what_passes_is_tried_again(server: Served) -> None:
 @pytest.mark.parametrize(
     ("failures", "error", "message", "left"),
     [
-        ([503] * 9, EndpointUnavailable, r"failed 4 times; .*503.*luck", 5),
+        ([503] * 9, EndpointUnavailable, r"failed 4 times. .*503.*luck", 5),
         ([401] * 3, InputError, r"refused the request with status 401.*luck", 2),
     ],
     ids=["it is not tried for ever", "a refusal is final"],
 )
-def test_what_fails_is_named(
+def test_a_lasting_failure_is_named(
     server: Served, failures: list[int], error: type[Exception], message: str, left: int
 ) -> None:
     server.failures = failures
@@ -122,7 +122,7 @@ def test_an_answer_without_text_is_no_query(server: Served) -> None:
         assert endpoint.generate(["a tent"], Sampling(1), 0) == [[]]
 
 
-def test_nobody_there(server: Served) -> None:
+def test_an_endpoint_that_does_not_answer_or_is_no_url_is_refused(server: Served) -> None:
     address = server.address
     server.server_close()
     with pytest.raises(EndpointUnavailable, match="ConnectError"):

@@ -35,11 +35,11 @@ def contents(directory: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(directory.glob("*.tsv"))}
 
 
-def test_every_passage_is_asked_about_and_parts_are_full(tiny_t5: Path, tmp_path: Path) -> None:
+def test_every_passage_gets_queries_and_parts_are_full(tiny_t5: Path, tmp_path: Path) -> None:
     texts = passages(30)
     state = generate(texts, Request(str(tiny_t5), sampling=SAMPLING), tmp_path / "out")
     found = parts.read(tmp_path / "out")
-    assert {one.passage for one in found.pairs} == set(texts)
+    assert {pair.passage for pair in found.pairs} == set(texts)
     assert found.skipped == []
     sizes = [len(text.splitlines()) for text in contents(tmp_path / "out").values()]
     assert sizes[:-1] == [32] * (len(sizes) - 1)
@@ -50,20 +50,20 @@ def test_every_passage_is_asked_about_and_parts_are_full(tiny_t5: Path, tmp_path
     assert f"{counts['kept']} pairs" in report(state, Request("t5"))
 
 
-def test_an_interrupted_directory_goes_on_as_it_would_have(
+def test_a_resumed_generation_makes_the_same_queries(
     tiny_t5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts, request = passages(30), Request(str(tiny_t5), sampling=SAMPLING)
     generate(texts, request, tmp_path / "whole")
     ask, calls = Seq2Seq.generate, []
 
-    def interrupted(generator: Seq2Seq, some: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
-        calls.append(len(some))
+    def interrupted(generator: Seq2Seq, batch: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+        calls.append(len(batch))
         if len(calls) in (2, 5):
             signal.raise_signal(signal.SIGINT)
         if len(calls) == 4:
             raise OSError("the power went off")
-        return ask(generator, some, sampling, seed)
+        return ask(generator, batch, sampling, seed)
 
     monkeypatch.setattr(Seq2Seq, "generate", interrupted)
     with pytest.raises(Interrupted, match="keeps the queries made so far"):
@@ -96,13 +96,13 @@ def test_another_request_does_not_mix_with_the_first(tiny_t5: Path, tmp_path: Pa
         generate(texts, Request(str(tiny_t5)), tmp_path / "mine")
 
 
-def test_what_does_not_find_its_passage_is_dropped(
+def test_a_query_that_does_not_find_its_passage_is_dropped(
     tiny_t5: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = passages(20)
 
-    def echoes(generator: Seq2Seq, some: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
-        return [[text, texts[0], "?", text] for text in some]
+    def echoes(generator: Seq2Seq, batch: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+        return [[text, texts[0], "?", text] for text in batch]
 
     monkeypatch.setattr(Seq2Seq, "generate", echoes)
     request = Request(str(tiny_t5), sampling=SAMPLING, round_trip=1, encoder=str(tiny_base))
@@ -116,27 +116,29 @@ def test_what_does_not_find_its_passage_is_dropped(
     assert saved["counts"]["kept"] == 20
 
 
-def test_the_same_seed_asks_the_same_and_batches_stay_small(tiny_t5: Path) -> None:
+def test_the_same_seed_gives_the_same_queries_and_batches_stay_within_the_budget(tiny_t5: Path) -> None:
     generator = load_generator(str(tiny_t5))
     assert isinstance(generator, Seq2Seq)
     assert not generator.model.training
     texts = [*passages(20), "word " * 400]
     found = list(batches(texts, generator, SAMPLING))
-    assert sorted(one for batch in found for one in batch) == list(range(21))
+    assert sorted(position for batch in found for position in batch) == list(range(21))
     assert found[-1] == [20]
-    assert all(max(generator.cost(texts[one], 4) for one in batch) * len(batch) <= 800 for batch in found[:-1])
-    some = texts[:3]
+    assert all(
+        max(generator.cost(texts[position], 4) for position in batch) * len(batch) <= 800 for batch in found[:-1]
+    )
+    three = texts[:3]
     assert (
-        generator.generate(some, SAMPLING, 1)
-        == generator.generate(some, SAMPLING, 1)
-        != generator.generate(some, SAMPLING, 2)
+        generator.generate(three, SAMPLING, 1)
+        == generator.generate(three, SAMPLING, 1)
+        != generator.generate(three, SAMPLING, 2)
     )
 
 
 @pytest.mark.parametrize(
     ("top_k", "top_p", "temperature"), [(5, 0.9, 1.0), (20, 0.5, 0.7), (500, 0.95, 2.0), (3, 1.0, 1.0)]
 )
-def test_the_words_that_may_be_drawn_are_those_of_transformers(top_k: int, top_p: float, temperature: float) -> None:
+def test_top_k_and_top_p_keep_the_same_tokens_as_transformers(top_k: int, top_p: float, temperature: float) -> None:
     torch.manual_seed(0)
     scores: Any = torch.randn(4, 300).mul(3).log_softmax(dim=-1)
     expected = scores
@@ -155,12 +157,12 @@ def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed", [{"queries": 0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"temperature": 0.0}]
 )
-def test_senseless_settings_are_named(changed: dict[str, float]) -> None:
+def test_invalid_settings_are_named(changed: dict[str, float]) -> None:
     name = "queries_per_passage" if "queries" in changed else next(iter(changed))
     with pytest.raises(InputError, match=name):
         Request("t5", sampling=Sampling(**changed)).check()  # type: ignore[arg-type]  # of names that it has
 
 
-def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither an endpoint's address nor a sequence-to-sequence model"):
         load_generator(str(tmp_path))

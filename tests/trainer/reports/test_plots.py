@@ -49,7 +49,7 @@ def test_two_plots_share_no_id() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_alone_it_has_colours_for_both_schemes() -> None:
+def test_a_standalone_plot_has_colours_for_light_and_dark() -> None:
     svg = standalone(DRAWINGS["loss"]())
     ElementTree.fromstring(svg)
     used = set(re.findall(r"var\(--([a-z0-9-]+)\)", svg))
