@@ -9,8 +9,11 @@ TORCH_INDEX ?=
 FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 
-.PHONY: run install test check faults soak contract fuzz audit clean
+.PHONY: help run install test check faults soak contract fuzz audit clean
 .DEFAULT_GOAL := run
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8000
 	@test -f '$(FAQ)' || { echo "error: there is no file $(FAQ)"; exit 2; }

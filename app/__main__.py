@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -30,12 +30,14 @@ from app.main import create_app
 from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
+from app.retrieval.index import Calibrated
 from app.settings import Settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
 out = Console()
+SHARES = ("helped", "wrong")  # of a release's figures, to list
 SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
 SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
 
@@ -164,25 +166,37 @@ async def _activate(settings: Settings, name: str) -> None:
 
 def _show(releases: list[Release], as_json: bool) -> None:
     if as_json:
-        rows = [
-            {**one.record.model_dump(), "active": one.active, "previous": one.previous, "figures": _figures(one)}
-            for one in releases
-        ]
-        out.print_json(json.dumps(rows))
+        out.print_json(json.dumps([_row(release) for release in releases]))
         return
-    table = Table(Column("release", no_wrap=True), "entries", "created", "right first", "answered, of it right", "")
-    for one in releases:
-        state = "active" if one.active else "previous" if one.previous else ""
-        found = _figures(one)
-        right = f"{found['precision@1']:.0%}" if found else ""
-        answered = f"{found['answered']:.0%}, {found['answered_right']:.0%}" if found else ""
-        table.add_row(one.record.name, f"{one.record.entries:,}", one.record.created_at[:19], right, answered, state)
+    fixed = [Column(name, no_wrap=True) for name in ("release", "entries", "created")]
+    table = Table(*fixed, "helped, wrong", "answers, offers from")
+    for release in releases:
+        row = _row(release)
+        state = "\nactive" if release.active else "\nprevious" if release.previous else ""
+        shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
+        thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
+        created = release.record.created_at[:10]
+        table.add_row(f"{row['name']}{state}", f"{row['entries']:,}", created, shares, thresholds)
     out.print(table)
+    for release in releases:
+        for problem in release.calibrated.problems if release.calibrated else ():
+            out.print(f"{release.record.name} keeps its bundle's calibration. {problem}", markup=False, highlight=False)
 
 
-def _figures(release: Release) -> dict[str, float]:
-    """What the held-out questions found in it; nothing where there were too few."""
-    return release.calibrated.figures if release.calibrated else {}
+def _row(release: Release) -> dict[str, Any]:
+    """One release, ready for JSON: its record, its place, its thresholds and figures."""
+    calibrated = release.calibrated or Calibrated()
+    calibration = calibrated.calibration
+    return {
+        **release.record.model_dump(),
+        "active": release.active,
+        "previous": release.previous,
+        "calibrated": calibration is not None,
+        "problems": list(calibrated.problems),
+        "threshold": calibration.threshold if calibration else None,
+        "offer_threshold": calibration.offer.threshold if calibration else None,
+        "figures": calibrated.figures,
+    }
 
 
 def _settings() -> Settings:

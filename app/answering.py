@@ -10,6 +10,8 @@ from typing import Literal
 
 from app.retrieval.batching import Batcher, Observer
 from app.retrieval.bundle import Bundle
+from app.retrieval.calibration import Calibration
+from app.retrieval.decision import Choices, Status, choose
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
 from app.retrieval.index import Index
@@ -18,7 +20,6 @@ from app.retrieval.ranking import Question, Ranked, Ranking, Vectors
 from app.retrieval.reranker import CANDIDATES as RERANKED
 from app.retrieval.reranker import Reranker
 
-Status = Literal["answered", "ambiguous", "no_answer"]
 Rerank = Literal["off", "on", "auto"]
 
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
@@ -119,40 +120,30 @@ class Answerer:
         return self.ranking.rerank(ranked, scores)
 
     def _decide(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Answered:
-        """By the threshold of whichever calibration made the confidences."""
+        """By the calibration that made the confidences."""
         again = self.ranking.reranked if ranked and ranked[0].reranked else None
-        calibration = again or self.ranking.calibration
-        threshold = calibration.threshold if min_confidence is None else min_confidence
-        return decide(ranked, top_k, threshold, calibration.close)
+        return decide(ranked, top_k, again or self.ranking.calibration, min_confidence)
 
 
 def ranking_of(bundle: Bundle, index: Index) -> Ranking:
-    """The bundle's ranking, as sure as the release's own calibration says where it has one."""
+    """The bundle's ranking, with the release's own calibrations where it has them."""
     if index.calibrated is None:
         return bundle.ranking
     anew = {"calibration": index.calibrated.calibration, "reranked": index.calibrated.reranked}
     return bundle.ranking.model_copy(update={name: one for name, one in anew.items() if one is not None})
 
 
-def decide(ranked: Sequence[Ranked], top_k: int, threshold: float, close: float) -> Answered:
-    """Answer with what is sure enough, say that two are too close to tell, or say that there is no answer.
+def decide(
+    ranked: Sequence[Ranked], top_k: int, calibration: Calibration, min_confidence: float | None = None
+) -> Answered:
+    """What to reply with `ranked`, best first: see `choose`. Without an answer, up to three questions as suggestions.
 
-    A threshold of 0 never abstains, as long as there is any entry at all. Two are too close when the runner-up's
-    confidence is at least `close` times the best's.
+    `calibration` is the one that made the confidences.
     """
-    sure = [one for one in ranked if one.confidence >= threshold]
-    if not sure:
-        known = [one for one in ranked if one.matched is not None]  # a passage has no question to suggest
-        return Answered("no_answer", [], known[:SUGGESTIONS])
-    if _too_close(sure, close):
-        return Answered("ambiguous", sure[: max(top_k, 2)], [])
-    return Answered("answered", sure[:top_k], [])
-
-
-def _too_close(sure: Sequence[Ranked], close: float) -> bool:
-    """Whether the best two differ in what they answer and hardly in how sure one may be of them."""
-    if len(sure) < 2:
-        return False
-    first, second = sure[:2]
-    same = first.candidate.payload["answer"] == second.candidate.payload["answer"]
-    return not same and second.confidence >= close * first.confidence
+    answers = [candidate.candidate.payload["answer"] for candidate in ranked]
+    choices = Choices([candidate.confidence for candidate in ranked], answers, [entry.exact for entry in ranked])
+    status, shown = choose(choices, top_k, calibration, min_confidence)
+    if status == "no_answer":
+        with_question = [candidate for candidate in ranked if candidate.matched is not None]  # a passage has none
+        return Answered(status, [], with_question[:SUGGESTIONS])
+    return Answered(status, [ranked[i] for i in shown], [])

@@ -93,6 +93,14 @@ class Settings(BaseSettings):
         description="The share of answers given that are to be right: 0.95 answers less, and more surely, than 0.8. "
         "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
     )
+    offer_precision: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Where no answer is sure enough: the share of offers of two or three answers that are to hold the "
+        "right one. A high one offers less often, a low one offers answers to questions that have none. "
+        "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
+    )
     queue_limit: int = Field(
         256,
         ge=32,
@@ -141,7 +149,9 @@ class Settings(BaseSettings):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("qdrant_url", "qdrant_api_key", "database_url", "target_precision", mode="before")
+    @field_validator(
+        "qdrant_url", "qdrant_api_key", "database_url", "target_precision", "offer_precision", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

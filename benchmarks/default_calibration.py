@@ -13,18 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
-from app.retrieval import calibration
 from app.retrieval.bundle import HeldOut
-from app.retrieval.calibrating import LEAST_THRESHOLD, examples
-from app.retrieval.calibration import Evidence
+from app.retrieval.calibrating import Scored, fit
+from app.retrieval.decision import measured
 from app.retrieval.encoder import Encoder
 from app.retrieval.heldout import Outcome
-from trainer.calibrate import DEFAULTS, LEXICAL_WEIGHTS, PRECISION, WEIGHTS, Stacked
+from trainer.calibrate import DEFAULTS, LEXICAL_WEIGHTS, OFFER_PRECISION, PRECISION, WEIGHTS, Stacked
 from trainer.data import order, training_set
 from trainer.evaluation.served import served
 from trainer.evaluation.tables import base_bundle
@@ -74,16 +71,12 @@ def weigh(found: dict[str, list[Outcome]]) -> None:
 
 def report(sources: Sequence[Sequence[Outcome]]) -> None:
     """Print the calibration that fits all sources together, with the default weights."""
-    parts = []
-    for outcomes in sources:
-        scored = [(DEFAULTS.scores(one.features), one.answers, one.right) for one in outcomes]
-        parts.append(examples(scored, outcomes))
-    evidence = Evidence(*(np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)))
-    right = np.concatenate([part[1] for part in parts])
-    best = np.concatenate([np.diff(part[2], prepend=-1) > 0 for part in parts])  # the first of each question
-    fitted = calibration.fit(evidence, right)
-    threshold = calibration.threshold_for(fitted.confidence(evidence)[best], PRECISION, LEAST_THRESHOLD)
-    print(fitted, f"threshold={threshold:.3f}")
+    questions = [Scored.of(outcome, DEFAULTS) for outcomes in sources for outcome in outcomes]
+    fitted = fit(questions, PRECISION, OFFER_PRECISION)
+    if fitted is None:
+        raise SystemExit("The scores do not tell right answers from wrong ones.")
+    print(fitted.calibration)
+    print(measured(fitted.cases))
 
 
 def cloud(shared: Path) -> Source:

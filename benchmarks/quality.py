@@ -10,6 +10,8 @@ P@1, MRR, recall@10      over the questions that something answers, asked with t
 coverage@90              the largest share of all questions answered with at least 90 % of the answers right, the
                          threshold chosen on one half and measured on the other, over 20 random halves
 calibration error        10 bins of equal mass, over the same halves; beside it the upper end of a perfect one's 95 %
+helped, wrong, …         what the service replies with `top_k` 1 at the release's own thresholds, as
+                         `app.retrieval.decision.effects` defines it
 answered, accuracy       at the release's own threshold; accuracy counts all questions, and abstaining is wrong
 AUROC                    of the confidence, of answerable against unanswerable questions
 
@@ -202,10 +204,13 @@ async def asked(address: str, questions: Sequence[str]) -> list[Reply]:
             async with gate:
                 body = {"question": question, "top_k": 50, "min_confidence": 0}
                 every = (await client.post("/v1/ask", json=body)).raise_for_status().json()
-                usual = (await client.post("/v1/ask", json={"question": question})).raise_for_status().json()
+                usual = (
+                    (await client.post("/v1/ask", json={"question": question, "top_k": 1})).raise_for_status().json()
+                )
             answers = every["answers"]
             ids = [answer["faq_id"] for answer in answers]
-            return Reply(ids, answers[0]["confidence"], usual["status"] != "no_answer", usual["took_ms"])
+            shown = [answer["faq_id"] for answer in usual["answers"]]
+            return Reply(ids, answers[0]["confidence"], usual["status"], shown, usual["took_ms"])
 
         return await asyncio.gather(*(one(question) for question in questions))
 
@@ -239,6 +244,7 @@ def page(report: dict[str, Any]) -> str:
     """The report as a page of Markdown."""
     columns = (
         *("P@1", "MRR", "recall@10", "coverage@90", "calibration error", "of a perfect one", "AUROC"),
+        *("helped", "wrong", "unanswerable_answered", "unanswerable_offered"),
         *("answered", "answered right", "accuracy in scope", "refused", "p50 ms"),
     )
     lines = ["# Quality over HTTP", "", "`python -m benchmarks.quality`; its docstring says what each column is."]

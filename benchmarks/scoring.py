@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.retrieval.decision import Case, Status, measured
 from trainer.evaluation.metrics import auroc, calibration_error
 
 HALVES = 20
@@ -15,12 +16,13 @@ Floats = NDArray[np.float64]
 
 
 class Reply(NamedTuple):
-    """What became of one question: the ids found, best first, the best's confidence, and the time it took."""
+    """What became of one question."""
 
-    ids: list[str]
-    confidence: float
-    answered: bool
-    ms: float
+    ids: list[str]  # of all candidates, best first
+    confidence: float  # of the best one
+    status: Status
+    shown: list[str]  # the ids of what is shown with `top_k` 1
+    ms: float  # time of the reply with `top_k` 1
 
 
 def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str, float]:
@@ -33,7 +35,11 @@ def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str
     answerable = np.array([bool(ids) for ids in right_ids])
     right = place == 1
     confidence = np.array([reply.confidence for reply in replies])
-    answered = np.array([reply.answered for reply in replies])
+    answered = np.array([reply.status == "answered" for reply in replies])
+    cases = [
+        Case(reply.status, [name in ids for name in reply.shown], bool(ids))
+        for reply, ids in zip(replies, right_ids, strict=True)
+    ]
     known = place[answerable]
     found = {
         "questions": int(answerable.sum()),
@@ -41,6 +47,7 @@ def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str
         "MRR": float((1 / known).mean()),
         "recall@10": float((known <= 10).mean()),
         **halves(confidence, right),
+        **measured(cases),
         "answered": float(answered.mean()),
         "answered right": float(right[answered].mean()) if answered.any() else 0.0,
         "accuracy in scope": float((answered & right)[answerable].mean()),

@@ -78,6 +78,8 @@ def test_from_a_file_to_an_answer(settings: Settings, bundle: Bundle, tmp_path: 
     assert published.returncode == 0, published.stderr
     release = published.stdout.split()[-1]
     listed = json.loads(run(settings, "releases", "--json").stdout)
+    shown = run(settings, "releases").stdout
+    assert "keeps its bundle's calibration. Only 0 held-out questions" in " ".join(shown.split())
     assert [(one["name"], one["active"], one["entries"]) for one in listed] == [(release, True, 1)]
     with serving(settings) as (client, process):
         reply = client.post("/v1/ask", json={"question": "When will I get my refund?"}).json()

@@ -47,8 +47,9 @@ def fit(
     generated: Annotated[Path | None, typer.Option(help="Queries that `generate` made for that FAQ.")] = None,
     reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
     target_precision: Annotated[
-        float, typer.Option(min=0.5, max=0.99, help="The share of the answers given that are to be right.")
-    ] = 0.8,
+        float | None,
+        typer.Option(min=0.5, max=0.99, help="The share of the answers given that should be right. Unset: 0.905."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's directory; unset: a new one under ./runs.")] = None,
     resume: Annotated[str | None, typer.Option(help="A run, by name or directory, to carry on with.")] = None,
 ) -> None:

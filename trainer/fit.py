@@ -47,7 +47,7 @@ def start(
     recipe: Recipe,
     out: Path | None,
     reranker: bool = False,
-    target_precision: float = PRECISION,
+    target_precision: float | None = None,
     generated: Path | None = None,
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
@@ -61,7 +61,7 @@ def start(
         "base": base,
         "recipe": asdict(recipe),
         "reranker": reranker,
-        "target_precision": target_precision,
+        "target_precision": target_precision or PRECISION,
         "training_data_sha256": inputs.training.sha256,
     }
     run = distributed.led(lambda: Run.create(config, out))

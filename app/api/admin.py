@@ -11,6 +11,7 @@ from app.api.state import Service
 from app.releases import lock
 from app.releases.catalog import Release
 from app.releases.jobs import Job
+from app.retrieval.index import Calibrated
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -92,7 +93,8 @@ def _job(job: Job) -> JobReply:
 
 
 def _release(release: Release) -> ReleaseReply:
-    record = release.record
+    record, calibrated = release.record, release.calibrated or Calibrated()
+    calibration = calibrated.calibration
     return ReleaseReply(
         release=record.name,
         active=release.active,
@@ -101,6 +103,9 @@ def _release(release: Release) -> ReleaseReply:
         knowledge=record.knowledge,
         entries=record.entries,
         created_at=record.created_at,
-        threshold=release.calibrated.calibration.threshold if release.calibrated else None,
-        figures=release.calibrated.figures if release.calibrated else {},
+        calibrated=calibration is not None,
+        problems=list(calibrated.problems),
+        threshold=calibration.threshold if calibration else None,
+        offer_threshold=calibration.offer.threshold if calibration else None,
+        figures=calibrated.figures,
     )

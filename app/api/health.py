@@ -24,5 +24,5 @@ async def readyz(service: Service) -> dict[str, str]:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Service) -> PlainTextResponse:
     """Counts and timings, for Prometheus."""
-    service.metrics.serving(service.live.release)
+    service.metrics.serving(service.live.release, calibrated=service.live.calibrated)
     return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -32,6 +32,11 @@ class Metrics:
             registry=self.registry,
         )
         self.release = Gauge("faqtual_release_info", "The release that answers.", ["release"], registry=self.registry)
+        self.calibrated = Gauge(
+            "faqtual_release_calibrated",
+            "1 if the release that answers is calibrated for what it holds, 0 if it uses its bundle's calibration.",
+            registry=self.registry,
+        )
         self._stages()
         for status in ("answered", "ambiguous", "no_answer"):
             self.questions.labels(status)
@@ -83,8 +88,9 @@ class Metrics:
             if one.answers:
                 self.confidence.observe(one.answers[0].confidence)
 
-    def serving(self, release: str | None) -> None:
-        """Note which release answers."""
+    def serving(self, release: str | None, *, calibrated: bool) -> None:
+        """Note which release answers, and whether it is calibrated."""
+        self.calibrated.set(calibrated)
         self.release.clear()
         if release:
             self.release.labels(release).set(1)

@@ -51,7 +51,8 @@ class Options(Strict):
         ge=0,
         le=1,
         description="Answer only with at least this probability of being right. "
-        "null: the release's calibrated threshold. 0: never abstain.",
+        "null: the release's own answer threshold. 0: never abstain. Above the release's offer threshold it replaces "
+        "that too. An entry that holds the question word for word is always sure enough.",
     )
     filters: dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)] | Range] = Field(
         default_factory=dict,
@@ -107,7 +108,11 @@ class Suggestion(Strict):
 
 
 class Reply(Strict):
-    """The answers to one question, best first; or an honest `no_answer`."""
+    """The answers to one question, best first.
+
+    `ambiguous`: two or three different answers, one of which is probably right, whatever `top_k`; or up to five where
+    several entries with different answers hold the question word for word.
+    """
 
     request_id: str
     status: Literal["answered", "ambiguous", "no_answer"]
@@ -153,10 +158,17 @@ class ReleaseReply(Strict):
     knowledge: str
     entries: int
     created_at: str
+    calibrated: bool = Field(description="Whether it has a calibration of its own; otherwise its bundle's is used.")
+    problems: list[str] = Field(description="Why it, or its reranker, could not be calibrated.")
     threshold: float | None = Field(description="The confidence from which it answers; null: its bundle's own.")
+    offer_threshold: float | None = Field(
+        description="The joint probability from which it offers two or three answers; null: its bundle's own."
+    )
     figures: dict[str, float] = Field(
-        description="What its bundle's held-out questions found in it: precision@1 over those that something answers, "
-        "the share that is answered, how much of that is right, and how much of the unanswerable is refused."
+        description="What its bundle's held-out questions find in it. Of those that an entry answers: how often the "
+        "right one is first (`precision@1`), is given or among the offered (`helped`), the share that is `answered` "
+        "and how much of that is right. Of all: the share answered wrongly (`wrong`). Of the unanswerable: the shares "
+        "answered and offered something."
     )
 
 

@@ -56,6 +56,12 @@ class Live:
         """The name of the release that answers now."""
         return self._serving.answerer.release if self._serving else None
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether that release, and its reranker where it has one, is calibrated for what it holds."""
+        calibrated = self._serving.answerer.index.calibrated if self._serving else None
+        return calibrated is not None and calibrated.calibration is not None and not calibrated.problems
+
     @asynccontextmanager
     async def answerer(self) -> AsyncIterator[Answerer]:
         """The present answerer, which stays whole until the block ends. Raises NotReady."""
@@ -99,6 +105,8 @@ class Live:
         await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
         before, self._serving, self._broken = self._serving, _Serving(answerer), None
         logger.info("Answering from %s", answerer.release)
+        for problem in answerer.index.calibrated.problems if answerer.index.calibrated else ():
+            logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
         if before:
             before.retired = True
             await before.close_if_idle()

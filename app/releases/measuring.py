@@ -1,49 +1,57 @@
 """How sure one may be of a release: the bundle's held-out questions, asked of the index that it is made of."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.releases.catalog import Catalog
 from app.retrieval.bundle import Bundle
-from app.retrieval.calibrating import MIN_QUESTIONS, calibrate
+from app.retrieval.calibrating import Reread, calibrate
 from app.retrieval.encoder import Encoder
-from app.retrieval.heldout import Examiner, Outcome, Payload, resolve
+from app.retrieval.heldout import Examiner, Outcome, Payload, resolve, sample
 from app.retrieval.index import Calibrated
 from app.retrieval.ranking import Ranking
 from app.retrieval.reranker import CANDIDATES, Reranker
 
 HELD_OUT, RERANKED = 500, 150  # questions that calibrate a release, at most; the reranker takes its time for each
+logger = logging.getLogger(__name__)
 
 
 async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder, payloads: Sequence[Payload]) -> None:
-    """Give a release, which holds these entries, its calibration, unless it has one or too little is held out."""
+    """Give a release, which holds these entries, its calibration, unless it has one. What prevents it is logged."""
     index = await catalog.indexes.open(name)
     try:
-        if index.calibrated is None and (found := await calibrated(Examiner(index, encoder, payloads), bundle)):
-            await catalog.indexes.calibrate(name, found)
+        if index.calibrated is None or index.calibrated.calibration is None:
+            own = await calibrated(Examiner(index, encoder, payloads), bundle)
+            for problem in own.problems:
+                logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
+            await catalog.indexes.calibrate(name, own)
     finally:
         await index.close()
 
 
-async def calibrated(examiner: Examiner, bundle: Bundle) -> Calibrated | None:
-    """The bundle's calibration anew, for what the examiner's index holds; None where too little is held out."""
+async def calibrated(examiner: Examiner, bundle: Bundle) -> Calibrated:
+    """The bundle's calibration fitted to what the examiner's index holds, or why that cannot be done."""
     asked = resolve(bundle.heldout(), examiner.payloads)
-    if sum(bool(one.relevant) for one in asked) < MIN_QUESTIONS:
-        return None
-    precision = examiner.index.record.target_precision or bundle.ranking.target_precision
-    ranking = bundle.ranking.model_copy(update={"target_precision": precision})
-    outcomes = await examiner.ask(asked[:HELD_OUT])
-    return calibrate(outcomes, ranking, _read_again(bundle, ranking, outcomes[:RERANKED]))
+    chosen = sample([one.question for one in asked], [bool(one.relevant) for one in asked], HELD_OUT)
+    outcomes = await examiner.ask([asked[i] for i in chosen])
+    record = examiner.index.record
+    precisions = {"target_precision": record.target_precision, "offer_precision": record.offer_precision}
+    ranking = bundle.ranking.model_copy(update={name: value for name, value in precisions.items() if value})
+    return calibrate(outcomes, ranking, _reread(bundle, ranking, outcomes))
 
 
-def _read_again(bundle: Bundle, ranking: Ranking, outcomes: Sequence[Outcome]) -> list[NDArray[np.float32]] | None:
-    """The reranker's scores of the best candidates of each question, best first; None where there is no reranker."""
+def _reread(bundle: Bundle, ranking: Ranking, outcomes: Sequence[Outcome]) -> list[Reread]:
+    """A sample of the questions with the reranker's scores of their best candidates; empty without a reranker."""
     if ranking.reranker_weight is None:
-        return None
+        return []
     reranker = Reranker.of(bundle)
-    return [reranker.scores(one.question.text, _best_texts(reranker, ranking, one)) for one in outcomes]
+    chosen = sample([one.question.text for one in outcomes], [one.answerable for one in outcomes], RERANKED)
+    return [
+        Reread(outcomes[i], reranker.scores(outcomes[i].question.text, _best_texts(reranker, ranking, outcomes[i])))
+        for i in chosen
+    ]
 
 
 def _best_texts(reranker: Reranker, ranking: Ranking, outcome: Outcome) -> list[str]:

@@ -176,4 +176,5 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         language=settings.language.lower(),
         average_length=average_length(text_of(payload) for payload in payloads),
         target_precision=settings.target_precision or bundle.ranking.target_precision,
+        offer_precision=settings.offer_precision or bundle.ranking.offer_precision,
     )

@@ -1,130 +1,216 @@
-"""How sure one may be, fitted on what became of held-out questions. A few lines of numpy: no training, no labels anew.
+"""Fits confidence, thresholds and offers on what became of held-out questions. A few lines of numpy: no training.
 
 Candidates at ranks 1 to 5 of each question are examples, right or wrong; questions that nothing answers take part with
-nothing right. Where there are too few of those, they are made: every twelfth question is asked again with its own
-answer left out.
+nothing right. Where there are fewer than 20 of those, some are made: every twelfth question is asked once more with its
+own answer left out.
+
+Thresholds, joint probabilities and figures rest on cross-fitted confidences: those of a question come from a model
+fitted on questions about other entries.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.retrieval import calibration
 from app.retrieval.calibration import Calibration, Evidence, evidence_of
-from app.retrieval.heldout import Outcome
+from app.retrieval.decision import Case, Choices, choose, first_of_each, measured
+from app.retrieval.heldout import MIN_UNANSWERABLE, Outcome
 from app.retrieval.index import Calibrated
+from app.retrieval.offer import MOST, fit_offer, offer_threshold
 from app.retrieval.ranking import Floats, Ranking, reranked_scores
 
 RANKS = 5  # candidates of a question that are examples
+FOLDS = 5
 MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing
-MIN_UNANSWERABLE = 20
 UNANSWERABLE_EVERY = 12  # more would say that a question in five has no answer, which most FAQs are not asked
 LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right, however easy the held-out questions are
 
-Scored = tuple[Floats, list[str], NDArray[np.bool_]]  # of one question's candidates: scores, answers, which are right
+Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 
-def calibrate(
-    outcomes: Sequence[Outcome], ranking: Ranking, reranker: Sequence[NDArray[np.float32]] | None = None
-) -> Calibrated | None:
-    """The calibration of `ranking`, with its threshold; None where too few questions have an answer, or scores say
-    nothing of what is right.
+class Reread(NamedTuple):
+    """A question, and the reranker's scores of its best candidates, best first."""
 
-    `reranker`: its scores of the best candidates of the first questions, best first, where there is one.
+    outcome: Outcome
+    scores: NDArray[np.float32]
+
+
+class Scored(NamedTuple):
+    """One question's candidates, (n,) each, best first."""
+
+    scores: Floats
+    answers: list[str]
+    right: Flags
+    entry: str  # the entry that answers it, the first of several; the question itself where nothing does
+    answerable: bool
+
+    @classmethod
+    def of(cls, outcome: Outcome, ranking: Ranking) -> "Scored":
+        """The candidates as the ranking scores them."""
+        scores = ranking.scores(outcome.features)
+        order = np.argsort(-scores, kind="stable")
+        answers = outcome.answers
+        entry = min(outcome.relevant, default=f"\x1f{outcome.question.text}")
+        return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable)
+
+    def reranked(self, reranker: NDArray[np.float32], weight: float) -> "Scored":
+        """The same once the reranker's scores are added."""
+        scores = reranked_scores(self.scores, reranker, weight)
+        order = np.argsort(-scores, kind="stable")
+        return self._replace(scores=scores[order], answers=[self.answers[i] for i in order], right=self.right[order])
+
+    def without_answer(self) -> "Scored":
+        """The same question, asked of an index that does not hold what answers it."""
+        wrong = np.flatnonzero(~self.right)
+        answers = [self.answers[i] for i in wrong]
+        return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False)
+
+
+class Fitted(NamedTuple):
+    """A calibration, and what the questions that it was fitted on would be replied by models of the other folds."""
+
+    calibration: Calibration
+    cases: list[Case]
+
+
+def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread] = ()) -> Calibrated:
+    """The calibration of `ranking`, its thresholds chosen for the ranking's precisions; or why there is none.
+
+    `reread`: some of the questions with their scores by the reranker, where the ranking has one.
     """
-    if sum(one.answerable for one in outcomes) < MIN_QUESTIONS:
-        return None
-    scored = [(ranking.scores(one.features), one.answers, one.right) for one in outcomes]
-    first = fit(scored, outcomes, ranking.target_precision)
-    if not first.tells:  # these are no questions about this knowledge
-        return None
-    again = None
-    if reranker is not None and ranking.reranker_weight is not None:
-        some = [_reranked(one, scores, ranking.reranker_weight) for one, scores in zip(scored, reranker, strict=False)]
-        again = fit(some, outcomes[: len(some)], ranking.target_precision)
-    return Calibrated(calibration=first, reranked=again, figures=figures(scored, outcomes, first))
+    questions = [Scored.of(outcome, ranking) for outcome in outcomes]
+    fitted = _fitted(questions, ranking, "held-out questions")
+    if isinstance(fitted, str):
+        return Calibrated(problems=(fitted,))
+    release = Calibrated(calibration=fitted.calibration, figures=figures(questions, fitted.cases))
+    weight = ranking.reranker_weight
+    if weight is None or not reread:
+        return release
+    reranked = [Scored.of(outcome, ranking).reranked(scores, weight) for outcome, scores in reread]
+    again = _fitted(reranked, ranking, "held-out questions with the reranker")
+    changes = {"problems": (again,)} if isinstance(again, str) else {"reranked": again.calibration}
+    return release.model_copy(update=changes)
 
 
-def fit(scored: Sequence[Scored], outcomes: Sequence[Outcome], precision: float) -> Calibration:
-    """The confidence, the threshold that reaches `precision`, and from where on two are too close to tell."""
-    evidence, right, groups = examples(scored, outcomes)
+def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str) -> Fitted | str:
+    """The fit; or why it says nothing."""
+    answerable = sum(question.answerable for question in questions)
+    if answerable < MIN_QUESTIONS:
+        return f"Only {answerable} {what} are answered by an entry; calibration needs {MIN_QUESTIONS}."
+    fitted = fit(questions, ranking.target_precision, ranking.offer_precision)
+    if fitted is None:
+        return f"The scores of {answerable} {what} do not tell right answers from wrong ones."
+    return fitted
+
+
+def fit(questions: Sequence[Scored], answer_precision: float, offer_precision: float) -> Fitted | None:
+    """The calibration with the thresholds for these precisions; None where scores do not tell right from wrong."""
+    asked = [*questions, *unanswerable_of(questions)]
+    evidence, right, groups = examples(asked)
     fitted = calibration.fit(evidence, right, groups)
-    best = [_best(fitted, one) for one in _asked(scored, outcomes)]
-    confidences = np.array([one[0] for one in best])
-    threshold = calibration.threshold_for(confidences, precision, LEAST_THRESHOLD)
-    ratios, first, second = (np.array([one[i] for one in best]) for i in (1, 2, 3))
-    tied = confidences >= threshold
-    close = calibration.closeness_for(ratios[tied], first[tied].astype(bool), second[tied].astype(bool))
-    return fitted.model_copy(update={"threshold": round(threshold, 4), "close": round(close, 3)})
+    if right.all() or not right.any() or not fitted.tells:
+        return None
+    folds = _folds(asked)
+    confidences = _crossfitted(asked, folds)
+    best, hits = _best(asked, confidences)
+    threshold = calibration.threshold_for(best[:, 0], answer_precision, LEAST_THRESHOLD)
+    parts = [fit_offer(best[folds != fold], hits[folds != fold]) for fold in range(FOLDS)]
+    joint = np.concatenate([part.joint(best[folds == fold]) for fold, part in enumerate(parts)])
+    unanswered = np.concatenate([best[folds == fold, 0] < threshold for fold in range(FOLDS)])
+    chosen = {"threshold": round(offer_threshold(joint[unanswered], offer_precision), 4)}
+    fitted = fitted.model_copy(
+        update={"threshold": round(threshold, 4), "offer": fit_offer(best, hits).model_copy(update=chosen)}
+    )
+    offers = [part.model_copy(update=chosen) for part in parts]
+    rules = [fitted.model_copy(update={"offer": offers[fold]}) for fold in folds[: len(questions)]]
+    cases = [
+        _case(question, confidence, rule)
+        for question, confidence, rule in zip(questions, confidences[: len(questions)], rules, strict=True)
+    ]
+    return Fitted(fitted, cases)
 
 
-def examples(
-    scored: Sequence[Scored], outcomes: Sequence[Outcome]
-) -> tuple[Evidence, NDArray[np.bool_], NDArray[np.int64]]:
-    """The best candidates of all questions, (n,) each: the evidence, whether it is right, and which question it is."""
+def examples(questions: Sequence[Scored]) -> tuple[Evidence, Flags, Integers]:
+    """The best candidates of all questions, (n,) each: the evidence, whether it is right, and its entry as a number.
+
+    Questions about one entry share the number.
+    """
+    numbers = _numbers(questions)
     parts, rights, groups = [], [], []
-    for number, (scores, answers, right) in enumerate(_asked(scored, outcomes)):
-        top = np.argsort(-scores, kind="stable")[:RANKS]
-        evidence = evidence_of(scores, answers)
-        parts.append([one[top] for one in evidence])
-        rights.append(right[top])
-        groups.append(np.full(len(top), number))
+    for question, number in zip(questions, numbers, strict=True):
+        evidence = evidence_of(question.scores, question.answers)
+        parts.append([column[:RANKS] for column in evidence])
+        rights.append(question.right[:RANKS])
+        groups.append(np.full(len(question.right[:RANKS]), number))
     score, margin, crowd = (np.concatenate([part[i] for part in parts]) for i in range(3))
     return Evidence(score, margin, crowd), np.concatenate(rights), np.concatenate(groups)
 
 
-def figures(scored: Sequence[Scored], outcomes: Sequence[Outcome], fitted: Calibration) -> dict[str, float]:
+def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, float]:
     """What the service would do with these questions: those that something answers, and those that nothing does."""
-    answerable = [one for one, outcome in zip(scored, outcomes, strict=True) if outcome.answerable]
-    best = np.array([_best(fitted, one) for one in answerable])  # (questions, 4)
-    answered, right = best[:, 0] >= fitted.threshold, best[:, 2].astype(bool)
-    found = {
-        "questions": float(len(answerable)),
-        "precision@1": float(right.mean()),
-        "answered": float(answered.mean()),
-        "answered_right": float(right[answered].mean()) if answered.any() else 0.0,
+    first = np.array([question.right[0] for question in questions if question.answerable])
+    given = [case for case in cases if case.answerable and case.status == "answered"]
+    shares = {
+        "questions": float(len(first)),
+        "precision@1": float(first.mean()),
+        "answered": len(given) / len(first),
+        "answered_right": float(np.mean([case.right[0] for case in given])) if given else 0.0,
+        **measured(cases),
     }
-    refused = [
-        _best(fitted, one)[0] < fitted.threshold
-        for one, outcome in zip(scored, outcomes, strict=True)
-        if not outcome.answerable
+    if unanswerable := sum(not case.answerable for case in cases):
+        shares |= {"unanswerable": float(unanswerable), "refused": 1 - shares["unanswerable_answered"]}
+    return {name: round(value, 4) for name, value in shares.items()}
+
+
+def unanswerable_of(questions: Sequence[Scored]) -> list[Scored]:
+    """Questions asked once more without their answer, where too few came without one."""
+    if sum(not question.answerable for question in questions) >= MIN_UNANSWERABLE:
+        return []
+    chosen = [question for question in questions if question.answerable][::UNANSWERABLE_EVERY]
+    return [without for question in chosen if len((without := question.without_answer()).scores)]
+
+
+def _numbers(questions: Sequence[Scored]) -> list[int]:
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(question.entry, len(numbers)) for question in questions]
+
+
+def _folds(questions: Sequence[Scored]) -> Integers:
+    """Which fold each question is in; questions about one entry are in the same."""
+    return np.array(_numbers(questions), dtype=np.int64) % FOLDS
+
+
+def _crossfitted(questions: Sequence[Scored], folds: Integers) -> list[Floats]:
+    """The confidences of each question's candidates, by a model fitted on the other folds."""
+    models = []
+    for fold in range(FOLDS):
+        others = [question for question, own in zip(questions, folds, strict=True) if own != fold]
+        models.append(calibration.fit(*examples(others)))
+    return [
+        models[fold].confidence(evidence_of(question.scores, question.answers))
+        for question, fold in zip(questions, folds, strict=True)
     ]
-    if refused:
-        found |= {"unanswerable": float(len(refused)), "refused": float(np.mean(refused))}
-    return {name: round(value, 4) for name, value in found.items()}
 
 
-def _asked(scored: Sequence[Scored], outcomes: Sequence[Outcome]) -> list[Scored]:
-    """All questions, and those that are asked again without their answer where too few came without one."""
-    if sum(not one.answerable for one in outcomes) >= MIN_UNANSWERABLE:
-        return list(scored)
-    again = [one for one, outcome in zip(scored, outcomes, strict=True) if outcome.answerable][::UNANSWERABLE_EVERY]
-    return [*scored, *(without for one in again if len((without := _without_right(one))[0]))]
+def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[Floats, Flags]:
+    """The confidences of each question's best three with different answers, and which is right, (questions, 3) both.
+
+    0 and False where there are fewer.
+    """
+    best, right = np.zeros((len(questions), MOST)), np.zeros((len(questions), MOST), dtype=bool)
+    for row, (question, confidence) in enumerate(zip(questions, confidences, strict=True)):
+        different = first_of_each(question.answers)[:MOST]
+        best[row, : len(different)] = confidence[different]
+        right[row, : len(different)] = question.right[different]
+    return best, right
 
 
-def _without_right(one: Scored) -> Scored:
-    scores, answers, right = one
-    wrong = np.flatnonzero(~right)
-    return scores[wrong], [answers[i] for i in wrong], right[wrong]
-
-
-def _best(fitted: Calibration, one: Scored) -> tuple[float, float, float, float]:
-    """Of one question: the best's confidence, the runner-up's as a share of it, and whether each is right."""
-    scores, answers, right = one
-    evidence = evidence_of(scores, answers)
-    order = np.argsort(-scores, kind="stable")
-    first = order[0]
-    second = next((i for i in order[1:] if answers[i] != answers[first]), None)
-    confidence = fitted.confidence(evidence)
-    if second is None:
-        return float(confidence[first]), 0.0, float(right[first]), 0.0
-    ratio = float(confidence[second] / max(confidence[first], 1e-9))
-    return float(confidence[first]), ratio, float(right[first]), float(right[second])
-
-
-def _reranked(one: Scored, reranker: NDArray[np.float32], weight: float) -> Scored:
-    """The same after the reranker, whose scores are of the best candidates, best first."""
-    scores, answers, right = one
-    order = np.argsort(-scores, kind="stable")
-    return reranked_scores(scores[order], reranker, weight), [answers[i] for i in order], right[order]
+def _case(question: Scored, confidences: Floats, rule: Calibration) -> Case:
+    """What the question would be replied, asked for one answer."""
+    choices = Choices(confidences.tolist(), question.answers, [False] * len(question.answers))
+    status, shown = choose(choices, 1, rule)
+    return Case(status, [bool(question.right[i]) for i in shown], question.answerable)

@@ -12,15 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Floats = NDArray[np.float64]
+from app.retrieval.logistic import Floats, fit_logistic, sigmoid
+from app.retrieval.offer import Offer
+
 Flags = NDArray[np.bool_]
 
 LEAD_CAP = 0.3  # beyond it a lead says nothing new, and a lone candidate has no rival at all
 CROWD = slice(2, 5)  # the third to the fifth best
 FOLDS = 5
-CLOSE, CLOSE_BOUNDS = 0.85, (0.7, 0.95)
+RIDGE, INTERCEPT_RIDGE = 1e-3, 1e-6  # weak: they only keep weights finite
 DECIMALS = 3  # of what is fitted: more would differ from one run to the next by the last bits of sums
 
 
@@ -33,7 +35,7 @@ class Evidence(NamedTuple):
 
 
 class Calibration(BaseModel):
-    """P(right) = map(sigmoid(bias + weights * evidence)), the threshold for answering, and when two are too close."""
+    """P(right) = map(sigmoid(bias + weights * evidence)), the answer threshold, and when to offer several."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,9 +47,13 @@ class Calibration(BaseModel):
         (), description="the monotone map, as points from the logistic model's confidence to the right one; none: as is"
     )
     threshold: float = Field(ge=0, le=1)
-    close: float = Field(
-        CLOSE, ge=0, le=1, description="the runner-up's confidence, as a share of the best's, that makes a tie of it"
-    )
+    offer: Offer = Field(Offer(), description="what is offered to choose from where nothing reaches the threshold")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_close(cls, value: object) -> object:
+        """Earlier bundles and releases have a `close`, which decided nothing that is decided now."""
+        return {name: field for name, field in value.items() if name != "close"} if isinstance(value, dict) else value
 
     @property
     def tells(self) -> bool:
@@ -89,11 +95,6 @@ def clip_lead(leads: Floats) -> Floats:
     return np.clip(leads, -LEAD_CAP, LEAD_CAP)
 
 
-def sigmoid(logits: Floats) -> Floats:
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0))))
-
-
 def fit(evidence: Evidence, right: Flags, groups: NDArray[np.int64] | None = None) -> Calibration:
     """Fit on held-out candidates, all (n,): unanswerable questions take part with nothing right.
 
@@ -122,17 +123,6 @@ def threshold_for(confidences: Floats, precision: float, least: float = 0.2) -> 
     return float(np.clip(lowest, least, 0.95))
 
 
-def closeness_for(ratios: Floats, first_right: Flags, second_right: Flags) -> float:
-    """The ratio of the runner-up's confidence to the best's from which it is right half as often, all (n,).
-
-    Above it, showing both pays: whoever asked finds the answer among two more often than by trusting the first.
-    """
-    order = np.argsort(-ratios)
-    first, second = np.cumsum(first_right[order]), np.cumsum(second_right[order])
-    pays = np.flatnonzero((second >= 0.5 * first) & (np.arange(1, len(order) + 1) >= 10))
-    return float(np.clip(ratios[order][pays[-1]], *CLOSE_BOUNDS)) if len(pays) else CLOSE
-
-
 def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
     """Platt's smoothed targets; features with a negative weight are left out, the worst first."""
     columns = {"score_weight": evidence.score, "margin_weight": evidence.margin, "crowd_weight": evidence.crowd}
@@ -141,7 +131,8 @@ def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
     while True:
         ones = np.ones_like(evidence.score)
         features = np.stack([ones, *(_column(columns, name) for name in kept)], axis=1)
-        bias, *weights = _logistic(features, targets)
+        ridge = np.array([INTERCEPT_RIDGE] + [RIDGE] * len(kept))
+        bias, *weights = fit_logistic(features, targets, ridge).tolist()
         if min(weights, default=0.0) >= 0:
             break
         kept.pop(int(np.argmin(weights)))
@@ -153,21 +144,6 @@ def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
 
 def _column(columns: dict[str, Floats], name: str) -> Floats:
     return columns[name] if name == "score_weight" else clip_lead(columns[name])
-
-
-def _logistic(features: Floats, targets: Floats) -> list[float]:
-    """Weights of the columns, the first being ones; Newton's method, with a weak ridge that keeps them finite."""
-    weights = np.zeros(features.shape[1])
-    ridge = np.diag([1e-6] + [1e-3] * (features.shape[1] - 1))
-    for _ in range(100):
-        p = sigmoid(features @ weights)
-        gradient = features.T @ (p - targets) + ridge @ weights
-        hessian = (features * (p * (1 - p))[:, None]).T @ features + ridge
-        step = np.linalg.solve(hessian, gradient)
-        weights -= step
-        if np.abs(step).max() < 1e-8:
-            break
-    return [float(weight) for weight in weights]
 
 
 def _isotonic_is_better(evidence: Evidence, right: Flags, groups: NDArray[np.int64]) -> bool:

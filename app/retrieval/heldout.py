@@ -5,6 +5,7 @@ candidate's vectors, words and texts. A question whose entry then has no phrasin
 alone, all entries being passages to it: otherwise its own entry would be the only one that no phrasing speaks for.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from app.retrieval.lexical import Analyser, Lexicon, plain, text_of
 from app.retrieval.ranking import Candidate, Features, Question, features_of
 
 LIMIT = 30  # candidates of each kind
+MIN_UNANSWERABLE = 20  # questions without an answer that a sample keeps at least, where it has so many
 Payload = Mapping[str, Any]
 
 
@@ -35,12 +37,17 @@ class Outcome:
     """One question's candidates, (n,) all, at least one."""
 
     question: Question
-    answerable: bool
+    relevant: frozenset[str]  # the ids of all entries that answer it, found or not
     candidates: Sequence[Candidate]
     features: Features
     right: NDArray[np.bool_]
     bare: bool  # compared with answers alone
     removed: bool  # the index held the question as a phrasing
+
+    @property
+    def answerable(self) -> bool:
+        """Whether any entry answers it."""
+        return bool(self.relevant)
 
     @property
     def answers(self) -> list[str]:
@@ -66,6 +73,25 @@ def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Ask
         elif answer in texts:
             found.append(Asked(one.question, frozenset(texts[answer])))
     return found
+
+
+def sample(texts: Sequence[str], answerable: Sequence[bool], limit: int) -> list[int]:
+    """The positions of at most `limit` questions, in the order of a hash of their texts.
+
+    Questions with and without an answer are drawn in proportion to their numbers, but for two bounds: at least half of
+    the sample has an answer, and at least 20 questions have none, where there are so many.
+    """
+    order = sorted(range(len(texts)), key=lambda i: hashlib.sha256(texts[i].encode()).digest())
+    with_answer = [i for i in order if answerable[i]]
+    without = [i for i in order if not answerable[i]]
+    if len(order) > limit:
+        share = round(limit * len(without) / len(order))
+        count = min(
+            len(without), max(share, min(MIN_UNANSWERABLE, limit // 2)), limit - min(len(with_answer), limit // 2)
+        )
+        without, with_answer = without[:count], with_answer[: limit - count]
+    chosen = {*with_answer, *without}
+    return [i for i in order if i in chosen]
 
 
 class Examiner:
@@ -108,7 +134,7 @@ class Examiner:
         bare = removed and bool(own) and not any(len(one.questions) for one in own)
         if bare:
             candidates = [self._bare(question, one) for one in candidates]
-        return Outcome(question, bool(relevant), candidates, features_of(question, candidates), right, bare, removed)
+        return Outcome(question, relevant, candidates, features_of(question, candidates), right, bare, removed)
 
     def _without(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate without the question among its phrasings."""

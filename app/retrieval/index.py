@@ -32,17 +32,22 @@ class IndexRecord(BaseModel):
     fields: dict[str, list[Kind]] = Field({}, description="metadata fields that can be filtered by, and what they hold")
     language: str = Field(PLAIN, description="how words are stemmed")
     average_length: float = Field(64, gt=0, description="of an entry's text, in words")
-    target_precision: float | None = Field(None, gt=0, lt=1, description="what its threshold was chosen for")
+    target_precision: float | None = Field(None, gt=0, lt=1, description="what its answer threshold was chosen for")
+    offer_precision: float | None = Field(None, gt=0, lt=1, description="what its offer threshold was chosen for")
 
 
 class Calibrated(BaseModel):
-    """How sure one may be of a release's answers: its bundle's calibration anew, on what its knowledge holds."""
+    """A release's own calibration, fitted on its bundle's held-out questions asked of its entries, or why it has none.
+
+    Without one the bundle's calibration holds.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    calibration: Calibration
+    calibration: Calibration | None = None
     reranked: Calibration | None = None
     figures: dict[str, float] = Field({}, description="what was measured on the held-out questions")
+    problems: tuple[str, ...] = Field((), description="why it, or its reranker, could not be calibrated")
 
 
 class Index(Protocol):

@@ -75,7 +75,8 @@ class Ranking(BaseModel):
         description="what the reranker's score counts beside this one's, over the best 20; None: it has none",
     )
     reranked: Calibration | None = Field(None, description="the calibration of what the reranker has been at")
-    target_precision: float = Field(0.8, gt=0, lt=1, description="what the threshold was chosen for")
+    target_precision: float = Field(0.8, gt=0, lt=1, description="what the answer threshold was chosen for")
+    offer_precision: float = Field(0.6, gt=0, lt=1, description="what the offer threshold was chosen for")
 
     def rank(self, question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
         """Best first. Equal scores keep the order of their ids."""

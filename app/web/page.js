@@ -147,6 +147,27 @@ function quieter(answer) {
       matched(answer), confidence(answer.confidence), foot(metadata)));
 }
 
+// Several answers may be right: their questions to choose from. Opening one shows its answer and closes the others.
+// Where two questions read the same, the beginnings of their answers tell them apart.
+function choices(answers) {
+  const titles = answers.map((answer) => titled(answer).title || clip(titled(answer).rest));
+  return el("div", { className: "choices" }, ...answers.map((answer, i) => {
+    const metadata = answer.metadata ?? {};
+    const { title, rest } = titled(answer);
+    const same = titles.filter((other) => other === titles[i]).length > 1;
+    const node = el("details", {},
+      el("summary", speaks(metadata),
+        el("span", { className: "q", dir: "auto" }, titles[i]),
+        el("span", { className: "n" }),
+        same && title && rest ? el("span", { className: "peek", dir: "auto" }, clip(rest, 160)) : null),
+      el("div", { className: "body" },
+        el("div", { className: "text", dir: "auto", ...speaks(metadata) }, answer.question ? rest : answer.answer),
+        matched(answer), confidence(answer.confidence), foot(metadata)));
+    node.setAttribute("name", "choice");
+    return node;
+  }));
+}
+
 function others(answers) {
   if (!answers.length) return [];
   const heading = answers.length === 1 ? "Another possible answer" : "Other possible answers";
@@ -193,10 +214,9 @@ function showAnswer({ status, answers, suggestions = [], release, took_ms: took 
     const count = suggestions.filter(({ question }) => question).length;
     show([noAnswer(suggestions)], { print, say: `The FAQ has no answer to this. ${count ? `${count} suggested.` : ""}` });
   } else if (status === "ambiguous" && answers.length > 1) {
-    const heading = "Two answers fit about equally well";
-    show([lead(heading, "Either may be what you meant."),
-      el("div", { className: "pair" }, ...answers.slice(0, 2).map(card)), ...others(answers.slice(2))],
-    { print, say: `${heading}: ${answers.slice(0, 2).map((a) => clip(titled(a).title)).join("; and ")}` });
+    const heading = "Did you mean";
+    show([lead(heading, "The FAQ answers several questions like yours. Choose one to see its answer."), choices(answers)],
+      { print, say: `${heading}: ${answers.map((a) => clip(titled(a).title)).join("; or ")}` });
   } else {
     const [best, ...rest] = answers;
     const say = `Answer, ${percent(best.confidence)}, ${inWords(best.confidence)}: ${titled(best).title}`;

@@ -42,6 +42,14 @@ def test_a_second_service_on_one_home_is_refused(published: Settings) -> None:
         pass
 
 
+def test_metrics_and_releases_say_that_a_release_is_not_calibrated(admin: TestClient) -> None:
+    assert "faqtual_release_calibrated 0.0" in admin.get("/metrics").text
+    (release,) = admin.get("/v1/admin/releases").json()["releases"]
+    assert release["calibrated"] is False
+    assert release["problems"] == ["Only 0 held-out questions are answered by an entry; calibration needs 30."]
+    assert (release["threshold"], release["offer_threshold"], release["figures"]) == (None, None, {})
+
+
 def test_metrics_count(client: TestClient) -> None:
     before = client.get("/metrics").text
     assert 'faqtual_questions_total{status="no_answer"} 0.0' in before

@@ -6,6 +6,7 @@ import pytest
 
 from app.knowledge.entry import Entry
 from app.releases.catalog import Catalog
+from app.releases.live import Live
 from app.releases.publishing import publish
 from app.retrieval.bundle import HeldOut
 from app.settings import Settings
@@ -25,12 +26,18 @@ MANY = [
 ]
 
 
-async def test_a_release_is_calibrated_anew_by_what_its_bundle_holds_out(catalog: Catalog, tmp_path: Path) -> None:
+async def test_a_release_is_calibrated_by_what_its_bundle_holds_out_or_says_why_not(
+    catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """By id, by the answer's text where the id is another, and not by questions whose entry is gone."""
     entries = [entry.model_copy(update={"id": f"other-{entry.id}"}) for entry in MANY]
     held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
     bundle = bundles.make(tmp_path / "held", heldout=[*held, HeldOut("gone", "gone", "gone")])
     name = await publish(catalog, bundle, entries)
+    live = Live(catalog)
+    await live.follow()
+    assert live.calibrated
+    await live.close()
     answerer = await catalog.open(name)
     found = answerer.index.calibrated
     assert found is not None
@@ -38,7 +45,17 @@ async def test_a_release_is_calibrated_anew_by_what_its_bundle_holds_out(catalog
     assert answerer.ranking.calibration == found.calibration != bundle.ranking.calibration
     await answerer.close()
     few = await catalog.open(await publish(catalog, bundle, entries[:10]))
-    assert few.index.calibrated is None
+    live = Live(catalog)
+    await live.follow()
+    assert not live.calibrated
+    await live.close()
+    assert few.index.calibrated is not None
+    assert few.index.calibrated.calibration is None
+    assert few.index.calibrated.problems == (
+        "Only 10 held-out questions are answered by an entry; calibration needs 30.",
+    )
+    for name in ("app.releases.measuring", "app.releases.live"):
+        assert [one for one in caplog.records if one.name == name and "Only 10 held-out questions" in one.getMessage()]
     assert few.ranking == bundle.ranking
     await few.close()
 
@@ -53,7 +70,8 @@ async def test_ids_that_mean_other_entries_calibrate_nothing(embedded: Catalog, 
     assert right.index.calibrated.figures["precision@1"] > 0.8
     bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*one) for one in questions])
     wrong = await embedded.open(await publish(embedded, bare, shifted))
-    assert wrong.index.calibrated is None or wrong.index.calibrated.calibration.tells
+    assert wrong.index.calibrated is not None
+    assert wrong.index.calibrated.calibration is None or wrong.index.calibrated.calibration.tells
     for one in (right, wrong):
         await one.close()
 
@@ -67,9 +85,39 @@ async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
     strict = Catalog(settings.model_copy(update={"target_precision": 0.99}))
     second = await publish(strict, bundle, MANY)
     assert second == f"{first}-2"
-    lax, stern = [await embedded.indexes.open(name) for name in (first, second)]
-    assert lax.calibrated is not None
-    assert stern.calibrated is not None
-    assert stern.calibrated.calibration.threshold >= lax.calibrated.calibration.threshold
-    for index in (lax, stern):
+    both = [await embedded.indexes.open(name) for name in (first, second)]
+    lax, stern = (one.calibrated.calibration for one in both if one.calibrated)
+    assert lax
+    assert stern
+    assert stern.threshold >= lax.threshold
+    for index in both:
         await index.close()
+
+
+async def test_many_unanswerable_questions_first_in_the_file_do_not_crowd_the_others_out(
+    embedded: Catalog, tmp_path: Path
+) -> None:
+    nothing = [HeldOut(f"where do pets get spam {i}", None) for i in range(600)]
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    name = await publish(embedded, bundles.make(tmp_path / "held", heldout=[*nothing, *held]), MANY)
+    calibrated = await embedded.indexes.calibration(name)
+    assert calibrated is not None
+    assert calibrated.problems == ()
+    assert calibrated.figures["questions"] == len(MANY)
+    assert calibrated.figures["unanswerable"] == 500 - len(MANY)
+
+
+async def test_a_stricter_offer_precision_raises_the_offer_threshold(
+    settings: Settings, embedded: Catalog, tmp_path: Path
+) -> None:
+    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    bundle = bundles.make(tmp_path / "held", heldout=held)
+    strict = Catalog(settings.model_copy(update={"offer_precision": 0.99}))
+    names = [await publish(one, bundle, MANY) for one in (embedded, strict)]
+    thresholds = [
+        found.calibration.offer.threshold
+        for name in names
+        if (found := await embedded.indexes.calibration(name)) and found.calibration
+    ]
+    assert len(set(names)) == len(thresholds) == 2
+    assert thresholds[1] > thresholds[0]

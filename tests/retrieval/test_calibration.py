@@ -6,11 +6,9 @@ from numpy.typing import NDArray
 
 from app.retrieval import calibration
 from app.retrieval.calibration import (
-    CLOSE,
     LEAD_CAP,
     Calibration,
     Evidence,
-    closeness_for,
     evidence_of,
     fit,
     margins_of,
@@ -101,13 +99,9 @@ def test_the_threshold_is_the_lowest_that_averages_the_precision() -> None:
     assert threshold_for(np.array([]), 0.9) == 0.5
 
 
-def test_two_are_too_close_from_where_the_runner_up_is_right_half_as_often() -> None:
-    ratios = np.linspace(0.99, 0.5, 100)
-    second = np.arange(100) % 2 == 0
-    close = closeness_for(ratios, ~second & (np.arange(100) < 40), second & (np.arange(100) < 40))
-    assert close < 0.95
-    assert closeness_for(ratios, np.ones(100, dtype=bool), np.zeros(100, dtype=bool)) == CLOSE
-    assert closeness_for(np.array([]), np.array([], dtype=bool), np.array([], dtype=bool)) == CLOSE
+def test_a_calibration_of_an_earlier_bundle_is_read_without_its_closeness() -> None:
+    earlier = '{"bias": -4, "score_weight": 8, "margin_weight": 5, "crowd_weight": 2, "threshold": 0.5, "close": 0.85}'
+    assert Calibration.model_validate_json(earlier) == CALIBRATION
 
 
 def test_bounds_of_the_lead() -> None:

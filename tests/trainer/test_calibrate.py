@@ -7,7 +7,7 @@ import pytest
 
 from app.knowledge.entry import Entry
 from app.retrieval.bundle import Bundle, HeldOut
-from app.retrieval.calibrating import MIN_QUESTIONS, Scored, examples
+from app.retrieval.calibrating import MIN_QUESTIONS, Scored, examples, unanswerable_of
 from app.retrieval.encoder import Encoder
 from app.retrieval.heldout import Outcome
 from tests.trainer.conftest import faq
@@ -28,7 +28,7 @@ def held(entries: list[Entry]) -> list[HeldOut]:
 
 
 def scored(outcomes: list[Outcome]) -> list[Scored]:
-    return [(DEFAULTS.scores(one.features), one.answers, one.right) for one in outcomes]
+    return [Scored.of(outcome, DEFAULTS) for outcome in outcomes]
 
 
 def test_too_few_held_out_questions_leave_the_defaults(index: Served) -> None:
@@ -66,11 +66,19 @@ def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(tiny
 
 
 def test_unanswerable_questions_are_made_where_none_are_given(index: Served) -> None:
-    outcomes = index.ask_heldout(held(faq(40, 3)))
-    *_, groups = examples(scored(outcomes), outcomes)
-    assert len(set(groups.tolist())) == 44
-    given = index.ask_heldout([*held(faq(40, 3)), *(HeldOut(f"what is love {i}", None) for i in range(20))])
-    _, right, groups = examples(scored(given), given)
+    questions = scored(index.ask_heldout(held(faq(40, 3))))
+    made = unanswerable_of(questions)
+    assert [one.entry for one in made] == [one.entry for one in questions[::12]]
+    assert not any(one.answerable or one.right.any() for one in made)
+    unanswerable = [HeldOut(f"what is love {i}", None) for i in range(20)]
+    assert unanswerable_of(scored(index.ask_heldout([*held(faq(40, 3)), *unanswerable]))) == []
+
+
+def test_questions_about_one_entry_are_fitted_on_together(index: Served) -> None:
+    entries = faq(40, 3)
+    twice = [*held(entries), *(HeldOut(f"{entry.question} please", entry.id, entry.answer) for entry in entries)]
+    unanswerable = [HeldOut(f"what is love {i}", None) for i in range(20)]
+    _, right, groups = examples(scored(index.ask_heldout([*twice, *unanswerable])))
     assert len(set(groups.tolist())) == 60
     assert not right[groups >= 40].any()
 
@@ -81,7 +89,7 @@ def test_entries_with_one_answer_are_right_together(tiny_bundle: Bundle) -> None
         outcomes = index.ask_heldout(held(faq(40, 2)))
     assert {int(one.right.sum()) for one in outcomes} <= {1, 2}
     assert sum(int(one.right.sum()) for one in outcomes) > 40
-    evidence, _, _ = examples(scored(outcomes), outcomes)
+    evidence, _, _ = examples(scored(outcomes))
     assert np.isfinite(evidence.score).all()
 
 

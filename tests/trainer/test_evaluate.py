@@ -93,7 +93,7 @@ def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundl
         places.append(min(int((scores[i] > scores[i, j]).sum()) + 1 for j in partners))
     asked = [Query(q, answer=a) for q, a in zip(questions, answers, strict=True)]
     found = evaluate(tiny_bundle, entries, asked, "tutorial")
-    assert found["queries"] == 60
+    assert found["queries"] == 30
     assert found["precision@1"] == pytest.approx(np.mean([place == 1 for place in places]))
     assert found["mrr"] == pytest.approx(np.mean([1 / place for place in places]))
     assert found["intervals"]["mrr"][0] < found["mrr"] < found["intervals"]["mrr"][1]
@@ -181,7 +181,7 @@ def test_the_tutorials_protocol_has_slices_and_worst_questions_too(tiny_bundle: 
     asked = [Query(one.question, faq_id=one.id) for one in entries] + [Query("and why", answer="Because it is so.")]
     found = outcomes_of(tiny_bundle, entries, [*asked, Query("what is love")], "tutorial")
     by_half = slices.slices(found, "half")
-    assert {name: one["queries"] for name, one in by_half.items()} == {"0": 10, "1": 10, "(none)": 2}
+    assert {name: one["queries"] for name, one in by_half.items()} == {"0": 5, "1": 5, "(none)": 1}
     assert all(one["rank"] > 1 and one["right"]["text"] for one in slices.worst(found, 3))
     with pytest.raises(InputError, match="no pairs"):
         outcomes_of(tiny_bundle, entries, [Query("what is love")], "tutorial")
@@ -251,3 +251,28 @@ def test_the_outcomes_of_a_bundle_follow_its_threshold(tiny_bundle: Bundle) -> N
     assert found.confidence is not None
     assert (found.answers == (found.confidence >= tiny_bundle.ranking.calibration.threshold)).all()
     assert replace(found, threshold=0.0).answers.all()
+
+
+def test_what_the_service_would_reply_is_measured_with_its_interval(tiny_bundle: Bundle) -> None:
+    entries = faq(40, 2)
+    asked = [*asked_of(entries), *(Query(f"what is love {i}") for i in range(10))]
+    found = evaluate(tiny_bundle, entries, asked, "answers")
+    result = outcomes_of(tiny_bundle, entries, asked, "answers")
+    assert result.cases is not None
+    assert [case.status == "answered" for case in result.cases] == result.answers.tolist()
+    answerable = [case for case in result.cases if case.answerable]
+    helped = [any(case.right) for case in answerable]
+    assert found["helped"] == pytest.approx(np.mean(helped))
+    for name in ("helped", "wrong", "unanswerable_answered", "unanswerable_offered"):
+        low, high = found["intervals"][name]
+        assert low <= found[name] <= high
+
+
+def test_pairs_of_the_tutorial_count_once_and_those_with_one_answer_are_one_entry(tiny_bundle: Bundle) -> None:
+    entries = faq(20, 1)
+    asked = [Query(entry.question, answer=entry.answer) for entry in entries]
+    again = [Query(f"{entry.question} please", answer=entry.answer) for entry in entries[:5]]
+    found = outcomes_of(tiny_bundle, entries, [*asked, *again], "tutorial")
+    assert found.asked == 25
+    assert len(set(found.about.tolist())) == 20
+    assert found.subset([0, 25]).asked == 1

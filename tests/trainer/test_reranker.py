@@ -12,7 +12,11 @@ import torch
 
 from app.knowledge.entry import Entry
 from app.retrieval.bundle import Bundle, HeldOut, Reranking
+from app.retrieval.calibrating import Reread, calibrate
 from app.retrieval.encoder import Encoder
+from app.retrieval.heldout import Outcome
+from app.retrieval.index import Calibrated
+from app.retrieval.ranking import Ranking
 from app.retrieval.reranker import Reranker
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, model
@@ -192,6 +196,27 @@ def test_too_few_questions_fit_nothing(
 ) -> None:
     assert added(run, tiny_base, unsealed, [HeldOut("where is it", "cancel-parcel-0")]) is None
     assert "Too few questions are held out" in caplog.text
+
+
+def test_questions_that_nothing_answers_calibrate_it_and_do_not_weigh_it(
+    run: Run, tiny_base: Path, unsealed: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Reread] = []
+
+    def calibrating(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread]) -> Calibrated:
+        seen.extend(reread)
+        return calibrate(outcomes, ranking, reread)
+
+    monkeypatch.setattr(reranker, "calibrate", calibrating)
+    monkeypatch.setattr(reranker, "fit_weight", lambda candidates, scores: 0.05)
+    unanswerable = [HeldOut(f"what is love {i}", None) for i in range(25)]
+    heldout = training_set(faq(40, 3)).heldout
+    found = added(run, tiny_base, unsealed, [*unanswerable, *heldout])
+    assert found is not None
+    assert found.metrics["questions"] == len(heldout)
+    assert sum(not one.outcome.answerable for one in seen) == 25
+    assert sum(one.outcome.answerable for one in seen) == len(heldout)
+    assert all(len(one.scores) for one in seen)
 
 
 def test_interrupted_it_begins_anew_and_ends_alike(

@@ -12,6 +12,7 @@ from trainer.evaluation.statistics import (
     mean_intervals,
     randomisation_test,
     sign_test,
+    sign_test_of,
 )
 
 
@@ -103,3 +104,37 @@ def test_a_threshold_is_chosen_on_one_half_and_measured_on_the_other() -> None:
     share, reached = coverage_of_halves(confidence, np.zeros(4000, dtype=bool), 0.9)
     assert share == 0
     assert math.isnan(reached)
+
+
+def test_questions_about_one_entry_are_no_independent_draws() -> None:
+    """Ten questions an entry that succeed or fail together: the interval is that of the entries."""
+    entries = np.repeat(np.arange(60), 10)
+    of_entries = (np.random.default_rng(8).random(60) < 0.6).astype(float)
+    values = {"x": of_entries[entries]}
+    low, high = mean_intervals(values, entries)["x"]
+    alone = mean_intervals({"x": of_entries})["x"]
+    assert (low, high) == pytest.approx(alone, abs=0.02)
+    naive = mean_intervals(values)["x"]
+    assert high - low > 2.5 * (naive[1] - naive[0])
+
+
+def test_entries_with_many_questions_count_for_more() -> None:
+    entries = np.array([0] * 30 + list(range(1, 31)))
+    values = np.array([1.0] * 30 + [0.0] * 30)
+    low, high = mean_intervals({"x": values}, entries)["x"]
+    assert low < 0.5 < high
+    assert (low, high) != (0.0, 1.0)
+
+
+def test_differences_of_entries_that_move_as_a_whole_are_tested_as_so_many_entries() -> None:
+    entries = np.repeat(np.arange(4), 20)
+    before, after = np.zeros(80), np.ones(80)
+    assert differences({"x": before}, {"x": after}, entries)["x"].p == pytest.approx(2 / 2**4)
+    assert differences({"x": before}, {"x": after})["x"].p < 0.001
+
+
+def test_the_sign_test_counts_each_entry_once_by_its_net_change() -> None:
+    entries = np.array([0, 0, 0, 1, 1, 2, 3])
+    changes = np.array([3.0, -0.1, 0.2, 1.0, -9.0, 0.0, 0.5])  # 0 and 3 rise, 1 is even, 2 is unmoved
+    assert sign_test_of(changes, entries) == sign_test(2, 0)
+    assert sign_test_of(np.empty(0), np.empty(0, dtype=np.int64)) == 1

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -62,13 +63,19 @@ def compared(before: Outcomes, after: Outcomes) -> dict[str, Any]:
         "better": better,
         "worse": worse,
         "same": len(moved) - better - worse,
-        "sign_test_p": statistics.sign_test(better, worse),
+        "sign_test_p": _sign_test(before, after),
         "now_first": sum(a > 1 and b == 1 for a, b in places),
         "no_longer_first": sum(a == 1 and b > 1 for a, b in places),
         "now_refused": sum(b and not a for a, b in refused),
         "no_longer_refused": sum(a and not b for a, b in refused),
         "questions": sorted(questions, key=lambda one: -one["gain"]),
     }
+
+
+def _sign_test(before: Outcomes, after: Outcomes) -> float:
+    """Two-sided p, entry by entry: whether right answers rose for more of its questions than they fell for."""
+    rises = [was[0] - now[0] for was, now in zip(before.ranked, after.ranked, strict=True) if len(was)]
+    return statistics.sign_test_of(np.array(rises, dtype=np.float64), before.about[before.answerable])
 
 
 def _question(before: Outcomes, after: Outcomes, i: int) -> Figures:
@@ -110,8 +117,8 @@ def verdict(found: dict[str, Any]) -> str:
     """In words: how many questions changed which way, and whether chance alone would do that."""
     lines = [
         f"With B the right answer stands higher for {found['better']} questions, lower for {found['worse']}, as before "
-        f"for {found['same']} (sign test: p {_p(found['sign_test_p'])}). {found['now_first']} are now first, "
-        f"{found['no_longer_first']} no longer."
+        f"for {found['same']} (sign test on entries: p {_p(found['sign_test_p'])}). "
+        f"{found['now_first']} are now first, {found['no_longer_first']} no longer."
     ]
     if found["now_refused"] or found["no_longer_refused"]:
         lines.append(

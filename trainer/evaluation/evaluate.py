@@ -4,7 +4,7 @@ answers    each question asked of an index of all entries, as the service would 
            answer is relevant. A question that stands in the index as a phrasing has that phrasing removed, and is
            counted.
 tutorial   every question and answer is searched among all questions and answers, itself excluded; its partner is
-           relevant (the Quaterion tutorial's protocol).
+           relevant (the Quaterion tutorial's protocol). A pair counts once, as the mean of its two sides.
 
 A model under training is measured by meaning alone, in blocks of questions. Of each question only the places of what
 is relevant and the best few entries are kept.
@@ -17,10 +17,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.answering import Answered, decide
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle
+from app.retrieval.decision import Case
 from app.retrieval.encoder import Encoder
 from app.retrieval.heldout import Asked, Outcome
 from app.retrieval.ranking import Ranking, Vectors
@@ -99,6 +101,7 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
     ids = [frozenset(entries[i].id for i in one) for one in relevant]
     found = index.ask([Asked(query.question, one) for query, one in zip(queries, ids, strict=True)], CANDIDATES)
     rankings = [ranking.rank(one.question, one.candidates) for one in found]
+    replies = [decide(best, 1, ranking.calibration) for best in rankings]
     order = [np.array([position[one.candidate.id] for one in best]) for best in rankings]  # positions, best first
     few = min(TOP, len(entries))
     return Outcomes(
@@ -110,9 +113,14 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
         np.array([best[0].score for best in rankings]),
         np.array([best[0].confidence for best in rankings]),
         ranking.calibration.threshold,
+        [_case(reply, right) for reply, right in zip(replies, ids, strict=True)],
         sum(one.removed for one in found),
         _outranked(index.encoder, found),
     )
+
+
+def _case(reply: Answered, right: frozenset[str]) -> Case:
+    return Case(reply.status, [answer.candidate.id in right for answer in reply.answers], bool(right))
 
 
 def _places(best_first: Integers, relevant: Integers, entries: int) -> Integers:
@@ -174,7 +182,7 @@ def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entr
     asked = [Query(text, tags=queries[i % len(queries)].tags) for i, text in enumerate(texts)]
     metadata = [entry.metadata for entry in partners]
     entries = [Entry(id=str(i), answer=text, metadata=metadata[i % len(metadata)]) for i, text in enumerate(texts)]
-    return Outcomes(asked, entries, relevant, ranked, np.concatenate(best))
+    return Outcomes(asked, entries, relevant, ranked, np.concatenate(best), groups=groups, sides=2)
 
 
 def _blocks(vectors: Vectors) -> Iterator[tuple[int, Vectors]]:

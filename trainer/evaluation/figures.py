@@ -9,13 +9,16 @@ import numpy as np
 
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.retrieval.decision import Case, effects, measured
 from trainer.evaluation import metrics, statistics
 from trainer.evaluation.metrics import Flags, Floats, Integers
 
+HELP = ("helped", "wrong", "unanswerable_answered", "unanswerable_offered")
 PRECISIONS = (0.95, 0.9, 0.8)
 ECHO = "outranks_echo"
 COUNTS = ("queries", "entries", "phrasings_removed", "unanswerable")
 SAMPLED = (
+    *HELP,
     *("answered", "accuracy", "answered_right", "refused", "auroc_right", "auroc_answerable"),
     *(f"coverage@{100 * precision:.0f}" for precision in PRECISIONS),
 )
@@ -35,8 +38,11 @@ class Outcomes:
     score: Floats | None = None  # of the best; None where the protocol has no confidence
     confidence: Floats | None = None
     threshold: float = 0.0
+    cases: Sequence[Case] | None = None  # what the service would reply, with `top_k` 1
     removed: int | None = None  # questions that stood in the index as a phrasing
     echo: Flags | None = None  # where a right answer is nearer to the question than the question's own text would be
+    groups: Integers | None = None  # (queries,): which entry each is about, where `relevant` does not say it
+    sides: int = 1  # queries that are asked for each that counts
 
     @cached_property
     def answerable(self) -> Flags:
@@ -55,6 +61,22 @@ class Outcomes:
         return sure if self.confidence is None else self.confidence >= self.threshold
 
     @cached_property
+    def about(self) -> Integers:
+        """(queries,): a number for each, the same for queries about one entry; entries with one answer are one.
+
+        A query that nothing answers has a number of its own.
+        """
+        if self.groups is not None:
+            return self.groups
+        own = len(self.entries) + np.arange(len(self.queries))
+        return np.array([one[0] if len(one) else own[i] for i, one in enumerate(self.relevant)], dtype=np.int64)
+
+    @property
+    def asked(self) -> int:
+        """How many queries there are; a pair that is asked from both sides counts once."""
+        return len(self.queries) // self.sides
+
+    @cached_property
     def table(self) -> dict[str, Floats]:
         """Every ranking metric of every answerable query."""
         return metrics.table([places for places in self.ranked if len(places)])
@@ -71,7 +93,10 @@ class Outcomes:
             None if self.score is None else self.score[rows],
             None if self.confidence is None else self.confidence[rows],
             self.threshold,
+            None if self.cases is None else [self.cases[i] for i in rows],
             echo=None if self.echo is None else self.echo[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            sides=self.sides,
         )
 
     def entry(self, query: int) -> Entry | None:
@@ -81,7 +106,7 @@ class Outcomes:
 
 def summary(outcomes: Outcomes) -> Figures:
     """All figures as one flat object; those that there is nothing to measure by are left out."""
-    figures: Figures = {"queries": len(outcomes.queries), "entries": len(outcomes.entries)}
+    figures: Figures = {"queries": outcomes.asked, "entries": len(outcomes.entries)}
     if outcomes.removed is not None:
         figures["phrasings_removed"] = outcomes.removed
     figures |= {name: float(values.mean()) for name, values in outcomes.table.items()}
@@ -92,7 +117,7 @@ def summary(outcomes: Outcomes) -> Figures:
 
 def with_intervals(outcomes: Outcomes) -> Figures:
     """`summary`, and under `intervals` the 95 % bootstrap interval of each figure that has one, as [low, high]."""
-    found = statistics.mean_intervals(outcomes.table)
+    found = statistics.mean_intervals(outcomes.table, outcomes.about[outcomes.answerable])
     if outcomes.confidence is not None and len(outcomes.queries):
         found |= _sampled_intervals(outcomes, outcomes.confidence)
     return {**summary(outcomes), "intervals": {name: list(ends) for name, ends in found.items()}}
@@ -103,7 +128,8 @@ def _decisions(outcomes: Outcomes) -> Figures:
     answers, right, answerable = outcomes.answers, outcomes.right, outcomes.answerable
     if not len(answers):
         return {}
-    figures: Figures = {"answered": float(answers.mean()), "accuracy": float((answers & right).mean())}
+    figures: Figures = dict(measured(outcomes.cases or ()))
+    figures |= {"answered": float(answers.mean()), "accuracy": float((answers & right).mean())}
     if answers.any():
         figures["answered_right"] = float(right[answers].mean())
     if (~answerable).any():
@@ -137,10 +163,12 @@ def _confidence(outcomes: Outcomes) -> Figures:
 def sampled(outcomes: Outcomes, confidence: Floats) -> statistics.Statistic:
     """The figures of `SAMPLED` under weights (samples, queries): (samples, figures), NaN where nothing is measured."""
     right, answers, answerable = outcomes.right, outcomes.answers, outcomes.answerable
+    helps = effects(outcomes.cases or ())
 
     def each(weights: Floats) -> Floats:
         with np.errstate(invalid="ignore"):
-            found = [
+            found = [_mean(helps[name], weights) for name in HELP]
+            found += [
                 weights @ answers / weights.sum(axis=1),
                 weights @ (answers & right) / weights.sum(axis=1),
                 weights @ (answers & right) / (weights @ answers),
@@ -154,6 +182,12 @@ def sampled(outcomes: Outcomes, confidence: Floats) -> statistics.Statistic:
     return each
 
 
+def _mean(values: Floats, weights: Floats) -> Floats:
+    """The weighted mean of what is not NaN, (samples,); NaN where nothing is, or no value was given."""
+    counts = ~np.isnan(values)
+    return np.asarray(weights[:, : len(values)] @ np.where(counts, values, 0) / (weights[:, : len(values)] @ counts))
+
+
 def _sampled_intervals(outcomes: Outcomes, confidence: Floats) -> dict[str, statistics.Interval]:
-    low, high = statistics.ends(statistics.bootstrap(sampled(outcomes, confidence), len(confidence)))
+    low, high = statistics.ends(statistics.bootstrap(sampled(outcomes, confidence), outcomes.about))
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(SAMPLED) if np.isfinite(low[i])}

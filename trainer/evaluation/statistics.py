@@ -1,6 +1,8 @@
 """How far a figure can be trusted: bootstrap intervals, and tests of paired differences. Seeded numpy; knows no model.
 
-Queries are what is resampled: another set of questions of the same kind would give figures like these.
+Entries are what is resampled, each with all its queries: questions about one entry succeed or fail together, so they
+are no independent draws ("Bootstrap Methods and their Application", Davison & Hinkley 1997, 3.8). `entries` are
+numbers, (queries,), the same for queries about one entry; without them each query counts as an entry of its own.
 """
 
 import math
@@ -9,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from trainer.evaluation.metrics import Flags, Floats, threshold_at
+from trainer.evaluation.metrics import Flags, Floats, Integers, threshold_at
 
 SAMPLES = 2000  # of the bootstrap; the ends of an interval are then good to about a tenth of its width
 FLIPS = 10_000  # of the randomisation test: the least p that it can tell is 1 / 10,001
@@ -36,19 +38,25 @@ class Difference:
         return asdict(self)
 
 
-def resamples(count: int, samples: int = SAMPLES, seed: int = 0) -> Iterator[Floats]:
-    """Blocks of (samples, count): how often each query was drawn, `count` draws with replacement a row."""
+def resamples(entries: Integers, samples: int = SAMPLES, seed: int = 0) -> Iterator[Floats]:
+    """Blocks of (samples, queries): how often each query was drawn.
+
+    A row draws as many entries as there are, with replacement, each with all its queries.
+    """
     draws = np.random.default_rng(seed)
-    size = max(1, _CELLS // max(1, count))
+    numbers, of = np.unique(entries, return_inverse=True)
+    count = len(numbers)
+    size = max(1, _CELLS // max(1, len(entries)))
     for start in range(0, samples, size):
         rows = min(size, samples - start)
         drawn = draws.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
+        times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        yield times[:, of].astype(np.float64)
 
 
-def bootstrap(statistic: Statistic, count: int, seed: int = 0) -> Floats:
-    """What `statistic` makes of resampled queries, (SAMPLES, figures)."""
-    return np.concatenate([statistic(weights) for weights in resamples(count, seed=seed)])
+def bootstrap(statistic: Statistic, entries: Integers, seed: int = 0) -> Floats:
+    """What `statistic` makes of resampled entries, (SAMPLES, figures)."""
+    return np.concatenate([statistic(weights) for weights in resamples(entries, seed=seed)])
 
 
 def ends(sampled: Floats) -> Floats:
@@ -62,25 +70,38 @@ def ends(sampled: Floats) -> Floats:
     return np.array(found).T
 
 
-def mean_intervals(values: Mapping[str, Floats], seed: int = 0) -> dict[str, Interval]:
+def mean_intervals(values: Mapping[str, Floats], entries: Integers | None = None, seed: int = 0) -> dict[str, Interval]:
     """The intervals of the means of several figures, each (queries,), over the same resamples."""
     if not values:
         return {}
     columns = np.stack(list(values.values()), axis=1)  # (queries, figures)
-    low, high = ends(bootstrap(lambda weights: weights @ columns / len(columns), len(columns), seed))
+    entries = np.arange(len(columns)) if entries is None else entries
+    low, high = ends(bootstrap(lambda weights: weights @ columns / weights.sum(axis=1, keepdims=True), entries, seed))
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(values)}
 
 
-def differences(before: Mapping[str, Floats], after: Mapping[str, Floats], seed: int = 0) -> dict[str, Difference]:
+def differences(
+    before: Mapping[str, Floats], after: Mapping[str, Floats], entries: Integers | None = None, seed: int = 0
+) -> dict[str, Difference]:
     """Compare two systems by figures of the same names over the same queries, each (queries,)."""
     changes = {name: after[name] - values for name, values in before.items()}
     if not changes:
         return {}
-    ends_of, columns = mean_intervals(changes, seed), np.stack(list(changes.values()), axis=1)
+    columns = np.stack(list(changes.values()), axis=1)
+    entries = np.arange(len(columns)) if entries is None else entries
+    ends_of, net = mean_intervals(changes, entries, seed), net_changes(columns, entries)
     return {
         name: Difference(float(changes[name].mean()), *ends_of[name], p)
-        for name, p in zip(changes, randomisation_test(columns, seed), strict=True)
+        for name, p in zip(changes, randomisation_test(net, seed), strict=True)
     }
+
+
+def net_changes(changes: Floats, entries: Integers) -> Floats:
+    """The sum of the changes of each entry's queries, (queries, figures) -> (entries, figures)."""
+    numbers, of = np.unique(entries, return_inverse=True)
+    net = np.zeros((len(numbers), *changes.shape[1:]))
+    np.add.at(net, of, changes)
+    return net
 
 
 def bootstrap_difference(before: Floats, after: Floats, mean: float) -> Difference:
@@ -96,9 +117,9 @@ def bootstrap_difference(before: Floats, after: Floats, mean: float) -> Differen
 
 
 def randomisation_test(changes: Floats, seed: int = 0) -> list[float]:
-    """Two-sided p of each column of (queries, figures): Fisher's test, had chance swapped A and B.
+    """Two-sided p of each column of (entries, figures): Fisher's test, had chance swapped A and B.
 
-    Exact where few queries differ; else from FLIPS random swaps, the same for all columns.
+    Exact where few entries differ; else from FLIPS random swaps, the same for all columns.
     """
     seen = abs(changes.sum(axis=0)) - 1e-9
     reached = np.zeros(len(seen), dtype=np.int64)
@@ -116,6 +137,12 @@ def randomisation_test(changes: Floats, seed: int = 0) -> list[float]:
 def _exact(change: Floats) -> float:
     signs = 1.0 - 2.0 * ((np.arange(2 ** len(change))[:, None] >> np.arange(len(change))) & 1)
     return float((abs(signs @ change) >= abs(change.sum()) - 1e-9).mean())
+
+
+def sign_test_of(changes: Floats, entries: Integers) -> float:
+    """Two-sided p of the changes of queries, (queries,): the sign test on the net change of each entry."""
+    net = net_changes(np.sign(changes), entries)
+    return sign_test(int((net > 0).sum()), int((net < 0).sum()))
 
 
 def sign_test(better: int, worse: int) -> float:

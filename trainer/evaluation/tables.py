@@ -19,14 +19,14 @@ from app.retrieval.bundle import MANIFEST, Bundle
 from trainer.data import renamed
 from trainer.evaluation import figures, slices, statistics
 from trainer.evaluation.evaluate import Protocol, outcomes_of
-from trainer.evaluation.figures import COUNTS, Figures, Outcomes
+from trainer.evaluation.figures import COUNTS, HELP, Figures, Outcomes
 from trainer.reading import read_index
 
 BASE, TUNED = "base", "fine-tuned"
 HEADLINES = ("precision@1", "mrr", "average_precision", "recall@5", "recall@10", "ndcg@10", "outranks_echo")
-DECISIONS = ("answered", "answered_right", "refused", "coverage@95", "coverage@90", "coverage@80")
+DECISIONS = (*HELP, "answered", "answered_right", "refused", "coverage@95", "coverage@90", "coverage@80")
 CONFIDENCE = ("auroc_right", "auroc_answerable", "calibration_error")
-SLICE = ("precision@1", "mrr", "answered", "answered_right", "refused")
+SLICE = ("precision@1", "mrr", "helped", "answered", "answered_right", "refused")
 CLEAR = 0.05  # a p below it is shown as a difference
 SLICES = 25  # shown; all are in the JSON
 log = logging.getLogger("trainer")
@@ -81,12 +81,13 @@ def figured(outcomes: Outcomes, by: Sequence[str] = (), worst: int = 0) -> Figur
 
 def differences(before: Outcomes, after: Outcomes) -> dict[str, dict[str, float]]:
     """After minus before of every figure over the same queries, each with its interval and p."""
-    found = {name: one.json() for name, one in statistics.differences(before.table, after.table).items()}
+    about = before.about[before.answerable]
+    found = {name: one.json() for name, one in statistics.differences(before.table, after.table, about).items()}
     if before.confidence is None or after.confidence is None:
         return found
     old, new = (figures.summary(one) for one in (before, after))
     samples = [
-        statistics.bootstrap(figures.sampled(one, confidence), len(confidence))
+        statistics.bootstrap(figures.sampled(one, confidence), before.about)
         for one, confidence in ((before, before.confidence), (after, after.confidence))
     ]
     for i, name in enumerate(figures.SAMPLED):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
@@ -33,6 +33,7 @@ from trainer.data import order
 from trainer.evaluation import evaluate, figures, statistics
 from trainer.evaluation.corpus import Corpus
 from trainer.evaluation.evaluate import Encode
+from trainer.evaluation.metrics import Integers
 from trainer.evaluation.served import Served, served
 from trainer.evaluation.statistics import Difference
 from trainer.exporting.crossencoder import CrossEncoder
@@ -105,9 +106,10 @@ def export(
 
 
 def _tell(ranking: Ranking, metrics: dict[str, Any]) -> None:
-    threshold = ranking.calibration.threshold
+    calibration = ranking.calibration
     weights = f"phrasings count {ranking.question_weight:.0%}, words {ranking.lexical_weight}"
-    counts = f"{weights}; answers from a confidence of {threshold:.2f}"
+    thresholds = f"answers from {calibration.threshold:.2f}, offers from {calibration.offer.threshold:.2f}"
+    counts = f"{weights}; {thresholds}"
     if "heldout" in metrics and "mrr" in metrics["heldout"]:
         found = metrics["heldout"]
         counts += f"; held-out questions: precision@1 {found['precision@1']:.3f}, MRR {found['mrr']:.3f}"
@@ -141,7 +143,8 @@ def _choose(
         return exact, checks
     small = _graph_bundle(model, aside / "int8", "int8", fields, (exact, _feeds(model, entries)))
     found = _agreement(model, small, entries)
-    changes = statistics.differences(_ranking(exact, entries), _ranking(small, entries))
+    before, after = _ranking(exact, entries), _ranking(small, entries)
+    changes = statistics.differences(before.table, after.table, before.entries)
     found |= {f"{name}_cost": -change.mean for name, change in changes.items()}
     reason = _failure(found) or _loss(changes)
     checks["int8"] = {**found, "passed": reason is None}
@@ -240,17 +243,24 @@ def _texts(entries: Sequence[Entry]) -> list[str]:
     return _sampled([text for entry in entries for text in (entry.answer, *entry.phrasings)], SAMPLE)
 
 
-def _ranking(bundle: Bundle, entries: Sequence[Entry]) -> dict[str, Floats]:
-    """Precision@1 and MRR of phrasings, (phrasings,) each, every one left out of the index when it is asked."""
+class _Ranked(NamedTuple):
+    """Precision@1 and MRR of phrasings, (phrasings,) each, and the entry of each phrasing as a number."""
+
+    table: dict[str, Floats]
+    entries: Integers
+
+
+def _ranking(bundle: Bundle, entries: Sequence[Entry]) -> _Ranked:
+    """How phrasings are ranked, every one left out of the index when it is asked."""
     names = set(_sampled([entry.id for entry in entries], ENTRIES))
     some = [entry for entry in entries if entry.id in names]
     phrasings = {phrasing: entry.id for entry in some for phrasing in entry.phrasings}
     asked = [Query(text, phrasings[text]) for text in _sampled(list(phrasings), QUERIES)]
     encoder = Encoder(bundle)
     if not asked:
-        return {}
-    found = evaluate.dense(QUESTION_WEIGHT, Corpus(some, encoder), encoder, asked).table
-    return {name: found[name] for name in ("precision@1", "mrr")}
+        return _Ranked({}, np.empty(0, dtype=np.int64))
+    outcomes = evaluate.dense(QUESTION_WEIGHT, Corpus(some, encoder), encoder, asked)
+    return _Ranked({name: outcomes.table[name] for name in ("precision@1", "mrr")}, outcomes.about)
 
 
 def _now() -> str:

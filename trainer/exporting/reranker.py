@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from tokenizers import Encoding as Tokens
 
 from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
-from app.retrieval.calibrating import MIN_QUESTIONS, calibrate
-from app.retrieval.heldout import Outcome
+from app.retrieval.calibrating import MIN_QUESTIONS, Reread, calibrate
+from app.retrieval.heldout import Outcome, sample
 from app.retrieval.ranking import Ranking
 from app.retrieval.reranker import CANDIDATES, Reranker, candidate_text, padded
-from trainer.data import order
 from trainer.evaluation.served import Served
 from trainer.exporting.crossencoder import CrossEncoder
 from trainer.exporting.graph import write
@@ -102,12 +101,14 @@ def add(
 
     `bundle.ranking` is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
     """
-    asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 3))
-    outcomes = [one for one in index.ask_heldout(asked[:QUESTIONS]) if one.answerable]
-    if len(outcomes) < MIN_QUESTIONS:
+    answerable = [one.faq_id is not None or one.answer is not None for one in heldout]
+    asked = [heldout[i] for i in sample([one.question for one in heldout], answerable, QUESTIONS)]
+    outcomes = index.ask_heldout(asked)
+    answered = [one for one in outcomes if one.answerable]
+    if len(answered) < MIN_QUESTIONS:
         log.warning("Too few questions are held out to fit the reranker's weight; it is left out.")
         return None
-    found = Candidates.of(outcomes, bundle.ranking, made.with_question)
+    found = Candidates.of(answered, bundle.ranking, made.with_question)
     with TemporaryDirectory() as scratch:
         chosen = _chosen(made, found, bundle, Path(scratch), small)
         reason = chosen.failure or (None if chosen.weight else "it does not help on held-out questions, beyond chance")
@@ -115,14 +116,28 @@ def add(
             log.warning("The reranker is left out: %s.", reason)
             return None
         (bundle.directory / RERANKER).write_bytes(chosen.graph.read_bytes())
-    return Added(chosen.settings, _fitted(bundle.ranking, chosen, outcomes), chosen.checks, _metrics(found, chosen))
+    reread = [Reread(*one) for one in zip(answered, chosen.scores.astype(np.float32), strict=True)]
+    reread += _unanswerable(outcomes, bundle, made, chosen)
+    return Added(chosen.settings, _fitted(bundle.ranking, chosen, reread), chosen.checks, _metrics(found, chosen))
 
 
-def _fitted(ranking: Ranking, chosen: "_Graph", outcomes: Sequence[Outcome]) -> Ranking:
-    """The ranking with the reranker's weight, and how sure one may be of what it has been at."""
+def _unanswerable(outcomes: Sequence[Outcome], bundle: Bundle, made: CrossEncoder, chosen: "_Graph") -> list[Reread]:
+    """The questions that nothing answers, with the reranker's scores of their candidates."""
+    asked = [one for one in outcomes if not one.answerable]
+    if not asked:
+        return []
+    reranker = Reranker(bundle.directory / RERANKER, bundle.directory / TOKENIZER, chosen.settings)
+    scores = Candidates.of(asked, bundle.ranking, made.with_question).scored(reranker)
+    return [Reread(*one) for one in zip(asked, scores.astype(np.float32), strict=True)]
+
+
+def _fitted(ranking: Ranking, chosen: "_Graph", reread: Sequence[Reread]) -> Ranking:
+    """The ranking with the reranker's weight and the calibration of what the reranker has scored."""
     weighed = ranking.model_copy(update={"reranker_weight": chosen.weight})
-    calibrated = calibrate(outcomes, weighed, list(chosen.scores.astype(np.float32)))
-    return weighed.model_copy(update={"reranked": calibrated.reranked if calibrated else ranking.calibration})
+    calibrated = calibrate([one.outcome for one in reread], weighed, reread)
+    for problem in calibrated.problems:
+        log.warning("Reranked answers get the calibration of those that are not. %s", problem)
+    return weighed.model_copy(update={"reranked": calibrated.reranked or ranking.calibration})
 
 
 def _metrics(found: Candidates, chosen: "_Graph") -> dict[str, float]:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trainer.evaluation.statistics import sign_test
+import numpy as np
+
+from trainer.evaluation.statistics import sign_test_of
 from trainer.reporting.results import Asked, Place, Results
 
 Z = 1.96  # of a 95% interval
@@ -44,14 +46,10 @@ class Findings:
     kept_wrong: int
     gained: int  # wrong before, right now
     lost: int
+    chance: float  # two-sided p of the sign test on each entry's gains and losses
     unsure: list[Asked]  # right, but not sure enough to be answered
     mistaken: list[Asked]  # answered, and wrong
     missed: list[Asked]  # the right answer does not stand first
-
-    @property
-    def chance(self) -> float:
-        """How often chance alone would tell the two apart as clearly: the two-sided sign test, McNemar's exact one."""
-        return sign_test(self.gained, self.lost)
 
 
 def findings(results: Results) -> Findings:
@@ -67,6 +65,7 @@ def findings(results: Results) -> Findings:
         kept_wrong=pairs.count((False, False)),
         gained=pairs.count((False, True)),
         lost=pairs.count((True, False)),
+        chance=_chance(answerable),
         unsure=sorted(
             (one for one in answerable if one.after.right and one.after.confidence < threshold),
             key=lambda one: one.after.confidence,
@@ -74,6 +73,15 @@ def findings(results: Results) -> Findings:
         mistaken=sorted((one for one in sure if not one.after.right), key=lambda one: -one.after.confidence),
         missed=sorted((one for one in answerable if not one.after.right), key=lambda one: -(one.after.rank or 0)),
     )
+
+
+def _chance(answerable: Sequence[Asked]) -> float:
+    """How often chance alone would tell the two systems apart as clearly."""
+    both = [one for one in answerable if one.before is not None]
+    changes = [float(one.after.right) - float(one.before.right) for one in both if one.before is not None]
+    numbers: dict[str | None, int] = {}
+    entries = [numbers.setdefault(one.faq_id, len(numbers)) for one in both]
+    return sign_test_of(np.array(changes), np.array(entries, dtype=np.int64))
 
 
 def gain(one: Asked) -> float:

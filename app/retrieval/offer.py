@@ -1,0 +1,91 @@
+"""When no answer is sure enough alone: the probability that the right one is among the best two or three.
+
+The confidences of the best k with different answers are summed, and a logistic model of that sum, fitted on held-out
+questions, gives the joint probability Q_k = max(Q_{k-1}, sigmoid(a_k + b_k logit(min(1, sum)))), with Q_1 the best
+one's confidence. It never falls with k.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.retrieval.logistic import Floats, fit_logistic, logit, sigmoid
+
+MOST = 3  # answers that are offered to choose from
+SIZES = range(2, MOST + 1)
+RIDGE = 4.0  # towards (0, 1): as much as some 20 questions weigh
+DECIMALS = 3
+DEFAULT_THRESHOLD, LOWEST = 0.5, 0.3
+
+Flags = NDArray[np.bool_]
+Map = tuple[float, float]  # a_k and b_k
+
+
+class Offer(BaseModel):
+    """The joint probability of the best two and three, and the threshold from which they are offered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    two: Map = Field((0.0, 1.0), description="a and b for the best two")
+    three: Map = Field((0.0, 1.0), description="a and b for the best three")
+    threshold: float = Field(
+        DEFAULT_THRESHOLD, ge=0, le=1, description="the joint probability from which answers are offered"
+    )
+
+    def joint(self, best: Floats) -> Floats:
+        """Q_1, Q_2, Q_3 of questions, (n, up to 3), from the confidences of their best, (n, up to 3), best first."""
+        columns = [best[:, 0]]
+        for size, (intercept, slope) in zip(SIZES, (self.two, self.three), strict=True):
+            if size > best.shape[1]:
+                break
+            total = np.minimum(1.0, best[:, :size].sum(axis=1))
+            columns.append(np.maximum(columns[-1], sigmoid(intercept + slope * logit(total))))
+        return np.stack(columns, axis=1)
+
+    def size(self, best: Sequence[float], threshold: float) -> int | None:
+        """The fewest of the best, two or three, whose joint probability reaches the threshold; None: it does not.
+
+        `best`: the confidences of the best with different answers, best first.
+        """
+        if len(best) < SIZES.start:
+            return None
+        joint = self.joint(np.array([best[:MOST]], dtype=np.float64))[0]
+        return next((size for size in SIZES if size <= len(joint) and joint[size - 1] >= threshold), None)
+
+
+def fit_offer(best: Floats, right: Flags) -> Offer:
+    """Fit both maps on questions: `best` the confidences of their best three, `right` which of these is right, (n, 3).
+
+    A question without so many candidates has 0 and False in their places. The threshold is the default.
+    """
+    maps = [_fit_map(np.minimum(1.0, best[:, :k].sum(axis=1)), np.asarray(right[:, :k].any(axis=1))) for k in SIZES]
+    return Offer(two=maps[0], three=maps[1])
+
+
+def _fit_map(totals: Floats, right: Flags) -> Map:
+    """a and b, b >= 0, pulled towards (0, 1)."""
+    targets = right.astype(np.float64)
+    features = np.stack([np.ones_like(totals), logit(totals)], axis=1)
+    intercept, slope = fit_logistic(features, targets, np.full(2, RIDGE), np.array([0.0, 1.0]))
+    if slope < 0:
+        slope = 0.0
+        intercept = fit_logistic(features[:, :1], targets, np.full(1, RIDGE))[0]
+    return round(float(intercept), DECIMALS), round(float(slope), DECIMALS)
+
+
+def offer_threshold(joint: Floats, precision: float) -> float:
+    """The lowest threshold at which what is offered is right with at least that probability, on average.
+
+    `joint`: Q_1 to Q_3 of questions that are not answered, (n, 3). Of a question is offered the fewest, two or three,
+    whose joint probability reaches the threshold. It lies between 0.3 and the precision, from which on every single
+    offer is right often enough.
+    """
+    two, three = joint[:, 1], joint[:, 2]
+    reached = precision
+    for threshold in np.unique(joint[:, 1:])[::-1]:  # highest first
+        offered = np.where(two >= threshold, two, three)[three >= threshold]
+        if offered.mean() >= precision:
+            reached = min(reached, float(threshold))
+    return max(LOWEST, reached)
