@@ -126,9 +126,10 @@ class Answerer:
 
 
 def ranking_of(bundle: Bundle, index: Index) -> Ranking:
-    """The bundle's ranking, with the release's own calibrations where it has them."""
-    if index.calibrated is None:
-        return bundle.ranking
+    """The bundle's ranking, with the release's own calibrations where it has them, else at the release's share."""
+    if index.calibrated is None or index.calibrated.calibration is None:
+        share = index.record.unanswerable_share or bundle.ranking.unanswerable_share
+        return bundle.ranking.model_copy(update={"calibration": bundle.ranking.calibration.at_share(share)})
     anew = {"calibration": index.calibrated.calibration, "reranked": index.calibrated.reranked}
     return bundle.ranking.model_copy(update={name: one for name, one in anew.items() if one is not None})
 

@@ -101,6 +101,13 @@ class Settings(BaseSettings):
         "right one. A high one offers less often, a low one offers answers to questions that have none. "
         "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
     )
+    unanswerable_share: float | None = Field(
+        None,
+        ge=0.001,
+        le=0.95,
+        description="The share of the questions that nothing in the FAQ answers; confidence and thresholds follow it "
+        "exactly. Unset: what the bundle was fitted for, a fifth unless stated. Takes effect with the next reindex.",
+    )
     queue_limit: int = Field(
         256,
         ge=32,
@@ -150,7 +157,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "qdrant_url", "qdrant_api_key", "database_url", "target_precision", "offer_precision", mode="before"
+        "qdrant_url",
+        "qdrant_api_key",
+        "database_url",
+        "target_precision",
+        "offer_precision",
+        "unanswerable_share",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from app.errors import FaqError
+from app.retrieval.unanswerable import LEAST_SHARE, MOST_SHARE
 from trainer import runs as runs_
 from trainer.recipes import dimensions_of, recipe_named
 from trainer.reporting import watch
@@ -50,6 +51,12 @@ def fit(
         float | None,
         typer.Option(min=0.5, max=0.99, help="The share of the answers given that should be right. Unset: 0.905."),
     ] = None,
+    unanswerable_share: Annotated[
+        float | None,
+        typer.Option(
+            min=LEAST_SHARE, max=MOST_SHARE, help="The share of the questions that nothing answers. Unset: 0.2."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's directory; unset: a new one under ./runs.")] = None,
     resume: Annotated[str | None, typer.Option(help="A run, by name or directory, to carry on with.")] = None,
 ) -> None:
@@ -80,7 +87,17 @@ def fit(
             triplet_margin=triplet_margin,
             gradient_checkpointing=gradient_checkpointing or None,
         )
-        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision, generated)
+        run = fitting.start(
+            data,
+            queries,
+            base or DEFAULT_BASE,
+            changed,
+            out,
+            reranker,
+            target_precision,
+            generated,
+            unanswerable_share,
+        )
     typer.echo(run.directory)
 
 

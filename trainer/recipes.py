@@ -72,8 +72,6 @@ class Recipe:
     lora_rank: int | None = None  # train adapters of that rank only; they are merged before the export
     dimensions: tuple[int, ...] = ()  # Matryoshka: leading dimensions that are to rank well alone
     dimension: int | None = None  # export that many leading dimensions alone. None: all
-    hold: float = 0.0  # weight of the change of question-question similarities against the base model's
-    noise: bool = False  # every question also in a noisy form
     gradient_checkpointing: bool = False  # a third more work for a fraction of the memory
 
     @classmethod

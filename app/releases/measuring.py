@@ -37,8 +37,8 @@ async def calibrated(examiner: Examiner, bundle: Bundle) -> Calibrated:
     chosen = sample([one.question for one in asked], [bool(one.relevant) for one in asked], HELD_OUT)
     outcomes = await examiner.ask([asked[i] for i in chosen])
     record = examiner.index.record
-    precisions = {"target_precision": record.target_precision, "offer_precision": record.offer_precision}
-    ranking = bundle.ranking.model_copy(update={name: value for name, value in precisions.items() if value})
+    stated = {name: getattr(record, name) for name in ("target_precision", "offer_precision", "unanswerable_share")}
+    ranking = bundle.ranking.model_copy(update={name: value for name, value in stated.items() if value})
     return calibrate(outcomes, ranking, _reread(bundle, ranking, outcomes))
 
 

@@ -177,4 +177,5 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         average_length=average_length(text_of(payload) for payload in payloads),
         target_precision=settings.target_precision or bundle.ranking.target_precision,
         offer_precision=settings.offer_precision or bundle.ranking.offer_precision,
+        unanswerable_share=settings.unanswerable_share or bundle.ranking.unanswerable_share,
     )

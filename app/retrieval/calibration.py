@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.retrieval.logistic import Floats, fit_logistic, sigmoid
 from app.retrieval.offer import Offer
+from app.retrieval.unanswerable import Unanswerable
 
 Flags = NDArray[np.bool_]
 
@@ -35,7 +36,11 @@ class Evidence(NamedTuple):
 
 
 class Calibration(BaseModel):
-    """P(right) = map(sigmoid(bias + weights * evidence)), the answer threshold, and when to offer several."""
+    """P(right) = (1 - u) map(sigmoid(bias + weights * evidence)), the answer threshold, and when to offer several.
+
+    u is the probability that nothing answers the question. Without `unanswerable` it is 0, and the logistic model has
+    learned from unanswerable questions too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +53,7 @@ class Calibration(BaseModel):
     )
     threshold: float = Field(ge=0, le=1)
     offer: Offer = Field(Offer(), description="what is offered to choose from where nothing reaches the threshold")
+    unanswerable: Unanswerable | None = Field(None, description="the probability that nothing answers the question")
 
     @model_validator(mode="before")
     @classmethod
@@ -60,13 +66,22 @@ class Calibration(BaseModel):
         """Whether it tells right from wrong at all."""
         return self.score_weight + self.margin_weight + self.crowd_weight > 0
 
+    def at_share(self, share: float) -> "Calibration":
+        """The same for another share of unanswerable questions, where it knows how likely these are."""
+        if self.unanswerable is None:
+            return self
+        return self.model_copy(update={"unanswerable": self.unanswerable.model_copy(update={"share": share})})
+
     def confidence(self, evidence: Evidence) -> Floats:
-        """P(right) of each candidate, (n,)."""
+        """P(right) of each candidate of one question, (n,)."""
         margin, crowd = clip_lead(evidence.margin), clip_lead(evidence.crowd)
         logits = (
             self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * crowd
         )
-        return _mapped(sigmoid(logits), self.knots)
+        confidences = _mapped(sigmoid(logits), self.knots)
+        if self.unanswerable is None or not len(confidences):
+            return confidences
+        return confidences * (1.0 - self.unanswerable.probability(float(evidence.score.max())))
 
 
 def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:

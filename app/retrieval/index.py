@@ -34,6 +34,9 @@ class IndexRecord(BaseModel):
     average_length: float = Field(64, gt=0, description="of an entry's text, in words")
     target_precision: float | None = Field(None, gt=0, lt=1, description="what its answer threshold was chosen for")
     offer_precision: float | None = Field(None, gt=0, lt=1, description="what its offer threshold was chosen for")
+    unanswerable_share: float | None = Field(
+        None, gt=0, lt=1, description="of the questions that nothing answers, as its confidence expects it"
+    )
 
 
 class Calibrated(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.retrieval.calibration import Calibration, evidence_of
 from app.retrieval.lexical import plain
+from app.retrieval.unanswerable import DEFAULT_SHARE, LEAST_SHARE, MOST_SHARE
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -77,6 +78,9 @@ class Ranking(BaseModel):
     reranked: Calibration | None = Field(None, description="the calibration of what the reranker has been at")
     target_precision: float = Field(0.8, gt=0, lt=1, description="what the answer threshold was chosen for")
     offer_precision: float = Field(0.6, gt=0, lt=1, description="what the offer threshold was chosen for")
+    unanswerable_share: float = Field(
+        DEFAULT_SHARE, ge=LEAST_SHARE, le=MOST_SHARE, description="of the questions that nothing answers"
+    )
 
     def rank(self, question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
         """Best first. Equal scores keep the order of their ids."""

@@ -92,8 +92,8 @@ class Texts:
             self._candidates(vectors, self.faq.trained, range(real, real + held), True),
             self._candidates(vectors, self.faq.served, range(real + held, len(q.texts)), False),
         ]
-        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return State(*joined, self._bank(vectors))
+        entry, answer, phrasing, negative, crowd = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return State(entry, answer, phrasing, negative, crowd, self._bank(vectors))
 
     def _rows(self, vectors: Floats, texts: Sequence[str]) -> Floats:
         return vectors[[self._place[text] for text in texts]]

@@ -84,7 +84,7 @@ def _read(name: str) -> tuple[list[Entry], list[Query]]:
 
 
 def _cloud() -> Faq:
-    """A fold: three quarters are trained on, all answers are served as passages, the other quarter's questions asked."""
+    """A fold: three quarters are trained on, all answers are served as passages, the other quarter is asked."""
     rows = [json.loads(line) for line in (SHARED / "cloud_faq_train.jsonl").read_text(encoding="utf-8").splitlines()]
     train, validation = split(rows)
     known = passages(rows)

@@ -159,7 +159,7 @@ class LabelCollator:
 def batch_of(texts: Texts, labels: Sequence[Label]) -> Batch:
     """The texts that the labels name, in blocks, and the labels with the places of these."""
     batch, at = _blocks(texts, list(dict.fromkeys(label[0] for label in labels)))
-    return {**batch, "label": torch.tensor([(at[text], *rest, text) for text, *rest in labels], dtype=torch.float64)}
+    return {**batch, "label": torch.tensor([(at[text], *rest) for text, *rest in labels], dtype=torch.float64)}
 
 
 def _blocks(texts: Texts, chosen: Sequence[int]) -> tuple[Batch, dict[int, int]]:

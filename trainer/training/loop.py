@@ -33,7 +33,6 @@ from trainer.training.callbacks import WHOLE, Best, Figures, Report, Stop, Whole
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
 from trainer.training.objectives import objective, rows
-from trainer.training.tokens import Tokens, embed
 
 CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
 NEGATIVES, WEIGHTS, DONE, BEST = "negatives.json", "weights.pt", "done", "best.pt"
@@ -70,11 +69,7 @@ def train(
         models.recomputing(model, recipe.gradient_checkpointing),
     ):
         task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
-        base = None
-        if recipe.hold:
-            anchors = list(dict.fromkeys(pair.anchor for pair in training.pairs))
-            base = dict(zip(anchors, embed(model, Tokens(model, anchors), False), strict=True))
-        work = _Work(model, training, recipe, run, validate, progress, task, base)
+        work = _Work(model, training, recipe, run, validate, progress, task)
         for stage in stages:
             work.carry_out(stage)
     if adapters is not None:
@@ -104,7 +99,6 @@ class _Work:
     validate: Validate | None
     progress: Progress
     task: TaskID
-    base: dict[str, torch.Tensor] | None = None
 
     @property
     def bf16(self) -> bool:
@@ -127,7 +121,7 @@ class _Work:
 
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
-        aim = objective(self.model, self.training, self.recipe, stage, negatives, self.bf16, self.base)
+        aim = objective(self.model, self.training, self.recipe, stage, negatives, self.bf16)
         earlier = self.stages[: stage.number - 1]
         steps, epochs = sum(one.plan.steps for one in earlier), sum(one.plan.epochs for one in earlier)
         report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: aim.loss.figures)

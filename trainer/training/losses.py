@@ -82,13 +82,9 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
     (GradCache; Gao et al. 2021, arXiv 2101.06983); the loss stays the same.
     """
 
-    def __init__(
-        self, model: nn.Module, scoring: Scoring, cached: bool = False, held: Tensor | None = None, hold: float = 0.0
-    ) -> None:
+    def __init__(self, model: nn.Module, scoring: Scoring, cached: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.hold = hold
-        self.held = held
         self.scoring = scoring
         self.figures: dict[str, float] = {}  # of the latest batch
         self.uses_gradient_cache = cached
@@ -106,8 +102,7 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
     ) -> Tensor:
         """The mean loss, of embeddings block by block; backwards as far as these, where the mixin asks for it."""
         assert labels is not None  # noqa: S101  # the mixin's signature
-        vectors = torch.cat([rep.float() for block in reps for rep in block])
-        batch = sides(vectors, labels)
+        batch = sides(torch.cat([rep.float() for block in reps for rep in block]), labels)
         losses = []
         for dimension in (None, *self.scoring.dimensions):
             found = logits(batch, self.scoring, dimension)
@@ -116,8 +111,6 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
                 with torch.no_grad():
                     self.figures = batch_figures(found)
         loss = torch.stack(losses).mean()
-        if self.held is not None and self.hold:
-            loss = loss + self.hold * drift(vectors, labels, self.held)
         if with_backward:
             loss.backward()  # type: ignore[no-untyped-call]
             loss = loss.detach()
@@ -126,15 +119,6 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
     def get_config_dict(self) -> dict[str, Any]:
         """What sentence-transformers writes into the model card."""
         return {"temperature": self.scoring.temperature, "cached": self.uses_gradient_cache}
-
-
-def drift(vectors: Tensor, labels: Tensor, held: Tensor) -> Tensor:
-    """The mean square change of the similarities among a batch's anchors, against the base model's vectors `held`."""
-    anchors = labels[labels[:, 1] == ANCHOR]
-    places, numbers = anchors[:, 0].long(), anchors[:, 4].long()
-    now = normalize(vectors[places], dim=-1)
-    before = held.to(vectors.device)[numbers.to(held.device)].to(vectors.device)
-    return ((now @ now.T - before @ before.T) ** 2).mean()
 
 
 def sides(vectors: Tensor, labels: Tensor) -> Sides:

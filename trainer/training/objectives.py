@@ -6,11 +6,9 @@ Here a recipe's choices (`trains`, `loss`) become parts of sentence-transformers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.sampler import DefaultBatchSampler, GroupByLabelBatchSampler
-from torch import Tensor
 
 from trainer.data import TrainingSet
 from trainer.recipes import Recipe, Stage
@@ -49,7 +47,6 @@ def objective(
     stage: Stage,
     negatives: Negatives | None,
     bf16: bool,
-    base: dict[str, Tensor] | None = None,
 ) -> Objective:
     """The objective of a stage, with the negatives that were mined for it."""
     if recipe.loss != "ranking":
@@ -67,11 +64,7 @@ def objective(
     each = sum(lengths) / max(1, len(lengths)) * (1 + stage.negatives)  # tokens of a pair, about
     whole = headed or fits(model, each * stage.plan.batch_size / distributed.count(), recipe.gradient_checkpointing)
     scoring = Scoring(stage.temperature, recipe.dimensions, recipe.same_side)
-    held = None
-    if base:
-        width = len(next(iter(base.values())))
-        held = torch.stack([base.get(text, torch.zeros(width)) for text, _ in of.texts])
-    loss = EntryRankingLoss(tail(model) if headed else model, scoring, cached=not whole, held=held, hold=recipe.hold)
+    loss = EntryRankingLoss(tail(model) if headed else model, scoring, cached=not whole)
     return Objective(_dataset([pair.group for pair in training.pairs], lengths), collator, EntryBatchSampler, loss)
 
 
