@@ -120,6 +120,9 @@ def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str, how: Fit) 
     answerable = sum(question.answerable for question in questions)
     if answerable < MIN_QUESTIONS:
         return f"Only {answerable} {what} are answered by an entry; calibration needs {MIN_QUESTIONS}."
+    entries = len({question.entry for question in questions if question.answerable})
+    if entries < FOLDS:
+        return f"The {what} are about {entries} entries only; calibration needs {FOLDS}."
     fitted = fit(questions, ranking, how)
     if fitted is None:
         return f"The scores of {answerable} {what} do not tell right answers from wrong ones."

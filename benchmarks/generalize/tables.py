@@ -11,7 +11,18 @@ from app.retrieval.calibration import Calibration
 from app.retrieval.unanswerable import DEFAULT_SHARE
 from benchmarks.generalize import priors
 from benchmarks.generalize.cells import Features
-from benchmarks.generalize.judging import LEAST, MOST, Judged, System, at_shares, calibrated, columns, difference, judge
+from benchmarks.generalize.judging import (
+    LEAST,
+    MOST,
+    Judged,
+    System,
+    at_shares,
+    calibrated,
+    columns,
+    difference,
+    excess,
+    judge,
+)
 from benchmarks.generalize.training import BASE
 from trainer.guard import Experience, decide
 
@@ -67,11 +78,12 @@ def _judged(features: Features, system: System) -> tuple[Judged, dict[str, float
     stated = min(max(own, LEAST), MOST)
     judged = judge(features, system, calibrated(features, system, stated))
     figures = columns(judged)
-    usual = columns(judge(features, system, calibrated(features, system, DEFAULT_SHARE)))
-    figures["excess, default share"] = usual["excess"]
     calibration = calibrated(features, system, DEFAULT_SHARE)
-    asked = partial(_at_share, features, system, calibration, own == 0)
-    return judged, figures | at_shares(asked)
+    usual = judge(features, system, calibration)
+    figures["excess, default share"] = excess(usual.confidence, usual.right)
+    if features.cell.seed == 0:  # one seed tells enough of the other shares
+        figures |= at_shares(partial(_at_share, features, system, calibration, own == 0))
+    return judged, figures
 
 
 def _at_share(features: Features, system: System, calibration: Calibration, made: bool, share: float) -> Judged:
@@ -79,7 +91,7 @@ def _at_share(features: Features, system: System, calibration: Calibration, made
 
 
 def _mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: round(float(np.mean([one[name] for one in found])), 4) for name in found[0]}
+    return {name: round(float(np.mean([one[name] for one in found if name in one])), 4) for name in found[0]}
 
 
 def _difference(before: Sequence[Judged], after: Sequence[Judged]) -> dict[str, float]:

@@ -121,3 +121,12 @@ async def test_a_stricter_offer_precision_raises_the_offer_threshold(
     ]
     assert len(set(names)) == len(thresholds) == 2
     assert thresholds[1] > thresholds[0]
+
+
+async def test_questions_about_a_single_entry_calibrate_nothing(embedded: Catalog, tmp_path: Path) -> None:
+    entry = MANY[0]
+    held = [HeldOut(f"{entry.alternatives[0]} now {i}", entry.id, entry.answer) for i in range(40)]
+    name = await publish(embedded, bundles.make(tmp_path / "held", heldout=held), MANY)
+    calibrated = await embedded.indexes.calibration(name)
+    assert calibrated is not None
+    assert calibrated.problems == ("The held-out questions are about 1 entries only; calibration needs 5.",)
