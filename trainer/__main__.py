@@ -49,7 +49,7 @@ def fit(
     reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
     target_precision: Annotated[
         float | None,
-        typer.Option(min=0.5, max=0.99, help="The share of the answers given that should be right. Unset: 0.905."),
+        typer.Option(min=0.5, max=0.99, help="The share of the answers given that should be right. Unset: 0.8."),
     ] = None,
     unanswerable_share: Annotated[
         float | None,

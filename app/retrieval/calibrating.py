@@ -28,6 +28,7 @@ RANKS = 5  # candidates of a question that are examples
 FOLDS = 5
 MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing
 LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right, however easy the held-out questions are
+USUAL_LEAST = 0.7  # unless a lower precision is asked for: below it an offer of several helps more often than an answer
 
 Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -143,7 +144,8 @@ def fit(questions: Sequence[Scored], ranking: Ranking, how: Fit = shrunk) -> Fit
     folds = _folds(asked)
     confidences = _crossfitted(asked, folds, how, share)
     best, hits = _best(asked, confidences)
-    threshold = calibration.threshold_for(best[:, 0], ranking.target_precision, LEAST_THRESHOLD)
+    least = max(LEAST_THRESHOLD, min(USUAL_LEAST, ranking.target_precision))
+    threshold = calibration.threshold_for(best[:, 0], ranking.target_precision, least)
     parts = [fit_offer(best[folds != fold], hits[folds != fold]) for fold in range(FOLDS)]
     joint = np.concatenate([part.joint(best[folds == fold]) for fold, part in enumerate(parts)])
     unanswered = np.concatenate([best[folds == fold, 0] < threshold for fold in range(FOLDS)])
