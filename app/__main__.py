@@ -15,28 +15,29 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app import logs
+from app import entry_commands, logs
 from app.api.connections import bounded, room_for
 from app.api.security import new_key
-from app.errors import FaqError, SettingsError
-from app.knowledge.files import read_entries
-from app.knowledge.store import Mode, Store
+from app.errors import SettingsError
+from app.jobs import lock
+from app.knowledge.store import Store
 from app.main import create_app
-from app.releases import lock
 from app.releases.catalog import Catalog, Release
 from app.releases.reindexing import reindex as run_reindex
 from app.retrieval.index import Calibrated
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
+from app.terminal import failing_clearly, out, told_settings, worker_settings
 
 cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
 releases_cli = typer.Typer(help="What there is to serve, and which release is active.")
 cli.add_typer(releases_cli, name="releases")
-out = Console()
+cli.command("import")(entry_commands.import_file)
+cli.command("export")(entry_commands.export_file)
+logger = logging.getLogger(__name__)
 SHARES = ("helped", "wrong")  # of a release's figures, to list
 SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
 SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
@@ -47,12 +48,14 @@ def serve(context: typer.Context) -> None:
     """Without a command: serve what FAQ_HOME holds."""
     if context.invoked_subcommand is not None:
         return
-    with _failing_clearly():
-        settings = _settings()
+    with failing_clearly():
+        settings = Settings.read()
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
         app = create_app(settings)
-        logs.install(texts=settings.log_texts)
+        logs.install(texts=settings.log_texts, lines=settings.log_format)
+        for line in unknown_variables(os.environ):
+            logger.warning(line)
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
             signal.signal(number, lambda *_: sys.exit(0))
@@ -68,7 +71,7 @@ def serve(context: typer.Context) -> None:
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=bounded(room_for(settings.max_connections)),
+        http=bounded(room_for(settings.max_connections), app.state.metrics.turned_away),
         ws="none",
         access_log=False,
         log_config=None,
@@ -79,28 +82,6 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-@cli.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A FAQ: .jsonl, .json or .csv.")],
-    mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
-) -> None:
-    """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
-    with _failing_clearly():
-        read = read_entries(file)
-        for line in [*map(str, read.merged), *read.warnings]:
-            out.print(line, style="yellow", markup=False, highlight=False)
-        store = Store.open(_settings().sqlalchemy_url)
-        try:
-            report = store.import_entries(read.entries, mode)
-        finally:
-            store.close()
-        out.print(
-            f"{report.total:,} entries: {report.added:,} added, {report.updated:,} updated, "
-            f"{report.unchanged:,} unchanged, {report.removed:,} removed.",
-            highlight=False,
-        )
-
-
 @cli.command()
 def reindex(
     bundle: Annotated[Path | None, typer.Option(help="The bundle to publish with; default: the one in use.")] = None,
@@ -108,10 +89,13 @@ def reindex(
 ) -> None:
     """Build a release of the store's entries, verify it and switch to it. A running service follows within seconds."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with _failing_clearly(), _bar("Indexing") as bar:
+    with failing_clearly(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
-            _settings(), bundle, job, lambda done, total: bar.update(task, completed=done, total=total)
+            worker_settings() if job else told_settings(),
+            bundle,
+            job,
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     out.print(f"Active: {release}", highlight=False)
 
@@ -123,15 +107,15 @@ def list_releases(
     """List the releases, newest first."""
     if context.invoked_subcommand is not None:
         return
-    with _failing_clearly():
-        _show(asyncio.run(_releases(_settings())), as_json)
+    with failing_clearly():
+        _show(asyncio.run(_releases(told_settings())), as_json)
 
 
 @releases_cli.command("activate")
 def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
     """Switch to a release: forward, or back. The store stays as it is."""
-    with _failing_clearly():
-        settings = _settings()
+    with failing_clearly():
+        settings = told_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
             with lock.writer(settings.home, store.database):
@@ -188,7 +172,7 @@ def _row(release: Release) -> dict[str, Any]:
     calibrated = release.calibrated or Calibrated()
     calibration = calibrated.calibration
     return {
-        **release.record.model_dump(),
+        **release.record.model_dump(exclude={"common_identifiers"}),
         "active": release.active,
         "previous": release.previous,
         "calibrated": calibration is not None,
@@ -197,15 +181,6 @@ def _row(release: Release) -> dict[str, Any]:
         "offer_threshold": calibration.offer.threshold if calibration else None,
         "figures": calibrated.figures,
     }
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        raise SettingsError(f"FAQ_{name}: {first['msg']}") from None
 
 
 @contextmanager
@@ -221,7 +196,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             where = f"{settings.host}:{settings.port}"
             raise SettingsError(f"Cannot listen on {where}: {os.strerror(error.errno or 0)}. Set FAQ_PORT.") from None
         host, port = listener.getsockname()[:2]
-        sys.stderr.write(f"Faqtual: http://{f'[{host}]' if ':' in host else host}:{port}\n")
+        logs.announce(f"Faqtual: http://{f'[{host}]' if ':' in host else host}:{port}")
         yield listener
     finally:
         listener.close()
@@ -229,17 +204,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 def _bar(what: str) -> Progress:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-@contextmanager
-def _failing_clearly() -> Iterator[None]:
-    """Our errors as one message and exit status 2; no traceback for what a person can mend."""
-    try:
-        yield
-    except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
-        sys.stderr.write(f"error: {error}\n")
-        raise typer.Exit(2) from None
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from app.replies import Answer, Reply, ReplyCache, cache_key
 from app.retrieval.batching import Batcher, Observer
 from app.retrieval.bundle import Bundle
 from app.retrieval.calibration import Calibration
@@ -15,7 +16,7 @@ from app.retrieval.decision import Choices, Status, choose
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import Where
 from app.retrieval.index import Index
-from app.retrieval.memory import Memory
+from app.retrieval.lexical import answer_of
 from app.retrieval.ranking import Question, Ranked, Ranking, Vectors
 from app.retrieval.reranker import CANDIDATES as RERANKED
 from app.retrieval.reranker import Reranker
@@ -25,13 +26,14 @@ Rerank = Literal["off", "on", "auto"]
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
-REMEMBERED = 16_384  # answered questions; about 1 kB each
+CACHE_BYTES = 64 * 2**20  # of replies; some 20,000 with three answers of a few hundred characters
+RERANKER_THREADS = 4  # at most; it shares the cores with the encoders and the event loop
 ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of one question. `answers` is empty exactly when `status` is `no_answer`."""
+    """The decision about one question. `answers` is empty exactly when `status` is `no_answer`."""
 
     status: Status
     answers: list[Ranked]
@@ -49,21 +51,23 @@ class Answerer:
         threads: int = 0,
         rerank: Rerank = "off",
         observer: Observer | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         """Loads the encoder, `threads` times (0: as often as pays), and the reranker where there is one to use.
 
-        Raises BundleError if one of them cannot be run.
+        `cache_bytes` bounds the memory for replies that were given before. Raises BundleError if a graph cannot be run.
         """
         self.bundle = bundle
         self.index = index
         self.ranking = ranking_of(bundle, index)
         self._observer = observer
-        self._answers: Memory[Hashable, Answered] = Memory(REMEMBERED)  # a release never changes, nor do its answers
+        self._replies = ReplyCache(cache_bytes)  # a release never changes, nor do its replies
         first = Encoder(bundle, threads=1)
         others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
         self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
-        self._reranker = Reranker.of(bundle, threads=threads) if usable else None
+        cores = min(RERANKER_THREADS, os.cpu_count() or 1)
+        self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
         self._reranks_below = SURE if rerank == "auto" else 2.0
         self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker")
 
@@ -74,23 +78,25 @@ class Answerer:
 
     async def ask(
         self, questions: Sequence[str], top_k: int = 3, min_confidence: float | None = None, where: Where | None = None
-    ) -> list[Answered]:
+    ) -> list[Reply]:
         """Answer each question. Raises InputError for a filter on an unknown field, IndexUnavailable."""
-        options = top_k, min_confidence, frozenset((where or {}).items())
-        known = {one: found for one in questions if (found := self._answers.get((one, *options)))}
+        where = where or {}
+        keys = {question: cache_key(question, top_k, min_confidence, where) for question in questions}
+        known = {question: reply for question, key in keys.items() if (reply := self._replies.get(key))}
         if self._observer and known:
             self._observer.remembered(len(known))
-        new = [one for one in dict.fromkeys(questions) if one not in known]
-        rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where or {}) if new else []
+        new = [question for question in keys if question not in known]
+        rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where) if new else []
         for question, ranked in zip(new, rankings, strict=True):
-            known[question] = self._decide(ranked, top_k, min_confidence)
-            self._answers.put((question, *options), known[question])
+            known[question] = _reply(self._decide(ranked, top_k, min_confidence))
+            self._replies.put(keys[question], known[question])
         return [known[question] for question in questions]
 
     async def rank(self, questions: Sequence[str], limit: int, where: Where) -> list[list[Ranked]]:
         """All candidates of each question, best first."""
         vectors = await self.encode(questions)
-        asked = [Question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
+        question = self.index.record.question
+        asked = [question(text, vector) for text, vector in zip(questions, vectors, strict=True)]
         if len(asked) == 1:  # as nearly always: without a task of its own
             return [await self._ranked(asked[0], limit, where)]
         return await asyncio.gather(*(self._ranked(question, limit, where) for question in asked))
@@ -100,9 +106,9 @@ class Answerer:
         return await self._batcher.encode(questions)
 
     async def close(self) -> None:
-        """Release the index, the encoder and the reranker; idempotent."""
-        self._batcher.close()
-        self._rerank_thread.shutdown(wait=True)
+        """Release the index, the encoder and the reranker; idempotent. Waits for their threads, off the event loop."""
+        await self._batcher.close()
+        await asyncio.to_thread(self._rerank_thread.shutdown, wait=True)
         await self.index.close()
 
     async def _ranked(self, question: Question, limit: int, where: Where) -> list[Ranked]:
@@ -125,6 +131,10 @@ class Answerer:
         return decide(ranked, top_k, again or self.ranking.calibration, min_confidence)
 
 
+def _reply(answered: Answered) -> Reply:
+    return Reply(answered.status, tuple(map(Answer.of, answered.answers)), tuple(map(Answer.of, answered.suggestions)))
+
+
 def ranking_of(bundle: Bundle, index: Index) -> Ranking:
     """The bundle's ranking, with the release's own calibrations where it has them, else at the release's share."""
     if index.calibrated is None or index.calibrated.calibration is None:
@@ -141,7 +151,7 @@ def decide(
 
     `calibration` is the one that made the confidences.
     """
-    answers = [candidate.candidate.payload["answer"] for candidate in ranked]
+    answers = [answer_of(candidate.candidate.payload) for candidate in ranked]
     choices = Choices([candidate.confidence for candidate in ranked], answers, [entry.exact for entry in ranked])
     status, shown = choose(choices, top_k, calibration, min_confidence)
     if status == "no_answer":

@@ -1,15 +1,21 @@
 """Files that are whole or absent: written aside, flushed to the disk, then renamed."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
 def write(target: Path, text: str) -> None:
     """Replace the content of `target`; a reader, or a crash, sees the old content or the new, never a part."""
+    write_blocks(target, [text.encode()])
+
+
+def write_blocks(target: Path, blocks: Iterable[bytes]) -> None:
+    """Like `write`, of content that comes in blocks."""
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.writelines(blocks)
             file.flush()
             os.fsync(file.fileno())
         rename(aside, target)

@@ -1,11 +1,17 @@
 """What goes into the log: of an unexpected error its kind and its place, not its message, which may quote a user."""
 
+import json
 import logging
 import sys
 import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from types import TracebackType
+from typing import Literal, NamedTuple
 
 from app.errors import FaqError
+
+Format = Literal["text", "json"]
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 WITHHELD = "(message withheld; FAQ_LOG_TEXTS=true shows it)"
@@ -13,22 +19,65 @@ WITHHELD = "(message withheld; FAQ_LOG_TEXTS=true shows it)"
 _Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-class Redacting(logging.Formatter):
-    """Tracebacks without the messages of errors that are not ours."""
+class RequestId(NamedTuple):
+    """The ids of one request: ours, and the caller's where it sent one."""
+
+    ours: str
+    callers: str | None
+
+
+request_id: ContextVar[RequestId | None] = ContextVar("request_id", default=None)  # of the request under way
+
+
+class TextLines(logging.Formatter):
+    """Lines for people. Tracebacks without the messages of errors that are not ours, unless `texts`."""
+
+    def __init__(self, *, texts: bool = False) -> None:
+        super().__init__(FORMAT)
+        self._texts = texts
 
     def formatException(self, ei: _Info) -> str:
         """The chain of errors, the first cause first, as Python prints it but for the messages."""
+        if self._texts:
+            return super().formatException(ei)
         return "\n".join(_lines(ei[1])) if ei[1] else ""
 
 
-def install(*, texts: bool) -> None:
-    """Log to stderr, from INFO on; `texts`: with the messages of unexpected errors."""
+class JsonLines(TextLines):
+    """One JSON object a line: `time`, `level`, `logger`, `message`; `request_id` and `caller_request_id` of the request
+    under way; `exception`, the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, without a line break in it."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if ids := request_id.get():
+            line |= {"request_id": ids.ours, **({"caller_request_id": ids.callers} if ids.callers else {})}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def install(*, texts: bool, lines: Format = "text") -> None:
+    """Log to stderr, from INFO on; `texts`: with the messages of unexpected errors; `lines`: for whom."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter((logging.Formatter if texts else Redacting)(FORMAT))
+    handler.setFormatter((JsonLines if lines == "json" else TextLines)(texts=texts))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for chatty in ("httpx", "httpcore"):  # a line for each call to Qdrant
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def announce(text: str, level: int = logging.INFO) -> None:
+    """Tell whoever starts the service something: a plain line on stderr, or a line of the log where that is JSON."""
+    if any(isinstance(handler.formatter, JsonLines) for handler in logging.root.handlers):
+        logging.getLogger(__name__).log(level, text)
+    else:
+        sys.stderr.write(f"{text}\n")
 
 
 def _lines(error: BaseException) -> list[str]:

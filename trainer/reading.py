@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.errors import FileError, InputError
+from app.errors import FileError, InputError, Place
 from app.knowledge import text
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Labelled, ScoredPair, read_labelled, read_pairs
-from app.knowledge.rows import RowFile
+from app.knowledge.readers.fields import Fields
+from app.knowledge.readers.reading import read_rows
+from app.knowledge.readers.row_file import RowFile
 from trainer.recipes import Recipe, Shape
 
 KEYS: dict[Shape, tuple[str, ...]] = {"faq": ("answer",), "labelled": ("text", "label"), "pairs": ("a", "b")}
+_SHAPE_FIELDS = Fields(names={key: () for keys in KEYS.values() for key in keys})
 log = logging.getLogger("trainer")
 
 
@@ -60,21 +63,22 @@ def read_index(path: Path) -> tuple[list[Entry], Mapping[str, str]]:
 
 def shape_of(path: Path, recipe: Recipe) -> Shape:
     """What the file holds. Raises InputError saying what the recipe needs where it is something else."""
-    line, row = _first_row(path)
+    place, row = _first_row(path)
     shape = _shape(row)
     if shape in recipe.reads or (shape is None and "faq" in recipe.reads):
         return shape or "faq"
     needs = " or ".join(" and ".join(f"`{key}`" for key in KEYS[one]) for one in recipe.reads)
     has = ", ".join(f"`{key}`" for key, value in row.items() if value is not None) or "nothing"
-    raise InputError(f"{path}: recipe {recipe.name} needs {needs}; line {line} has {has}", "data")
+    raise InputError(f"{path}: recipe {recipe.name} needs {needs}; {place} has {has}", "data")
 
 
-def _first_row(path: Path) -> tuple[int, dict[str, object]]:
-    """The first row that can be read; (0, nothing) where there is none, which the reader itself reports."""
+def _first_row(path: Path) -> tuple[Place | None, dict[str, object]]:
+    """The first row that can be read; (None, nothing) where there is none, which the reader itself reports."""
     try:
-        return next(RowFile.open(path).rows(), (0, {}))
+        row = next(read_rows(RowFile.open(path, fields=_SHAPE_FIELDS)), None)
     except FileError:
-        return 0, {}
+        return None, {}
+    return (row.place, row.values) if row else (None, {})
 
 
 def _shape(row: Mapping[str, object]) -> Shape | None:

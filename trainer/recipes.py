@@ -169,7 +169,6 @@ _ALL = (
     Recipe("groups", reads=("labelled",), loss="semi-hard-triplets", learning_rate=5e-5, hard_epochs=0),
     Recipe("pairs", reads=("pairs",), hard_epochs=0),
     Recipe("genq", epochs=1, hard_epochs=0),
-    Recipe("generator", epochs=3, batch_size=32, learning_rate=3e-4, hard_epochs=0),
 )
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 

@@ -1,12 +1,14 @@
 """Scored pairs to train on: what belongs together and how much it counts, and what is to be kept apart."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query, ScoredPair
-from app.retrieval.lexical import plain
-from trainer.data import Pair, TrainingSet, training_set, united
+from app.markup import plain_text
+from app.retrieval.normalize import normalize
+from trainer.data import Pair, TrainingSet, separated, training_set, united
 
 
 def scored_set(
@@ -17,21 +19,21 @@ def scored_set(
     Subgroups are the groups; those that share a text of a pair that belongs together are one. Raises InputError where
     there is nothing to tell apart.
     """
+    pairs = [replace(pair, b=plain_text(pair.b)) for pair in pairs]
     split = training_set(entries, queries, seed)
     kept = {pair[:2] for pair in split.pairs}
     right = [pair for pair in pairs if pair.score]
-    groups = united([[f"\x1f{pair.subgroup}", plain(pair.a), plain(pair.b)] for pair in right])
+    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in right])
     trained = [
         Pair(pair.a, pair.b, group, pair.score)
         for pair, group in zip(right, groups, strict=True)
         if (pair.a, pair.b) in kept
     ]
-    seen = {plain(question.question) for question in split.heldout}
-    apart = [(pair.a, pair.b) for pair in pairs if not pair.score and plain(pair.a) not in seen]
-    if not apart and len(set(groups)) < 2:
+    made = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
+    if not made.apart and len(set(groups)) < 2:
         raise InputError(
             "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
             "Give each question a subgroup of its own, or name pairs that do not belong together.",
             "data",
         )
-    return TrainingSet(tuple(dict.fromkeys(trained)), split.heldout, tuple(dict.fromkeys(apart)))
+    return made

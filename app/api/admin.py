@@ -8,9 +8,10 @@ from app.api.problem import documented
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
 from app.api.security import KEYS, guarded
 from app.api.state import Service
-from app.releases import lock
+from app.errors import Conflict
+from app.jobs import lock
+from app.jobs.jobs import Job
 from app.releases.catalog import Release
-from app.releases.jobs import Job
 from app.retrieval.index import Calibrated
 
 router = APIRouter(
@@ -35,9 +36,17 @@ LISTED: dict[int | str, dict[str, Any]] = {200: {"links": _links(get_job="$respo
 RELEASED: dict[int | str, dict[str, Any]] = {200: {"links": _links(activate="$response.body#/releases/0/release")}}
 
 
+NOTHING_TO_REBUILD = (
+    "There is no release yet, so there is no model to reindex with. Publish a first one: `make run`, or "
+    "`python -m app reindex --bundle DIR` with the directory of a bundle."
+)
+
+
 @router.post("/reindex", status_code=202, responses={**documented(409), **STARTED})
 async def reindex(service: Service, response: Response) -> JobReply:
     """Build a release of the knowledge as it is now and switch to it; the present one answers until then."""
+    if await service.catalog.active() is None:
+        raise Conflict(NOTHING_TO_REBUILD)
     await service.catalog.active_bundle()
     job = await service.worker.start()
     response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"

@@ -1,18 +1,18 @@
 """The question endpoint."""
 
 import time
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from app.answering import Answered
+from app import replies
 from app.api.admission import TimeoutMs
 from app.api.direct import Direct
 from app.api.problem import documented
-from app.api.request_id import new_id, request_id_of
+from app.api.request_id import request_id_of
 from app.api.schemas import MAX_BATCH, Answer, Ask, AskBatch, BatchReply, Options, Reply, Suggestion
 from app.api.state import Service, Services
-from app.retrieval.ranking import Ranked
 
 router = APIRouter(
     prefix="/v1",
@@ -35,7 +35,8 @@ async def ask_batch(body: AskBatch, request: Request, service: Service, timeout_
     """Answer up to 32 questions; each is answered as it would be alone."""
     if len(body.questions) > MAX_BATCH:
         raise HTTPException(413, f"{len(body.questions)} questions; at most {MAX_BATCH} fit into a batch.")
-    ids = [new_id() for _ in body.questions]
+    request_id = request_id_of(request.scope)
+    ids = [f"{request_id}-{number}" for number in range(1, len(body.questions) + 1)]
     async with service.admission.admit(request, len(body.questions), timeout_ms):
         return BatchReply(results=await _answer(service, body.questions, body, ids))
 
@@ -43,37 +44,37 @@ async def ask_batch(body: AskBatch, request: Request, service: Service, timeout_
 async def _answer(service: Services, questions: list[str], options: Options, ids: list[str]) -> list[Reply]:
     start = time.perf_counter()
     async with service.live.answerer() as answerer:
-        answers = await answerer.ask(questions, options.top_k, options.min_confidence, options.where)
+        given = await answerer.ask(questions, options.top_k, options.min_confidence, options.where)
         release = answerer.release
+    texts = [answer.answer for reply in given for answer in reply.answers]
+    pages = await service.renderings.of(texts) if options.render else {}
     seconds = time.perf_counter() - start
-    service.metrics.answered(answers, seconds)
-    return [_reply(one, request_id, release, seconds) for one, request_id in zip(answers, ids, strict=True)]
+    service.metrics.answered(given, seconds)
+    return [_reply(reply, pages, request_id, release, seconds) for reply, request_id in zip(given, ids, strict=True)]
 
 
-def _reply(answered: Answered, request_id: str, release: str, seconds: float) -> Reply:
+def _reply(given: replies.Reply, pages: Mapping[str, str], request_id: str, release: str, seconds: float) -> Reply:
     return Reply(
         request_id=request_id,
-        status=answered.status,
-        answers=[_result(one) for one in answered.answers],
+        status=given.status,
+        answers=[_answer_of(answer, pages) for answer in given.answers],
         suggestions=[
-            Suggestion(
-                faq_id=one.candidate.id, question=one.candidate.payload["question"], confidence=round(one.confidence, 4)
-            )
-            for one in answered.suggestions
+            Suggestion(faq_id=entry.id, question=entry.question, confidence=round(entry.confidence, 4))
+            for entry in given.suggestions
         ],
         release=release,
         took_ms=round(seconds * 1000, 2),
     )
 
 
-def _result(ranked: Ranked) -> Answer:
-    payload = ranked.candidate.payload
+def _answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
     return Answer(
-        faq_id=ranked.candidate.id,
-        question=payload["question"],
-        matched_question=None if ranked.matched is None else payload["phrasings"][ranked.matched],
-        answer=payload["answer"],
-        score=round(ranked.score, 4),
-        confidence=round(ranked.confidence, 4),
-        metadata=payload["metadata"],
+        faq_id=answer.id,
+        question=answer.question,
+        matched_question=answer.matched_question,
+        answer=answer.answer,
+        answer_html=pages.get(answer.answer),
+        score=round(answer.score, 4),
+        confidence=round(answer.confidence, 4),
+        metadata=answer.metadata,
     )

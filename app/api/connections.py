@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.api.headers import HEADERS
 from app.api.problem import CODES, TYPE
 from app.api.request_id import HEADER, new_id
 
@@ -45,6 +46,7 @@ class Bounded(HttpToolsProtocol):
     """uvicorn's protocol with deadlines, and with at most `most` connections; `bounded` makes one."""
 
     most: ClassVar[int]
+    refused: ClassVar[Callable[[int], None]]  # is told the status of each refusal
     quiet: ClassVar[OrderedDict[HttpToolsProtocol, None]]  # without a request in progress, longest idle first
 
     _timer: TimerHandle | None = None
@@ -144,13 +146,14 @@ class Bounded(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answer in place of the application, and hang up."""
         if not self.transport.is_closing():
+            type(self).refused(status)
             self.transport.write(refusal(status, detail))
             self.transport.close()
 
 
-def bounded(connections: int) -> type[Bounded]:
-    """The protocol of one server that holds up to `connections`."""
-    return type("Bounded", (Bounded,), {"most": connections, "quiet": OrderedDict()})
+def bounded(connections: int, refused: Callable[[int], None]) -> type[Bounded]:
+    """The protocol of one server that holds up to `connections`; `refused` is told the status of each refusal."""
+    return type("Bounded", (Bounded,), {"most": connections, "quiet": OrderedDict(), "refused": staticmethod(refused)})
 
 
 def refusal(status: int, detail: str) -> bytes:
@@ -163,6 +166,7 @@ def refusal(status: int, detail: str) -> bytes:
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
         f"{HEADER.lower()}: {request_id}",
+        *(f"{name.lower()}: {value}" for name, value in HEADERS.items()),
         "connection: close",
         *(["retry-after: 2"] if status == 503 else []),
     ]

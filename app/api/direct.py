@@ -14,7 +14,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.api.admission import TIMEOUT_HEADER, TimeoutMs
+from app.api.parameters import known_parameters
 from app.api.security import admitted
+from app.spelling import hint
 
 _TIMEOUT = TypeAdapter[int | None](TimeoutMs)
 
@@ -23,12 +25,13 @@ class Direct(APIRoute):
     """A route for `async def endpoint(body: Model, request, service, timeout_ms) -> Model`, open to ask keys."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """As the framework wants it."""
+        """The handler of one request: admit it, parse its body, await the endpoint, serialise what it returns."""
         endpoint, model = self.endpoint, self.endpoint.__annotations__["body"]
         assert issubclass(model, BaseModel)  # noqa: S101 - as the docstring says
 
         async def handle(request: Request) -> Response:
             await admitted(request, "ask", "application/json")
+            await known_parameters(request)
             body = _parsed(model, await request.body())
             reply: BaseModel = await endpoint(body, request, request.state.services, _timeout_ms(request))
             return Response(reply.__pydantic_serializer__.to_json(reply), media_type="application/json")
@@ -40,7 +43,16 @@ def _parsed(model: type[BaseModel], body: bytes) -> BaseModel:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_context=True)) from None
+        errors = [_with_hint(each, model) for each in error.errors(include_url=False, include_context=True)]
+        raise RequestValidationError(errors) from None
+
+
+def _with_hint(error: Any, model: type[BaseModel]) -> Any:  # noqa: ANN401 - pydantic's dictionary of one error
+    """An unknown field of the model itself with the name of the nearest one that it has."""
+    if error["type"] != "extra_forbidden" or len(error["loc"]) != 1:
+        return error
+    (name,) = error["loc"]
+    return {**error, "msg": f"There is no field `{name}`; {hint(name, model.model_fields)}"}
 
 
 def _timeout_ms(request: Request) -> int | None:

@@ -1,7 +1,11 @@
 """The knowledge over HTTP: look, import, export. What is imported answers after the next reindex."""
 
 import asyncio
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -9,15 +13,18 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from app import import_worker
 from app.api.problem import documented
 from app.api.schemas import EntryList, EntryReply, ImportReply
 from app.api.security import KEYS, guarded
-from app.api.state import Service
-from app.errors import InputError
+from app.api.state import Service, Services
+from app.errors import InputError, NotReady
+from app.import_worker import ImportRequest
 from app.knowledge.entry import Entry
-from app.knowledge.files import entry_line, parse_entries
-from app.knowledge.rows import Kind
-from app.knowledge.store import ImportReport, Mode, Store
+from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
+from app.knowledge.intake import Match, Mode
+from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
+from app.retrieval.bundle import TOKENIZER, Encoding
 
 router = APIRouter(
     prefix="/v1/admin/entries",
@@ -27,31 +34,30 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-FORMATS: dict[str, Kind] = {
+FORMATS: dict[str, Format] = {
     "application/jsonl": "json",
     "application/x-ndjson": "json",
     "application/json": "json",
-    "text/csv": "csv",
+    "text/csv": "table",
+    "text/tab-separated-values": "table",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/yaml": "yaml",
+    "text/markdown": "markdown",
+    "text/html": "html",
 }
 FORM = "multipart/form-data"
-EXPORT_LINES = 500  # sent at a time
 
 
-@router.get("", responses=documented(404))
+@router.get("")
 def list_entries(
     service: Service,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    after: Annotated[str | None, Query(max_length=200, description="The id that ended the page before.")] = None,
+    after: Annotated[str | None, Query(max_length=2000, description="`next_after` of the page before.")] = None,
     search: Annotated[str | None, Query(max_length=1000, description="Text that the entry must hold.")] = None,
 ) -> EntryList:
     """A page of entries, in order."""
-    found = service.store.page(limit + 1, after, search)
-    page = found[:limit]
-    return EntryList(
-        entries=[_reply(entry) for entry in page],
-        total=service.store.count(),
-        next_after=page[-1].id if len(found) > limit else None,
-    )
+    page = service.store.page(limit, after, search)
+    return EntryList(entries=[_reply(entry) for entry in page.entries], total=page.total, next_after=page.next_after)
 
 
 @router.post(
@@ -73,51 +79,82 @@ async def import_entries(
     mode: Annotated[
         Mode, Query(description="append adds and updates by id; replace also removes the rest.")
     ] = "append",
+    match: Annotated[
+        Match, Query(description="question: a row without an id updates the only entry that has its question.")
+    ] = "id",
     dry_run: Annotated[bool, Query(description="Check and count, and change nothing.")] = False,
+    sheet: Annotated[str | None, Query(max_length=200, description="Of an XLSX file; else the first.")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        Query(
+            alias="map",
+            max_length=100,
+            description="FIELD=COLUMN: a column of the file to read as a field.",
+            examples=["question=Frage"],
+        ),
+    ] = None,
+    allow_multiline: Annotated[
+        bool, Query(description="Cells that look as if an open quote had swallowed rows are meant.")
+    ] = False,
+    fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded in the wrong encoding.")] = False,
 ) -> ImportReply:
-    """Take in a file: JSON lines, a JSON array, or CSV. All of it, or nothing.
+    """Take in a file: all of it, or nothing. `dry_run` tells what would become of each entry.
 
-    As the body, its Content-Type telling the format; or as the form field `file`, its name telling it.
+    As the body, its Content-Type telling the format; or as the form field `file`, its name telling it. A file with bad
+    rows is refused with 422 and each bad row; to a dry run that has the `report` of the other rows too.
     """
-    data, name, kind = await _upload(request)
-    file = await asyncio.to_thread(parse_entries, data, name, kind)
-    report = await asyncio.to_thread(service.store.import_entries, file.entries, mode, dry_run)
-    return _import_reply(report, dry_run, [str(one) for one in file.merged], file.warnings)
+    async with _upload(request) as (path, name, format):
+        options = ReadOptions(
+            format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
+        )
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service))
+        report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
+    return ImportReply.model_validate(report, strict=False)
 
 
 @router.get(
     "/export",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "description": "The file; a CSV is UTF-8 with a byte order mark, every cell quoted.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
+        }
+    },
 )
-def export_entries(service: Service) -> StreamingResponse:
-    """Every entry as JSON lines, in a form that imports again."""
-    headers = {"Content-Disposition": 'attachment; filename="faq.jsonl"'}
-    return StreamingResponse(_lines(service.store), media_type="application/jsonl", headers=headers)
+def export_entries(
+    service: Service,
+    kind: Annotated[ExportFormat, Query(alias="format", description="The format of the file.")] = "jsonl",
+) -> StreamingResponse:
+    """Every entry, as a file that imports again as the same entries.
+
+    XLSX is refused with 422 where an entry has more text than a cell of Excel holds.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="faq.{kind}"'}
+    blocks = export(service.store.entries(), kind)
+    return StreamingResponse(blocks, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
-async def _upload(request: Request) -> tuple[bytes, str, Kind | None]:
-    """The file's content, its name, and its format unless the name tells it."""
+@asynccontextmanager
+async def _upload(request: Request) -> AsyncIterator[tuple[Path, str, Format | None]]:
+    """The file on disk while the block lasts, its name, and its format unless the name tells it."""
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent in FORMATS:
-        return await request.body(), "body", FORMATS[sent]
-    if sent != FORM:
+    if sent not in FORMATS and sent != FORM:
         raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send one of {', '.join([*FORMATS, FORM])}.")
-    async with request.form(max_files=1, max_fields=0) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise InputError("The form has no file in its field `file`.", "file")
-        return await file.read(), file.filename or "file", FORMATS.get(file.content_type or "")
-
-
-def _lines(store: Store) -> Iterator[str]:
-    block: list[str] = []
-    for entry in store.entries():
-        block.append(entry_line(entry))
-        if len(block) == EXPORT_LINES:
-            yield "".join(block)
-            block.clear()
-    yield "".join(block)
+    with tempfile.NamedTemporaryFile() as copy:
+        name, format = "body", FORMATS.get(sent)
+        if sent in FORMATS:
+            async for chunk in request.stream():
+                copy.write(chunk)
+        else:
+            async with request.form(max_files=1, max_fields=0) as form:
+                file = form.get("file")
+                if not isinstance(file, UploadFile):
+                    raise InputError("The form has no file in its field `file`.", "file")
+                name, format = file.filename or "file", FORMATS.get(file.content_type or "")
+                await asyncio.to_thread(shutil.copyfileobj, file.file, copy)
+        copy.flush()
+        yield Path(copy.name), name, format
 
 
 def _reply(entry: Entry) -> EntryReply:
@@ -131,14 +168,17 @@ def _reply(entry: Entry) -> EntryReply:
     )
 
 
-def _import_reply(report: ImportReport, dry_run: bool, merged: list[str], warnings: list[str]) -> ImportReply:
-    return ImportReply(
-        added=report.added,
-        updated=report.updated,
-        unchanged=report.unchanged,
-        removed=report.removed,
-        total=report.total,
-        dry_run=dry_run,
-        merged=merged,
-        warnings=warnings,
-    )
+def _mapping(texts: list[str]) -> dict[str, str]:
+    try:
+        return mapping_of(texts)
+    except ValueError as error:
+        raise InputError(f"{error}.", "map") from None
+
+
+async def _encoder(service: Services) -> tuple[Path | None, Encoding | None]:
+    """The tokenizer of the active bundle and what its encoder reads."""
+    try:
+        async with service.live.answerer() as answerer:
+            return answerer.bundle.directory / TOKENIZER, answerer.bundle.manifest.encoding
+    except NotReady:
+        return None, None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from app.answering import Answered
+from app.replies import Reply
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FINE = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -18,6 +18,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "faqtual_requests_total", "Requests, by route and status.", ["route", "status"], registry=self.registry
+        )
+        self.connections_refused = Counter(
+            "faqtual_connections_refused_total",
+            "Connections closed before a whole request had arrived, by the status that was answered.",
+            ["status"],
+            registry=self.registry,
         )
         self.ask_seconds = Histogram(
             "faqtual_ask_seconds", "Time to answer one request.", buckets=_SECONDS, registry=self.registry
@@ -40,6 +46,8 @@ class Metrics:
         self._stages()
         for status in ("answered", "ambiguous", "no_answer"):
             self.questions.labels(status)
+        for refusal in ("400", "408", "503"):
+            self.connections_refused.labels(refusal)
         self.requests.labels("/v1/ask", "200")
 
     def _stages(self) -> None:
@@ -63,6 +71,10 @@ class Metrics:
         self.expired = counter("expired", "Questions given up because their time was over.")
         self.abandoned = counter("abandoned", "Questions given up because the client had gone.")
 
+    def turned_away(self, status: int) -> None:
+        """Count a connection that was refused before a whole request had arrived."""
+        self.connections_refused.labels(str(status)).inc()
+
     def waited(self, seconds: float) -> None:
         """As `Observer.waited`."""
         self.queue_seconds.observe(seconds)
@@ -80,13 +92,13 @@ class Metrics:
         """As `Observer.searched`."""
         self.search_seconds.observe(seconds)
 
-    def answered(self, answers: list[Answered], seconds: float) -> None:
-        """Count the answers to one request."""
+    def answered(self, replies: Sequence[Reply], seconds: float) -> None:
+        """Count the replies to one request."""
         self.ask_seconds.observe(seconds)
-        for one in answers:
-            self.questions.labels(one.status).inc()
-            if one.answers:
-                self.confidence.observe(one.answers[0].confidence)
+        for reply in replies:
+            self.questions.labels(reply.status).inc()
+            if reply.answers:
+                self.confidence.observe(reply.answers[0].confidence)
 
     def serving(self, release: str | None, *, calibrated: bool) -> None:
         """Note which release answers, and whether it is calibrated."""

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
 from app.api.request_id import request_id_of
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 TYPE = "urn:faqtual:error:"  # + code; docs/errors.md says what each means and what to do
 RETRY_AFTER_S = "2"
 ROWS_SHOWN = 1000
+FORM = "multipart/form-data"
+UNEXPECTED = "Something went wrong here. The log has it under the request_id."
 
 STATUS: dict[type[errors.FaqError], int] = {
     errors.InputError: 422,
@@ -58,7 +60,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _unexpected)
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -84,6 +85,7 @@ def problem(
     *,
     errors: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
+    report: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """The response for one error."""
     code = code or CODES.get(status, "error")
@@ -96,6 +98,7 @@ def problem(
         code=code,
         request_id=request_id_of(scope),
         errors=None if errors is None else list(errors),
+        report=None if report is None else dict(report),
     ).model_dump(exclude_none=True)
     headers = dict(headers or {})
     if status in (429, 503):
@@ -111,14 +114,19 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     if status >= 500 and not isinstance(error, UNLOGGED):
         logger.error("%s: %s", error.code, error)
     details: list[dict[str, Any]] | None = None
+    report = None
     if isinstance(error, errors.FileError):
-        details = [{"line": row.line, "field": row.field, "message": row.reason} for row in error.rows[:ROWS_SHOWN]]
+        report = error.report
+        details = [
+            {**(row.place.fields() if row.place else {}), "field": row.field, "message": row.reason}
+            for row in error.rows[:ROWS_SHOWN]
+        ]
     elif isinstance(error, errors.InputError):
         details = [{"field": error.field, "message": str(error)}]
     headers = {"Location": f"/v1/admin/jobs/{error.job_id}"} if isinstance(error, errors.Busy) and error.job_id else {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem(request.scope, status, str(error), error.code, errors=details, headers=headers)
+    return problem(request.scope, status, str(error), error.code, errors=details, headers=headers, report=report)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -136,17 +144,42 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     detail = error.detail
     if error.status_code == 400:  # the framework's word for a body that it could not decode
+        if request.headers.get("content-type", "").lower().startswith(FORM):
+            return problem(
+                request.scope, 422, f"The form cannot be read: {detail.rstrip('.')}.", "invalid_form", errors=[]
+            )
         return problem(request.scope, 422, "The body is not valid JSON in UTF-8.", "invalid_json", errors=[])
     if detail == HTTPStatus(error.status_code).phrase:  # the framework's own, which says nothing
         detail = f"{request.method} {request.url.path}: {detail.lower()}."
     return problem(request.scope, error.status_code, detail, headers=dict(error.headers or {}))
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("Unexpected error answering %s", request_id_of(request.scope), exc_info=error)
-    return problem(
-        request.scope, 500, "Something went wrong here. The log has it under the request_id.", "internal_error"
-    )
+class Unexpected:
+    """Answers an error that no handler knows with 500, inside all other middleware, so that its response is counted and
+    gets an id and headers like every other. (The framework's own handler of `Exception` stands outside them.)"""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Once a response has begun there is nothing left to say: the error goes on, and the server hangs up."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if begun:
+                raise
+            logger.exception("Unexpected error answering %s", request_id_of(scope))
+            await problem(scope, 500, UNEXPECTED, "internal_error")(scope, receive, send)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -6,8 +6,9 @@ by an hour would refuse for an hour.
 
 import ipaddress
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+
+from cachetools import LRUCache
 
 from app.errors import Overloaded
 from app.settings import Rate
@@ -30,7 +31,7 @@ class Buckets:
 
     def __init__(self, rate: Rate, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._what, self._clock = rate, what, clock
-        self._full_at: OrderedDict[str, float] = OrderedDict()  # when each bucket will be full; absent: it is
+        self._full_at: LRUCache[str, float] = LRUCache(KEPT)  # when each bucket will be full; absent: it is
 
     def take(self, name: str) -> None:
         """One request of `name`. Raises RateLimited, and then takes nothing."""
@@ -39,9 +40,6 @@ class Buckets:
         if (wait := full_at - now - self._rate.seconds) > 1e-9:
             raise RateLimited(self._what, wait)
         self._full_at[name] = full_at
-        self._full_at.move_to_end(name)
-        if len(self._full_at) > KEPT:
-            self._full_at.popitem(last=False)
 
 
 class RateLimits:

@@ -1,7 +1,10 @@
 """Whether a question would be answered: a real encode and search, repeated no more than every few seconds."""
 
+import asyncio
 import time
+from dataclasses import dataclass
 
+from app.answering import Answerer
 from app.errors import NotReady
 from app.releases.live import Live
 
@@ -9,20 +12,39 @@ CHECK_EVERY_S = 3.0
 PROBE = "Is anyone there?"
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """The outcome of the last probe; `error` is None where it passed."""
+
+    release: str
+    at: float
+    error: Exception | None
+
+
 class Readiness:
-    """Remembers the last check that went well; one that fails is repeated every time."""
+    """Runs one probe at a time and keeps its result, good or bad, for CHECK_EVERY_S while the same release serves."""
 
     def __init__(self) -> None:
-        self._passed: tuple[str, float] | None = None  # the release that answered, and when
+        self._last: _Result | None = None
+        self._probing = asyncio.Lock()
 
     async def check(self, live: Live) -> str:
         """The name of the release that answers. Raises NotReady, IndexUnavailable."""
-        now = time.monotonic()
-        if self._passed and self._passed[0] == live.release and now - self._passed[1] < CHECK_EVERY_S:
-            return self._passed[0]
-        async with live.answerer() as answerer:
-            (found,) = await answerer.rank([f"{PROBE} {time.monotonic_ns()}"], 1, {})  # one not yet remembered
-            if not found:
-                raise NotReady(f"The release {answerer.release} finds nothing.")
-            self._passed = (answerer.release, now)
-            return answerer.release
+        async with self._probing, live.answerer() as answerer:
+            last = self._last
+            if last is None or last.release != answerer.release or time.monotonic() - last.at >= CHECK_EVERY_S:
+                last = self._last = await _probe(answerer)
+        if last.error:
+            raise last.error.with_traceback(None)
+        return last.release
+
+
+async def _probe(answerer: Answerer) -> _Result:
+    error: Exception | None = None
+    try:
+        (ranked,) = await answerer.rank([f"{PROBE} {time.monotonic_ns()}"], 1, {})  # a text that no cache holds
+        if not ranked:
+            error = NotReady(f"The release {answerer.release} finds nothing.")
+    except Exception as raised:
+        error = raised
+    return _Result(answerer.release, time.monotonic(), error)

@@ -6,6 +6,8 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import logs
+
 HEADER = "X-Request-ID"
 _ACCEPTABLE = re.compile(r"^[\x21-\x7e]{1,128}$")
 
@@ -21,7 +23,7 @@ def new_id() -> str:
 
 
 class RequestIds:
-    """Gives every request an id, and echoes the caller's, or ours, in X-Request-ID."""
+    """Gives every request an id, also in the log, and echoes the caller's, or ours, in X-Request-ID."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,6 +37,9 @@ class RequestIds:
         scope.setdefault("state", {})["request_id"] = ours
         theirs = Headers(scope=scope).get(HEADER, "")
         echoed = theirs if _ACCEPTABLE.match(theirs) else ours
+        logs.request_id.set(
+            logs.RequestId(ours, theirs if echoed == theirs else None)
+        )  # the server's task ends with it
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

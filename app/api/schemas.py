@@ -61,6 +61,10 @@ class Options(Strict):
         examples=[{"category": ["billing", "payment"], "year": {"gte": 2024}}],
     )
 
+    render: Literal["html"] | None = Field(
+        None, description="`html`: each answer has `answer_html` too. Markdown and HTML of the answer, safe to show."
+    )
+
     @property
     def where(self) -> Where:
         """The filters as the index takes them."""
@@ -93,7 +97,13 @@ class Answer(Strict):
     faq_id: str
     question: str = Field(description="The entry's question; empty for a passage.")
     matched_question: str | None = Field(description="The phrasing of the entry that fits best; null for a passage.")
-    answer: str
+    answer: str = Field(description="As it was given; may hold Markdown or HTML, which is not safe to show as it is.")
+    answer_html: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Only with `render: html`: the answer as HTML without scripts, event handlers, styles and images; "
+        "links lead to http, https or mailto.",
+    )
     score: float = Field(description="Similarity; comparable within one release only.")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability that this answer is right.")
     metadata: dict[str, Any]
@@ -114,7 +124,7 @@ class Reply(Strict):
     several entries with different answers hold the question word for word.
     """
 
-    request_id: str
+    request_id: str = Field(description="Ours, one for each question; in a batch `<request id>-<n>`, n from 1.")
     status: Literal["answered", "ambiguous", "no_answer"]
     answers: list[Answer]
     suggestions: list[Suggestion] = Field(description="Only with `no_answer`: up to three entries that come nearest.")
@@ -193,8 +203,18 @@ class EntryList(Strict):
     """A page of entries, in order."""
 
     entries: list[EntryReply]
-    total: int = Field(description="Entries in the store.")
-    next_after: str | None = Field(description="Pass as `after` for the next page; null on the last.")
+    total: int = Field(description="Entries that hold the text `search`, on all pages; without it all entries.")
+    next_after: str | None = Field(
+        description="Pass as `after` for the next page; null on the last. Opaque, and valid when entries are deleted."
+    )
+
+
+class ChangeReply(Strict):
+    """An entry that an import adds, updates, leaves without its row in the file, or removes."""
+
+    id: str
+    question: str
+    fields: list[str] = Field(description="What differs in an updated entry; of metadata, `metadata.KEY`.")
 
 
 class ImportReply(Strict):
@@ -203,11 +223,21 @@ class ImportReply(Strict):
     added: int
     updated: int
     unchanged: int
-    removed: int
-    total: int
+    removed: int = Field(description="Entries that the file lacks, with `replace`.")
+    orphaned: int = Field(description="Entries that the file lacks and that stay, with `append`.")
+    matched: int = Field(description="Entries that were found by their question, with `match=question`.")
+    total: int = Field(description="Entries in the store afterwards.")
     dry_run: bool
+    format: str = Field(description="What the file was read as.")
+    encoding: str
+    encoding_guessed: bool
+    mapping: dict[str, str] = Field(description="Columns or keys of the file that were read as fields of ours.")
     merged: list[str] = Field(description="Rows with identical content, which are one entry.")
     warnings: list[str]
+    added_entries: list[ChangeReply] = Field(description="The first 1,000.")
+    updated_entries: list[ChangeReply] = Field(description="The first 1,000.")
+    removed_entries: list[ChangeReply] = Field(description="The first 1,000.")
+    orphaned_entries: list[ChangeReply] = Field(description="The first 1,000.")
 
 
 class Problem(BaseModel):
@@ -221,3 +251,6 @@ class Problem(BaseModel):
     code: str = Field(description="Stable; branch on this.")
     request_id: str
     errors: list[dict[str, Any]] | None = Field(None, description="With 422: each field or row that is wrong, and why.")
+    report: dict[str, Any] | None = Field(
+        None, description="With 422 to a dry run of an import: what would become of the rows that are not refused."
+    )

@@ -1,6 +1,6 @@
 """What the service holds while it runs, and how a route gets at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,10 +9,11 @@ from app.api.admission import Admission
 from app.api.metrics import Metrics
 from app.api.rate_limit import RateLimits
 from app.api.readiness import Readiness
+from app.api.rendering import Renderings
 from app.api.security import Keys
+from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
-from app.releases.jobs import Jobs
 from app.releases.live import Live
 from app.releases.reindexing import Worker
 from app.settings import Settings
@@ -33,6 +34,7 @@ class Services:
     readiness: Readiness
     rates: RateLimits
     admission: Admission
+    renderings: Renderings = field(default_factory=Renderings)
 
 
 async def _services(request: Request) -> Services:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import SettingsError, StoreError
@@ -22,8 +22,9 @@ from app.errors import SettingsError, StoreError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 15
 _CONNECT_SECONDS = 5
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # seconds: a dead peer is seen
 _STATEMENT_TIMEOUT = "SET statement_timeout = '60s'"
-_ADVISORY_LOCK = 0x666171  # one writer at a time on PostgreSQL, as SQLite has it by nature
+WRITE_LOCK = 0x666171  # one writer of entries at a time on PostgreSQL, as SQLite has it for every writer
 
 _CAUSES = {
     "database is locked": "another process holds its lock; try again when it is done",
@@ -51,7 +52,7 @@ class Database:
         StoreError when the database cannot be used or was written by a newer version."""
         database = cls(_engine(url))
         try:
-            with _failures(database.engine.url):
+            with database.failures():
                 if database.engine.dialect.name == "sqlite":
                     _prepare_sqlite(database.engine)
             database.migrate()
@@ -63,16 +64,29 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state and changes nothing. Raises StoreError."""
-        with _failures(self.engine.url), self._reader.begin() as connection:
+        with self.failures(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that holds the only write lock from its start. Raises StoreError."""
-        with _failures(self.engine.url), self._writer.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    def write(self, lock: int | None = WRITE_LOCK) -> Iterator[Connection]:
+        """A transaction that holds a write lock from its start. Raises StoreError.
+
+        SQLite has one lock for all writers. PostgreSQL takes the advisory lock with the number `lock`, or with None no
+        lock but those of the rows that are written, which does not wait for an import.
+        """
+        with self.failures(), self._writer.begin() as connection:
+            if lock is not None and connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
             yield connection
+
+    def session(self) -> Connection:
+        """A connection on which each statement is a transaction of its own. Close it. Raises StoreError."""
+        with self.failures():
+            return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def failures(self) -> AbstractContextManager[None]:
+        """A block in which the database's failures become StoreError."""
+        return _failures(self.engine.url)
 
     def migrate(self) -> None:
         """Bring the schema up to date; several processes may do so at once. Raises StoreError."""
@@ -114,7 +128,7 @@ def _engine(url: str) -> Engine:
         if parsed.get_backend_name() == "sqlite":
             options = {"connect_args": {"timeout": _BUSY_SECONDS}}
         elif parsed.get_backend_name() == "postgresql":
-            options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
+            options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS, **_KEEPALIVES}
         engine = create_engine(parsed, json_serializer=_dump, hide_parameters=True, **options)
     except ModuleNotFoundError as error:
         hint = "install faqtual[postgres]" if error.name == "psycopg" else "install its driver"
@@ -183,4 +197,12 @@ def _failures(url: URL) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
         found = str(error.orig if isinstance(error, DBAPIError) else error)
         cause = next((ours for theirs, ours in _CAUSES.items() if theirs in found), found.strip().partition("\n")[0])
-        raise StoreError(f"The database {url.render_as_string(hide_password=True)} cannot be used: {cause}.") from error
+        shown = url.render_as_string(hide_password=True)
+        raise StoreError(f"The database {shown} cannot be used: {cause}.", _is_temporary(error)) from error
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Whether the database is locked, or a server does not answer or gave up waiting for a lock."""
+    if isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error):
+        return True
+    return isinstance(error, PoolTimeout) or "database is locked" in str(error)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.knowledge import text
+from app.markup import plain_text
 
 MetadataValue = str | int | float | bool | list[str]
 
@@ -75,6 +76,11 @@ class Entry(BaseModel):
     def phrasings(self) -> tuple[str, ...]:
         """Every question text of the entry, the canonical one first, without repeats; none for a passage."""
         return tuple(dict.fromkeys(phrasing for phrasing in (self.question, *self.alternatives) if phrasing))
+
+    @property
+    def plain_answer(self) -> str:
+        """The answer without markup: what is ranked and trained on. Parsed at each call where the answer has markup."""
+        return plain_text(self.answer)
 
     @property
     def content_digest(self) -> str:

@@ -8,7 +8,10 @@ from typing import TypeVar
 
 from app.errors import InputError
 from app.knowledge import text
-from app.knowledge.rows import BadRow, RowFile
+from app.knowledge.readers.fields import LABELLED_FIELDS, PAIR_FIELDS, QUERY_FIELDS, Fields
+from app.knowledge.readers.reading import read_rows
+from app.knowledge.readers.row import BadRow
+from app.knowledge.readers.row_file import RowFile
 
 TARGETS = ("faq_id", "answer", "label")
 _PAIR_LENGTHS = {"a": text.QUESTION_LENGTH, "b": text.ANSWER_LENGTH}
@@ -55,34 +58,34 @@ class ScoredPair:
 
 def read_queries(path: Path) -> list[Query]:
     """Read an evaluation file. Raises FileError with every bad row, InputError when it holds no queries."""
-    return _read(path, "queries", ("question",), _query)
+    return _read(path, "queries", QUERY_FIELDS, _query)
 
 
 def read_labelled(path: Path) -> list[Labelled]:
     """Read labelled texts. Raises FileError with every bad row, InputError when it holds none."""
-    return _read(path, "labelled texts", ("text", "label"), _labelled)
+    return _read(path, "labelled texts", LABELLED_FIELDS, _labelled)
 
 
 def read_pairs(path: Path) -> list[ScoredPair]:
     """Read scored pairs. Raises FileError with every bad row, InputError when it holds none."""
-    return _read(path, "pairs", ("a", "b"), _pair)
+    return _read(path, "pairs", PAIR_FIELDS, _pair)
 
 
-def _read(path: Path, noun: str, required: tuple[str, ...], build: Callable[[dict[str, object]], T]) -> list[T]:
-    file = RowFile.open(path)
-    found = list(_built(file, required, build))
+def _read(path: Path, noun: str, fields: Fields, build: Callable[[dict[str, object]], T]) -> list[T]:
+    file = RowFile.open(path, fields=fields)
+    built = list(_built(file, build))
     file.check()
-    if not found:
+    if not built:
         raise InputError(f"{path} holds no {noun}")
-    return found
+    return built
 
 
-def _built(file: RowFile, required: tuple[str, ...], build: Callable[[dict[str, object]], T]) -> Iterator[T]:
-    for line, row in file.rows(*required):
+def _built(file: RowFile, build: Callable[[dict[str, object]], T]) -> Iterator[T]:
+    for row in read_rows(file):
         try:
-            yield build(row)
+            yield build(row.values)
         except ValueError as error:
-            file.reject(line, str(error))
+            file.reject(row.place, str(error))
 
 
 def _query(row: dict[str, object]) -> Query:

@@ -1,4 +1,4 @@
-"""The tables: entries, and the jobs that `app.releases` runs. A change here needs a migration."""
+"""The base of all tables, and the table of entries. A change here needs a migration."""
 
 from datetime import UTC, datetime
 
@@ -37,7 +37,8 @@ class Base(DeclarativeBase):
 
 
 class EntryRow(Base):
-    """One entry. `position` keeps the order of import; `digest` is `Entry.digest`."""
+    """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
+    search looks into, without case (`app.knowledge.search`)."""
 
     __tablename__ = "entries"
     __table_args__ = (Index("ix_entries_position", "position"),)
@@ -50,22 +51,6 @@ class EntryRow(Base):
     meta: Mapped[dict[str, object]] = mapped_column("metadata", JSON)
     digest: Mapped[str] = mapped_column(String(64))
     position: Mapped[int]
+    searchable: Mapped[str] = mapped_column(Text, server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
-
-
-class JobRow(Base):
-    """One job. `status`: queued, running, succeeded, failed or canceled."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (Index("ix_jobs_created_at", "created_at"),)
-
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
-    status: Mapped[str] = mapped_column(String(16))
-    done: Mapped[int] = mapped_column(default=0)
-    total: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None] = mapped_column(Text)
-    release: Mapped[str | None] = mapped_column(String(200))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)

@@ -5,6 +5,7 @@ Control characters and lone surrogates are refused: neither JSON, PostgreSQL nor
 """
 
 import re
+import unicodedata
 
 ANSWER_LENGTH = 25_000
 QUESTION_LENGTH = 1_000
@@ -53,6 +54,12 @@ def clean_list(value: object, name: str) -> tuple[str, ...]:
     if len(kept) > LIST_LENGTH:
         raise ValueError(f"`{name}` has {len(kept):,} items; at most {LIST_LENGTH:,} are allowed")
     return kept
+
+
+def same_question(question: str) -> str:
+    """The same text for questions that differ in case, space or outer punctuation alone."""
+    words = " ".join(unicodedata.normalize("NFKC", question).casefold().split())
+    return words.strip(" .,;:!?¿¡\"'“”„«»()…")
 
 
 def kind_of_value(value: object) -> str:

@@ -68,7 +68,7 @@ class Catalog:
         name = await self.active()
         if name is None:
             raise NotReady("No release is active yet. Name a bundle: `python -m app reindex --bundle DIR`.")
-        return self.bundle_of(name)
+        return await asyncio.to_thread(self.bundle_of, name)  # reads and hashes some 25 MB
 
     def bundle_of(self, release: str) -> Bundle:
         """The bundle that a release's name says it was made with. Raises BundleError."""
@@ -81,7 +81,13 @@ class Catalog:
         index = await self.indexes.open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             bundle = await asyncio.to_thread(self.bundle_of, release)
-            make = partial(Answerer, threads=threads, rerank=self.settings.rerank, observer=self._observer)
+            make = partial(
+                Answerer,
+                threads=threads,
+                rerank=self.settings.rerank,
+                observer=self._observer,
+                cache_bytes=self.settings.answer_cache_mb * 2**20,
+            )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
             await index.close()

@@ -14,16 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 class _Serving:
-    """An answerer and the requests that are using it; closed when it is retired and the last one is done."""
+    """An answerer and the number of requests that use it; it is closed when it is retired and the last one is done."""
 
     def __init__(self, answerer: Answerer) -> None:
         self.answerer = answerer
         self.users = 0
         self.retired = False
 
-    async def close_if_idle(self) -> None:
-        if self.retired and self.users == 0:
-            await self.answerer.close()
+    @property
+    def done(self) -> bool:
+        return self.retired and self.users == 0
 
 
 class Live:
@@ -35,6 +35,7 @@ class Live:
         self._broken: tuple[str, str] | None = None  # a release that could not be opened, and why
         self._watch: asyncio.Task[None] | None = None
         self._following = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()  # retired answerers; no request waits for their threads
 
     async def start(self) -> None:
         """Open the active release, if there is one, and keep following the pointer."""
@@ -47,6 +48,7 @@ class Live:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
+        await asyncio.gather(*self._closing, return_exceptions=True)
         if self._serving:
             await self._serving.answerer.close()
             self._serving = None
@@ -73,7 +75,7 @@ class Live:
             yield serving.answerer
         finally:
             serving.users -= 1
-            await serving.close_if_idle()
+            self._close_if_done(serving)
 
     def _reason(self) -> str:
         if self._broken:
@@ -109,7 +111,18 @@ class Live:
             logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
         if before:
             before.retired = True
-            await before.close_if_idle()
+            self._close_if_done(before)
+
+    def _close_if_done(self, serving: _Serving) -> None:
+        if serving.done:
+            task = asyncio.create_task(serving.answerer.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("A release that was replaced could not be closed", exc_info=error)
 
     def _complain(self, name: str, reason: str) -> None:
         if self._broken != (name, reason):

@@ -9,14 +9,16 @@ import numpy as np
 
 from app.errors import FaqError, IndexUnavailable, NotReady
 from app.knowledge.entry import Entry, knowledge_revision
+from app.markup import VERSION as PLAIN_TEXT
 from app.releases.catalog import Catalog
 from app.releases.measuring import measure
 from app.releases.vectors import CachedEncoder
 from app.retrieval.bundle import Bundle
 from app.retrieval.encoder import Encoder
 from app.retrieval.filters import fields_of
+from app.retrieval.identifiers import common_identifiers
 from app.retrieval.index import Index, IndexRecord
-from app.retrieval.lexical import average_length, text_of
+from app.retrieval.lexical import answer_of, average_length, text_of
 from app.retrieval.ranking import Candidate, Question, Vectors
 from app.settings import Settings
 
@@ -70,7 +72,7 @@ async def _finds_itself(index: Index, encoder: Encoder, candidate: Candidate) ->
     """By its first phrasing, or by its answer for a passage; ties with entries of the same text allowed."""
     phrasings = candidate.payload["phrasings"]
     side: Callable[[Candidate], Vectors] = (lambda one: one.questions) if phrasings else (lambda one: one.answer)
-    text = phrasings[0] if phrasings else candidate.payload["answer"]
+    text = phrasings[0] if phrasings else answer_of(candidate.payload)
     vector = (encoder.questions([text]) if phrasings else encoder.answers([text])[0])[0]
     found = await index.search(Question(text, vector), 10, {})
     own = float((side(candidate) @ vector).max())
@@ -129,18 +131,19 @@ def batches(
 
 def _candidates(encoder: CachedEncoder, entries: Sequence[Entry]) -> list[Candidate]:
     dimension = encoder.dimension
-    answers = encoder.answers([entry.answer for entry in entries])
+    payloads = [payload_of(entry) for entry in entries]
+    answers = encoder.answers([answer_of(payload) for payload in payloads])
     phrasings = iter(encoder.questions([text for entry in entries for text in entry.phrasings]))
     negatives = iter(encoder.questions([text for entry in entries for text in entry.negatives]))
     return [
         Candidate(
             entry.id,
-            payload_of(entry),
+            payload,
             answer,
             _stacked(phrasings, len(entry.phrasings), dimension),
             _stacked(negatives, len(entry.negatives), dimension),
         )
-        for entry, answer in zip(entries, answers, strict=True)
+        for entry, payload, answer in zip(entries, payloads, answers, strict=True)
     ]
 
 
@@ -150,7 +153,11 @@ def _stacked(vectors: Iterator[Vectors], count: int, dimension: int) -> Vectors:
 
 
 def payload_of(entry: Entry) -> dict[str, Any]:
-    """All that an answer needs, so that answers come from the release and not from the store."""
+    """All that an answer needs, so that answers come from the release and not from the store.
+
+    `plain_answer` is there only where it differs from the answer.
+    """
+    plain = entry.plain_answer
     return {
         "id": entry.id,
         "question": entry.question,
@@ -158,6 +165,7 @@ def payload_of(entry: Entry) -> dict[str, Any]:
         "negatives": list(entry.negatives),
         "answer": entry.answer,
         "metadata": entry.metadata,
+        **({} if plain == entry.answer else {"plain_answer": plain}),
     }
 
 
@@ -175,7 +183,9 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         fields=fields_of(payloads),
         language=settings.language.lower(),
         average_length=average_length(text_of(payload) for payload in payloads),
+        plain_text=PLAIN_TEXT if any("plain_answer" in payload for payload in payloads) else 0,
         target_precision=settings.target_precision or bundle.ranking.target_precision,
         offer_precision=settings.offer_precision or bundle.ranking.offer_precision,
         unanswerable_share=settings.unanswerable_share or bundle.ranking.unanswerable_share,
+        common_identifiers=common_identifiers(text_of(payload) for payload in payloads),
     )

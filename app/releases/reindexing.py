@@ -8,22 +8,20 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import Busy
+from app.jobs import lock
+from app.jobs.jobs import Job, Jobs, Work, patiently
 from app.knowledge.store import Store
-from app.releases import lock
 from app.releases.catalog import Catalog
-from app.releases.jobs import Job, Jobs
 from app.releases.publishing import Progress, publish
 from app.retrieval.bundle import Bundle
 from app.settings import Settings
 
 KIND = "reindex"
-REPORT_EVERY_S = 0.3
 NICENESS = "10"
 
 
@@ -40,23 +38,23 @@ def reindex(
     """
     store = Store.open(settings.sqlalchemy_url)
     try:
-        jobs = Jobs(store.database, settings.home)
-        with _at_work(settings, store, jobs, job_id) as (job_id, report):
-            release = asyncio.run(_publish(settings, bundle, store, _throttled(report, show)))
-            jobs.succeed(job_id, release)
+        with _at_work(settings, store, job_id) as (work, check):
+            release = asyncio.run(_publish(settings, bundle, store, _progress(work, check, show)))
+            work.succeed(release)
         return release
     finally:
         store.close()
 
 
 @contextmanager
-def _at_work(settings: Settings, store: Store, jobs: Jobs, job_id: str | None) -> Iterator[tuple[str, Progress]]:
-    """Hold the writer's lock, and run the job `job_id` or a new one. Raises Busy, naming the job that is at work."""
+def _at_work(settings: Settings, store: Store, job_id: str | None) -> Iterator[tuple[Work, lock.Check]]:
+    """Hold the writer's lock, and run the job `job_id` or a new one. Raises Busy, naming the job that is running."""
+    jobs = Jobs(store.database)
     try:
-        with lock.writer(settings.home, store.database):
+        with lock.writer(settings.home, store.database) as check:
             job_id = job_id or jobs.begin(KIND).job_id
-            with jobs.work(job_id) as report:
-                yield job_id, report
+            with jobs.work(job_id) as work:
+                yield work, check
     except Busy as error:
         if job_id:
             jobs.fail(job_id, str(error))
@@ -75,16 +73,15 @@ async def _publish(settings: Settings, directory: Path | None, store: Store, pro
         await catalog.close()
 
 
-def _throttled(report: Progress, show: Progress) -> Progress:
-    """Show every step; write to the database only so often, and at the end."""
-    last = 0.0
+def _progress(work: Work, check: lock.Check, show: Progress) -> Progress:
+    """Report every step. Before the last, after which the release is switched to, look whether that may still be."""
 
     def progress(done: int, total: int) -> None:
-        nonlocal last
         show(done, total)
-        if done == total or time.monotonic() - last >= REPORT_EVERY_S:
-            report(done, total)
-            last = time.monotonic()
+        work.report(done, total)
+        if done == total:
+            patiently(check)
+            work.confirm()
 
     return progress
 

@@ -1,26 +1,48 @@
 """Vectors computed before, by bundle and text, so that an edit encodes only what it changed.
 
-One SQLite file a bundle, in FAQ_HOME/vectors; losing it costs time and nothing else, so a damaged one is begun anew.
+One SQLite file a bundle, in FAQ_HOME/vectors. It is a cache: losing it costs time and nothing else. A file in which
+damage is noticed, at opening, reading or writing, is deleted and started again; a row whose checksum differs is
+computed again; where the file cannot be used at all, everything is computed.
 """
 
 import hashlib
+import logging
 import sqlite3
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from app.retrieval.encoder import Encoder
 from app.retrieval.ranking import Vectors
 
+_SCHEMA = """CREATE TABLE IF NOT EXISTS checked_vectors (
+    key BLOB PRIMARY KEY, vectors BLOB NOT NULL, checksum INTEGER NOT NULL
+) WITHOUT ROWID"""
+_UNDAMAGED = {  # failures that say nothing against the file; other codes do
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+}
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Row = tuple[bytes, bytes, int]
+
 
 class CachedEncoder:
-    """An encoder that remembers, for the building of indexes. Closes with the `with` block."""
+    """An encoder that keeps its vectors in a file, for building indexes. Closes with the `with` block."""
 
     def __init__(self, encoder: Encoder, path: Path) -> None:
         self._encoder = encoder
-        self._database = _open(path)
+        self._file = _CacheFile(path)
 
     @property
     def dimension(self) -> int:
@@ -31,7 +53,7 @@ class CachedEncoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        self._file.close()
 
     def questions(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (1, dimension) float32."""
@@ -47,32 +69,88 @@ class CachedEncoder:
         missing = [text for text in keys if text not in known]
         if missing:
             computed = encode(missing)
-            rows = [(keys[text], one.tobytes()) for text, one in zip(missing, computed, strict=True)]
-            with suppress(sqlite3.OperationalError), self._database:  # a full disk costs the memory, not the work
-                self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+            self._file.put([_row(keys[text], vectors) for text, vectors in zip(missing, computed, strict=True)])
             known.update(zip(missing, computed, strict=True))
         return [known[text] for text in texts]
 
     def _get(self, key: bytes) -> Vectors | None:
-        row = self._database.execute("SELECT vectors FROM vectors WHERE key = ?", (key,)).fetchone()
-        if row is None:
+        stored = self._file.get(key)
+        if stored is None or len(stored) % (4 * self.dimension):
             return None
-        return np.frombuffer(row[0], dtype=np.float32).reshape(-1, self.dimension)
+        return np.frombuffer(stored, dtype=np.float32).reshape(-1, self.dimension)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return _connect(path)
-    except sqlite3.DatabaseError:
-        for damaged in path.parent.glob(f"{path.name}*"):
-            damaged.unlink()
-        return _connect(path)
+class _CacheFile:
+    """Bytes by key, in a SQLite file that starts again when it is damaged. Raises nothing for what is in the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._attempt(lambda connection: None)
+
+    def get(self, key: bytes) -> bytes | None:
+        """What is stored, or None where nothing is, or not what was put there."""
+        select = "SELECT vectors, checksum FROM checked_vectors WHERE key = ?"
+        row = self._attempt(lambda connection: connection.execute(select, (key,)).fetchone())
+        if row is None or type(row[0]) is not bytes or _checksum(key, row[0]) != row[1]:
+            return None
+        return bytes(row[0])
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Store the rows if the disk lets us."""
+
+        def insert(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO checked_vectors VALUES (?, ?, ?)", rows)
+
+        self._attempt(insert)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+    def _attempt(self, use: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What `use` returns, or None where the file cannot be used. A damaged file is deleted, and used once more."""
+        for is_last in (False, True):
+            try:
+                if self._connection is None:
+                    self._connection = _connect(self._path)
+                return use(self._connection)
+            except sqlite3.Error as error:
+                if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _UNDAMAGED or is_last:
+                    return None
+                logger.warning("The vector cache %s is damaged (%s) and is rebuilt", self._path, error)
+                self._delete()
+        return None
+
+    def _delete(self) -> None:
+        self.close()
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _row(key: bytes, vectors: Vectors) -> Row:
+    stored = vectors.tobytes()
+    return key, stored, _checksum(key, stored)
+
+
+def _checksum(key: bytes, stored: bytes) -> int:
+    return zlib.crc32(stored, zlib.crc32(key))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vectors BLOB NOT NULL) WITHOUT ROWID")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("DROP TABLE IF EXISTS vectors")  # of a version that kept no checksums
+        connection.execute(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
     return connection

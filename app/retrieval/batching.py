@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
+from cachetools import LRUCache
 
 from app.retrieval.encoder import Encoder
-from app.retrieval.memory import Memory
 from app.retrieval.ranking import Vectors
 
 BATCH = 8  # questions encoded at a time; 16 are no cheaper each, and take twice as long
@@ -74,8 +75,9 @@ class Batcher:
         self._threads = ThreadPoolExecutor(len(encoders), thread_name_prefix="encoder")
         self._observer = observer
         self._line: deque[_Waiting] = deque()
-        self._by_text: Memory[str, Vectors] = Memory(REMEMBERED)
-        self._by_ids: Memory[bytes, Vectors] = Memory(REMEMBERED)
+        self._by_text: LRUCache[str, Vectors] = LRUCache(REMEMBERED)  # used on the event loop alone
+        self._by_ids: LRUCache[bytes, Vectors] = LRUCache(REMEMBERED)
+        self._by_ids_lock = Lock()  # as every encoder's thread uses it
 
     @property
     def waiting(self) -> int:
@@ -100,11 +102,11 @@ class Batcher:
             await asked.done
         return vectors
 
-    def close(self) -> None:
-        """Wait for the batches under way; what is in line is not encoded any more. Idempotent."""
+    async def close(self) -> None:
+        """Cancel the callers of what is in line, and wait for the batches under way, off the event loop. Idempotent."""
         while self._line:
             self._line.popleft().asked.done.cancel()
-        self._threads.shutdown(wait=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
 
     def _dispatch(self) -> None:
         """Give every free encoder a batch."""
@@ -147,16 +149,18 @@ class Batcher:
         """On an encoder's thread: each text's vector, of which those read alike are computed once."""
         tokens = encoder.read(texts)
         keys = [np.asarray(one.ids, dtype=np.int32).tobytes() for one in tokens]
-        known = {key: vector for key in keys if (vector := self._by_ids.get(key)) is not None}
+        with self._by_ids_lock:
+            known = {key: vector for key in keys if (vector := self._by_ids.get(key)) is not None}
         new = {key: one for key, one in zip(keys, tokens, strict=True) if key not in known}
         for key, vector in zip(new, encoder.vectors(list(new.values())), strict=True):
             known[key] = vector.copy()  # a row of its own, so that what is remembered does not keep the batch
-            self._by_ids.put(key, known[key])
+        with self._by_ids_lock:
+            self._by_ids.update((key, known[key]) for key in new)
         return [known[key] for key in keys]
 
     def _hand_out(self, batch: list[_Waiting], vectors: list[Vectors]) -> None:
         for one, vector in zip(batch, vectors, strict=True):
-            self._by_text.put(one.text, vector)
+            self._by_text[one.text] = vector
             one.asked.vectors[one.row] = vector
             one.asked.missing -= 1
             if not one.asked.missing and not one.asked.done.done():

@@ -1,7 +1,7 @@
 """Whether the files of an index are those that were built: the engine itself would answer from damaged ones.
 
-sums.json    the CRC-32 of every file of the shard, of the vectors and of the words, by its path: against failing disks
-             and torn copies, not people
+sums.json    the CRC-32 of every file of the shard, of the vectors, the words and the lookup, by its path: against
+             failing disks and torn copies, not people
 """
 
 import errno
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app import durable
 from app.errors import IndexUnavailable
+from app.retrieval.lookup import LOOKUP
 from app.retrieval.postings import POSTINGS
 from app.retrieval.rows import ROWS, VECTORS
 
@@ -45,8 +46,9 @@ def check(directory: Path) -> None:
 
 def _sums(directory: Path) -> dict[str, int]:
     shard = [path for path in (directory / SHARD).rglob("*") if path.is_file() and path.name not in REWRITTEN]
-    words = [path for path in (directory / POSTINGS,) if path.exists()]  # an index that is not scanned has none
-    paths = sorted([*shard, directory / VECTORS, directory / ROWS, *words])
+    # an index that is not scanned has no postings, an old one no lookup
+    optional = [path for path in (directory / POSTINGS, directory / LOOKUP) if path.exists()]
+    paths = sorted([*shard, directory / VECTORS, directory / ROWS, *optional])
     return {path.relative_to(directory).as_posix(): _sum(path) for path in paths}
 
 

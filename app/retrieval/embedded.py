@@ -5,6 +5,7 @@ index/<release>/record.json  what the release is; written last, so that its pres
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
 index/<release>/vectors.f32  the vectors once more, for ranking; see retrieval.rows
 index/<release>/postings.npz the words of an index that is small enough to scan; see retrieval.scan
+index/<release>/lookup.npy   its phrasings, negatives and identifiers by their hashes; see retrieval.lookup
 index/<release>/calibration.json   how sure one may be; replaced by rename
 index/<release>/sums.json    their checksums, compared whenever it is opened
 index/.building-<release>/   an unfinished build
@@ -26,6 +27,7 @@ from app.retrieval import checksums, scan
 from app.retrieval.filters import Kind, path
 from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, stored_payload
 from app.retrieval.lexical import Analyser, Sparse, text_of
+from app.retrieval.lookup import LookupWriter, keys_of
 from app.retrieval.postings import PostingsWriter
 from app.retrieval.ranking import Candidate
 from app.retrieval.rows import RowsWriter
@@ -68,7 +70,7 @@ class EmbeddedStore:
         analyser = Analyser(record.language, record.average_length)
         with engine(f"the index {record.name}"):
             built = edge.EdgeShard.create(str(aside / SHARD), _config(record))
-        rows, postings = RowsWriter(aside), PostingsWriter()
+        rows, postings, lookup = RowsWriter(aside), PostingsWriter(), LookupWriter()
         try:
             start = 0
             for batch in batches:
@@ -79,6 +81,7 @@ class EmbeddedStore:
                 for i, one in enumerate(batch):
                     words = analyser.document(text_of(one.payload))
                     postings.add(words)
+                    lookup.add(keys_of(one.payload, record.common_identifiers or ()))
                     points.append(edge.Point(start + i, _vectors(one, words), stored_payload(one)))
                 start += len(batch)
                 with engine(f"the index {record.name}"):
@@ -96,6 +99,8 @@ class EmbeddedStore:
             rows.close()
         if 0 < len(rows) <= scan.LIMIT:
             postings.write(aside)
+        if record.common_identifiers is not None:
+            lookup.write(aside)
         checksums.write(aside)
         durable.flush_tree(aside)
         durable.write(aside / RECORD, record.model_dump_json(indent=2))

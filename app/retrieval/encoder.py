@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from app.errors import BundleError
 from app.retrieval.bundle import ANSWERS, MODEL, TOKENIZER, Bundle
+from app.retrieval.graph import open_graph
 from app.retrieval.ranking import Vectors
 
 BATCH = 32
@@ -91,13 +92,5 @@ class Encoder:
 
 
 def _sessions(bundle: Bundle, threads: int) -> tuple[ort.InferenceSession, ort.InferenceSession]:
-    one = _session(str(bundle.directory / MODEL), threads)
-    return one, _session(str(bundle.directory / ANSWERS), threads) if bundle.two_sided else one
-
-
-def _session(path: str, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it burns what others could use
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    one = open_graph(bundle.directory / MODEL, threads)
+    return one, open_graph(bundle.directory / ANSWERS, threads) if bundle.two_sided else one

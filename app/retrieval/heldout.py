@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from app.retrieval.bundle import HeldOut
 from app.retrieval.encoder import Encoder
 from app.retrieval.index import Index
-from app.retrieval.lexical import Analyser, Lexicon, plain, text_of
+from app.retrieval.lexical import Analyser, Lexicon, answer_of, text_of
+from app.retrieval.lookup import keys_of, match_of, question_keys
+from app.retrieval.matching import Match
+from app.retrieval.normalize import fold_accents, normalize
 from app.retrieval.ranking import Candidate, Features, Question, features_of
 
 LIMIT = 30  # candidates of each kind
@@ -51,8 +54,8 @@ class Outcome:
 
     @property
     def answers(self) -> list[str]:
-        """The text that each candidate answers with."""
-        return [one.payload["answer"] for one in self.candidates]
+        """The text that each candidate answers with, without markup."""
+        return [answer_of(one.payload) for one in self.candidates]
 
 
 def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Asked]:
@@ -61,10 +64,10 @@ def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Ask
     The text comes first: another FAQ may give the same ids to other entries. By its id an entry is found whose answer
     was edited. Entries with one and the same answer are right together. A question whose entry is gone is left out.
     """
-    ids = {payload["id"]: payload["answer"] for payload in payloads}
+    ids = {payload["id"]: answer_of(payload) for payload in payloads}
     texts: dict[str, set[str]] = {}
     for payload in payloads:
-        texts.setdefault(payload["answer"], set()).add(payload["id"])
+        texts.setdefault(answer_of(payload), set()).add(payload["id"])
     found = []
     for one in heldout:
         answer = one.answer if one.answer in texts else ids.get(one.faq_id or "")
@@ -114,14 +117,14 @@ class Examiner:
     @cached_property
     def _answers(self) -> Lexicon:
         """Of the entries as passages, likewise."""
-        return Lexicon(self._analyser, [payload["answer"] for payload in self.payloads])
+        return Lexicon(self._analyser, [answer_of(payload) for payload in self.payloads])
 
     async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
         """What becomes of each question; `limit` candidates of each kind."""
         texts = [one.question for one in asked]
         vectors = self._encoder.questions(texts)
         return [
-            await self._outcome(Question(one.question, vector), one.relevant, limit)
+            await self._outcome(self.index.record.question(one.question, vector), one.relevant, limit)
             for one, vector in zip(asked, vectors, strict=True)
         ]
 
@@ -138,17 +141,30 @@ class Examiner:
 
     def _without(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate without the question among its phrasings."""
-        payload, text = candidate.payload, plain(question.text)
-        kept = [i for i, phrasing in enumerate(payload["phrasings"]) if plain(phrasing) != text]
-        if len(kept) == len(payload["phrasings"]):
+        payload = candidate.payload
+        if not (candidate.match.same or candidate.match.folded):
             return candidate
-        canonical = "" if plain(payload["question"]) == text else payload["question"]
+        text = fold_accents(normalize(question.text))
+        kept = [i for i, phrasing in enumerate(payload["phrasings"]) if fold_accents(normalize(phrasing)) != text]
+        canonical = "" if fold_accents(normalize(payload["question"])) == text else payload["question"]
         rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
         lexical = self._lexicon.score(question.text, text_of(rest))
-        return candidate._replace(payload=rest, questions=candidate.questions[kept], lexical=lexical)
+        return candidate._replace(
+            payload=rest, questions=candidate.questions[kept], lexical=lexical, match=self._match(question, rest)
+        )
 
     def _bare(self, question: Question, candidate: Candidate) -> Candidate:
         """The candidate as a passage."""
-        lexical = self._answers.score(question.text, candidate.payload["answer"])
+        lexical = self._answers.score(question.text, answer_of(candidate.payload))
         payload = {**candidate.payload, "question": "", "phrasings": []}
-        return candidate._replace(payload=payload, questions=candidate.questions[:0], lexical=lexical)
+        return candidate._replace(
+            payload=payload,
+            questions=candidate.questions[:0],
+            lexical=lexical,
+            match=self._match(question, payload),
+        )
+
+    def _match(self, question: Question, payload: Payload) -> Match:
+        """How the keys of an entry with this payload match the question."""
+        common = self.index.record.common_identifiers or ()
+        return match_of(question_keys(question), keys_of(payload, common))

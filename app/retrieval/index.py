@@ -4,18 +4,20 @@ An index is immutable: built once under a name of its own, then only read. Which
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.retrieval.calibration import Calibration
 from app.retrieval.filters import FLAGS, Kind, Where, flags_of
+from app.retrieval.identifiers import asked_identifiers
 from app.retrieval.lexical import PLAIN
-from app.retrieval.ranking import Candidate, Question
+from app.retrieval.ranking import Candidate, Question, Vectors
 
 RELEASE = re.compile(r"^faq-[0-9a-f]{12}-[0-9a-f]{12}(-\d+)?$")  # bundle's and knowledge's revision
 ANSWER, QUESTIONS, NEGATIVES, BM25 = "answer", "questions", "negatives", "bm25"  # the named vectors of a point
+KEYS = "keys"  # where the server's payloads hold their lookup keys
 
 
 class IndexRecord(BaseModel):
@@ -32,11 +34,24 @@ class IndexRecord(BaseModel):
     fields: dict[str, list[Kind]] = Field({}, description="metadata fields that can be filtered by, and what they hold")
     language: str = Field(PLAIN, description="how words are stemmed")
     average_length: float = Field(64, gt=0, description="of an entry's text, in words")
+    plain_text: int = Field(0, description="version of `app.markup.plain_text`; 0: no answer has markup")
     target_precision: float | None = Field(None, gt=0, lt=1, description="what its answer threshold was chosen for")
     offer_precision: float | None = Field(None, gt=0, lt=1, description="what its offer threshold was chosen for")
     unanswerable_share: float | None = Field(
         None, gt=0, lt=1, description="of the questions that nothing answers, as its confidence expects it"
     )
+    common_identifiers: list[str] | None = Field(
+        None, description="identifiers that too many entries hold to tell them apart; None: built without a lookup"
+    )
+
+    def question(self, text: str, vector: Vectors) -> Question:
+        """A question to ask of this index: with those of its identifiers that few entries hold.
+
+        An index without a lookup is asked without identifiers.
+        """
+        if self.common_identifiers is None:
+            return Question(text, vector)
+        return Question(text, vector, asked_identifiers(text).difference(self.common_identifiers))
 
 
 class Calibrated(BaseModel):
@@ -61,6 +76,9 @@ class Index(Protocol):
 
     async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
         """The best `limit` entries by answer, by phrasing and by words, together, in no order, each with its BM25.
+
+        Among them are up to `limit` entries whose phrasing is the question, and up to `limit` that hold one of its
+        identifiers, however similar they are. Each says how its keys match the question's.
 
         Raises InputError naming a field that no entry has, IndexUnavailable when the index does not answer.
         """
@@ -112,12 +130,12 @@ class IndexStore(Protocol):
         """Release connections; idempotent."""
 
 
-def stored_payload(candidate: Candidate) -> dict[str, Any]:
-    """The payload of a point: the entry's, and its booleans in the form that filters match."""
+def stored_payload(candidate: Candidate, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """The payload of a point: the entry's, its booleans in the form that filters match, and its lookup keys."""
     flags = flags_of(candidate.payload["metadata"])
-    return {**candidate.payload, FLAGS: flags} if flags else candidate.payload
+    return {**candidate.payload, **({FLAGS: flags} if flags else {}), **({KEYS: list(keys)} if keys else {})}
 
 
 def own_payload(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - as either library returns it
     """The inverse of `stored_payload`: the entry's own."""
-    return {key: value for key, value in payload.items() if key != FLAGS} if FLAGS in payload else payload
+    return {key: value for key, value in payload.items() if key not in (FLAGS, KEYS)}

@@ -8,7 +8,6 @@ BM25: "The Probabilistic Relevance Framework: BM25 and Beyond" (Robertson & Zara
 """
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -81,21 +80,20 @@ def rarity(texts: int, count: int) -> float:
     return math.log((texts - count + 0.5) / (count + 0.5) + 1)
 
 
+def answer_of(payload: Mapping[str, Any]) -> str:
+    """The answer that an entry is ranked by: without markup, where the answer has any."""
+    return str(payload.get("plain_answer", payload["answer"]))
+
+
 def text_of(payload: Mapping[str, Any]) -> str:
-    """What of an entry is looked through for words: its phrasings and its answer."""
-    return "\n".join((*payload["phrasings"], payload["answer"]))
+    """What of an entry is looked through for words: its phrasings and its answer without markup."""
+    return "\n".join((*payload["phrasings"], answer_of(payload)))
 
 
 def average_length(texts: Iterable[str]) -> float:
     """The mean number of words of some texts, roughly; at least 1."""
     lengths = [len(text.split()) for text in texts]
     return max(1.0, round(sum(lengths) / max(1, len(lengths)), 1))
-
-
-def plain(text: str) -> str:
-    """The text as exact matches compare it: neither case, nor white space, nor punctuation at its ends counts."""
-    words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return words.strip(" .,;:!?¿¡\"'“”„«»()…")
 
 
 def _languages() -> list[Any]:

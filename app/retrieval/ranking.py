@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,25 +10,26 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.retrieval.calibration import Calibration, evidence_of
-from app.retrieval.lexical import plain
+from app.retrieval.lexical import answer_of
+from app.retrieval.matching import NO_MATCH, Match, held_by, holders_first, same_phrasings, trust_of
 from app.retrieval.unanswerable import DEFAULT_SHARE, LEAST_SHARE, MOST_SHARE
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-EXACT_CONFIDENCE = 0.98  # of a phrasing that is the question itself, shared among the answers that it stands for
-EXACT_SIMILARITY = 0.9  # a phrasing less similar than that cannot be the question; saves comparing texts
+BESIDE_EXACT = 0.02  # the most confidence of a candidate beside an entry that holds the question word for word
 
 
 class Question(NamedTuple):
-    """What is asked: its text and its vector, (dimension,)."""
+    """What is asked: its text, its vector, (dimension,), and its identifiers; `IndexRecord.question` makes it."""
 
     text: str
     vector: Vectors
+    identifiers: frozenset[str] = frozenset()  # without those that too many entries hold
 
 
 class Candidate(NamedTuple):
-    """An entry that the index found: what an answer needs, its vectors, and how its words fit the question."""
+    """An entry that the index found: what an answer needs, its vectors, and how it fits the question."""
 
     id: str
     payload: dict[str, Any]  # question, phrasings, negatives, answer, metadata
@@ -35,6 +37,7 @@ class Candidate(NamedTuple):
     questions: Vectors  # (phrasings, dimension), possibly none
     negatives: Vectors  # (negatives, dimension), possibly none
     lexical: float = 0.0  # BM25
+    match: Match = NO_MATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,10 @@ class Features:
     lexical: Floats  # BM25
     negative: Floats  # how much nearer the question is to what the entry must not answer than to the entry; at least 0
     exact: NDArray[np.bool_]  # a phrasing is the question itself
-    excluded: NDArray[np.bool_]  # a negative is
-    matched: NDArray[np.int64]  # which phrasing is the best; -1 for a passage
+    excluded: NDArray[np.bool_]  # a negative is the question itself
+    matched: NDArray[np.int64]  # which phrasing is the question itself, or else the most similar; -1 for a passage
+    held: NDArray[np.int64]  # how many of the question's identifiers the entry holds
+    trust: Floats  # what its confidence is multiplied by: less than 1 where words and identifiers speak against it
 
 
 class Ranked(NamedTuple):
@@ -59,6 +64,7 @@ class Ranked(NamedTuple):
     matched: int | None
     exact: bool = False
     reranked: bool = False
+    trust: float = 1.0
 
 
 class Ranking(BaseModel):
@@ -83,21 +89,26 @@ class Ranking(BaseModel):
     )
 
     def rank(self, question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
-        """Best first. Equal scores keep the order of their ids."""
+        """Best first, without the entries that a negative excludes. Equal scores keep the order of their ids."""
+        candidates = [candidate for candidate in candidates if not candidate.match.excluded]
         if not candidates:
             return []
         features, answers = features_of(question, candidates), _answers(candidates)
         scores = self.scores(features)
-        confidences = with_exact(self.calibration.confidence(evidence_of(scores, answers)), features, answers)
-        matched = [None if one < 0 else one for one in features.matched.tolist()]
-        ranked = map(Ranked, candidates, scores.tolist(), confidences.tolist(), matched, features.exact.tolist())
-        return sorted(ranked, key=_place)
+        confidences = self.calibration.confidence(evidence_of(scores, answers)) * features.trust
+        confidences = with_exact(confidences, features.exact, answers)
+        matched = [None if phrasing < 0 else phrasing for phrasing in features.matched.tolist()]
+        exact, trust = features.exact.tolist(), features.trust.tolist()
+        columns = scores.tolist(), confidences.tolist(), matched, exact, repeat(False), trust
+        return _ordered(list(map(Ranked, candidates, *columns)))
 
     def scores(self, features: Features) -> Floats:
         """One number for each candidate, (n,)."""
-        return combined(
+        by_meaning_and_words = combined(
             features.answer, features.phrasing, features.lexical, self.question_weight, self.lexical_weight
-        ) - np.where(features.excluded, 1.0, self.negative_weight * features.negative)
+        )
+        penalties = np.where(features.excluded, 1.0, self.negative_weight * features.negative)
+        return holders_first(by_meaning_and_words - penalties, features.held)
 
     def rerank(self, ranked: Sequence[Ranked], scores: NDArray[np.float32]) -> list[Ranked]:
         """The best `len(scores)` in the order that the reranker's scores bring about; the others stay below them.
@@ -106,33 +117,40 @@ class Ranking(BaseModel):
         """
         if self.reranker_weight is None or self.reranked is None:
             raise ValueError("this ranking was fitted without a reranker")
-        found = reranked_scores(np.array([one.score for one in ranked]), scores, self.reranker_weight)
-        evidence = evidence_of(found, _answers([one.candidate for one in ranked]))
-        confidences = self.reranked.confidence(evidence)
+        candidates = [entry.candidate for entry in ranked]
+        new_scores = reranked_scores(np.array([entry.score for entry in ranked]), scores, self.reranker_weight)
+        new_scores = holders_first(new_scores, held_by([candidate.match for candidate in candidates]))
+        confidences = self.reranked.confidence(evidence_of(new_scores, _answers(candidates)))
         changed = [
-            one._replace(reranked=True)
-            if one.exact
-            else one._replace(score=score, confidence=confidence, reranked=True)
-            for one, score, confidence in zip(ranked, found.tolist(), confidences.tolist(), strict=True)
+            entry._replace(reranked=True)
+            if entry.exact
+            else entry._replace(score=score, confidence=confidence * entry.trust, reranked=True)
+            for entry, score, confidence in zip(ranked, new_scores.tolist(), confidences.tolist(), strict=True)
         ]
-        return sorted(changed, key=_place)
+        return _ordered(changed)
 
 
 def features_of(question: Question, candidates: Sequence[Candidate]) -> Features:
     """The features of some candidates, at least one."""
     best, which = _best(question.vector, candidates)
     answer, phrasing, negative = best.T
-    _, matched, nearest = which.T
+    matched = which[:, 1]
     phrasing = np.where(matched < 0, answer, phrasing)
-    text = plain(question.text)
+    lexical = np.array([candidate.lexical for candidate in candidates])
+    matches = [candidate.match for candidate in candidates]
+    payloads = [candidate.payload for candidate in candidates]
+    same, held = same_phrasings(question.text, matches, payloads), held_by(matches)
+    exact = same >= 0
     return Features(
         answer,
         phrasing,
-        np.array([one.lexical for one in candidates]),
+        lexical,
         np.maximum(0.0, negative - np.maximum(answer, phrasing)),
-        _same(text, candidates, "phrasings", matched, phrasing),
-        _same(text, candidates, "negatives", nearest, negative),
-        matched,
+        exact,
+        np.array([match.excluded for match in matches]),
+        np.where(exact, same, matched),
+        held,
+        trust_of(question.text, question.identifiers, matches, payloads, exact | (held > 0) | (lexical > 0)),
     )
 
 
@@ -154,16 +172,15 @@ def reranked_scores(scores: Floats, reranker: NDArray[np.float32], weight: float
     return np.asarray(scores + np.concatenate([added, rest]))
 
 
-def with_exact(confidences: Floats, features: Features, answers: Sequence[str]) -> Floats:
-    """Confidences, (n,), where phrasings that are the question itself are certain, and leave the others the rest."""
-    if features.excluded.any():
-        confidences = np.where(features.excluded, 0.0, confidences)
-    exact = features.exact & ~features.excluded
+def with_exact(confidences: Floats, exact: NDArray[np.bool_], answers: Sequence[str]) -> Floats:
+    """Confidences, (n,): 1 for an entry that holds the question word for word, at most `BESIDE_EXACT` for the others.
+
+    Where such entries have several answers, these share the confidence: only one of them can be meant.
+    """
     if not exact.any():
         return confidences
-    among = len({answer for answer, one in zip(answers, exact, strict=True) if one})
-    rest = np.minimum(confidences, 1 - EXACT_CONFIDENCE)
-    return np.where(exact, np.maximum(EXACT_CONFIDENCE, confidences) / among, rest)
+    among = len({answer for answer, is_exact in zip(answers, exact.tolist(), strict=True) if is_exact})
+    return np.where(exact, 1 / among, np.minimum(confidences, BESIDE_EXACT))
 
 
 def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, NDArray[np.int64]]:
@@ -184,20 +201,21 @@ def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, N
     return best.reshape(-1, 3), which.reshape(-1, 3)
 
 
-def _same(
-    text: str, candidates: Sequence[Candidate], key: str, which: NDArray[np.int64], similarity: Floats
-) -> NDArray[np.bool_]:
-    """Where the best of an entry's texts is the question itself, (n,)."""
-    likely = (which >= 0) & (similarity >= EXACT_SIMILARITY)
-    found = np.zeros(len(candidates), dtype=bool)
-    for i in np.flatnonzero(likely).tolist():
-        found[i] = plain(candidates[i].payload[key][which[i]]) == text
-    return found
+def _ordered(ranked: list[Ranked]) -> list[Ranked]:
+    """Best first; by confidence where words or identifiers speak against an entry."""
+    ordered = sorted(ranked, key=_place)
+    if all(entry.trust == 1 for entry in ordered):
+        return ordered
+    return sorted(ordered, key=_place_of_doubted)
 
 
-def _place(one: Ranked) -> tuple[bool, float, str]:
-    return not one.exact, -one.score, one.candidate.id
+def _place(entry: Ranked) -> tuple[bool, float, str]:
+    return not entry.exact, -entry.score, entry.candidate.id
+
+
+def _place_of_doubted(entry: Ranked) -> tuple[bool, int, float]:
+    return not entry.exact, -len(entry.candidate.match.identifiers), -entry.confidence
 
 
 def _answers(candidates: Sequence[Candidate]) -> list[str]:
-    return [one.payload["answer"] for one in candidates]
+    return [answer_of(candidate.payload) for candidate in candidates]

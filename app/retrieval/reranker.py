@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
 
 from app.errors import BundleError
 from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, Reranking
+from app.retrieval.graph import open_graph
+from app.retrieval.lexical import answer_of
 
 BATCH = 8  # pairs of like length that are scored in one go; less padding than more would have
 CANDIDATES = 20  # that the weight of its score is fitted on, and that it is meant for
@@ -68,11 +69,8 @@ class Reranker:
     def __init__(self, graph: Path, tokenizer: Path, settings: Reranking, *, threads: int = 0) -> None:
         """Load both files; `threads` of 0 takes all cores. Raises BundleError if they cannot be run."""
         self.settings = settings
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+            self.session = open_graph(graph, threads)
             self._reader = PairReader(Tokenizer.from_file(str(tokenizer)), settings.max_tokens)
         except Exception as error:  # both libraries raise bare types of their own
             raise BundleError(f"{graph} cannot be run: {error}") from error
@@ -87,7 +85,7 @@ class Reranker:
 
     def texts(self, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
         """What it is to be given of some entries, by their payloads."""
-        return [candidate_text(one["question"], one["answer"], self.settings.with_question) for one in payloads]
+        return [candidate_text(one["question"], answer_of(one), self.settings.with_question) for one in payloads]
 
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
         """(texts,) float32: the more, the better the text answers; only differences for one question mean something.
@@ -99,5 +97,5 @@ class Reranker:
         by_length = sorted(range(len(texts)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(by_length), BATCH):
             chosen = by_length[start : start + BATCH]
-            found[chosen] = self._session.run(["logits"], padded([tokens[i] for i in chosen]))[0]
+            found[chosen] = self.session.run(["logits"], padded([tokens[i] for i in chosen]))[0]
         return found

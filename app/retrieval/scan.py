@@ -35,23 +35,26 @@ class Scan:
         sides = (np.flatnonzero(kinds == kind) for kind in (0, 1))
         self._sides = [(places, entries[places]) for places in sides if len(places)]
 
-    def nearest(self, questions: Sequence[Question], limits: Sequence[int]) -> list[dict[int, float]]:
+    def nearest(
+        self, questions: Sequence[Question], limits: Sequence[int], also: Sequence[Sequence[int]] | None = None
+    ) -> list[dict[int, float]]:
         """The best entries of each question by answer, by phrasing and by words, as many of each as its limit says.
 
-        With them goes the BM25 of each.
+        `also`: for each question entries that are returned in any case. With them goes the BM25 of each.
         """
         whole, _ = _in_8_bits(np.stack([one.vector for one in questions]))
         best = np.asarray(numkong.dots_packed(whole, self._vectors)) * self._scales  # (questions, vectors)
         if len(self._starts) < len(self._scales):
             best = np.maximum.reduceat(best, self._starts, axis=1)  # (questions, answers and phrasings and negatives)
-        return [self._found(*one) for one in zip(questions, best, limits, strict=True)]
+        also = also or [()] * len(questions)
+        return [self._found(*one) for one in zip(questions, best, limits, also, strict=True)]
 
-    def _found(self, question: Question, best: Vectors, limit: int) -> dict[int, float]:
+    def _found(self, question: Question, best: Vectors, limit: int, also: Sequence[int]) -> dict[int, float]:
         words = self._postings.scores(self._analyser.question(question.text))
         entries = [entries[_top(best[places], limit)] for places, entries in self._sides]
         with_words = np.flatnonzero(words)
         entries.append(with_words[_top(words[with_words], limit)])
-        found = np.unique(np.concatenate(entries))
+        found = np.unique(np.concatenate([*entries, np.array(also, dtype=np.int64)]))
         return dict(zip(found.tolist(), words[found].tolist(), strict=True))
 
 

@@ -4,12 +4,13 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import qdrant_edge as edge
+from cachetools import LRUCache
 from pydantic import ValidationError
 
 from app.errors import IndexUnavailable, NotFound
@@ -17,19 +18,42 @@ from app.retrieval import checksums
 from app.retrieval.filters import Dialect, Where, check
 from app.retrieval.index import ANSWER, BM25, QUESTIONS, Calibrated, IndexRecord, own_payload
 from app.retrieval.lexical import Analyser
-from app.retrieval.memory import Memory
+from app.retrieval.lookup import Lookup, QuestionKeys, keys_of, match_of, question_keys
+from app.retrieval.matching import NO_MATCH, Match
 from app.retrieval.postings import POSTINGS, Postings
 from app.retrieval.ranking import Candidate, Question
 from app.retrieval.rows import Rows
 from app.retrieval.scan import Scan
+from app.retrieval.sizes import bytes_of
 
 T = TypeVar("T")
 
 DIALECT = Dialect(edge.Filter, edge.FieldCondition, edge.MatchAny, edge.RangeFloat)
-KNOWN = 8_192  # entries that were read lately; about 2 kB each
+KNOWN_BYTES = 32 * 2**20  # of entries that were read lately, their vectors not counted: those are mapped files
 ROUGHLY = edge.SearchParams(hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 OPEN_BYTES = 2 * 2**20  # that must be free on the disk
 RECORD, SHARD, CALIBRATION = "record.json", "shard", "calibration.json"
+
+
+class Matches(NamedTuple):
+    """How the keys of all entries match those of a question; `found` is None where the index has no lookup."""
+
+    asked: QuestionKeys
+    found: Mapping[int, Match] | None
+
+    def of(self, point: int, payload: Mapping[str, Any]) -> Match:
+        """The match of one entry."""
+        if self.found is None:
+            return match_of(self.asked, keys_of(payload))
+        return self.found.get(point, NO_MATCH)
+
+    def groups(self) -> list[list[int]]:
+        """The entries whose phrasing is the question, and those that hold one of its identifiers; none is empty."""
+        if not self.found:
+            return []
+        same = [point for point, match in self.found.items() if match.same or match.folded]
+        holders = [point for point, match in self.found.items() if match.identifiers]
+        return [group for group in (same, holders) if group]
 
 
 class EmbeddedIndex:
@@ -42,11 +66,12 @@ class EmbeddedIndex:
         checksums.check(directory)
         self._rows = Rows(directory, self.record.entries, self.record.dimension)
         self._analyser = Analyser(self.record.language, self.record.average_length)
+        self._lookup = None if self.record.common_identifiers is None else Lookup(directory)
         self._scan: Scan | None = None
         if (directory / POSTINGS).exists():
             self._scan = Scan(self._rows, Postings(directory, self.record.entries), self._analyser)
         self._together: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
-        self._known: Memory[int, Candidate] = Memory(KNOWN)
+        self._known: LRUCache[int, Candidate] = LRUCache(KNOWN_BYTES, getsizeof=lambda one: bytes_of(one.payload))
         with engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
@@ -68,7 +93,10 @@ class EmbeddedIndex:
         return await self._run(lambda: self._read(ids))
 
     async def close(self) -> None:
-        """As `Index.close`; waits for the query under way."""
+        """As `Index.close`; waits for the query under way, off the event loop."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
         self._thread.shutdown(wait=True)
         self._shard.close()
 
@@ -85,7 +113,7 @@ class EmbeddedIndex:
         async def work(waiting: list[tuple[Question, int]]) -> list[list[Candidate]]:
             self._together = None
             questions, limits = zip(*waiting, strict=True)
-            return await self._run(lambda: [self._read(list(one), one) for one in scan.nearest(questions, limits)])
+            return await self._run(lambda: self._scan_all(scan, questions, limits))
 
         if self._together is None:
             waiting: list[tuple[Question, int]] = []
@@ -95,17 +123,38 @@ class EmbeddedIndex:
         place = len(waiting) - 1
         return (await asyncio.shield(found))[place]
 
+    def _scan_all(self, scan: Scan, questions: Sequence[Question], limits: Sequence[int]) -> list[list[Candidate]]:
+        matches = [self._matches(question) for question in questions]
+        also = [self._matching(*asked) for asked in zip(questions, limits, matches, strict=True)]
+        scores = scan.nearest(questions, limits, also)
+        return [self._read(list(found), asked, found) for asked, found in zip(matches, scores, strict=True)]
+
+    def _matches(self, question: Question) -> Matches:
+        asked = question_keys(question)
+        return Matches(asked, self._lookup.find(asked) if self._lookup else None)
+
+    def _matching(self, question: Question, limit: int, matches: Matches) -> list[int]:
+        """The entries that the keys find, up to `limit` of each kind: the nearest where there are more."""
+        groups = matches.groups()
+        found = [list(group) for group in groups if len(group) <= limit]
+        vector = question.vector.tolist()
+        queries = [self._nearest(vector, ANSWER, limit, _among(group)) for group in groups if len(group) > limit]
+        found += [[int(point.id) for point in points] for points in (self._query(queries) if queries else ())]
+        return [point for group in found for point in group]
+
     def _search(self, question: Question, limit: int, where: edge.Filter | None) -> list[Candidate]:
         vector = question.vector.tolist()
+        matches = self._matches(question)
         words = edge.SparseVector(*self._analyser.question(question.text))
         queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
-        found = self._query([self._nearest(query, name, limit, where) for name, query in queries.items()])
+        requests = [self._nearest(query, name, limit, where) for name, query in queries.items()]
+        requests += [self._nearest(vector, ANSWER, limit, _among(group, where)) for group in matches.groups()]
+        found = self._query(requests)
         ids = sorted({int(point.id) for points in found for point in points})
         if BM25 not in queries or not ids:
-            return self._read(ids)
-        among = edge.Filter(must=[edge.HasIdCondition(set(ids))])
-        (scored,) = self._query([self._nearest(words, BM25, len(ids), among)])
-        return self._read(ids, {int(point.id): point.score for point in scored})
+            return self._read(ids, matches)
+        (scored,) = self._query([self._nearest(words, BM25, len(ids), _among(ids))])
+        return self._read(ids, matches, {int(point.id): point.score for point in scored})
 
     def _nearest(self, query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
         return edge.QueryRequest(
@@ -121,16 +170,33 @@ class EmbeddedIndex:
         found: list[list[edge.ScoredPoint]] = self._shard.query_batch(edge.QueryBatchRequest(requests))
         return found
 
-    def _read(self, ids: Sequence[int], lexical: Mapping[int, float] | None = None) -> list[Candidate]:
-        """The entries, of which those read lately are still known, each with its BM25."""
+    def _read(
+        self, ids: Sequence[int], matches: Matches | None = None, lexical: Mapping[int, float] | None = None
+    ) -> list[Candidate]:
+        """The entries, of which those read lately are still known, each with its BM25 and how its keys match."""
         entries = {point: known for point in ids if (known := self._known.get(point))}
         missing: list[Any] = [point for point in ids if point not in entries]
         for record in self._shard.retrieve(missing, with_payload=True, with_vector=False) if missing else ():
             point, payload = int(record.id), cast(dict[str, Any], record.payload)
             entries[point] = Candidate(payload["id"], own_payload(payload), *self._rows.read(point))
-            self._known.put(point, entries[point])
+            with suppress(ValueError):  # an entry larger than the whole cache
+                self._known[point] = entries[point]
         scores = lexical or {}
-        return [entries[point]._replace(lexical=scores.get(point, 0.0)) for point in ids if point in entries]
+        match = matches.of if matches else _no_match
+        return [
+            Candidate(*entry[:5], scores.get(point, 0.0), match(point, entry.payload))
+            for point in ids
+            if (entry := entries.get(point))
+        ]
+
+
+def _no_match(point: int, payload: Mapping[str, Any]) -> Match:
+    return NO_MATCH
+
+
+def _among(ids: Sequence[int], where: edge.Filter | None = None) -> edge.Filter:
+    conditions: list[Any] = [edge.HasIdCondition(set(ids)), *([where] if where else [])]
+    return edge.Filter(must=conditions)
 
 
 def read_record(directory: Path) -> IndexRecord:

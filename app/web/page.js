@@ -1,4 +1,4 @@
-// The ask page. Everything that comes from the API reaches the document as text, never as markup.
+// The ask page. What comes from the API reaches the document as text; only `rendered` makes elements of it.
 
 const TOP_K = 3;
 const CHIPS = 5;
@@ -53,9 +53,22 @@ function inWords(p) {
   return "unlikely to be right";
 }
 
+// The elements of an answer with markup, which the service has made safe; null where the answer is plain text.
+function rendered(answer) {
+  const { body } = new DOMParser().parseFromString(answer.answer_html ?? "", "text/html");
+  return body.querySelector(":not(p, br)") ? body : null;
+}
+
+function prose(answer, text, props = {}) {
+  const body = rendered(answer);
+  return el("div", { className: body ? "text marked" : "text", dir: "auto", ...props }, ...(body?.childNodes ?? [text]));
+}
+
 // A passage has no question: its first sentence stands in as the title, the rest follows.
 function titled(answer) {
-  if (answer.question) return { title: answer.question, rest: answer.answer };
+  const body = rendered(answer);
+  const words = body ? [...body.childNodes].map((node) => node.textContent.trim()).join(" ") : answer.answer;
+  if (answer.question || body) return { title: answer.question, rest: words };
   const text = answer.answer.trim();
   const [lead] = text.match(/^.{1,120}?(?:[.!?](?=\s|$)|[。！？]|(?=\n)|$)/u) ?? [""];
   return { title: lead, rest: text.slice(lead.length).replace(/^\s*\n|^ +/, "") };
@@ -129,7 +142,7 @@ function card(answer) {
     el("div", speaks(metadata),
       title ? el("h2", { className: "title", dir: "auto" }, title) : el("h2", { className: "unseen" }, "Passage"),
       matched(answer),
-      rest ? el("div", { className: "text", dir: "auto" }, rest) : null),
+      rest ? prose(answer, rest) : null),
     foot(metadata));
 }
 
@@ -143,7 +156,7 @@ function quieter(answer) {
       el("span", { className: "n" }, percent(answer.confidence)),
       title && rest ? el("span", { className: "peek", dir: "auto", "aria-hidden": "true" }, clip(rest, 160)) : null),
     el("div", { className: "body" },
-      el("div", { className: "text", dir: "auto", ...speaks(metadata) }, answer.question ? rest : answer.answer),
+      prose(answer, answer.answer, speaks(metadata)),
       matched(answer), confidence(answer.confidence), foot(metadata)));
 }
 
@@ -161,7 +174,7 @@ function choices(answers) {
         el("span", { className: "n" }),
         same && title && rest ? el("span", { className: "peek", dir: "auto" }, clip(rest, 160)) : null),
       el("div", { className: "body" },
-        el("div", { className: "text", dir: "auto", ...speaks(metadata) }, answer.question ? rest : answer.answer),
+        prose(answer, answer.answer, speaks(metadata)),
         matched(answer), confidence(answer.confidence), foot(metadata)));
     node.setAttribute("name", "choice");
     return node;
@@ -329,7 +342,7 @@ async function send(question, signal) {
   const response = await fetch("v1/ask", {
     method: "POST",
     headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },
-    body: JSON.stringify({ question, top_k: TOP_K }),
+    body: JSON.stringify({ question, top_k: TOP_K, render: "html" }),
     signal,
   });
   const text = await response.text(); // a proxy's error page is no JSON, and no reason to fail differently

@@ -1,16 +1,28 @@
-"""The page a person sees at `/`, and its two assets. Knows nothing of answering: the page calls `POST /v1/ask`."""
+"""The page a person sees at `/`, the API's documentation at `/docs`, and their assets.
+
+Knows nothing of answering: the page calls `POST /v1/ask`, the documentation reads `openapi.json`.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import PurePosixPath
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = "page.html"
-_ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+_PAGE, _DOCS = "page.html", "docs.html"
+_ASSETS = (
+    "page.css",
+    "page.js",
+    "docs.css",
+    "docs.js",
+    "swagger/swagger-ui.css",
+    "swagger/swagger-ui-bundle.js",
+)
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -37,15 +49,15 @@ class _File:
 @cache
 def _assets() -> dict[str, _File]:
     folder = files("app.web")
-    return {name: _File.of(folder.joinpath(name).read_bytes(), kind) for name, kind in _ASSETS.items()}
+    return {name: _File.of(folder.joinpath(name).read_bytes(), _TYPES[PurePosixPath(name).suffix]) for name in _ASSETS}
 
 
 @cache
-def _page() -> _File:
-    """The page, each asset's address in it completed by the hash of what lies there."""
-    html = files("app.web").joinpath(_PAGE).read_text("utf-8")
-    for name, asset in _assets().items():
-        html = html.replace(f'"static/{name}"', f'"static/{name}?v={asset.digest}"')
+def _page(name: str) -> _File:
+    """A page, each asset's address in it completed by the hash of the asset's content."""
+    html = files("app.web").joinpath(name).read_text("utf-8")
+    for address, asset in _assets().items():
+        html = html.replace(f'"static/{address}"', f'"static/{address}?v={asset.digest}"')
     return _File.of(html.encode(), "text/html; charset=utf-8")
 
 
@@ -61,10 +73,16 @@ def _reply(request: Request, file: _File, caching: str) -> Response:
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
     """The ask page."""
-    return _reply(request, _page(), _REVALIDATE)
+    return _reply(request, _page(_PAGE), _REVALIDATE)
 
 
-@router.api_route("/static/{name}", methods=["GET", "HEAD"])
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs(request: Request) -> Response:
+    """The API's documentation, by Swagger UI; see `swagger/README.md`."""
+    return _reply(request, _page(_DOCS), _REVALIDATE)
+
+
+@router.api_route("/static/{name:path}", methods=["GET", "HEAD"])
 async def asset(request: Request, name: str, v: str = "") -> Response:
     """One asset. Another version's address gets this version's content, uncached: replicas are upgraded one by one."""
     file = _assets().get(name)

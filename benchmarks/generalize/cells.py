@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.retrieval.calibrating import Scored
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from benchmarks.generalize.features import NONE, Questions, questions_of, split_of
 from benchmarks.generalize.sets import Faq, faq
 from benchmarks.generalize.training import BASE, Cell
@@ -153,10 +153,10 @@ class Features:
 
     def _exact(self, entry: NDArray[np.int64]) -> Flags:
         """Real questions that an entry holds word for word; held-out ones are left out of their entries."""
-        phrasings = [{plain(text) for text in known.phrasings} for known in self.faq.served]
+        phrasings = [{normalize(text) for text in known.phrasings} for known in self.faq.served]
         found = np.zeros(entry.shape, dtype=bool)
         for row in (*self.real.tolist(), *self.bank.tolist()):
-            text = plain(self.questions.texts[row])
+            text = normalize(self.questions.texts[row])
             found[row] = [text in phrasings[column] for column in entry[row].tolist()]
         return found
 

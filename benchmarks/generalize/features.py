@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.knowledge.entry import Entry
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from benchmarks.generalize.sets import Faq, bank
 from trainer.data import TrainingSet, training_set
 
@@ -128,9 +128,9 @@ class Texts:
             return best
         similarity = asked @ self._rows(vectors, flat).T
         if without:
-            keys = np.array([plain(text) for text in flat])
+            keys = np.array([normalize(text) for text in flat])
             for row, text in enumerate(texts):
-                similarity[row, keys == plain(text)] = -np.inf
+                similarity[row, keys == normalize(text)] = -np.inf
         filled = np.array([i for i, group in enumerate(groups) if group])
         counts = np.array([len(groups[i]) for i in filled])
         best[:, filled] = np.maximum.reduceat(similarity, np.cumsum(counts) - counts, axis=1)

@@ -18,7 +18,7 @@ from app.retrieval.calibrating import MIN_QUESTIONS, Scored
 from app.retrieval.calibration import Calibration, evidence_of
 from app.retrieval.decision import Case, Choices, choose, measured
 from app.retrieval.prior import Prior
-from app.retrieval.ranking import EXACT_CONFIDENCE, Ranking
+from app.retrieval.ranking import Ranking
 from benchmarks.generalize.cells import Features, State
 from trainer.calibrate import LEXICAL_WEIGHT, OFFER_PRECISION, PRECISION
 from trainer.evaluation.metrics import auroc, calibration_error
@@ -102,7 +102,7 @@ def _exact(state: State, scores: Floats, row: int, candidates: int) -> Flags:
 def _reply(question: Scored, exact: Flags, calibration: Calibration) -> tuple[float, bool, Case]:
     confidences = calibration.confidence(evidence_of(question.scores, question.answers))
     order = np.argsort(~exact, kind="stable")
-    sure = np.where(exact, EXACT_CONFIDENCE, confidences)[order]
+    sure = np.where(exact, 1.0, confidences)[order]
     answers, right = [question.answers[i] for i in order], question.right[order]
     status, shown = choose(Choices(sure.tolist(), answers, exact[order].tolist()), 1, calibration)
     return float(sure[0]), bool(right[0]), Case(status, [bool(right[i]) for i in shown], question.answerable)

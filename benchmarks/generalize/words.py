@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.knowledge.entry import Entry
-from app.retrieval.lexical import Analyser, average_length, plain, rarity
+from app.retrieval.lexical import Analyser, average_length, rarity
+from app.retrieval.normalize import normalize
 from benchmarks.generalize.features import Questions
 from benchmarks.generalize.sets import Faq
 
@@ -78,7 +79,7 @@ def _heldout(entries: Sequence[Entry], questions: Questions, numbers: range) -> 
     for row, i in enumerate(numbers):
         for own in questions.right[i]:
             entry = entries[own]
-            rest = [text for text in entry.phrasings if plain(text) != plain(questions.texts[i])]
+            rest = [text for text in entry.phrasings if normalize(text) != normalize(questions.texts[i])]
             if not rest:
                 found[0, row], found[1, row] = found[2, row], 0
                 break

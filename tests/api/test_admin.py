@@ -1,8 +1,10 @@
 """Keys, knowledge, releases and jobs over HTTP."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +12,12 @@ from fastapi.testclient import TestClient
 
 from app.api.security import digest_of
 from app.errors import SettingsError
+from app.knowledge.store import Store
 from app.main import create_app
+from app.retrieval.bundle import Bundle
 from app.settings import Settings
-from tests.conftest import ADMIN_KEY, ASK_KEY, FAQ
+from tests.api.conftest import checked_client
+from tests.conftest import ADMIN_KEY, ASK_KEY, FAQ, fill
 
 LINES = {"Content-Type": "application/jsonl"}
 
@@ -108,14 +113,26 @@ def test_on_loopback_a_key_is_made_and_printed_once(settings: Settings, capsys: 
 def test_lists_entries_by_page_and_text(admin: TestClient) -> None:
     first = admin.get("/v1/admin/entries", params={"limit": 3}).json()
     assert [entry["id"] for entry in first["entries"]] == ["refund", "password", "delivery"]
-    assert (first["total"], first["next_after"]) == (4, "delivery")
+    assert first["total"] == 4
     rest = admin.get("/v1/admin/entries", params={"limit": 3, "after": first["next_after"]}).json()
     assert [entry["id"] for entry in rest["entries"]] == ["passage"]
     assert rest["next_after"] is None
-    found = admin.get("/v1/admin/entries", params={"search": "WOLVES"}).json()["entries"]
-    assert [entry["id"] for entry in found] == ["passage"]
+    matching = admin.get("/v1/admin/entries", params={"search": "WOLVES"}).json()
+    assert ([entry["id"] for entry in matching["entries"]], matching["total"]) == (["passage"], 1)
     assert admin.get("/v1/admin/entries", params={"limit": 0}).status_code == 422
-    assert admin.get("/v1/admin/entries", params={"after": "nobody"}).status_code == 404
+    unknown = admin.get("/v1/admin/entries", params={"after": "nobody"})
+    assert unknown.status_code == 422
+    assert unknown.json()["errors"][0]["field"] == "after"
+
+
+def test_paging_goes_on_after_the_entry_that_ended_the_page_is_deleted(admin: TestClient, published: Settings) -> None:
+    first = admin.get("/v1/admin/entries", params={"limit": 2}).json()
+    store = Store.open(published.sqlalchemy_url)
+    store.delete(first["entries"][-1]["id"])
+    store.close()
+    rest = admin.get("/v1/admin/entries", params={"limit": 2, "after": first["next_after"]})
+    assert rest.status_code == 200
+    assert [entry["id"] for entry in rest.json()["entries"]] == ["delivery", "passage"]
 
 
 def test_what_is_exported_imports_again(admin: TestClient) -> None:
@@ -148,11 +165,29 @@ def test_import_of_an_uploaded_file(admin: TestClient) -> None:
     assert admin.post(url, files={"file": ("faq", csv, "text/csv")}).json()["unchanged"] == 1
     unknown = admin.post(url, files={"file": ("faq.xlsx", csv, "application/octet-stream")})
     assert unknown.status_code == 422
-    assert ".csv" in unknown.json()["detail"]
+    assert "CSV" in unknown.json()["detail"]
     misnamed = admin.post(url, files={"upload": ("faq.csv", csv, "text/csv")})
     assert misnamed.json()["errors"][0]["field"] == "file"
-    broken = admin.post(url, content=b"--x", headers={"Content-Type": "multipart/form-data; boundary=y"})
-    assert broken.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "reason"),
+    [
+        ("multipart/form-data; boundary=y", b"--x", "Invalid multipart data"),
+        ("multipart/form-data", b"--x", "Missing boundary"),
+        (
+            "Multipart/Form-Data; boundary=y",
+            b"--y\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n--y--",
+            "fields",
+        ),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_called_a_form(admin: TestClient, kind: str, content: bytes, reason: str) -> None:
+    problem = admin.post("/v1/admin/entries/import", content=content, headers={"Content-Type": kind}).json()
+    assert (problem["status"], problem["code"]) == (422, "invalid_form")
+    assert problem["detail"].startswith("The form cannot be read: ")
+    assert reason in problem["detail"]
+    assert "JSON" not in problem["detail"]
 
 
 def test_a_bad_file_names_every_row_and_changes_nothing(admin: TestClient) -> None:
@@ -201,6 +236,39 @@ def test_reindex_publishes_what_was_imported_and_back_again(admin: TestClient) -
     again = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
     assert again["answers"][0]["answer"] == "Within five days of the return."
     assert admin.get("/v1/admin/entries", params={"search": "six days"}).json()["entries"]
+
+
+def test_reindex_of_entries_in_postgresql(published: Settings, postgres_url: str) -> None:
+    """The worker is a process of its own, which finds the job and the entries in the same database."""
+    settings = published.model_copy(update={"database_url": postgres_url})
+    fill(settings, FAQ[:2])
+    with checked_client(settings) as client:
+        client.headers["X-API-Key"] = ADMIN_KEY
+        job = wait(client, client.post("/v1/admin/reindex").json()["job_id"])
+        assert (job["status"], job["done"], job["total"], job["error"]) == ("succeeded", 2, 2, None)
+        assert client.get("/v1/admin/entries", params={"search": "PASSWORD"}).json()["total"] == 1
+
+
+def test_reindex_without_a_release_says_what_to_do(settings: Settings) -> None:
+    with checked_client(settings) as client:
+        response = client.post("/v1/admin/reindex", headers={"X-API-Key": ADMIN_KEY})
+        assert (response.status_code, response.json()["code"]) == (409, "conflict")
+        assert "`python -m app reindex --bundle DIR`" in response.json()["detail"]
+        jobs = client.get("/v1/admin/jobs", headers={"X-API-Key": ADMIN_KEY}).json()
+        assert jobs == {"jobs": []}
+
+
+def test_reindex_reads_the_model_off_the_event_loop(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[bool] = []
+    load = Bundle.load
+
+    def recorded(directory: Path) -> Bundle:
+        loops.append(asyncio._get_running_loop() is not None)
+        return load(directory)
+
+    monkeypatch.setattr(Bundle, "load", recorded)
+    assert admin.post("/v1/admin/reindex").status_code == 202
+    assert loops == [False]
 
 
 def test_a_job_that_fails_says_why(admin: TestClient, published: Settings) -> None:

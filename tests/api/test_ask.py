@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from app.knowledge.entry import Entry
 from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.api.conftest import checked_client
@@ -111,7 +112,9 @@ def test_a_batch_is_answered_in_order_and_as_alone(client: TestClient) -> None:
     for question, result in zip(questions, results, strict=True):
         alone = ask(client, question, top_k=1)
         assert {**alone, "request_id": "", "took_ms": 0} == {**result, "request_id": "", "took_ms": 0}
-    assert len({result["request_id"] for result in results}) == 3
+    assert [result["request_id"] for result in results] == [
+        f"{response.headers['X-Request-ID']}-{n}" for n in (1, 2, 3)
+    ]
 
 
 def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
@@ -221,3 +224,56 @@ def test_what_was_asked_before_is_answered_alike(client: TestClient) -> None:
     assert [one["faq_id"] for one in filtered] == ["password"]
     twice = client.post("/v1/ask/batch", json={"questions": [question, "a wolf", question]}).json()["results"]
     assert twice[0]["answers"] == twice[2]["answers"] == first["answers"]
+
+
+def test_a_filter_on_true_is_not_answered_by_what_was_kept_for_1(client: TestClient) -> None:
+    assert ask(client, "refund", filters={"public": True}, min_confidence=0)["answers"]
+    other = client.post("/v1/ask", json={"question": "refund", "filters": {"public": 1}, "min_confidence": 0})
+    assert problem(other, 422, "invalid_input")["errors"][0]["field"] == "filters.public"
+
+
+MARKED = [
+    Entry(
+        id="sign-in",
+        question="How do I reset my password?",
+        answer="Use **the link** [below](https://shop.example/reset).\n\n- or `call`\n- or <b onclick='x()'>write</b>"
+        "<script>alert(1)</script>",
+    ),
+    Entry(id="fee", question="What is the delivery fee?", answer="Free if a < b, else <order number> euros."),
+]
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator[TestClient]:
+    settings = Settings(home=tmp_path_factory.mktemp("marked"), admin_keys=("a" * 64,))
+    fill(settings, MARKED)
+    publish_home(settings, bundle)
+    with checked_client(settings) as made:
+        yield made
+
+
+def test_an_answer_is_given_as_it_is_and_as_safe_html_where_wanted(marked: TestClient) -> None:
+    plain = ask(marked, "How do I reset my password?")["answers"][0]
+    assert plain["answer"] == MARKED[0].answer
+    assert "answer_html" not in plain
+    for _ in range(2):  # made, then kept
+        best = ask(marked, "How do I reset my password?", render="html")["answers"][0]
+        assert {**best, "answer_html": None} == {**plain, "answer_html": None}
+        assert best["answer_html"] == (
+            "<p>Use <strong>the link</strong> "
+            '<a href="https://shop.example/reset" rel="nofollow noopener">below</a>.</p>\n'
+            "<ul>\n<li>or <code>call</code></li>\n<li>or <b>write</b></li>\n</ul>"
+        )
+
+
+def test_a_batch_has_html_where_wanted(marked: TestClient) -> None:
+    questions = ["How do I reset my password?", "What is the delivery fee?"]
+    results = marked.post("/v1/ask/batch", json={"questions": questions, "render": "html"}).json()["results"]
+    assert results[1]["answers"][0]["answer_html"] == "<p>Free if a &lt; b, else &lt;order number&gt; euros.</p>"
+    assert "<strong>the link</strong>" in results[0]["answers"][0]["answer_html"]
+
+
+@pytest.mark.parametrize("render", ["markdown", "", True, ["html"]])
+def test_answers_are_rendered_as_html_only(marked: TestClient, render: object) -> None:
+    response = marked.post("/v1/ask", json={"question": "fee", "render": render})
+    assert response.status_code == 422

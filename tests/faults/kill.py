@@ -11,6 +11,7 @@ import threading
 from types import FrameType
 
 WATCHED = (
+    "app/jobs/",
     "app/releases/",
     "app/retrieval/embedded.py",
     "app/retrieval/checksums.py",

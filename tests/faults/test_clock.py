@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
-from app.releases.jobs import STARTING, Jobs
 from app.settings import Rate, Settings
 from tests.faults.power import compiled
 from tests.faults.service import Service, service
@@ -55,11 +55,10 @@ def test_the_clock_jumps_while_it_serves(published: Settings, tmp_path: Path) ->
 def test_a_job_that_died_before_the_clock_was_set_back_blocks_nobody(settings: Settings) -> None:
     store = Store.open(settings.sqlalchemy_url)
     try:
-        jobs = Jobs(store.database, settings.home)
+        jobs = Jobs(store.database)
         dead = jobs.queue("reindex")
         with store.database.write() as connection:
-            later = dead.updated_at + 2 * STARTING
-            connection.exec_driver_sql("UPDATE jobs SET updated_at = ?", (later.strftime("%Y-%m-%d %H:%M:%S.%f"),))
+            connection.exec_driver_sql("UPDATE jobs SET lease_until = lease_until + 3600")
         assert jobs.queue("reindex").status == "queued"
         assert jobs.get(dead.job_id).status == "failed"
     finally:

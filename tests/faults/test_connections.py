@@ -107,7 +107,10 @@ def test_an_answer_that_nobody_reads_is_given_up(published: Settings, monkeypatc
 def test_broken_http_is_a_problem_too(published: Settings) -> None:
     with service(published) as running, closing(connect(running)) as connection:
         connection.sendall(b"not http\r\n\r\n")
-        assert b"400 Bad Request\r\ncontent-type: application/problem+json" in read(connection)
+        reply = read(connection)
+        assert b"400 Bad Request\r\ncontent-type: application/problem+json" in reply
+        assert b"x-content-type-options: nosniff\r\n" in reply
+        assert 'faqtual_connections_refused_total{status="400"} 1.0' in running.client.get("/metrics").text
 
 
 def files_allowed() -> int:

@@ -69,7 +69,7 @@ def test_a_reindex_onto_a_full_disk(small: Settings, bundle: Bundle) -> None:
         assert client.post("/v1/ask", json=question).json()["answers"] == before["answers"]
         filler.unlink()
         reindex(small)
-    assert ask(small, "When will I get my refund?")[1].answers[0].candidate.payload["answer"] == "Within six days."
+    assert ask(small, "When will I get my refund?")[1].answers[0].answer == "Within six days."
 
 
 def test_a_start_with_a_full_disk(small: Settings, bundle: Bundle) -> None:

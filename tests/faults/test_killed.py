@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.answering import Answered
 from app.knowledge.entry import Entry
 from app.releases.catalog import Catalog
+from app.replies import Reply
 from app.retrieval.bundle import Bundle
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
@@ -32,10 +32,10 @@ def reindex(settings: Settings, at: int, *arguments: str) -> subprocess.Complete
     )
 
 
-def ask(settings: Settings, question: str) -> tuple[str, Answered]:
+def ask(settings: Settings, question: str) -> tuple[str, Reply]:
     """What a service that starts now would say."""
 
-    async def run() -> tuple[str, Answered]:
+    async def run() -> tuple[str, Reply]:
         catalog = Catalog(settings)
         active = await catalog.active()
         assert active is not None
@@ -69,13 +69,11 @@ def test_killed_at_any_moment(published: Settings, bundle: Bundle, other_bundle:
         killed = reindex(published, 1 + events * point // POINTS, "--bundle", str(other_bundle.directory))
         assert killed.returncode == -9, killed.stderr
         after, answered = ask(published, "When will I get my refund?")
-        text = answered.answers[0].candidate.payload["answer"]
+        text = answered.answers[0].answer
         assert text in (f"Edition {point}.", f"Edition {point + 1}.")
         assert (after == before) == (text == f"Edition {point}.")
         publish_home(published, other_bundle)
-        assert ask(published, "When will I get my refund?")[1].answers[0].candidate.payload["answer"] == (
-            f"Edition {point + 1}."
-        )
+        assert ask(published, "When will I get my refund?")[1].answers[0].answer == (f"Edition {point + 1}.")
     left = sorted(path.name for path in (published.home / "index").iterdir())
     assert left[0] == "active.json"
     assert len(left) <= 4

@@ -67,9 +67,9 @@ def test_during_a_reindex(published: Settings, bundle: Bundle, other_bundle: Bun
     told = []
     for moment in cuts(recording):
         settings = after(recording, moment, published, tmp_path)
-        told.append(ask(settings, QUESTION)[1].answers[0].candidate.payload["answer"])
+        told.append(ask(settings, QUESTION)[1].answers[0].answer)
         publish_home(settings, other_bundle)
-        assert ask(settings, QUESTION)[1].answers[0].candidate.payload["answer"] == "Edition 1."
+        assert ask(settings, QUESTION)[1].answers[0].answer == "Edition 1."
         shutil.rmtree(settings.home)
     assert told == sorted(told)
     assert (told[0], told[-1]) == ("Edition 0.", "Edition 1.")

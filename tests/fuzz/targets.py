@@ -114,7 +114,8 @@ tables = st.tuples(
     st.lists(st.lists(cells, max_size=7), max_size=5),
     st.sampled_from(",;\t"),
 ).map(lambda table: "\n".join(table[2].join(row) for row in (table[0], *table[1])).encode(errors="surrogatepass"))
-files = st.builds(_mutated, st.binary(max_size=200) | json_lines | json_arrays | tables, edits)
+seeds = [path.read_bytes() for path in sorted(Path(__file__).parents[1].joinpath("data", "files").iterdir())]
+files = st.builds(_mutated, st.binary(max_size=200) | json_lines | json_arrays | tables | st.sampled_from(seeds), edits)
 
 
 def entries_file(given: tuple[str, bytes]) -> None:
@@ -182,7 +183,9 @@ def stored(data: bytes) -> None:
         Bundle.load(Path(folder))
 
 
-names = st.sampled_from(["faq.jsonl", "faq.json", "faq.csv", "faq.ndjson", "FAQ.JSON"])
+names = st.sampled_from(
+    ["faq.jsonl", "faq.json", "faq.csv", "faq.tsv", "faq.xlsx", "faq.yml", "faq.md", "faq.html", "faq", "FAQ.JSON"]
+)
 filters = st.dictionaries(
     st.sampled_from(["a", "b", "c", "lang", "x"]),
     values | st.fixed_dictionaries({}, optional={"gte": scalars, "lte": scalars}),

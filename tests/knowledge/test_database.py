@@ -9,16 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import Connection, event, insert, inspect, select, text
 
 from app.errors import SettingsError, StoreError
+from app.jobs.jobs import Jobs
+from app.jobs.table import JobRow
 from app.knowledge.database import Database
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
-from app.knowledge.tables import Base, JobRow
+from app.knowledge.tables import Base
 from tests.knowledge.conftest import REPOSITORY
+
+TABLES = ("entries", "jobs")
 
 
 @pytest.fixture
@@ -37,6 +43,36 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store: Store) -> Non
     with store.database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_schema_goes_back_and_forward_and_keeps_what_is_there(url: str, store: Store) -> None:
+    entries = [Entry(id=f"{i:04}", question=f"FRAGE {i}?", answer="x", alternatives=("Straße",)) for i in range(2_100)]
+    store.import_entries(entries, "append")
+    with store.database.write() as connection:
+        connection.execute(insert(JobRow), {"id": "1", "kind": "reindex", "status": "succeeded", "release": "faq-a-b"})
+        command.downgrade(alembic_config(connection), "0001")
+    with store.database.read() as connection:
+        columns = {name: {column["name"] for column in inspect(connection).get_columns(name)} for name in TABLES}
+        indexes = {name: {index["name"] for index in inspect(connection).get_indexes(name)} for name in TABLES}
+    assert "searchable" not in columns["entries"]
+    assert "lease_until" not in columns["jobs"]
+    assert indexes == {"entries": {"ix_entries_position"}, "jobs": {"ix_jobs_created_at"}}
+    again = Store.open(url)
+    assert list(again.entries()) == entries
+    assert again.page(search="frage 2099?").total == 1
+    assert again.page(search="STRASSE").total == 2_100
+    assert [job.release for job in Jobs(again.database).recent()] == ["faq-a-b"]
+    with again.database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    again.close()
+
+
+def alembic_config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(REPOSITORY / "app" / "knowledge" / "migrations"))
+    config.attributes["connection"] = connection
+    return config
 
 
 def test_sqlite_is_made_with_its_directory_and_in_wal_mode(tmp_path: Path) -> None:
@@ -68,9 +104,9 @@ store.close()
 
 
 def test_several_processes_may_open_a_new_database_at_once(url: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", OPENER, url]
+    arguments = [sys.executable, "-W", "error", "-c", OPENER, url]
     openers = [
-        subprocess.Popen([*command, name], cwd=REPOSITORY, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*arguments, name], cwd=REPOSITORY, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for name in "abcd"
     ]
     for opener in openers:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import FileError, InputError, RowError
+from app.errors import FileError, InputError, Place, RowError
 from app.knowledge.entry import RESERVED, Entry, content_hash
-from app.knowledge.files import EntryFile, near_miss, parse_entries, read_entries, write_entries
+from app.knowledge.files import EntryFile, parse_entries, read_entries, write_entries
+from app.knowledge.gathering import near_miss
 
 
 def parse(text: str | bytes, name: str = "faq.jsonl") -> EntryFile:
@@ -75,7 +76,7 @@ def test_csv_metadata_is_json() -> None:
 def test_nan_and_infinities_are_read_as_absent() -> None:
     text = '{"answer": "a", "question": NaN, "x": Infinity, "y": -Infinity, "z": 1e999, "metadata": {"w": NaN}}'
     assert parse(text).entries == [Entry(answer="a")]
-    assert parse("question,answer\nNaN,a\n", "faq.csv").entries == [Entry(answer="a")]
+    assert parse("question,answer,x\nNaN,a,-inf\n", "faq.csv").entries == [Entry(question="NaN", answer="a")]
     (row,) = bad_rows('{"answer": NaN, "question": "q"}')
     assert row.reason == "needs `answer`; it has `question`"
 
@@ -103,7 +104,8 @@ def test_near_misses(key: str, meant: str | None) -> None:
 def test_a_near_miss_is_warned_of_once() -> None:
     rows = [{"answer": str(i), "source": "x"} | ({"Question ": "q"} if i else {}) for i in range(4)]
     (warning,) = parse(lines(*rows)).warnings
-    assert warning == "line 2: `Question ` is kept as metadata; did you mean `question`? (2 more lines have it)"
+    assert (warning.kind, warning.count, warning.places) == ("near_miss", 3, (Place(2), Place(3), Place(4)))
+    assert str(warning) == "line 2: `Question ` is kept as metadata; did you mean `question`? (2 more: lines 3, 4)"
 
 
 @pytest.mark.parametrize(
@@ -130,13 +132,16 @@ def test_a_near_miss_is_warned_of_once() -> None:
         ('{"answer": ' + "[" * 100_000, "nested too deeply"),
         ('{"answer": "a", "x": ' + "[" * 300 + "]" * 300 + "}", "`x[0]` must be text, not a list"),
         ('{"answer": "' + "x" * 1_000_000 + '"}', "`answer` has 1,000,000 characters; at most 25,000 are allowed"),
-        ('{"answer": "' + "x" * 10_000_000 + '"}', "has 10,000,014 characters; at most 10,000,000 are allowed"),
+        (
+            '{"answer": "' + "x" * 10_000_000 + '"}',
+            "has 10,000,014 characters; at most 10,000,000 are allowed (FAQ_IMPORT_MAX_CELL_CHARS)",
+        ),
     ],
     ids=lambda value: value[:30],
 )
 def test_a_bad_row_is_named(line: str, reason: str) -> None:
     assert bad_rows(lines({"answer": "fine"}) + "\n" + line) == [
-        RowError("faq.jsonl", 3, reason, bad_rows(line)[0].field)
+        RowError("faq.jsonl", Place(3), reason, bad_rows(line)[0].field)
     ]
 
 
@@ -159,7 +164,7 @@ def test_an_array_counts_its_lines() -> None:
         ('[\n{"answer": "a"}\n{"answer": "b"}]', 3, "broken JSON: the list should go on or end here"),
         ('[{"answer": "a"}', 1, "broken JSON: the list should go on or end here"),
         ('[{"answer": "a"},\n]', 2, "broken JSON at column 1: Expecting value"),
-        ('[{"answer": "a"},\n{"answer": "b"}]\n[]', 2, "broken JSON: the list should go on or end here"),
+        ('[{"answer": "a"},\n{"answer": "b"}]\n[]', 3, "broken JSON: nothing may follow what ends here"),
         ('[{"answer": "a"},\n{"answer": "b",\n"id" 3}]', 3, "broken JSON at column 6: Expecting ':' delimiter"),
         ("[" * 100_000, 1, "nested too deeply"),
     ],
@@ -173,13 +178,21 @@ def test_a_broken_array(text: str, line: int, reason: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("question\nq\n", 1, "needs a column `answer`; the header has `question`"),
+        (
+            "question\nq\n",
+            1,
+            "needs a column `answer`; the header has `question`. If one of these is meant, map it: answer=COLUMN",
+        ),
         ("answer,answer\na,b\n", 1, "the header names the column `answer` twice"),
         ('answer,q\n"a\nb",c\nx\n', 4, "has 1 cells; the header has 2"),
-        ('answer\n"a\nb"\n"c\n', 4, "broken CSV: unexpected end of data"),
-        ('answer\n"a" b\n', 2, "broken CSV: ',' expected after '\"'"),
+        ('answer\n"a\nb"\n"c\n', 4, "broken CSV: the quote that opens a cell of the row on line 4 is never closed"),
+        (
+            'answer\n"a" b\n',
+            2,
+            "broken CSV: text follows the closing quote of a cell on line 2; a quote within a quoted cell is doubled",
+        ),
         ("answer\na\0b\n", 2, "`answer` holds a control character (U+0000) at character 2"),
-        ("answer\n" + "x" * 1_000_000, 2, "broken CSV: field larger than field limit (131072)"),
+        ("answer\n" + "x" * 1_000_000, 2, "`answer` has 1,000,000 characters; at most 25,000 are allowed"),
         ("question,answer\nq,\n", 2, "needs `answer`; it has `question`"),
     ],
     ids=["column", "twice", "cells", "end", "quote", "nul", "long", "empty"],
@@ -190,11 +203,10 @@ def test_bad_csv(text: str, line: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["faq.jsonl", "faq.csv", "faq.json"])
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_another_encoding(name: str, encoding: str) -> None:
-    (row,) = bad_rows('answer\n{"answer": "café"}\n'.encode(encoding), name)
-    assert row.line == (2 if encoding == "latin-1" else 1)
-    assert row.reason.startswith("not UTF-8")
+def test_bytes_in_no_encoding_that_is_read(name: str) -> None:
+    (row,) = bad_rows(b'answer\n{"answer": "caf\x81\xff"}\n', name)
+    assert row.line == 2
+    assert row.reason.startswith("not UTF-8 (byte 0x81), and not UTF-16")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +218,6 @@ def test_an_empty_faq(text: str, name: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must end in one of \.jsonl, \.ndjson, \.json, \.csv"):
-        read_entries(tmp_path / "faq.xlsx")
     with pytest.raises(InputError, match="No such file"):
         read_entries(tmp_path / "faq.jsonl")
     (tmp_path / "folder.csv").mkdir()
@@ -220,7 +230,7 @@ def test_identical_content_is_one_entry() -> None:
     file = parse(lines(row, {"answer": "b"}, row | {"id": "x"}, row, row | {"id": "y"}))
     assert [entry.id for entry in file.entries] == ["x", content_hash("", "b")]
     (merged,) = file.merged
-    assert (merged.id, merged.lines, merged.other_ids) == ("x", (1, 3, 4, 5), ("y",))
+    assert (merged.id, merged.places, merged.other_ids) == ("x", tuple(map(Place, (1, 3, 4, 5))), ("y",))
     assert str(merged) == "lines 1, 3, 4, 5 are one entry, `x` (also called `y`)"
     assert (file.merged_rows, file.aliases) == (3, {"y": "x"})
 
@@ -242,7 +252,7 @@ def test_same_question_and_answer_with_other_metadata_are_two_entries() -> None:
     file = parse(lines({"answer": "a", "lang": "de"}, {"answer": "a", "lang": "en"}))
     first, second = file.entries
     assert first.id == content_hash("", "a") != second.id
-    assert file.warnings == ["line 2: same question and answer as another entry, but not the same rest"]
+    assert list(map(str, file.warnings)) == ["line 2: same question and answer as another entry, but not the same rest"]
 
 
 def test_the_digest_is_of_the_bytes() -> None:
@@ -305,5 +315,11 @@ def test_the_shared_faqs(shared: Path) -> None:
     counts = {"cloud_faq_train": 6_373, "clinc150": 150, "hint3_sofmattress": 21, "squad_passages": 2_429}
     for name, count in counts.items():
         file = read_entries(shared / f"{name}.jsonl")
-        assert (len(file.entries), file.warnings) == (count, [])
+        assert len(file.entries) == count
+        assert {warning.kind for warning in file.warnings} <= {
+            "different_answers",
+            "html",
+            "mojibake",
+            "near_identical",
+        }
         assert file.merged_rows == (1 if name == "squad_passages" else 0)

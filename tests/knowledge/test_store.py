@@ -1,10 +1,10 @@
 """The store: modes of import, pages, the revision, and one consistent state for every reader."""
 
+import base64
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 
@@ -16,9 +16,16 @@ from sqlalchemy import select, text
 from app.errors import InputError, NotFound, StoreError
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import read_entries
-from app.knowledge.store import Mode, Store
+from app.knowledge.intake import Mode
+from app.knowledge.store import Page, Store
 from app.knowledge.tables import EntryRow
 from tests.knowledge.conftest import REPOSITORY
+
+
+def base64_of(text: str) -> str:
+    """As a cursor would be written."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
 
 A = Entry(
     id="a", question="Frage?", answer="Antwort", alternatives=("Groß?", 'say "hi"'), metadata={"n": 1.0, "l": ["x"]}
@@ -29,15 +36,15 @@ EDITED = A.model_copy(update={"answer": "other"})
 
 
 def test_an_empty_store(store: Store) -> None:
-    assert list(store.entries()) == store.page() == []
+    assert list(store.entries()) == []
+    assert store.page() == Page([], 0, None)
     assert store.count() == 0
     assert store.revision() == knowledge_revision([])
 
 
 def test_append_adds_updates_and_keeps_the_rest(store: Store) -> None:
-    assert asdict(store.import_entries([A, B], "append")) == {
-        "added": 2, "updated": 0, "unchanged": 0, "removed": 0, "total": 2,
-    }  # fmt: skip
+    report = store.import_entries([A, B], "append")
+    assert (report.added, report.updated, report.unchanged, report.removed, report.total) == (2, 0, 0, 0, 2)
     report = store.import_entries([C, EDITED], "append")
     assert (report.added, report.updated, report.unchanged, report.removed, report.total) == (1, 1, 0, 0, 3)
     assert list(store.entries()) == [EDITED, B, C]
@@ -101,13 +108,45 @@ def test_pages_cover_everything_once(store: Store) -> None:
     everything = [Entry(id=f"{i:02}", answer="x") for i in range(7)]
     store.import_entries(reversed(everything), "append")
     store.import_entries(everything, "replace")
-    seen, page = [], store.page(limit=3)
-    while page:
-        seen += page
-        page = store.page(limit=3, after=page[-1].id)
+    page = store.page(limit=3)
+    seen = page.entries
+    while page.next_after:
+        page = store.page(limit=3, after=page.next_after)
+        seen = seen + page.entries
     assert seen == everything
-    with pytest.raises(NotFound):
-        store.page(after="nowhere")
+    assert page.total == 7
+
+
+def test_a_cursor_survives_the_deletion_of_the_entry_that_ended_its_page(store: Store) -> None:
+    store.import_entries([Entry(id=f"{i:02}", answer="x") for i in range(7)], "append")
+    first = store.page(limit=3)
+    for gone in ("02", "03"):
+        store.delete(gone)
+    second = store.page(limit=3, after=first.next_after)
+    assert [entry.id for entry in second.entries] == ["04", "05", "06"]
+    assert (second.total, second.next_after) == (5, None)
+
+
+def test_a_cursor_holds_any_id(store: Store) -> None:
+    ids = ["a/b c", "日本 \U0001f600", "..", '"quoted"', "é" * 200]
+    store.import_entries([Entry(id=name, answer="x") for name in ids], "append")
+    seen, after = [], None
+    for _ in ids:
+        page = store.page(limit=1, after=after)
+        seen += [entry.id for entry in page.entries]
+        after = page.next_after
+    assert seen == ids
+    assert after is None
+
+
+NO_CURSORS = ["nowhere", "", "é", "W10", "WzEsMl0", "bnVsbA", "WyJ4IiwgImEiXQ", base64_of('[0, "\\ud800"]'), "W" * 2000]
+
+
+@pytest.mark.parametrize("after", [*NO_CURSORS, base64_of(f'[{2**40}, "a"]'), base64_of('[0, "\\u0000"]')])
+def test_what_is_no_cursor_is_refused(store: Store, after: str) -> None:
+    with pytest.raises(InputError, match="Pass `next_after` of the page before") as refused:
+        store.page(after=after)
+    assert refused.value.field == "after"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +159,13 @@ def test_pages_cover_everything_once(store: Store) -> None:
         ("%", ["b"]),
         ("_", ["b"]),
         ("日本", ["c"]),
+        ("PASSAGE É", ["c"]),
+        ("e\u0301", ["c"]),
+        ("GROSS", ["a"]),
+        ('SAY "HI"', ["a"]),
+        ("groß?\x1fsay", []),
+        ("\0", []),
+        ("\ud800", []),
         ("c", ["c"]),
         ("nothing", []),
         ("", ["a", "b", "c"]),
@@ -128,7 +174,49 @@ def test_pages_cover_everything_once(store: Store) -> None:
 )
 def test_search(store: Store, search: str, found: list[str]) -> None:
     store.import_entries([A, B, C], "append")
-    assert [entry.id for entry in store.page(search=search)] == found
+    page = store.page(search=search)
+    assert [entry.id for entry in page.entries] == found
+    assert page.total == len(found)
+
+
+SCRIPTS = [
+    ("ВОЗВРАТ товара", "возврат ТОВАРА"),
+    ("ΕΠΙΣΤΡΟΦΉ ΧΡΗΜΆΤΩΝ ς", "επιστροφή χρημάτων Σ"),
+    ("Ödeme İADESİ", "ÖDEME iadesi"),
+    ("KAPI kapısı", "kapi KAPISI"),
+    ("ՎԵՐԱԴԱՐՁ", "վերադարձ"),
+    ("Zażółć GĘŚLĄ", "ZAŻÓŁĆ gęślą"),
+    ("ÉTÉ", "e\u0301te\u0301"),
+    ("ǅUNGLA", "ǆungla"),
+    ("ａＢＣ", "Ａｂｃ"),
+]
+
+
+@pytest.mark.parametrize(("text", "search"), SCRIPTS)
+def test_search_does_not_regard_case_in_any_script(store: Store, text: str, search: str) -> None:
+    by_field = [
+        Entry(id="0", question=text, answer="x"),
+        Entry(id="1", answer=text),
+        Entry(id="2", answer="x", alternatives=("other", text)),
+        Entry(id=text, answer="x"),
+    ]
+    store.import_entries([*by_field, Entry(id="other", answer="other")], "append")
+    assert [entry.id for entry in store.page(search=search).entries] == ["0", "1", "2", text]
+
+
+def test_search_follows_an_edit(store: Store) -> None:
+    store.import_entries([A, B], "append")
+    store.import_entries([EDITED], "append")
+    assert store.page(search="OTHER").total == 1
+    assert store.page(search="antwort").total == 0
+
+
+def test_the_total_of_a_search_counts_all_pages(store: Store) -> None:
+    store.import_entries([Entry(id=f"{i:02}", answer="odd" if i % 2 else "even") for i in range(20)], "append")
+    first = store.page(limit=3, search="ODD")
+    second = store.page(limit=3, after=first.next_after, search="ODD")
+    assert (first.total, second.total) == (10, 10)
+    assert [entry.id for entry in second.entries] == ["07", "09", "11"]
 
 
 def test_a_reader_sees_one_state_while_a_writer_works(store: Store) -> None:

@@ -36,9 +36,8 @@ async def test_answers_from_what_was_published(catalog: Catalog, bundle: Bundle)
     (answered,) = await answerer.ask(["When do I get my money back?"])
     assert answered.status == "answered"
     best = answered.answers[0]
-    assert best.candidate.id == "refund"
-    assert best.matched == 1
-    assert best.candidate.payload["phrasings"][best.matched] == "When do I get my money back?"
+    assert best.id == "refund"
+    assert best.matched_question == "When do I get my money back?"
     await answerer.close()
 
 
@@ -124,7 +123,7 @@ async def test_a_damaged_release_is_built_anew_under_a_suffix(embedded: Catalog,
     again = await publish(embedded, bundle, FAQ)
     assert again == f"{name}-2"
     answerer = await embedded.open(again)
-    assert (await answerer.ask(["change password"]))[0].answers[0].candidate.id == "password"
+    assert (await answerer.ask(["change password"]))[0].answers[0].id == "password"
     await answerer.close()
 
 
@@ -178,7 +177,7 @@ async def _no_verification(*_: object) -> None:
     """It encodes too, and is not what is counted."""
 
 
-async def test_a_damaged_vector_cache_is_begun_anew(embedded: Catalog, bundle: Bundle) -> None:
+async def test_a_damaged_vector_cache_is_rebuilt(embedded: Catalog, bundle: Bundle) -> None:
     embedded.vectors.mkdir()
     (embedded.vectors / f"{bundle.revision}.db").write_bytes(b"no database at all" * 100)
     await publish(embedded, bundle, FAQ)
@@ -232,7 +231,7 @@ async def test_what_an_entry_must_not_answer_travels_with_the_release(catalog: C
     ]
     assert with_it < without
     (ranked,) = await answerer.rank(["Who will get my gift"], 20, {})
-    assert (ranked[-1].candidate.id, ranked[-1].confidence) == ("refund", 0.0)
+    assert "refund" not in {entry.candidate.id for entry in ranked}
     for one in (answerer, plain):
         await one.close()
 
@@ -242,5 +241,5 @@ async def test_a_bundle_of_two_graphs_is_published_and_finds_what_it_holds(catal
     answerer = await catalog.open(name)
     (asked,) = await answerer.ask(["I lost my password"], min_confidence=0)
     assert answerer.bundle.two_sided
-    assert asked.answers[0].candidate.id == "password"
+    assert asked.answers[0].id == "password"
     await answerer.close()

@@ -76,7 +76,7 @@ async def test_everyone_gets_the_vector_that_the_text_has_alone(bundle: Bundle) 
     for text, (vector,) in zip(TEXTS, found, strict=True):
         np.testing.assert_allclose(vector, alone.questions([text])[0], atol=1e-6)
     np.testing.assert_array_equal(await batcher.encode(TEXTS), np.concatenate(found))
-    batcher.close()
+    await batcher.close()
 
 
 async def test_the_first_goes_at_once_and_the_others_gather(bundle: Bundle) -> None:
@@ -90,7 +90,7 @@ async def test_the_first_goes_at_once_and_the_others_gather(bundle: Bundle) -> N
     assert max(map(len, encoder.batches)) == BATCH
     assert told.sizes == [len(batch) for batch in encoder.batches]
     assert len(told.waits) == len(TEXTS)
-    batcher.close()
+    await batcher.close()
 
 
 async def test_batches_are_of_like_length_and_the_oldest_is_in_the_next(bundle: Bundle) -> None:
@@ -106,7 +106,7 @@ async def test_batches_are_of_like_length_and_the_oldest_is_in_the_next(bundle: 
         assert mixed[number] in batch or any(mixed[number] in earlier for earlier in encoder.batches[: number + 1])
         lengths = [len(text) for text in batch]
         assert max(lengths) - min(lengths) < 10, lengths
-    batcher.close()
+    await batcher.close()
 
 
 async def test_who_goes_away_takes_the_work_along(bundle: Bundle) -> None:
@@ -122,7 +122,7 @@ async def test_who_goes_away_takes_the_work_along(bundle: Bundle) -> None:
     await asyncio.gather(stays, goes[0])
     await until(lambda: batcher.waiting == 0)
     assert encoder.batches == [["gift"], TEXTS[:1]]
-    batcher.close()
+    await batcher.close()
 
 
 async def test_what_is_known_is_not_encoded_again(bundle: Bundle) -> None:
@@ -137,7 +137,7 @@ async def test_what_is_known_is_not_encoded_again(bundle: Bundle) -> None:
     assert encoder.computed == 2
     await batcher.encode(["refund my keys"])
     assert encoder.computed == 3
-    batcher.close()
+    await batcher.close()
 
 
 async def test_memory_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ async def test_memory_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch
     for text in ("gift", "wolf", "wolf", "key", "wolf", "gift"):  # when `gift` comes again, it is forgotten
         await batcher.encode([text])
     assert encoder.computed == 4
-    batcher.close()
+    await batcher.close()
 
 
 async def test_an_error_reaches_those_who_asked_and_no_others(bundle: Bundle) -> None:
@@ -162,4 +162,17 @@ async def test_an_error_reaches_those_who_asked_and_no_others(bundle: Bundle) ->
     with pytest.raises(RuntimeError, match="once"):
         await batcher.encode(["gift"])
     assert (await batcher.encode(["gift"])).shape == (1, 64)
-    batcher.close()
+    await batcher.close()
+
+
+async def test_closing_does_not_hold_up_the_event_loop(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+    asking = asyncio.create_task(batcher.encode(["refund"]))
+    await until(lambda: bool(encoder.batches))
+    closing = asyncio.create_task(batcher.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    encoder.gate.set()
+    await closing
+    assert (await asking).shape == (1, encoder.encoding.dimension)

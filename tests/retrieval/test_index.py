@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z"
         fields=fields_of(one.payload for one in ENTRIES),
         language="english",
         average_length=AVERAGE_LENGTH,
+        common_identifiers=[],
     )
 
 
@@ -120,6 +122,80 @@ async def test_finds_by_words_and_scores_every_candidate_by_them(store: IndexSto
     for one in found.values():
         assert one.lexical == pytest.approx(lexicon.score(question.text, text_of(one.payload)), rel=1e-4)
     assert found["e3"].lexical > 0
+    await index.close()
+
+
+def among_others(first: dict[str, Any], second: dict[str, Any]) -> list[Candidate]:
+    """Two entries that no vector finds, after sixty that every search finds before them."""
+    near = {"question": "", "phrasings": [], "negatives": [], "answer": "turnip", "metadata": {"topic": "money"}}
+    far = {**near, "answer": "nothing", "metadata": {"topic": "far"}}
+    entries = [Candidate(f"n{i}", {**near, "id": f"n{i}"}, AXES[[0]], AXES[:0], AXES[:0]) for i in range(60)]
+    for name, fields in (("first", first), ("second", second)):
+        payload = {**far, **fields, "id": name}
+        entries.append(Candidate(name, payload, -AXES[[0]], -AXES[[0]][: len(payload["phrasings"])], AXES[:0]))
+    return entries
+
+
+@pytest.mark.parametrize(
+    "text", ["wo ist das café?", " WO IST   das Cafe\u0301", "„Wo ist das Café“", "wo ist das cafe"]
+)
+async def test_looks_up_every_entry_whose_phrasing_is_the_question(store: IndexStore, text: str) -> None:
+    """However far away the vectors and whatever the words; with accents first, without them where these find none."""
+    entries = among_others({"phrasings": ["Wo ist das Café?"]}, {"phrasings": ["wo ist das café"]})
+    await store.build(record(FIRST, len(entries)), [entries])
+    index = await store.open(FIRST)
+    found = await index.search(asking(AXES[0], text), 5, {})
+    looked_up = {one.id: one.match for one in found if one.match.same or one.match.folded}
+    assert set(looked_up) == {"first", "second"}
+    assert {match.same for match in looked_up.values()} == {"é" in text or "e\u0301" in text}
+    assert all("keys" not in one.payload for one in found)
+    await index.close()
+
+
+async def test_the_lookup_honours_filters(store: IndexStore) -> None:
+    entries = among_others({"phrasings": ["where is it"], "metadata": {"topic": "a"}}, {"phrasings": ["Where is it?"]})
+    await store.build(record(FIRST, len(entries)), [entries])
+    index = await store.open(FIRST)
+    question = asking(AXES[0], "where is it")
+    for topic, expected in (("a", {"first"}), ("far", {"second"}), ("money", set())):
+        found = await index.search(question, 5, {"topic": AnyOf((topic,))})
+        assert {one.id for one in found if one.match.same} == expected
+        assert {one.payload["metadata"]["topic"] for one in found} == {topic}
+    await index.close()
+
+
+async def test_the_lookup_is_bounded_by_the_limit(store: IndexStore) -> None:
+    entries = [
+        Candidate(one.id, {**one.payload, "phrasings": ["what is it"]}, one.answer, one.answer, one.negatives)
+        for one in among_others({}, {})
+    ]
+    await store.build(record(FIRST, len(entries)), [entries])
+    index = await store.open(FIRST)
+    found = await index.search(asking(AXES[1], "What is it?"), 5, {})
+    assert 5 <= len(found) <= 15
+    await index.close()
+
+
+async def test_looks_up_every_entry_that_holds_an_identifier_of_the_question(store: IndexStore) -> None:
+    """In a phrasing or in the answer; but not one that the record calls common."""
+    entries = among_others({"phrasings": ["message L-2010"]}, {"answer": "See l2010 and KX4101."})
+    kept = record(FIRST, len(entries)).model_copy(update={"common_identifiers": ["kx4101"]})
+    await store.build(kept, [entries])
+    index = await store.open(FIRST)
+    question = index.record.question("zzz L 2010 zzz", AXES[0])
+    found = {one.id: one.match.identifiers for one in await index.search(question, 5, {})}
+    assert {name for name, held in found.items() if held} == {"first", "second"}
+    assert found["first"] == {"l2010"}
+    common = index.record.question("zzz KX4101", AXES[0])
+    assert not any(one.match.identifiers for one in await index.search(common, 5, {}))
+    await index.close()
+
+
+async def test_says_which_entries_a_negative_excludes(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    found = await index.search(asking(AXES[0], "Something ELSE?"), 4, {})
+    assert {one.id for one in found if one.match.excluded} == {"e1", "e3"}
     await index.close()
 
 

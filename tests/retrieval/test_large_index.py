@@ -27,7 +27,14 @@ def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
     for i in range(ENTRIES):
         vectors = random.standard_normal((3, DIMENSION)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        payload = {"id": f"e{i}", "question": "", "phrasings": [], "answer": f"{i}", "metadata": {"third": str(i % 3)}}
+        payload = {
+            "id": f"e{i}",
+            "question": "",
+            "phrasings": [],
+            "negatives": [],
+            "answer": f"{i}",
+            "metadata": {"third": str(i % 3)},
+        }
         made.append(Candidate(f"e{i}", payload, vectors[:1], vectors[1 : 1 + i % 3], vectors[:0]))
     return made
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import SettingsError
-from app.retrieval.lexical import PLAIN, Analyser, Lexicon, average_length, plain
+from app.retrieval.lexical import PLAIN, Analyser, Lexicon, average_length
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,6 @@ def test_a_rare_word_counts_more_and_a_long_text_less() -> None:
     assert lexicon.score("refund", "refund a parcel") > lexicon.score("parcel", "refund a parcel") > 0
     assert lexicon.score("refund", "refund") > lexicon.score("refund", "refund " + "and so much else " * 50)
     assert lexicon.score("turnip", "refund a parcel") == 0
-
-
-@pytest.mark.parametrize("text", ["How do I reset it?", "  how DO i\nreset it ", "“How do I reset it”."])
-def test_exact_matches_ignore_case_space_and_outer_punctuation(text: str) -> None:
-    assert plain(text) == "how do i reset it"
-
-
-def test_inner_punctuation_tells_texts_apart() -> None:
-    assert plain("C++ or C?") != plain("C or C?")
 
 
 def test_an_average_is_at_least_one_word() -> None:

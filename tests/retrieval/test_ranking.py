@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.retrieval.calibration import Calibration
-from app.retrieval.ranking import EXACT_CONFIDENCE, Candidate, Question, Ranking, Vectors
+from app.retrieval.lookup import keys_of, match_of, question_keys
+from app.retrieval.ranking import BESIDE_EXACT, Candidate, Question, Ranking, Vectors
 
 AXES: Vectors = np.eye(4, dtype=np.float32)
 NONE: Vectors = np.empty((0, 4), dtype=np.float32)
@@ -22,8 +23,14 @@ def candidate(
     return Candidate(name, payload, answer, questions, NONE, lexical)
 
 
-def asking(vector: Vectors, text: str = "?") -> Question:
-    return Question(text, vector)
+def asking(vector: Vectors, text: str = "what", *identifiers: str) -> Question:
+    return Question(text, vector, frozenset(identifiers))
+
+
+def found_for(question: Question, *candidates: Candidate) -> list[Candidate]:
+    """The candidates as an index returns them: with how their keys match."""
+    asked = question_keys(question)
+    return [one._replace(match=match_of(asked, keys_of(one.payload))) for one in candidates]
 
 
 def test_a_score_weighs_the_best_phrasing_against_the_best_window() -> None:
@@ -62,27 +69,106 @@ def test_what_an_entry_must_not_answer_pushes_it_down() -> None:
     assert elsewhere["plain"] == elsewhere["guarded"]
 
 
-def test_the_negative_itself_excludes_the_entry() -> None:
-    payload = {"answer": "a", "phrasings": [], "negatives": ["Not this?"]}
-    guarded = Candidate("guarded", payload, AXES[[0]], NONE, AXES[[0]])
-    first, last = RANKING.rank(asking(AXES[0], "not THIS"), [guarded, candidate("z", 0.1 * AXES[[0]])])
-    assert (first.candidate.id, last.confidence) == ("z", 0.0)
+def test_an_entry_that_its_negative_excludes_is_not_ranked() -> None:
+    payload = {"answer": "a", "phrasings": ["not this"], "negatives": ["Not this?"]}
+    guarded = Candidate("guarded", payload, AXES[[0]], AXES[[0]], AXES[[1]])
+    question = asking(AXES[0], "not THIS")
+    ranked = RANKING.rank(question, found_for(question, guarded, candidate("z", 0.1 * AXES[[0]])))
+    assert [one.candidate.id for one in ranked] == ["z"]
+    assert RANKING.rank(question, found_for(question, guarded)) == []
 
 
 def test_a_phrasing_that_is_the_question_comes_first_and_is_certain() -> None:
-    exact = candidate("exact", 0.1 * AXES[[0]], 0.95 * AXES[[0]])
+    exact = candidate("exact", 0.1 * AXES[[0]], np.stack([0.2 * AXES[1], 0.1 * AXES[0]]))
     nearer = candidate("nearer", AXES[[0]], AXES[[0]])
-    found = RANKING.rank(asking(AXES[0], " EXACT  0?"), [nearer, exact])
-    assert [one.candidate.id for one in found] == ["exact", "nearer"]
-    assert found[0].confidence >= EXACT_CONFIDENCE
-    assert found[1].confidence <= 1 - EXACT_CONFIDENCE + 1e-9
+    question = asking(AXES[0], " EXACT  0?")
+    ranked = RANKING.rank(question, found_for(question, nearer, exact))
+    assert [(one.candidate.id, one.exact, one.matched) for one in ranked] == [("exact", True, 0), ("nearer", False, 0)]
+    assert ranked[0].confidence == 1
+    assert ranked[1].confidence <= BESIDE_EXACT
 
 
-def test_a_phrasing_of_two_entries_is_certain_of_neither() -> None:
+def test_accents_count_where_a_phrasing_has_them() -> None:
+    entries = [candidate(name, AXES[[0]], AXES[[0]]) for name in ("résumé", "resume", "other")]
+    for text, exact in (("resume 0", {"resume"}), ("Résumé 0", {"résumé"}), ("resumé 0", {"résumé", "resume"})):
+        question = asking(AXES[0], text)
+        ranked = RANKING.rank(question, found_for(question, *entries))
+        assert {one.candidate.id for one in ranked if one.exact} == exact
+        assert {one.candidate.id for one in ranked[: len(exact)]} == exact
+
+
+def test_answers_that_stand_for_one_phrasing_share_the_certainty() -> None:
+    question = asking(AXES[0], "same 0")
     twins = [candidate("same", AXES[[0]], AXES[[0]], text=text) for text in ("one answer", "another")]
-    found = RANKING.rank(asking(AXES[0], "same 0"), twins)
-    assert [one.confidence for one in found] == [pytest.approx(found[0].confidence)] * 2
-    assert found[0].confidence <= 0.5
+    shared = RANKING.rank(question, found_for(question, *twins))
+    assert [(one.exact, one.confidence) for one in shared] == [(True, 0.5)] * 2
+    alike = RANKING.rank(question, found_for(question, twins[0], twins[0]))
+    assert [one.confidence for one in alike] == [1] * 2
+
+
+def test_an_entry_that_holds_the_identifier_ranks_above_nearer_ones() -> None:
+    holder = candidate("Message KX4101", 0.5 * AXES[[0]], 0.6 * AXES[[0]])
+    both = candidate("KX4101 or L-2010", 0.4 * AXES[[0]], 0.5 * AXES[[0]])
+    nearer = candidate("Message KX4100", AXES[[0]], AXES[[0]])
+    question = asking(AXES[0], "what is KX4101 beside L2010", "kx4101", "l2010")
+    ranked = RANKING.rank(question, found_for(question, nearer, holder, both))
+    assert [one.candidate.id for one in ranked] == ["KX4101 or L-2010", "Message KX4101", "Message KX4100"]
+    assert [one.confidence for one in ranked] == sorted((one.confidence for one in ranked), reverse=True)
+    alone = RANKING.rank(question, found_for(question, holder))
+    assert ranked[0].confidence > RANKING.rank(question, [both, nearer])[-1].confidence
+    assert alone[0].confidence >= ranked[1].confidence
+
+
+def test_an_entry_with_another_identifier_of_the_same_shape_loses_its_confidence() -> None:
+    other, free = candidate("Message L-2010", AXES[[0]], AXES[[0]]), candidate("Messages", 0.9 * AXES[[0]])
+    unknown, plain = asking(AXES[0], "L-2012", "l2012"), asking(AXES[0], "message")
+    before = {one.candidate.id: one.confidence for one in RANKING.rank(plain, found_for(plain, other, free))}
+    after = {one.candidate.id: one.confidence for one in RANKING.rank(unknown, found_for(unknown, other, free))}
+    assert after["Message L-2010"] == pytest.approx(0.1 * before["Message L-2010"])
+    assert after["Messages"] == before["Messages"]
+    assert next(iter(after)) == "Messages"
+
+
+@pytest.mark.parametrize("identifier", ["48213077", "20241224", "2.3.1"])
+def test_an_order_number_or_a_date_changes_nothing(identifier: str) -> None:
+    """No entry holds it, nor another of its shape."""
+    entries = [candidate(name, AXES[[0]], AXES[[0]]) for name in ("Message L-2010", "my order")]
+    plain, numbered = asking(AXES[0], "where is it"), asking(AXES[0], f"where is {identifier}", identifier)
+    without, found = (RANKING.rank(question, found_for(question, *entries)) for question in (plain, numbered))
+    assert [(one.candidate.id, one.confidence) for one in found] == [
+        (one.candidate.id, one.confidence) for one in without
+    ]
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u200d\u200d", "\u0301", "😀", "❤️", "?", "…", "2", "48213", "٣"])
+def test_a_question_without_a_letter_is_sure_of_nothing_that_no_word_supports(text: str) -> None:
+    question = asking(AXES[0], text)
+    entry = candidate("entry", AXES[[0]], AXES[[0]])
+    (ranked,) = RANKING.rank(question, found_for(question, entry))
+    assert ranked.confidence == 0
+    (supported,) = RANKING.rank(question, found_for(question, entry._replace(lexical=3.0)))
+    assert supported.confidence > 0.5
+
+
+@pytest.mark.parametrize("text", ["😀", "?", "…", "24/7"])
+def test_an_entry_may_be_asked_without_a_letter_word_for_word(text: str) -> None:
+    entry = candidate("entry", 0.1 * AXES[[0]], 0.1 * AXES[[0]])
+    entry = entry._replace(payload={**entry.payload, "phrasings": [text]})
+    question = asking(AXES[0], text)
+    (ranked,) = RANKING.rank(question, found_for(question, entry))
+    assert (ranked.exact, ranked.confidence) == (True, 1)
+
+
+def test_reranking_leaves_identifiers_and_exact_matches_first() -> None:
+    ranking = RANKING.model_copy(update={"reranker_weight": 0.1, "reranked": CALIBRATION})
+    holder, nearer = candidate("L-2010", 0.5 * AXES[[0]], 0.5 * AXES[[0]]), candidate("L-2011", AXES[[0]], AXES[[0]])
+    question = asking(AXES[0], "what is L-2010", "l2010")
+    again = ranking.rerank(ranking.rank(question, found_for(question, nearer, holder)), np.array([-9, 9], np.float32))
+    assert [one.candidate.id for one in again] == ["L-2010", "L-2011"]
+    unknown = asking(AXES[0], "what is L-2012", "l2012")
+    ranked = ranking.rank(unknown, found_for(unknown, nearer))
+    (doubted,) = ranking.rerank(ranked, np.ones(1, np.float32))
+    assert doubted.confidence == pytest.approx(ranked[0].confidence)
 
 
 def test_reranking_moves_the_best_and_leaves_the_others_below() -> None:

@@ -138,3 +138,10 @@ def test_a_ranking_that_knows_no_reranker_is_read_as_before(bundle: Bundle) -> N
     )
     assert Ranking.model_validate_json(known).reranker_weight is None
     assert "reranker" not in Ranking.model_validate_json(known).model_dump_json(exclude_none=True)
+
+
+def test_threads_sleep_while_there_is_nothing_to_do(reranking: Bundle) -> None:
+    reranker = Reranker.of(reranking, threads=2)
+    options = reranker.session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.intra_op_num_threads == 2

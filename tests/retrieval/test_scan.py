@@ -32,7 +32,8 @@ def entries() -> list[Candidate]:
         answer, rest = np.split(vectors, [1 + i % 3])
         questions, rest = np.split(rest, [i % 4])
         text = " ".join(random.choice(WORDS, 1 + i % 5))
-        payload = {"id": f"e{i}", "question": "", "phrasings": [], "answer": text, "metadata": {}}
+        texts = {"question": "", "phrasings": [], "negatives": [], "answer": text}
+        payload = {"id": f"e{i}", **texts, "metadata": {}}
         made.append(Candidate(f"e{i}", payload, answer, questions, rest[: i % 3]))
     return made
 

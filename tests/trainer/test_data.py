@@ -3,13 +3,13 @@ import pytest
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from tests.trainer.conftest import faq
 from trainer.data import TrainingSet, group_entries, renamed, training_set
 
 
 def texts(training: TrainingSet) -> set[str]:
-    return {plain(text) for pair in training.pairs for text in pair[:2]}
+    return {normalize(text) for pair in training.pairs for text in pair[:2]}
 
 
 def test_rich_entries_hold_a_phrasing_out_and_keep_the_canonical_one() -> None:
@@ -39,7 +39,22 @@ def test_no_held_out_question_is_trained_on_in_any_spelling() -> None:
     entries = [*faq(40, 4), *(one.model_copy(update={"id": f"x{one.id}"}) for one in faq(40, 1))]
     asked = [Query(f"labelled  QUESTION {i}", faq_id=entries[i % 40].id) for i in range(80)]
     training = training_set(entries, asked)
-    assert not {plain(one.question) for one in training.heldout} & texts(training)
+    assert not {normalize(one.question) for one in training.heldout} & texts(training)
+
+
+def test_a_question_that_is_an_answer_word_for_word_is_never_both_held_out_and_trained_on() -> None:
+    entries = faq(40, 4)
+    asked = [Query(f"Labelled question {i}", faq_id=entries[0].id) for i in range(6)]
+    held = [one.question for one in training_set(entries, asked).heldout if one.question.startswith("Labelled")]
+    entries += [Entry(id=f"echo {i}", question=f"Who {i}?", answer=f"{text.upper()}!") for i, text in enumerate(held)]
+    unanswerable = Query(entries[1].answer.lower())
+    training = training_set(entries, [*asked, unanswerable])
+    questions = {one.question for one in training.heldout}
+    assert held
+    assert not questions & set(held)  # the answers stay trainable
+    assert {f"{text.upper()}!" for text in held} <= {pair.positive for pair in training.pairs}
+    assert unanswerable.question in questions
+    assert not {normalize(question) for question in questions} & texts(training)
 
 
 def test_the_split_is_the_same_whatever_the_order_of_the_entries() -> None:
@@ -80,6 +95,14 @@ def test_entries_that_share_a_text_are_one_group() -> None:
     groups = group_entries([one, two, three, four])
     assert len({*groups[:3]}) == 1
     assert groups[3] != groups[0]
+
+
+def test_answers_with_markup_are_trained_on_as_their_plain_text() -> None:
+    plain = faq(30, 4)
+    marked = [entry.model_copy(update={"answer": f"<p>{entry.answer.replace(' ', '&#32;')}</p>"}) for entry in plain]
+    assert training_set(marked) == training_set(plain)
+    by_answer = [Query("what is this", answer=plain[0].answer), Query("and this", answer=marked[1].answer)]
+    assert training_set(marked, by_answer) == training_set(plain, by_answer)
 
 
 def test_too_small_says_what_it_takes() -> None:

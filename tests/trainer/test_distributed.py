@@ -1,6 +1,12 @@
-"""Two processes are one larger batch: the same losses, masks and gradients, whichever rank a text is on."""
+"""Two processes are one larger batch: the same losses, masks and gradients, whichever rank a text is on.
 
+Whole runs in two processes are started by torchrun, as a user starts them.
+"""
+
+import json
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +14,9 @@ import pytest
 import torch
 from torch import Tensor, distributed
 
+from app.retrieval.bundle import Bundle
+from tests.trainer.conftest import faq, write_faq
+from trainer.runs import METRICS, Run
 from trainer.training.losses import Scoring, Side, Sides, logits, ranking_losses
 
 PAIRS, NEGATIVES, SIZE = 4, (1, 2), 8  # pairs on each rank, negatives on the first and on the second
@@ -55,3 +64,24 @@ def test_masks_and_gradients_hold_across_ranks(tmp_path: Path) -> None:
         parts = torch.cat([torch.tensor(gradients[column]) for _, _, gradients in found]) / 2  # DDP averages the ranks
         assert expected.grad is not None
         assert torch.allclose(parts, expected.grad, atol=1e-5)
+
+
+def test_default_and_dual_train_in_two_processes_from_a_faq_to_a_bundle(tiny_base: Path, tmp_path: Path) -> None:
+    """Gloo on the CPU. The processes cut their parts of a batch into different numbers of blocks."""
+    write_faq(tmp_path / "faq.jsonl", faq(40, 3))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "tests.trainer.two_ranks", str(tmp_path), str(tiny_base)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
+    for recipe, stages in (("default", {1, 2}), ("dual", {1})):
+        blocks, weights = zip(*first[recipe], strict=True)
+        others, same = zip(*second[recipe], strict=True)
+        assert blocks != others
+        assert weights == same  # before every step: the gradients of the one before were shared
+        assert len(set(weights)) > len(weights) // 2
+        run = Run.find(str(tmp_path / recipe))
+        assert run.status().state == "succeeded"
+        assert Bundle.load(run.bundle).manifest.recipe == recipe
+        lines = [json.loads(line) for line in (run.directory / METRICS).read_text().splitlines()]
+        assert {line["stage"] for line in lines if "loss" in line} == stages

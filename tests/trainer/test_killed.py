@@ -13,7 +13,7 @@ import pytest
 from app.retrieval.bundle import Bundle
 from trainer.reporting.results import Results
 from trainer.runs import CHECKPOINTS, Run
-from trainer.training.loop import CHECKPOINT_EVERY
+from trainer.training.steps import CHECKPOINT_EVERY
 
 
 def command(*arguments: str) -> list[str]:

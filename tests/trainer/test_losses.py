@@ -8,6 +8,7 @@ from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import training_set
 from trainer.training.batches import PairCollator, PairTexts, TokenTexts
+from trainer.training.blocks import BlockEncoder, BlockHead
 from trainer.training.losses import (
     Apart,
     EntryRankingLoss,
@@ -87,30 +88,33 @@ def test_leading_dimensions_are_ranked_by_alone() -> None:
     assert float(short) == pytest.approx(by_hand(a[:, :3], p[:, :3], own.tolist(), 0.05), rel=1e-5)
 
 
-def test_gradient_caching_changes_neither_loss_nor_gradients(tiny_base: Path) -> None:
-    encoder = model.load(str(tiny_base), "cpu").eval()  # no dropout
+def test_recomputing_blocks_changes_neither_loss_nor_gradients(tiny_base: Path) -> None:
+    encoder = BlockEncoder.of(model.load(str(tiny_base), "cpu")).eval()  # no dropout
     pairs = training_set(faq(12, 3)).pairs
     of = PairTexts(pairs, [(f"no answer {i}", 99) for i in range(5)])
     texts = TokenTexts(encoder, of.texts)
     texts.tokens.block_tokens = 64  # several blocks
     collator = PairCollator(of, texts, [[i % 5] for i in range(len(pairs))])
     found = []
-    for cached in (False, True):
+    for cuts, recompute in ((1, False), (1, True), (4, True)):
         batch = collator([{"row": row} for row in range(len(pairs))])
         labels = batch.pop("label")
         names = sorted({key.split("_", 1)[0] for key in batch})
         features = [{key: batch[f"{name}_{key}"] for key in ("input_ids", "attention_mask")} for name in names]
         assert len(features) > 3
         encoder.zero_grad()
-        loss = EntryRankingLoss(encoder, Scoring(0.05, dimensions=(8,)), cached=cached)(features, labels)
+        ranking = EntryRankingLoss(encoder, Scoring(0.05, dimensions=(8,)), recompute)
+        ranking.cuts = cuts
+        loss = ranking(features, labels)
         loss.backward()
         found.append(
             (loss.item(), {name: one.grad.clone() for name, one in encoder.named_parameters() if one.grad is not None})
         )
-    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
-    assert found[0][1].keys() == found[1][1].keys()
-    for name, gradient in found[0][1].items():
-        assert torch.allclose(gradient, found[1][1][name], atol=1e-5), name
+    for loss_, gradients in found[1:]:
+        assert found[0][0] == pytest.approx(loss_, rel=1e-5)
+        assert found[0][1].keys() == gradients.keys()
+        for name, gradient in found[0][1].items():
+            assert torch.allclose(gradient, gradients[name], atol=1e-5), name
 
 
 def test_a_text_kept_apart_counts_against_its_own_pair_alone_whatever_its_group() -> None:
@@ -144,7 +148,7 @@ def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
 
     def loss(*weights: float) -> float:
         labels = torch.tensor([(*one, weights[one[2]]) for one in of], dtype=torch.float64)
-        return float(EntryRankingLoss(torch.nn.Identity(), Scoring(0.05))([vector], labels))
+        return float(EntryRankingLoss(BlockHead(), Scoring(0.05))([vector], labels))
 
     assert loss(1, 1) == pytest.approx(loss(1, 0) + loss(0, 1))
     assert loss(3, 0) == pytest.approx(3 * loss(1, 0))

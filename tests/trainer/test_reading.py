@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import FileError, InputError
 from app.knowledge.queries import Labelled, ScoredPair, read_pairs
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.data import training_set
 from trainer.reading import entries_of_labels, entries_of_pairs, read_index, read_source
 from trainer.recipes import recipe_named
@@ -88,13 +88,26 @@ def test_pairs_that_belong_together_are_trained_on_by_weight_and_the_others_kept
     entries = entries_of_pairs(pairs)
     assert next(entry for entry in entries if entry.answer == "answer 1").negatives == ("question 0",)
     training = scored_set(entries, pairs)
-    held = {plain(one.question) for one in training.heldout}
+    held = {normalize(one.question) for one in training.heldout}
     assert held
     assert {pair.anchor: pair.weight for pair in training.pairs} == {
         pair.a: pair.score for pair in pairs if pair.score and pair.a not in held
     }
     assert len({pair.group for pair in training.pairs}) == len(training.pairs)
     assert ("question 0" in held) or training.apart == (("question 0", "answer 1"),)
+
+
+def test_a_held_out_question_is_not_trained_on_as_the_other_side_of_a_pair_either() -> None:
+    pairs = scored(40)
+    split = scored_set(entries_of_pairs(pairs), pairs)
+    held = [one.question for one in split.heldout if one.faq_id is not None]
+    more = [ScoredPair(f"stranger {i}", f"{text.upper()}?", 0, "0") for i, text in enumerate(held)]
+    pairs += [ScoredPair("question 1", "other", 0, "1"), *more]
+    training = scored_set(entries_of_pairs(scored(40)), pairs)
+    questions = {normalize(one.question) for one in training.heldout}
+    assert questions
+    assert not questions & {normalize(text) for pair in training.pairs for text in pair[:2]}
+    assert not questions & {normalize(text) for texts in training.apart for text in texts}
 
 
 def test_subgroups_are_groups_and_one_text_in_two_of_them_joins_them() -> None:

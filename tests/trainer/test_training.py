@@ -1,19 +1,26 @@
 """What the stages leave behind: the best epoch, merged adapters, fewer dimensions."""
 
+import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from torch import nn
+from transformers.training_args import ParallelMode
 
 from app.errors import InputError
 from tests.trainer.conftest import faq
 from trainer import model
 from trainer.data import training_set
 from trainer.recipes import Recipe
-from trainer.runs import Run
+from trainer.runs import METRICS, Run
+from trainer.training import steps
 from trainer.training.loop import Validate, train
+from trainer.training.sampler import EntryBatchSampler
 
 QUICK = Recipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
 
@@ -78,3 +85,59 @@ def test_leading_dimensions_can_be_exported_alone(tiny_base: Path, tmp_path: Pat
 def test_no_more_dimensions_than_there_are(tiny_base: Path) -> None:
     with pytest.raises(InputError, match="dimension"):
         model.truncate(model.load(str(tiny_base), "cpu"), 32)
+
+
+def test_of_several_gpus_a_single_process_uses_one_and_says_so(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    arguments = steps.arguments(QUICK, QUICK.stages(64, 32)[0], tmp_path, False, EntryBatchSampler)
+    arguments._n_gpu = 4  # what transformers finds on a machine of four GPUs
+    assert arguments.n_gpu == 1
+    assert arguments.parallel_mode == ParallelMode.NOT_PARALLEL
+    assert arguments.train_batch_size == 32
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with caplog.at_level("WARNING", "trainer"):
+        trained(tiny_base, tmp_path / "run", QUICK)
+    assert "4 GPUs are visible and one of them is used" in caplog.text
+    assert "torchrun --nproc-per-node 4 -m trainer fit" in caplog.text
+
+
+def limited(encoder: SentenceTransformer, most: int) -> None:
+    """Let the encoder run out of memory where it embeds more texts at once, as a GPU does; no dropout."""
+
+    def full(_: nn.Module, args: tuple[object, ...], given: dict[str, torch.Tensor]) -> None:
+        if len(given["input_ids"]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    embeddings: Any = model.backbone(encoder).embeddings
+    embeddings.register_forward_pre_hook(full, with_kwargs=True)
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
+def test_a_batch_that_does_not_fit_is_cut_until_it_does_and_nothing_is_lost(
+    tiny_base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    losses = []
+    for most in (1000, 8):
+        encoder, run = model.load(str(tiny_base), "cpu"), Run.create({}, tmp_path / f"{most}")
+        limited(encoder, most)
+        with caplog.at_level("WARNING", "trainer"):
+            train(encoder, training_set(faq(40, 2)), replace(QUICK, epochs=3), run)
+        lines = map(json.loads, (run.directory / METRICS).read_text(encoding="utf-8").splitlines())
+        losses.append([line["loss"] for line in lines if "loss" in line])
+        if most == 1000:
+            assert caplog.text == ""
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert len(losses[0]) > 3
+    sizes = [int(record.getMessage().split("at most ")[1].split()[0]) for record in caplog.records]
+    assert sizes[-1] <= 8
+    assert all(after == -(-before // 2) for before, after in itertools.pairwise(sizes))  # the first keeps the size
+
+
+def test_a_text_that_does_not_fit_alone_ends_the_training(tiny_base: Path, tmp_path: Path) -> None:
+    encoder = model.load(str(tiny_base), "cpu")
+    limited(encoder, 0)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(encoder, training_set(faq(40, 2)), QUICK, Run.create({}, tmp_path / "run"))

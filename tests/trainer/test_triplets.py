@@ -4,14 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.sampler import GroupByLabelBatchSampler
-from torch import nn
 
 from app.errors import InputError
 from trainer import model
 from trainer.data import Pair
 from trainer.recipes import Loss, recipe_named
+from trainer.training.blocks import BlockEncoder, BlockHead
 from trainer.training.triplets import TripletLoss, grouped_texts, rows
 
 
@@ -28,17 +27,10 @@ def test_groups_of_one_text_make_no_triplets() -> None:
     assert rows([0, 1, 2]) == rows([0, 0, 1]) == 0
 
 
-class Given(nn.Module):
-    """Embeddings as they are given."""
-
-    def forward(self, block: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return block
-
-
 @pytest.mark.parametrize("kind", ["hard-triplets", "semi-hard-triplets"])
 def test_a_group_that_lies_together_and_apart_from_the_others_costs_nothing(kind: Loss) -> None:
     near, far = torch.tensor([[1.0, 0], [1, 0.01]]), torch.tensor([[-1.0, 0], [-1, 0.01]])
-    loss = TripletLoss(Given(), kind, 0.2)  # type: ignore[arg-type]  # it needs to be called, no more
+    loss = TripletLoss(BlockHead(), kind, 0.2)
     blocks = [{"sentence_embedding": near}, {"sentence_embedding": far}]
     assert float(loss(blocks, torch.tensor([0, 0, 1, 1]))) == pytest.approx(0, abs=1e-4)
     assert float(loss(blocks, torch.tensor([0, 1, 0, 1]))) > 0.1
@@ -62,7 +54,7 @@ def test_choices_that_do_not_go_together_are_refused() -> None:
 
 
 def test_triplets_of_a_model_have_gradients(tiny_base: Path) -> None:
-    encoder: SentenceTransformer = model.load(str(tiny_base), "cpu")
+    encoder = BlockEncoder.of(model.load(str(tiny_base), "cpu"))
     blocks = [dict(encoder.preprocess(["one", "two", "three", "four"]))]
     TripletLoss(encoder, "hard-triplets", 0.5)(blocks, torch.tensor([0, 0, 1, 1])).backward()
     assert any(one.grad is not None and one.grad.any() for one in encoder.parameters())

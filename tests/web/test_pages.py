@@ -1,5 +1,6 @@
-"""The ask page: what is served, with which headers, and that nothing in it needs more than its policy allows."""
+"""The pages: what is served, with which headers, and that nothing in them needs more than their policy allows."""
 
+import hashlib
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -11,8 +12,10 @@ from fastapi.testclient import TestClient
 from app.web.pages import router
 
 VOID = {"meta", "link", "input", "br", "img", "hr", "path"}
-ASSETS = ["page.css", "page.js"]
-SINKS = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser"]
+PAGES = ["/", "/docs"]
+ASSETS = ["page.css", "page.js", "docs.css", "docs.js"]
+SWAGGER = ["swagger/swagger-ui.css", "swagger/swagger-ui-bundle.js"]
+SINKS = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"]
 
 
 class Outline(HTMLParser):
@@ -48,19 +51,19 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def client() -> TestClient:
-    app = FastAPI()
+    app = FastAPI(docs_url=None)
     app.include_router(router)
     return TestClient(app)
 
 
-def addresses(client: TestClient) -> list[str]:
-    outline = Outline(client.get("/").text)
+def addresses(client: TestClient, page: str) -> list[str]:
+    outline = Outline(client.get(page).text)
     return outline.attributes("script", "src") + [
         href for href in outline.attributes("link", "href") if not href.startswith("data:")
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/static/page.css", "/static/page.js"])
+@pytest.mark.parametrize("path", [*PAGES, *(f"/static/{name}" for name in [*ASSETS, *SWAGGER])])
 def test_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
@@ -80,13 +83,20 @@ def test_security_headers(client: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/", "text/html"), ("/static/page.css", "text/css"), ("/static/page.js", "text/javascript")],
+    [
+        ("/", "text/html"),
+        ("/docs", "text/html"),
+        ("/static/page.css", "text/css"),
+        ("/static/page.js", "text/javascript"),
+        ("/static/swagger/swagger-ui.css", "text/css"),
+        ("/static/swagger/swagger-ui-bundle.js", "text/javascript"),
+    ],
 )
 def test_media_types(client: TestClient, path: str, kind: str) -> None:
     assert client.get(path).headers["Content-Type"] == f"{kind}; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/", "/static/page.css", "/static/page.js"])
+@pytest.mark.parametrize("path", [*PAGES, "/static/page.css", "/static/page.js"])
 def test_unchanged_is_304(client: TestClient, path: str) -> None:
     first = client.get(path)
     etag = first.headers["ETag"]
@@ -99,9 +109,10 @@ def test_unchanged_is_304(client: TestClient, path: str) -> None:
     assert client.get(path, headers={"If-None-Match": '"other"'}).content == first.content
 
 
-def test_the_page_names_its_assets_by_content(client: TestClient) -> None:
-    found = addresses(client)
-    assert len(found) == len(ASSETS)
+@pytest.mark.parametrize(("page", "assets"), [("/", 2), ("/docs", 4)])
+def test_a_page_names_its_assets_by_content(client: TestClient, page: str, assets: int) -> None:
+    found = addresses(client, page)
+    assert len(found) == assets
     for address in found:
         response = client.get(f"/{address}")
         assert response.status_code == 200
@@ -114,7 +125,9 @@ def test_an_address_of_another_version_is_not_kept(client: TestClient) -> None:
     assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "page.html", "pages.py", "__init__.py", "..%2Fpages.py", "page.css%00"])
+@pytest.mark.parametrize(
+    "name", ["nothing.js", "page.html", "pages.py", "__init__.py", "..%2Fpages.py", "page.css%00", "swagger/README.md"]
+)
 def test_unknown_asset_is_404(client: TestClient, name: str) -> None:
     assert client.get(f"/static/{name}").status_code == 404
 
@@ -130,8 +143,9 @@ def test_nothing_of_it_is_in_the_schema(client: TestClient) -> None:
     assert client.get("/openapi.json").json()["paths"] == {}
 
 
-def test_html_is_whole_and_has_nothing_inline(client: TestClient) -> None:
-    outline = Outline(client.get("/").text)
+@pytest.mark.parametrize("page", PAGES)
+def test_html_is_whole_and_has_nothing_inline(client: TestClient, page: str) -> None:
+    outline = Outline(client.get(page).text)
     assert outline.inline == []
     for tag, attrs in outline.tags:
         assert "style" not in attrs, tag
@@ -165,12 +179,23 @@ def test_a_person_can_use_it_without_a_mouse(client: TestClient) -> None:
 def test_assets_reach_for_nothing_outside(name: str) -> None:
     text = files("app.web").joinpath(name).read_text("utf-8")
     assert not [sink for sink in SINKS if sink in text]
+    assert text.count("DOMParser") == (name == "page.js")  # in `rendered`, of what the service has made safe
     assert not re.search(r"https?://\w|@import|url\(", text)
 
 
+def test_the_documentation_is_swagger_ui_as_it_was_published() -> None:
+    folder = files("app.web").joinpath("swagger")
+    listed = dict(re.findall(r"^\| (\S+) \| ([0-9a-f]{64}) \|$", folder.joinpath("README.md").read_text("utf-8"), re.M))
+    assert {f"swagger/{name}" for name in listed} == set(SWAGGER)
+    for name, digest in listed.items():
+        assert hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest() == digest
+    assert "Apache License" in folder.joinpath("LICENSE").read_text("utf-8")
+
+
 def test_below_a_prefix(client: TestClient) -> None:
-    """Every address in the page is relative, so that a proxy may serve it below a path."""
-    outline = Outline(client.get("/").text)
-    for tag, name in (("a", "href"), ("link", "href"), ("script", "src")):
-        assert not [value for value in outline.attributes(tag, name) if value.startswith("/")]
+    """Every address in a page is relative, so that a proxy may serve it below a path."""
+    for page in PAGES:
+        outline = Outline(client.get(page).text)
+        for tag, name in (("a", "href"), ("link", "href"), ("script", "src")):
+            assert not [value for value in outline.attributes(tag, name) if value.startswith("/")]
     assert 'fetch("v1/ask"' in files("app.web").joinpath("page.js").read_text("utf-8")

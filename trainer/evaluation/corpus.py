@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.knowledge.entry import Entry
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from app.retrieval.ranking import Vectors
 
 BLOCK_CELLS = 2_000_000  # of a score matrix held at a time: questions x (windows or phrasings)
@@ -56,7 +56,7 @@ class Corpus:
 
     def __init__(self, entries: Sequence[Entry], encoder: Encodes) -> None:
         self.entries = sorted(entries, key=lambda entry: entry.id)
-        windows = encoder.answers([entry.answer for entry in self.entries])
+        windows = encoder.answers([entry.plain_answer for entry in self.entries])
         self._windows: Vectors = np.concatenate(windows)  # (all windows, dimension)
         self._window_starts = _starts([len(one) for one in windows])
         counts = [len(entry.phrasings) for entry in self.entries]
@@ -66,7 +66,7 @@ class Corpus:
         self._phrasings: Vectors = encoder.questions(texts)  # (all phrasings, dimension)
         self._columns: dict[str, list[int]] = defaultdict(list)
         for column, text in enumerate(texts):
-            self._columns[plain(text)].append(column)
+            self._columns[normalize(text)].append(column)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -88,7 +88,7 @@ class Corpus:
         if len(self._phrased):
             found = questions @ self._phrasings.T  # (questions, all phrasings)
             for row, text in enumerate(texts):
-                own = self._columns.get(plain(text), [])
+                own = self._columns.get(normalize(text), [])
                 found[row, own] = -np.inf
                 removed += bool(own)
             phrasing[:, self._phrased] = np.maximum.reduceat(found, self._phrasing_starts, axis=1)

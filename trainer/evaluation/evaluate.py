@@ -166,11 +166,11 @@ def _echoes(encoder: Encodes, vectors: Vectors, texts: Sequence[str]) -> Vectors
 
 def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:
     """The protocol `tutorial` over n questions and the entries with their answers."""
-    asked_texts, answer_texts = [query.question for query in queries], [entry.answer for entry in partners]
+    asked_texts, answer_texts = [query.question for query in queries], [entry.plain_answer for entry in partners]
     texts = [*asked_texts, *answer_texts]
     windows = encoder.answers(answer_texts)
     vectors = np.concatenate([encoder.questions(asked_texts), [one[0] for one in windows]])  # (2n, dimension)
-    groups = np.tile(numbered([entry.answer for entry in partners]), 2)  # (2n,): of one answer
+    groups = np.tile(numbered([entry.plain_answer for entry in partners]), 2)  # (2n,): of one answer
     same = numbered(texts)  # (2n,): of one text
     side = np.arange(len(texts)) >= len(queries)
     relevant = [np.flatnonzero((groups == groups[i]) & (side != side[i])) for i in range(len(texts))]
@@ -206,7 +206,7 @@ def _relevant(entries: Sequence[Entry], queries: Sequence[Query]) -> list[Intege
     find = resolver(entries)
     found = [() if query.unanswerable else find(query) for query in queries]
     refuse_unknown([q.question for q, one in zip(queries, found, strict=True) if not one and not q.unanswerable])
-    ids = numbered([entry.answer for entry in entries])
+    ids = numbered([entry.plain_answer for entry in entries])
     same: dict[int, list[int]] = {}
     for i, one in enumerate(ids.tolist()):
         same.setdefault(one, []).append(i)

@@ -31,7 +31,7 @@ from transformers import PreTrainedModel
 
 from app import durable
 from app.knowledge.entry import Entry
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from app.retrieval.reranker import PairReader, candidate_text, padded
 from trainer import model as models
 from trainer.data import TrainingSet, order
@@ -136,9 +136,9 @@ def made_of(base: str, with_question: bool, seed: int) -> CrossEncoder:
 
 def asks_differently(entries: Sequence[Entry], training: TrainingSet) -> bool:
     """Whether at least half of the questions trained on are not canonical: only then is it learned what those say."""
-    canonical = {plain(entry.question) for entry in entries}
-    answers = {entry.answer for entry in entries}
-    asked = [plain(pair.anchor) not in canonical for pair in training.pairs if pair.positive in answers]
+    canonical = {normalize(entry.question) for entry in entries}
+    answers = {entry.plain_answer for entry in entries}
+    asked = [normalize(pair.anchor) not in canonical for pair in training.pairs if pair.positive in answers]
     return 2 * sum(asked) >= max(1, len(asked))
 
 
@@ -146,18 +146,18 @@ def lists_of(
     bi_encoder: SentenceTransformer, entries: Sequence[Entry], training: TrainingSet, recipe: Recipe, bf16: bool
 ) -> list[List]:
     """For each question trained on its answer, and some of the answers of other groups that rank highest for it."""
-    answers = {entry.answer for entry in entries}
+    answers = {entry.plain_answer for entry in entries}
     pairs = sorted((one for one in training.pairs if one.positive in answers), key=lambda one: order(one.anchor, 2))
-    heldout = {plain(one.question) for one in training.heldout}
-    titles = {e.answer: e.question for e in reversed(entries) if plain(e.question) not in heldout}
-    canonical = {plain(entry.question) for entry in entries}
+    heldout = {normalize(one.question) for one in training.heldout}
+    titles = {e.plain_answer: e.question for e in reversed(entries) if normalize(e.question) not in heldout}
+    canonical = {normalize(entry.question) for entry in entries}
     shown = asks_differently(entries, training)
     mined = mine(bi_encoder, pairs, MINED, recipe.margin, bf16)
     draws = random.Random(recipe.seed)  # noqa: S311 - no secret
     lists = []
     for pair, found in zip(pairs[:MOST_LISTS], mined.mined, strict=False):
         drawn = draws.sample(found, min(DRAWN, len(found)))
-        titled = shown and plain(pair.anchor) not in canonical
+        titled = shown and normalize(pair.anchor) not in canonical
         texts = [pair.positive, *(mined.candidates[one][0] for one in drawn)]
         if drawn:
             lists.append(List(pair.anchor, tuple(candidate_text(titles.get(one, ""), one, titled) for one in texts)))

@@ -237,7 +237,7 @@ def _feeds(model: SentenceTransformer, entries: Sequence[Entry]) -> list[Feed]:
 
 
 def _texts(entries: Sequence[Entry]) -> list[str]:
-    return _sampled([text for entry in entries for text in (entry.answer, *entry.phrasings)], SAMPLE)
+    return _sampled([text for entry in entries for text in (entry.plain_answer, *entry.phrasings)], SAMPLE)
 
 
 class _Ranked(NamedTuple):

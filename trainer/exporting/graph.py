@@ -22,13 +22,17 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedC
 
 from app.errors import InputError
 from trainer.exporting.lean import CONTRIB, lean
+from trainer.towers import towers
 
 OPSET = 20  # the first with Gelu
 ATTENTION = "onnxruntime_mha"
 
 
 def _refuse(reason: str) -> InputError:
-    return InputError(f"This base model cannot be exported: {reason}.", "base")
+    return InputError(
+        f"This base model cannot be exported: {reason}. Choose another with --base; all-MiniLM-L6-v2 is the default.",
+        "base",
+    )
 
 
 def _attention(
@@ -114,6 +118,35 @@ def _encoder(model: SentenceTransformer) -> _Encoder:
     return _Encoder(modules[0].model, str(pooling.pooling_mode), dense)
 
 
+def refuse_unexportable(model: SentenceTransformer) -> None:
+    """Raise InputError if a tower cannot be exported, as far as its modules and configuration tell.
+
+    `fit` calls it before it spends time on training.
+    """
+    for encoder in towers(model):
+        backbone: Any = _encoder(encoder).backbone
+        _refuse_attention(backbone, backbone.config, encoder.max_seq_length or backbone.config.max_position_embeddings)
+
+
+def _refuse_attention(module: nn.Module, config: PreTrainedConfig, max_tokens: int) -> None:
+    """Raise InputError for a kind of attention that the fused operator does not compute.
+
+    The operator lets every token attend to every token. Without this check the graph of a model with sliding windows
+    computes other embeddings than the model, but only of texts longer than the window.
+    """
+    heads = getattr(config, "num_attention_heads", None)
+    if getattr(config, "num_key_value_heads", heads) not in (None, heads):
+        raise _refuse("it has grouped-query attention")
+    if any(getattr(part, "is_causal", False) for part in module.modules()):
+        raise _refuse(f"it is {config.model_type}, whose tokens attend only to those before them (causal attention)")
+    window, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
+    if window and max_tokens - 1 > window and (kinds is None or "sliding_attention" in kinds):
+        raise _refuse(
+            f"it is {config.model_type}, with layers whose tokens attend only to the {window} nearest on either side "
+            f"(sliding-window attention), and it reads texts of {max_tokens} tokens"
+        )
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporter: its deprecations and notes are not ours to act on, and would end a test run."""
@@ -167,6 +200,7 @@ def write(
     It takes so many (batch, sequence) int64 tensors, in that order, `input_ids` first.  Raises InputError for a
     transformer that cannot be exported.
     """
+    _refuse_attention(module, config, max_tokens)
     if not 2 <= max_tokens <= config.max_position_embeddings:
         raise _refuse(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
     device = next(module.parameters()).device

@@ -23,6 +23,7 @@ from tokenizers import Encoding as Tokens
 from app.retrieval.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
 from app.retrieval.calibrating import MIN_QUESTIONS, Reread, calibrate
 from app.retrieval.heldout import Outcome, sample
+from app.retrieval.lexical import answer_of
 from app.retrieval.ranking import Ranking
 from app.retrieval.reranker import CANDIDATES, Reranker, candidate_text, padded
 from trainer.evaluation.served import Served
@@ -73,7 +74,7 @@ class Candidates:
         payloads = [
             [one.candidates[i].payload for i in order[:few]] for one, order in zip(outcomes, orders, strict=True)
         ]
-        texts = [[candidate_text(one["question"], one["answer"], with_question) for one in row] for row in payloads]
+        texts = [[candidate_text(one["question"], answer_of(one), with_question) for one in row] for row in payloads]
         return cls(
             [one.question.text for one in outcomes],
             texts,

@@ -1,9 +1,8 @@
 """What asks: something that makes queries of passages, whichever model does it.
 
-A run of the recipe `generator`, a sequence-to-sequence model from a directory or the hub, or an endpoint.
+A sequence-to-sequence model from a directory or the hub, or an endpoint.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -19,18 +18,13 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
-from app.errors import InputError, NotFound
-from trainer import runs
-from trainer.generation import model as generator
+from app.errors import InputError
 from trainer.generation.endpoint import Endpoint, is_address
-from trainer.generation.model import PASSAGE_TOKENS, QUESTION_TOKENS, QuestionGenerator
 from trainer.generation.sampling import Sampling
-from trainer.runs import Run
 from trainer.training.loop import native_bf16
 
 READ_TOKENS, QUERY_TOKENS = 512, 64  # of a model that says nothing else; of a query, as in GenQ
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: its passages, padded, once for each query
-REPEATED = 2  # words in a row that a query of ours does not hold twice: a model that copies is tempted to go on
 WINDOW = 512  # passages that are sorted by length together
 
 
@@ -50,13 +44,11 @@ class Seq2Seq:
     """A sequence-to-sequence model on this machine."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.ours = isinstance(model, QuestionGenerator)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model: Any = model.train(False).to(self.device)
         self.tokenizer = tokenizer
         self.budget = BATCH_TOKENS[self.device.type]
-        self.longest = PASSAGE_TOKENS if self.ours else min(READ_TOKENS, int(tokenizer.model_max_length))
-        self.query_tokens = QUESTION_TOKENS if self.ours else QUERY_TOKENS
+        self.longest = min(READ_TOKENS, int(tokenizer.model_max_length))
 
     def size(self, passage: str, queries: int) -> int:
         """The tokens, about."""
@@ -68,18 +60,15 @@ class Seq2Seq:
         read = self.tokenizer(
             list(passages), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
         ).to(self.device)
-        source = {"decoder_source_ids": read["input_ids"]} if self.ours else {}
         torch.manual_seed(seed)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=native_bf16()):
             found = self.model.generate(
                 input_ids=read["input_ids"],
                 attention_mask=read["attention_mask"],
-                **source,
                 do_sample=True,
                 **_drawing(sampling),
                 num_return_sequences=sampling.queries,
-                max_new_tokens=self.query_tokens,
-                no_repeat_ngram_size=REPEATED if self.ours else 0,
+                max_new_tokens=QUERY_TOKENS,
                 use_cache=True,
             )
         texts = self.tokenizer.batch_decode(found, skip_special_tokens=True, clean_up_tokenization_spaces=True)
@@ -126,8 +115,6 @@ def asker_of(model: str, endpoint: str | None = None) -> Asker:
     if endpoint is not None or is_address(model):
         return Endpoint(endpoint or model, None if endpoint is None else model)
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    if (directory := _generator(model)) is not None:
-        return Seq2Seq(*generator.load(directory))
     try:
         local = Path(model).is_dir()
         tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=local)
@@ -135,20 +122,7 @@ def asker_of(model: str, endpoint: str | None = None) -> Asker:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise InputError(
-            f"`{model}` is no run of the recipe `generator`, and no sequence-to-sequence model that can be loaded "
-            f"from a directory or the hub: {reason}",
+            f"`{model}` is neither an endpoint's address nor a sequence-to-sequence model that can be loaded from a "
+            f"directory or the hub: {reason}",
             "model",
         ) from error
-
-
-def _generator(model: str) -> Path | None:
-    """The directory of a generator of ours: a run's, its name, or the model's own."""
-    try:
-        directory = Run.find(model).directory / runs.MODEL
-    except NotFound:
-        directory = Path(model)
-    try:
-        made = json.loads((directory / "config.json").read_bytes()).get("architectures")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return directory if made == [QuestionGenerator.__name__] else None

@@ -19,7 +19,7 @@ from rich.progress import Progress, TaskID
 from app import durable
 from app.errors import Conflict, InputError
 from app.knowledge.text import QUESTION_LENGTH
-from app.retrieval.lexical import plain
+from app.retrieval.normalize import normalize
 from trainer.generation import parts
 from trainer.generation.asking import Asker, asker_of, batches
 from trainer.generation.parts import Asked
@@ -167,7 +167,7 @@ class _Work:
             self.state.counts["asked"] += 1
             if not any(letter.isalnum() for letter in query) or len(query) > QUESTION_LENGTH:
                 self.state.counts["empty"] += 1
-            elif kept.setdefault(plain(query), query) is not query:
+            elif kept.setdefault(normalize(query), query) is not query:
                 self.state.counts["repeated"] += 1
         return list(kept.values())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app import durable
-from app.errors import InputError, RowError
+from app.errors import InputError, Place, RowError
 
 PAIRS = 1024  # in a part
 NAME = "part-{:05}.tsv"
@@ -54,7 +54,7 @@ def read(path: Path) -> Read:
             if query and passage:
                 pairs.append(Asked(query, passage))
             elif line.strip():
-                skipped.append(RowError(str(file), number, "is not `query<TAB>passage`"))
+                skipped.append(RowError(str(file), Place(number), "is not `query<TAB>passage`"))
     return Read(pairs, skipped)
 
 

@@ -11,14 +11,18 @@ from pathlib import Path
 from selectolax.lexbor import LexborHTMLParser
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
-from app.errors import FileError, InputError, RowError
-from app.knowledge.rows import SUFFIXES as ROW_SUFFIXES
-from app.knowledge.rows import RowFile
-from app.retrieval.lexical import plain
+from app.errors import FileError, InputError, Place, RowError
+from app.knowledge.readers.decoding import NotDecodable, decode
+from app.knowledge.readers.detection import SUFFIXES
+from app.knowledge.readers.reading import read_rows
+from app.knowledge.readers.row_file import RowFile
+from app.markup import plain_text
+from app.retrieval.normalize import normalize
 from trainer.generation.parts import flat
 
 LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold
 WORDS = 4  # fewer is a heading, or a word of thanks, and asks for nothing
+_ROW_SUFFIXES = [suffix for suffix, format in SUFFIXES.items() if format in ("json", "table", "xlsx", "yaml")]
 COLUMNS = ("answer", "text", "passage")
 
 _NO_TEXT = "script, style, noscript, template, nav, header, footer, form, iframe, svg"
@@ -44,7 +48,7 @@ def read(path: Path, length: int = LENGTH) -> list[str]:
         taken += 1
         if len(text.split()) < WORDS:
             short += 1
-        elif found.setdefault(plain(text), text) is not text:
+        elif found.setdefault(normalize(text), text) is not text:
             repeated += 1
     if not found:
         raise InputError(f"{path} holds no passage of {WORDS} words or more.", "passages")
@@ -75,12 +79,12 @@ def _texts(file: Path, length: int) -> Iterator[str]:
 
 def _rows(file: Path, length: int) -> Iterator[str]:
     opened, cut = RowFile.open(file), TextSplitter(length).chunks
-    for line, row in opened.rows():
-        text = next((row[name] for name in COLUMNS if row.get(name) is not None), None)
+    for row in read_rows(opened):
+        text = next((row.values[name] for name in COLUMNS if row.values.get(name) is not None), None)
         if isinstance(text, str):
-            yield from cut(text)
+            yield from cut(plain_text(text))
         else:
-            opened.reject(line, f"needs a text called {', '.join(f'`{name}`' for name in COLUMNS)}")
+            opened.reject(row.place, f"needs a text called {', '.join(f'`{name}`' for name in COLUMNS)}")
     opened.check()
 
 
@@ -112,17 +116,15 @@ def text_of_html(html: str) -> str:
 
 
 def _content(file: Path) -> str:
+    opened = RowFile.open(file)
     try:
-        return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise FileError([RowError(str(file), line, "not UTF-8; save the file as UTF-8")]) from error
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", "passages") from error
+        return decode(opened.data).text
+    except NotDecodable as error:
+        raise FileError([RowError(str(file), Place(error.line), str(error))]) from error
 
 
 _READERS: dict[str, Callable[[Path, int], Iterator[str]]] = {
-    **dict.fromkeys(ROW_SUFFIXES, _rows),
+    **dict.fromkeys(_ROW_SUFFIXES, _rows),
     ".txt": _plain_text,
     ".md": _markdown,
     ".markdown": _markdown,

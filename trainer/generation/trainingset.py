@@ -15,7 +15,6 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.knowledge.text import ANSWER_LENGTH, QUESTION_LENGTH
 from app.retrieval.bundle import HeldOut
-from app.retrieval.lexical import plain
 from trainer.data import (
     HELD_ENTRIES,
     HELD_ENTRIES_BOUNDS,
@@ -25,6 +24,7 @@ from trainer.data import (
     order,
     refuse_unknown,
     resolver,
+    separated,
     training_set,
 )
 from trainer.generation import parts
@@ -66,7 +66,7 @@ def _assigned(pairs: Sequence[Asked], entries: Sequence[Entry]) -> dict[str, lis
     """The pairs of each entry, by its id: those of its answer, or of a part of it."""
     whole: dict[str, str] = {}
     for entry in entries:
-        whole.setdefault(flat(entry.answer), entry.id)
+        whole.setdefault(flat(entry.plain_answer), entry.id)
     asked: dict[str, list[Asked]] = defaultdict(list)
     lost = 0
     at: dict[str, str | None] = {}
@@ -99,12 +99,10 @@ def _training_set(
             "No real question is held out: generated ones choose the epoch and calibrate the confidence, which may "
             "come out too sure. Real questions, given with --queries, do better."
         )
-    secret = {plain(one.question) for one in heldout}
     pairs = [pair._replace(group=groups[pair.group]) for pair in real.pairs]
     for entry, group in zip(entries, groups, strict=True):
-        some = asked.get(entry.id, ())
-        pairs += [Pair(one.query, one.passage, group) for one in some if plain(one.query) not in secret]
-    return TrainingSet(tuple(dict.fromkeys(pairs)), tuple(dict.fromkeys(heldout)))
+        pairs += [Pair(one.query, one.passage, group) for one in asked.get(entry.id, ())]
+    return separated(pairs, heldout)
 
 
 def _resolved(queries: Sequence[Query], entries: Sequence[Entry]) -> list[HeldOut]:
@@ -112,7 +110,7 @@ def _resolved(queries: Sequence[Query], entries: Sequence[Entry]) -> list[HeldOu
     found = [(query, None if query.unanswerable else find(query)) for query in queries]
     refuse_unknown([query.question for query, at in found if at is not None and not at])
     return [
-        HeldOut(query.question, entries[at[0]].id, entries[at[0]].answer) if at else HeldOut(query.question, None)
+        HeldOut(query.question, entries[at[0]].id, entries[at[0]].plain_answer) if at else HeldOut(query.question, None)
         for query, at in found
     ]
 
@@ -126,7 +124,7 @@ def _held(entries: Sequence[Entry], asked: Mapping[str, Sequence[Asked]], seed: 
     able = sorted((name for name, some in asked.items() if len(some) > 1), key=lambda name: order(name, seed))
     low, high = HELD_ENTRIES_BOUNDS
     count = min(high, max(low, round(HELD_ENTRIES * len(asked))))
-    answers = {entry.id: entry.answer for entry in entries}
+    answers = {entry.id: entry.plain_answer for entry in entries}
     return [
         HeldOut(min((one.query for one in asked[name]), key=lambda text: order(text, seed)), name, answers[name])
         for name in able[:count]

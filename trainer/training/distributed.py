@@ -1,8 +1,9 @@
 """Several processes under torchrun: the first one leads the run, the others train and say nothing.
 
-Batches are shared among them, so that a recipe's batch size means all of them together.
+Batches are shared among them, so that a recipe's batch size means all of them together. A process uses one GPU.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from trainer.runs import Run
+
+log = logging.getLogger("trainer")
 
 
 class Follower(Run):
@@ -32,6 +35,17 @@ def count() -> int:
 def leads() -> bool:
     """Whether this process is the first, or the only one."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def warn_of_idle_gpus() -> None:
+    """Say in the log that further GPUs are left idle, and how to use them, where this is the only process."""
+    visible = torch.cuda.device_count()
+    if count() == 1 and visible > 1:
+        log.warning(
+            "%d GPUs are visible and one of them is used. To train on all of them: "
+            "torchrun --nproc-per-node %d -m trainer fit ...",
+            visible, visible,
+        )  # fmt: skip
 
 
 def led(make: Callable[[], Run]) -> Run:

@@ -5,20 +5,15 @@ weights, and `done` once it is over. What was mined for stage 2 stays in the run
 """
 
 import logging
-import math
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers.base.sampler import DefaultBatchSampler
-from torch import nn
+from sentence_transformers import SentenceTransformer
 from transformers import PrinterCallback
 
 from app import durable
@@ -27,15 +22,15 @@ from trainer import model as models
 from trainer.data import TrainingSet
 from trainer.recipes import Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
-from trainer.towers import QUESTION
 from trainer.training import distributed
-from trainer.training.callbacks import WHOLE, Best, Figures, Report, Stop, Whole, stopping
+from trainer.training.blocks import BlockEncoder
+from trainer.training.callbacks import Best, Figures, Report, Stop, Whole, stopping
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
 from trainer.training.objectives import objective, rows
+from trainer.training.steps import BatchTrainer, arguments, last_checkpoint
 
-CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
-NEGATIVES, WEIGHTS, DONE, BEST = "negatives.json", "weights.pt", "done", "best.pt"
+NEGATIVES, DONE, BEST = "negatives.json", "done", "best.pt"
 Validate = Callable[[SentenceTransformer], Figures]
 log = logging.getLogger("trainer")
 
@@ -54,13 +49,12 @@ def train(
     `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is. Raises
     InputError for a recipe that several processes cannot share.
     """
-    model.model_card_data.widget = [{}]  # else examples for a model card are computed, with a bar of their own
-    model.model_card_data.generate_widget_examples = False
     adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
     if recipe.trains == "head":
         if distributed.count() > 1:
             raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
         add_head(model, recipe.seed)
+    distributed.warn_of_idle_gpus()
     stages = recipe.stages(rows(training, recipe), training.groups)
     run.update(steps=sum(stage.plan.steps for stage in stages))
     with (
@@ -121,15 +115,16 @@ class _Work:
 
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
-        aim = objective(self.model, self.training, self.recipe, stage, negatives, self.bf16)
+        encoder = BlockEncoder.of(self.model)
+        aim = objective(encoder, self.training, self.recipe, stage, negatives, self.bf16)
         earlier = self.stages[: stage.number - 1]
         steps, epochs = sum(one.plan.steps for one in earlier), sum(one.plan.epochs for one in earlier)
         report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: aim.loss.figures)
-        best = self._best(directory, report)
+        best = self._best(encoder, directory, report)
         stop = Stop()
-        trainer = _Trainer(
-            model=self.model,
-            args=_arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
+        trainer = BatchTrainer(
+            model=encoder,
+            args=arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
             train_dataset=aim.dataset,
             data_collator=aim.collator,  # type: ignore[arg-type]  # it needs to be called, no more
             loss=aim.loss,
@@ -140,17 +135,16 @@ class _Work:
             trainer.train(resume_from_checkpoint=last_checkpoint(directory))
         if stop.asked and trainer.state.global_step < trainer.state.max_steps:
             raise self._interrupted(steps + trainer.state.global_step)
-        trainer.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # autocast would end up in the export
         self._finish(stage, directory, best)
         if stop.asked and stage.number < len(self.stages):
             raise self._interrupted(steps + trainer.state.global_step)
 
-    def _best(self, directory: Path, report: Report) -> Best | None:
+    def _best(self, encoder: BlockEncoder, directory: Path, report: Report) -> Best | None:
         if self.validate is None:
             return None
         validate, recipe = self.validate, self.recipe
-        measured = partial(validate, self.model)
-        return Best(self.model, measured, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
+        measured = partial(validate, encoder)
+        return Best(encoder, measured, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
 
     def _interrupted(self, step: int) -> Interrupted:
         steps = sum(stage.plan.steps for stage in self.stages)
@@ -182,63 +176,6 @@ class _Work:
             mine(self.model, self.training.pairs, stage.negatives, self.recipe.margin, self.bf16).save(path)
         distributed.wait()
         return Negatives.load(path)
-
-
-class PlainCheckpoints:
-    """For a trainer: checkpoints hold plain weights; adapters need nothing special, nothing is read from elsewhere."""
-
-    args: Any
-    model: Any
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        directory = Path(output_dir or self.args.output_dir or "")
-        directory.mkdir(parents=True, exist_ok=True)
-        torch.save(self.model.state_dict(), directory / WEIGHTS)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        weights = torch.load(Path(resume_from_checkpoint) / WEIGHTS, weights_only=True, map_location="cpu")
-        self.model.load_state_dict(weights)
-
-
-class _Trainer(PlainCheckpoints, SentenceTransformerTrainer):
-    """sentence-transformers' trainer with those."""
-
-
-def last_checkpoint(directory: Path) -> str | None:
-    """The latest whole checkpoint in the directory of a stage; what was left unfinished there is deleted."""
-    found = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / WHOLE).exists()]
-    if distributed.leads():
-        for path in set(found) - set(whole):
-            shutil.rmtree(path)
-    return str(whole[-1]) if whole else None
-
-
-def _arguments(
-    recipe: Recipe, stage: Stage, directory: Path, bf16: bool, sampler: type[DefaultBatchSampler]
-) -> SentenceTransformerTrainingArguments:
-    plan, cuda = stage.plan, torch.cuda.is_available()
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(directory),
-        num_train_epochs=plan.epochs,
-        per_device_train_batch_size=max(2, plan.batch_size // distributed.count()),  # the plan is for all ranks
-        learning_rate=stage.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=math.ceil(recipe.warmup * plan.steps),
-        weight_decay=recipe.weight_decay,
-        seed=recipe.seed,
-        bf16=bf16,
-        use_cpu=not cuda,
-        dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
-        batch_sampler=sampler,
-        router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
-        save_strategy="steps",
-        save_steps=max(CHECKPOINT_EVERY, plan.steps // 10),
-        save_total_limit=2,
-        logging_steps=max(1, min(10, plan.steps // 20)),
-        report_to=[],
-        disable_tqdm=True,
-    )
 
 
 def progress_bar() -> Progress:

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.util.distributed import all_gather, all_gather_with_grad, get_world_size
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
+
+from trainer.training.blocks import BatchLoss
 
 ANCHOR, POSITIVE, NEGATIVE, APART, APART_FROM_POSITIVE = range(5)  # what a text is in a batch
 _NEVER = -1e9  # finite, so that a pair that stands against nothing has a gradient
@@ -72,37 +73,20 @@ class Scoring:
     same_side: bool = True
 
 
-class EntryRankingLoss(CachedLossMixin, nn.Module):
+class EntryRankingLoss(BatchLoss):
     """Features are blocks of padded texts, each text once; labels, (n, 4), say what they are.
 
     A label is (which text, what it is, group, weight); of a text to keep apart, the third is the row of its pair.
     Anchors and positives are given in the same order.
-
-    `cached`: the batch is embedded block by block twice, so that the activations of one block alone are held
-    (GradCache; Gao et al. 2021, arXiv 2101.06983); the loss stays the same.
     """
 
-    def __init__(self, model: nn.Module, scoring: Scoring, cached: bool = False) -> None:
-        super().__init__()
-        self.model = model
+    def __init__(self, model: nn.Module, scoring: Scoring, recompute: bool = False) -> None:
+        super().__init__(model, recompute)
         self.scoring = scoring
-        self.figures: dict[str, float] = {}  # of the latest batch
-        self.uses_gradient_cache = cached
-        self.mini_batch_size = 2**31  # a block of features is a mini-batch already
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """The mean loss over the batch's pairs, a scalar."""
-        if self.uses_gradient_cache:
-            cached: Tensor = self.forward_cached(features, labels)
-            return cached
-        return self.calculate_loss([[self.model(block)["sentence_embedding"]] for block in features], labels)
-
-    def calculate_loss(
-        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
-    ) -> Tensor:
-        """The mean loss, of embeddings block by block; backwards as far as these, where the mixin asks for it."""
-        assert labels is not None  # noqa: S101  # the mixin's signature
-        batch = sides(torch.cat([rep.float() for block in reps for rep in block]), labels)
+        batch = sides(self.embed(features), labels)
         losses = []
         for dimension in (None, *self.scoring.dimensions):
             found = logits(batch, self.scoring, dimension)
@@ -110,15 +94,11 @@ class EntryRankingLoss(CachedLossMixin, nn.Module):
             if dimension is None:
                 with torch.no_grad():
                     self.figures = batch_figures(found)
-        loss = torch.stack(losses).mean()
-        if with_backward:
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss = loss.detach()
-        return loss
+        return torch.stack(losses).mean()
 
     def get_config_dict(self) -> dict[str, Any]:
         """What sentence-transformers writes into the model card."""
-        return {"temperature": self.scoring.temperature, "cached": self.uses_gradient_cache}
+        return {"temperature": self.scoring.temperature, "recompute": self.recompute}
 
 
 def sides(vectors: Tensor, labels: Tensor) -> Sides:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.sampler import DefaultBatchSampler, GroupByLabelBatchSampler
 
 from trainer.data import TrainingSet
@@ -15,6 +14,7 @@ from trainer.recipes import Recipe, Stage
 from trainer.towers import QUESTION, has_towers
 from trainer.training import distributed, triplets
 from trainer.training.batches import Batch, LabelCollator, PairCollator, PairTexts, Texts, TokenTexts, VectorTexts
+from trainer.training.blocks import BatchLoss, BlockEncoder, BlockHead
 from trainer.training.head import Frozen, tail
 from trainer.training.losses import EntryRankingLoss, Scoring
 from trainer.training.memory import fits
@@ -30,7 +30,7 @@ class Objective:
     dataset: Dataset
     collator: Callable[..., Batch]
     sampler: type[DefaultBatchSampler]
-    loss: EntryRankingLoss | TripletLoss
+    loss: BatchLoss
 
 
 def rows(training: TrainingSet, recipe: Recipe) -> int:
@@ -41,7 +41,7 @@ def rows(training: TrainingSet, recipe: Recipe) -> int:
 
 
 def objective(
-    model: SentenceTransformer,
+    model: BlockEncoder,
     training: TrainingSet,
     recipe: Recipe,
     stage: Stage,
@@ -64,11 +64,11 @@ def objective(
     each = sum(lengths) / max(1, len(lengths)) * (1 + stage.negatives)  # tokens of a pair, about
     whole = headed or fits(model, each * stage.plan.batch_size / distributed.count(), recipe.gradient_checkpointing)
     scoring = Scoring(stage.temperature, recipe.dimensions, recipe.same_side)
-    loss = EntryRankingLoss(tail(model) if headed else model, scoring, cached=not whole)
+    loss = EntryRankingLoss(BlockHead(*tail(model)) if headed else model, scoring, recompute=not whole)
     return Objective(_dataset([pair.group for pair in training.pairs], lengths), collator, EntryBatchSampler, loss)
 
 
-def _triplets(model: SentenceTransformer, training: TrainingSet, recipe: Recipe) -> Objective:
+def _triplets(model: BlockEncoder, training: TrainingSet, recipe: Recipe) -> Objective:
     grouped = triplets.grouped_texts(training.pairs)
     texts = TokenTexts(model, [(text, QUESTION) for text in grouped])
     lengths = [texts.length(i) for i in range(len(grouped))]

@@ -1,7 +1,8 @@
 """Texts as token ids: read once before the training, put together without waste in every batch.
 
 A batch's texts, each once, are sorted by length and cut into blocks of about as many tokens, padded each by itself.
-A batch is then padded hardly at all, whichever pairs stand in it, and a block is what GradCache embeds at a time.
+A batch then has hardly any padding, whichever pairs are in it. Where memory is short, blocks are what is embedded
+again for its gradients, one at a time (GradCache).
 """
 
 from collections.abc import Iterator, Sequence

@@ -7,9 +7,8 @@ the nearest of the others that is farther away ("FaceNet"; Schroff et al. 2015, 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
-import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import BatchHardTripletLoss, BatchSemiHardTripletLoss
 from sentence_transformers.sentence_transformer.losses.batch_hard_triplet import BatchHardTripletLossDistanceFunction
@@ -17,26 +16,26 @@ from torch import Tensor, nn
 
 from trainer.data import Pair
 from trainer.recipes import Loss
+from trainer.training.blocks import BatchLoss
 
 LOSSES = {"hard-triplets": BatchHardTripletLoss, "semi-hard-triplets": BatchSemiHardTripletLoss}
 EACH = 2  # texts that a group gives to a batch at a time
 
 
-class TripletLoss(nn.Module):
+class TripletLoss(BatchLoss):
     """One of `LOSSES`, by cosine distance, of a batch that comes in blocks; labels are the texts' groups, (n,)."""
 
-    def __init__(self, model: SentenceTransformer, kind: Loss, margin: float) -> None:
-        super().__init__()
-        self.model = model
-        self.figures: dict[str, float] = {}  # a batch of triplets has no rankings
+    def __init__(self, model: nn.Module, kind: Loss, margin: float) -> None:
+        super().__init__(model)
         self.of: Any = LOSSES[kind](
-            model, distance_metric=BatchHardTripletLossDistanceFunction.cosine_distance, margin=margin
+            cast(SentenceTransformer, model),
+            distance_metric=BatchHardTripletLossDistanceFunction.cosine_distance,
+            margin=margin,
         )
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """The mean loss over the batch's triplets, a scalar."""
-        vectors = torch.cat([self.model(block)["sentence_embedding"].float() for block in features])
-        loss: Tensor = self.of.compute_loss_from_embeddings([vectors], labels)
+        loss: Tensor = self.of.compute_loss_from_embeddings([self.embed(features)], labels)
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:

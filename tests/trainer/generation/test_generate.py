@@ -157,5 +157,5 @@ def test_senseless_settings_are_named(changed: dict[str, float]) -> None:
 
 
 def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run of the recipe `generator`, and no sequence-to-sequence model"):
+    with pytest.raises(InputError, match="neither an endpoint's address nor a sequence-to-sequence model"):
         asker_of(str(tmp_path))

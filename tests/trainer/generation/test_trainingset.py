@@ -11,6 +11,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.retrieval.bundle import Bundle, HeldOut
+from app.retrieval.normalize import normalize
 from tests.trainer.generation.conftest import pairs, passages
 from trainer import fit
 from trainer.data import Pair
@@ -68,6 +69,24 @@ def test_for_a_faq_real_questions_are_held_out_and_generated_ones_trained_on(tmp
     assert len([pair for pair in own.pairs if pair.anchor.startswith("Our")]) == 40 - len(own.heldout)
     with pytest.raises(InputError, match="name no entry"):
         trainingset.read(tmp_path / "out", entries, [Query("Who?", faq_id="nobody")], 0)
+
+
+def test_a_held_out_question_that_stands_in_the_faq_or_among_the_generated_ones_is_not_trained_on(
+    tmp_path: Path,
+) -> None:
+    texts = passages(40)
+    entries = [
+        Entry(id=str(i), question=f"Our number {i}?", alternatives=(f"Number {i} of ours?",), answer=text)
+        for i, text in enumerate(texts)
+    ]
+    queries = [Query(f"  our NUMBER {i} ", faq_id=str(i)) for i in range(20)]
+    queries += [Query("Where is the parcel number 0", faq_id="0"), Query(texts[39].upper())]
+    training = trainingset.read(generated(tmp_path / "out", 40, 2), entries, queries, 0).training
+    held = {normalize(one.question) for one in training.heldout}
+    assert {normalize(query.question) for query in queries} <= held
+    trained = {normalize(text) for pair in training.pairs for text in (pair.anchor, pair.positive)}
+    assert not held & trained
+    assert {normalize(f"Number {i} of ours?") for i in range(20)} - held <= trained
 
 
 def test_a_part_of_an_answer_belongs_to_its_entry_and_strangers_are_left_out(

@@ -1,0 +1,104 @@
+"""The commands `import` and `export`: a file into the store, and the store into a file."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import durable, import_table, importing
+from app.errors import FaqError, InputError
+from app.knowledge.exports import ExportFormat, export, export_format
+from app.knowledge.files import read_entries
+from app.knowledge.intake import Match, Mode
+from app.knowledge.readers.options import Limits, ReadOptions, mapping_of
+from app.knowledge.store import Store
+from app.releases.catalog import Catalog
+from app.retrieval.bundle import TOKENIZER
+from app.retrieval.lengths import Lengths
+from app.settings import Settings
+from app.terminal import failing_clearly, out, told_settings
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A FAQ: JSON, CSV, XLSX and more; see docs/files.md.")],
+    mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
+    match: Annotated[
+        Match, typer.Option(help="question: a row without an id updates the only entry that has its question.")
+    ] = "id",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of an XLSX file; left out: the first.")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, such as question=Frage; may be repeated.")
+    ] = None,
+    allow_multiline: Annotated[
+        bool, typer.Option("--allow-multiline", help="Cells that look as if a quote had swallowed rows are meant.")
+    ] = False,
+    fix_mojibake: Annotated[
+        bool, typer.Option("--fix-mojibake", help="Repair texts that were decoded in the wrong encoding.")
+    ] = False,
+) -> None:
+    """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
+    with failing_clearly():
+        settings = told_settings()
+        options = ReadOptions(
+            sheet=sheet,
+            mapping=_mapping(mapping or []),
+            allow_multiline=allow_multiline,
+            fix_mojibake=fix_mojibake,
+            limits=Limits.of(settings),
+        )
+        read = read_entries(file, options, partial=dry_run)
+        store = Store.open(settings.sqlalchemy_url)
+        try:
+            lengths = asyncio.run(_lengths(settings))
+            imported = importing.import_file(store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths)
+        finally:
+            store.close()
+        import_table.show(imported, out, as_json)
+    if read.refused:
+        raise typer.Exit(2)
+
+
+def _mapping(texts: list[str]) -> dict[str, str]:
+    try:
+        return mapping_of(texts)
+    except ValueError as error:
+        raise InputError(f"--map: {error}.", "map") from None
+
+
+async def _lengths(settings: Settings) -> Lengths | None:
+    """What the encoder of the bundle in use reads. None where there is no usable bundle: imports do not need it."""
+    catalog = Catalog(settings)
+    try:
+        bundle = await catalog.active_bundle()
+        return Lengths(bundle.directory / TOKENIZER, bundle.manifest.encoding)
+    except FaqError:
+        return None
+    finally:
+        await catalog.close()
+
+
+def export_file(
+    file: Annotated[Path | None, typer.Argument(help="Where to; left out: the standard output.")] = None,
+    kind: Annotated[
+        ExportFormat | None, typer.Option("--format", help="Left out: as the file's name ends, else jsonl.")
+    ] = None,
+) -> None:
+    """Write every entry of the store into a file that `import` reads back as the same entries."""
+    with failing_clearly():
+        chosen = kind or export_format(file.name if file else None)
+        if file is None and chosen == "xlsx" and sys.stdout.isatty():
+            raise InputError("XLSX is no text for a terminal. Name a file: `python -m app export faq.xlsx`.")
+        store = Store.open(told_settings().sqlalchemy_url)
+        try:
+            blocks = export(store.entries(), chosen)
+            if file is None:
+                sys.stdout.buffer.writelines(blocks)
+                sys.stdout.buffer.flush()
+            else:
+                durable.write_blocks(file, blocks)
+        finally:
+            store.close()

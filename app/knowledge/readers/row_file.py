@@ -1,0 +1,75 @@
+"""A file that is being read: its bytes, what is known of it, the bad rows and the warnings. Knows no format."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.errors import FileError, InputError, Place, RowError
+from app.knowledge.readers.fields import ANY_FIELDS, Fields
+from app.knowledge.readers.options import ReadOptions
+from app.knowledge.readers.warning import Kind, Warnings
+
+_REASON_LENGTH = 500
+_MOST_ERRORS = 10_000  # bad rows that are collected before reading stops
+
+
+@dataclass
+class RowFile:
+    """One file being read. Bad rows are collected, so that one reading reports them all."""
+
+    name: str
+    data: bytes
+    options: ReadOptions = field(default_factory=ReadOptions)
+    fields: Fields = ANY_FIELDS
+    format: str = ""  # in words for a person: `JSON lines`, `CSV`, `QnA Maker`
+    encoding: str = "utf-8"
+    guessed: bool = False  # the encoding
+    mapping: dict[str, str] = field(default_factory=dict)  # the file's column -> our field
+    errors: list[RowError] = field(default_factory=list)
+    warnings: Warnings = field(default_factory=Warnings)
+
+    @classmethod
+    def open(cls, path: Path, options: ReadOptions | None = None, fields: Fields = ANY_FIELDS) -> "RowFile":
+        """The file, in memory. Raises InputError when it cannot be read, FileError when it is too large."""
+        options = options or ReadOptions()
+        try:
+            size = path.stat().st_size
+            data = path.read_bytes() if size <= options.limits.file_bytes else b""
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        file = cls(str(path), data, options, fields)
+        file.check_size(size)
+        return file
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes as they were read."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def check_size(self, size: int) -> None:
+        """Raises FileError for more bytes than allowed."""
+        limit = self.options.limits.file_bytes
+        if size > limit:
+            self.fail(f"has {size:,} bytes; at most {limit:,} are allowed (FAQ_IMPORT_MAX_BYTES)")
+
+    def reject(self, place: Place | None, reason: str, field: str | None = None) -> None:
+        """Note a bad row; what the reason quotes is made printable and short. Raises FileError at the 10,000th."""
+        printable = reason.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        self.errors.append(RowError(self.name, place, printable[:_REASON_LENGTH], field))
+        if len(self.errors) == _MOST_ERRORS:
+            self.check()
+
+    def fail(self, reason: str, place: Place | None = None, field: str | None = None) -> None:
+        """Note what ends the reading. Raises FileError with it and with every bad row before it."""
+        self.reject(place, reason, field)
+        self.check()
+
+    def warn(self, kind: Kind, message: str, place: Place | None = None) -> None:
+        """Note what looks like a slip. What the message quotes is made printable and short."""
+        printable = message.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        self.warnings.add(kind, printable[:_REASON_LENGTH], place)
+
+    def check(self) -> None:
+        """Raises FileError holding every bad row, in file order, if there is one."""
+        if self.errors:
+            raise FileError(sorted(self.errors, key=lambda row: row.place.number if row.place else 0))

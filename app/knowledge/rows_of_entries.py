@@ -1,0 +1,44 @@
+"""Entries as rows of the database, and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.errors import StoreError
+from app.knowledge.entry import Entry
+from app.knowledge.search import searchable
+from app.knowledge.tables import EntryRow, utc_now
+
+ENTRY_COLUMNS = (
+    EntryRow.id,
+    EntryRow.question,
+    EntryRow.answer,
+    EntryRow.alternatives,
+    EntryRow.negatives,
+    EntryRow.meta,
+)
+
+
+def entry_of(row: Sequence[object]) -> Entry:
+    """The entry of a row of ENTRY_COLUMNS. Raises StoreError for one that is damaged."""
+    names = ("id", "question", "answer", "alternatives", "negatives", "metadata")
+    try:
+        return Entry.model_validate(dict(zip(names, row, strict=True)))
+    except ValidationError as error:
+        raise StoreError(f"The entry `{row[0]}` in the database is damaged: {error.errors()[0]['msg']}.") from error
+
+
+def values_of(entry: Entry, digest: str, position: int) -> dict[str, Any]:
+    """The columns of an entry's row, without its id and the time that it was made."""
+    return {
+        "question": entry.question,
+        "answer": entry.answer,
+        "alternatives": entry.alternatives,
+        "negatives": entry.negatives,
+        "metadata": entry.metadata,
+        "digest": digest,
+        "position": position,
+        "searchable": searchable(entry.id, entry.question, entry.answer, entry.alternatives),
+        "updated_at": utc_now(),
+    }

@@ -1,0 +1,120 @@
+"""One release on a Qdrant server, open for reading; `retrieval.server` writes and lists them."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+
+from app.errors import IndexUnavailable, NotFound
+from app.retrieval.filters import Dialect, Where, check
+from app.retrieval.index import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, Calibrated, IndexRecord, own_payload
+from app.retrieval.lexical import Analyser
+from app.retrieval.lookup import QuestionKeys, keys_of, match_of, question_keys
+from app.retrieval.matching import NO_MATCH
+from app.retrieval.ranking import Candidate, Question
+
+DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
+
+
+class ServerIndex:
+    """A collection, for reading. As `Index`."""
+
+    def __init__(self, client: AsyncQdrantClient, record: IndexRecord, calibrated: Calibrated | None) -> None:
+        self.record = record
+        self.calibrated = calibrated
+        self._client = client
+        self._analyser = Analyser(record.language, record.average_length)
+
+    async def search(self, question: Question, limit: int, where: Where) -> list[Candidate]:
+        """As `Index.search`: one batch of queries for ids, then one that reads and scores the entries found."""
+        check(where, self.record.fields)
+        vector, condition, asked = [question.vector.tolist()], DIALECT.translate(where), question_keys(question)
+        words = models.SparseVector(**self._analyser.question(question.text)._asdict())
+        queries: dict[str, Any] = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
+        requests = [
+            models.QueryRequest(query=query, using=name, limit=limit, filter=condition)
+            for name, query in queries.items()
+        ]
+        for keys in (asked.phrasings, asked.identifiers) if self.record.common_identifiers is not None else ():
+            if keys:
+                among = _holding(keys, condition)
+                requests.append(models.QueryRequest(query=vector, using=ANSWER, limit=limit, filter=among))
+        with qdrant(self.record.name):
+            found = await self._client.query_batch_points(self.record.name, requests)
+            ids = sorted({int(point.id) for answer in found for point in answer.points})
+            return await self._read(ids, vector, words, asked) if ids else []
+
+    async def count(self) -> int:
+        """As `Index.count`."""
+        with qdrant(self.record.name):
+            return (await self._client.count(self.record.name, exact=True)).count
+
+    async def sample(self, limit: int) -> list[Candidate]:
+        """As `Index.sample`."""
+        ids = np.unique(np.linspace(0, self.record.entries - 1, limit).astype(int)).tolist()
+        with qdrant(self.record.name):
+            records = await self._client.retrieve(self.record.name, ids, with_payload=True, with_vectors=True)
+        return [self._candidate(record.payload, record.vector) for record in records]
+
+    async def close(self) -> None:
+        """As `Index.close`; the connection belongs to the store."""
+
+    async def _read(
+        self,
+        ids: list[int],
+        vector: Any,  # noqa: ANN401 - as the client has it
+        words: models.SparseVector,
+        asked: QuestionKeys,
+    ) -> list[Candidate]:
+        """Every entry has an answer, so that asking for the nearest among these reads them all."""
+        among = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
+        every = models.QueryRequest(
+            query=vector, using=ANSWER, limit=len(ids), filter=among, with_payload=True, with_vector=True
+        )
+        scored = models.QueryRequest(query=words, using=BM25, limit=len(ids), filter=among)
+        read, *found = await self._client.query_batch_points(
+            self.record.name, [every, *([scored] if words.indices else [])]
+        )
+        lexical = {point.id: point.score for answer in found for point in answer.points}
+        return [
+            self._candidate(point.payload, point.vector, lexical.get(point.id, 0.0), asked) for point in read.points
+        ]
+
+    def _candidate(
+        self,
+        payload: Any,  # noqa: ANN401 - as the client has it
+        vectors: Any,  # noqa: ANN401 - as the client has it
+        lexical: float = 0.0,
+        asked: QuestionKeys | None = None,
+    ) -> Candidate:
+        answer, questions, negatives = (
+            np.asarray(vectors.get(name, ()), dtype=np.float32).reshape(-1, self.record.dimension)
+            for name in (ANSWER, QUESTIONS, NEGATIVES)
+        )
+        own = own_payload(payload)
+        match = NO_MATCH if asked is None else match_of(asked, payload[KEYS] if KEYS in payload else keys_of(own))
+        return Candidate(payload["id"], own, answer, questions, negatives, lexical, match)
+
+
+def _holding(keys: Collection[str], condition: models.Filter | None) -> models.Filter:
+    """A filter for the entries that have any of the keys and meet the condition."""
+    held = models.FieldCondition(key=KEYS, match=models.MatchAny(any=list(keys)))
+    return models.Filter(must=[held, *([condition] if condition else [])])
+
+
+@contextmanager
+def qdrant(what: str) -> Iterator[None]:
+    """The client's errors as ours."""
+    try:
+        yield
+    except UnexpectedResponse as error:
+        if error.status_code == 404:
+            raise NotFound(f"Qdrant has no collection {what}.") from error
+        raise IndexUnavailable(f"Qdrant refused {what}: {error.status_code} {error.reason_phrase}") from error
+    except (ApiException, QdrantException, OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0][:200]  # a reply that cannot be parsed is quoted, with all it holds
+        raise IndexUnavailable(f"Qdrant cannot be used for {what}: {reason}") from error

@@ -1,0 +1,124 @@
+"""Keys by which an entry is found without any similarity: its phrasings, its negatives and its identifiers.
+
+A key is the 64-bit BLAKE2 hash of a normalised text, in hexadecimal. The server index keeps an entry's keys in its
+payload; the embedded index keeps all keys in one file, which is memory-mapped:
+
+lookup.npy   (2, keys) uint64: the keys in order, and the entry of each
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import IndexUnavailable
+from app.retrieval.identifiers import identifiers_of
+from app.retrieval.lexical import text_of
+from app.retrieval.matching import Match
+from app.retrieval.normalize import fold_accents, normalize
+from app.retrieval.ranking import Question
+
+LOOKUP = "lookup.npy"
+
+
+class QuestionKeys(NamedTuple):
+    """What to look up for a question. No keys at all for a text of nothing but invisible characters."""
+
+    same: frozenset[str]  # phrasings that are the question
+    folded: frozenset[str]  # once accents are folded
+    negative: frozenset[str]  # negatives that are the question
+    identifiers: Mapping[str, str]  # the question's identifiers by their keys
+
+    @property
+    def phrasings(self) -> frozenset[str]:
+        """The keys of phrasings that are the question, accents folded or not."""
+        return self.same | self.folded
+
+
+def keys_of(payload: Mapping[str, Any], common: Collection[str] = ()) -> list[str]:
+    """All keys of an entry. `common`: identifiers that too many entries hold."""
+    keys = [key for phrasing in payload["phrasings"] for key in _phrasing_keys(phrasing)]
+    keys += [_key("!", text) for negative in payload["negatives"] if (text := normalize(negative))]
+    keys += [_key("#", name) for name in identifiers_of(text_of(payload)).difference(common)]
+    return sorted(set(keys))
+
+
+def question_keys(question: Question) -> QuestionKeys:
+    """The keys to look up for a question."""
+    text = normalize(question.text)
+    identifiers = {_key("#", name): name for name in question.identifiers}
+    if not text:
+        return QuestionKeys(frozenset(), frozenset(), frozenset(), identifiers)
+    folded = fold_accents(text)  # the key of phrasings without accents is that of their plain text
+    same, folded_keys = frozenset([_key("=", text)]), frozenset([_key("=", folded), _key("~", folded)])
+    return QuestionKeys(same, folded_keys, frozenset([_key("!", text)]), identifiers)
+
+
+def match_of(asked: QuestionKeys, keys: Collection[str]) -> Match:
+    """How an entry with these keys matches the question."""
+    held = frozenset(name for key, name in asked.identifiers.items() if key in keys)
+    return Match(
+        not asked.same.isdisjoint(keys), not asked.folded.isdisjoint(keys), not asked.negative.isdisjoint(keys), held
+    )
+
+
+class LookupWriter:
+    """Gathers the keys of entries, and writes the file at the end."""
+
+    def __init__(self) -> None:
+        self._keys: list[NDArray[np.uint64]] = []
+
+    def add(self, keys: Sequence[str]) -> None:
+        """The keys of the next entry."""
+        self._keys.append(np.array([int(key, 16) for key in keys], dtype=np.uint64))
+
+    def write(self, directory: Path) -> None:
+        """Write the file and flush it to the disk."""
+        keys = np.concatenate([np.empty(0, dtype=np.uint64), *self._keys])
+        entries = np.repeat(np.arange(len(self._keys), dtype=np.uint64), [len(one) for one in self._keys])
+        order = np.argsort(keys, kind="stable")
+        with (directory / LOOKUP).open("wb") as file:
+            np.save(file, np.stack([keys[order], entries[order]]))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class Lookup:
+    """The file, open for reading."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises IndexUnavailable where the file is missing or is not what was written."""
+        try:
+            table = np.load(directory / LOOKUP, mmap_mode="r", allow_pickle=False)
+            if table.dtype != np.uint64 or table.ndim != 2 or len(table) != 2:
+                raise ValueError("it does not hold keys and entries")
+        except (OSError, ValueError) as error:
+            raise IndexUnavailable(f"The release {directory.name} is damaged: its lookup: {error}") from error
+        self._keys, self._entries = np.asarray(table[0]), np.asarray(table[1])
+
+    def find(self, asked: QuestionKeys) -> dict[int, Match]:
+        """Every entry with any of the question's keys, and how it matches."""
+        keys = [*asked.phrasings, *asked.negative, *asked.identifiers]
+        wanted = np.array([int(key, 16) for key in keys], dtype=np.uint64)
+        starts, ends = np.searchsorted(self._keys, wanted), np.searchsorted(self._keys, wanted, "right")
+        keys_by_entry: dict[int, set[str]] = {}
+        for i in np.flatnonzero(ends > starts).tolist():
+            for entry in self._entries[starts[i] : ends[i]].tolist():
+                keys_by_entry.setdefault(entry, set()).add(keys[i])
+        return {entry: match_of(asked, held) for entry, held in keys_by_entry.items()}
+
+
+def _phrasing_keys(phrasing: str) -> list[str]:
+    text = normalize(phrasing)
+    if not text:
+        return []
+    folded = fold_accents(text)
+    return [_key("=", text)] if folded == text else [_key("=", text), _key("~", folded)]
+
+
+def _key(kind: str, text: str) -> str:
+    return blake2b(f"{kind}{text}".encode(), digest_size=8).hexdigest()

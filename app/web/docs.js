@@ -1,0 +1,8 @@
+"use strict";
+
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#docs",
+  deepLinking: true,
+  validatorUrl: null, // the default asks a server of Swagger's
+});

@@ -1,0 +1,67 @@
+"""One probe at a time, and its result kept for a while, whether it passed or failed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.api import readiness
+from app.api.readiness import Readiness
+from app.releases.catalog import Catalog
+from app.releases.live import Live
+from app.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+class Encodings:
+    """Counts the questions that were encoded."""
+
+    count = 0
+
+    def waited(self, seconds: float) -> None:
+        """Not counted."""
+
+    def encoded(self, questions: int, seconds: float) -> None:
+        self.count += questions
+
+    def remembered(self, questions: int) -> None:
+        """Not counted."""
+
+    def searched(self, seconds: float) -> None:
+        """Not counted."""
+
+
+@pytest.fixture
+def encodings() -> Encodings:
+    return Encodings()
+
+
+@pytest.fixture
+async def live(published: Settings, encodings: Encodings) -> AsyncIterator[Live]:
+    live = Live(Catalog(published, encodings))
+    await live.follow()
+    encodings.count = 0
+    yield live
+    await live.close()
+
+
+async def test_concurrent_probes_encode_once(live: Live, encodings: Encodings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = Readiness()
+    assert set(await asyncio.gather(*(ready.check(live) for _ in range(20)))) == {live.release}
+    assert await ready.check(live) == live.release
+    assert encodings.count == 1
+    monkeypatch.setattr(readiness, "CHECK_EVERY_S", 0.0)
+    await ready.check(live)
+    assert encodings.count == 2
+
+
+async def test_failing_probes_encode_once_too(live: Live, encodings: Encodings) -> None:
+    async with live.answerer() as answerer:
+        await answerer.index.close()
+    ready = Readiness()
+    results = await asyncio.gather(*(ready.check(live) for _ in range(20)), return_exceptions=True)
+    with pytest.raises(RuntimeError):
+        await ready.check(live)
+    assert {type(result) for result in results} == {RuntimeError}
+    assert encodings.count == 1

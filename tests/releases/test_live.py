@@ -1,0 +1,28 @@
+"""The release that answers, and what becomes of the one before it."""
+
+import asyncio
+
+import pytest
+
+from app.releases.catalog import Catalog
+from app.releases.live import Live
+from app.releases.publishing import publish
+from app.retrieval.bundle import Bundle
+from tests.conftest import FAQ
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_replaced_release_is_closed_when_its_last_request_is_done(embedded: Catalog, bundle: Bundle) -> None:
+    first = await publish(embedded, bundle, FAQ)
+    live = Live(embedded)
+    await live.follow()
+    async with live.answerer() as before:
+        second = await publish(embedded, bundle, FAQ[:3])
+        await live.follow()
+        await asyncio.sleep(0.05)
+        assert (before.release, live.release) == (first, second)
+        assert await before.index.count() == 4
+    await live.close()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await before.index.count()

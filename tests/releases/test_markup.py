@@ -1,0 +1,68 @@
+"""Answers with markup rank as their plain text does, in every place that reads them."""
+
+import pytest
+
+from app.knowledge.entry import Entry
+from app.releases.catalog import Catalog
+from app.releases.publishing import batches, payload_of, publish, record_of
+from app.releases.vectors import CachedEncoder
+from app.retrieval.bundle import Bundle, HeldOut
+from app.retrieval.encoder import Encoder
+from app.retrieval.heldout import Examiner, resolve
+from tests.conftest import FAQ
+
+pytestmark = pytest.mark.anyio
+
+MARKUP = {
+    "refund": "<p>Within <b>five days</b> of the&nbsp;return.</p>",
+    "password": "Use **the link** below the [sign-in form](https://shop.example/sign-in).",
+    "delivery": "<div>Delivery is <a href='https://shop.example/fees'>free</a> above 50&#32;euros.</div>",
+    "passage": "We ship `pets`, *wolves* and turnips by order of the keeper.",
+}
+MARKED = [entry.model_copy(update={"answer": MARKUP[entry.id]}) for entry in FAQ]
+QUESTIONS = ["When do I get my money back?", "free delivery", "the link below", "pets and wolves", "spam"]
+
+
+async def ranked(catalog: Catalog, bundle: Bundle, entries: list[Entry]) -> list[list[tuple[str, float, float]]]:
+    answerer = await catalog.open(await publish(catalog, bundle, entries))
+    try:
+        rankings = await answerer.rank(QUESTIONS, 20, {})
+    finally:
+        await answerer.close()
+    return [[(one.candidate.id, round(one.score, 5), round(one.confidence, 5)) for one in every] for every in rankings]
+
+
+async def test_a_release_of_answers_with_markup_ranks_as_one_of_the_plain_answers(
+    catalog: Catalog, bundle: Bundle
+) -> None:
+    assert await ranked(catalog, bundle, MARKED) == await ranked(catalog, bundle, FAQ)
+
+
+async def test_held_out_questions_are_examined_alike_with_markup_and_without(catalog: Catalog, bundle: Bundle) -> None:
+    heldout = [HeldOut(entry.phrasings[0], "gone", entry.answer) for entry in FAQ if entry.question]
+    outcomes = []
+    for entries in (FAQ, MARKED):
+        index = await catalog.indexes.open(await publish(catalog, bundle, entries))
+        payloads = [payload_of(entry) for entry in entries]
+        asked = resolve(heldout, payloads)
+        found = await Examiner(index, Encoder(bundle), payloads).ask(asked)
+        lexical = [sorted((one.id, round(one.lexical, 4)) for one in outcome.candidates) for outcome in found]
+        outcomes.append((asked, lexical, [sorted(outcome.answers) for outcome in found]))
+        await index.close()
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][0]) == 3
+
+
+async def test_a_release_of_before_markup_was_taken_off_is_built_again(embedded: Catalog, bundle: Bundle) -> None:
+    """Its name and all else that it says of itself would let it pass for the one that is wanted."""
+    bundle = bundle.install(embedded.models)
+    old = record_of(bundle, MARKED, embedded.settings).model_copy(update={"plain_text": 0})
+    with CachedEncoder(Encoder(bundle), embedded.vectors / "old.db") as encoder:
+        await embedded.indexes.build(old, batches(encoder, MARKED))
+    assert await publish(embedded, bundle, MARKED) == f"{old.name}-2"
+    assert await publish(embedded, bundle, MARKED) == f"{old.name}-2"
+
+
+async def test_a_release_without_markup_stays_what_it_was(embedded: Catalog, bundle: Bundle) -> None:
+    assert record_of(bundle, FAQ, embedded.settings).plain_text == 0
+    assert "plain_answer" not in payload_of(FAQ[0])

@@ -1,0 +1,89 @@
+"""The file of keys, and an index of before there was one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import IndexUnavailable
+from app.retrieval.embedded import EmbeddedStore
+from app.retrieval.lookup import LOOKUP, Lookup, LookupWriter, keys_of, match_of, question_keys
+from app.retrieval.ranking import Question, Vectors
+from tests.retrieval.test_index import AXES, ENTRIES, FIRST, asking, record
+
+pytestmark = pytest.mark.anyio
+NOWHERE: Vectors = np.zeros(1, dtype=np.float32)
+
+
+def payload(*phrasings: str, answer: str = "", negatives: tuple[str, ...] = ()) -> dict[str, object]:
+    return {"phrasings": list(phrasings), "negatives": list(negatives), "answer": answer}
+
+
+PAYLOADS = [
+    payload("Où est le café ?", "Where is the café?"),
+    payload("where is the cafe", answer="See L-2010.", negatives=("Is there tea?",)),
+    payload(answer="is there tea"),
+    payload("L-2010"),
+]
+
+
+def asked(text: str, *identifiers: str) -> Question:
+    return Question(text, NOWHERE, frozenset(identifiers))
+
+
+@pytest.mark.parametrize(
+    ("question", "same", "folded", "excluded", "holding"),
+    [
+        (asked("OÙ EST LE CAFE\u0301"), {0}, {0}, set(), set()),
+        (asked("ou est le cafe"), set(), {0}, set(), set()),
+        (asked("Where is the cafe?"), {1}, {0, 1}, set(), set()),
+        (asked("is there tea"), set(), set(), {1}, set()),
+        (asked("l-2010", "l2010"), {3}, {3}, set(), {1, 3}),
+        (asked("\u200b"), set(), set(), set(), set()),
+        (asked("nothing of this"), set(), set(), set(), set()),
+    ],
+)
+def test_finds_by_phrasing_negative_and_identifier(
+    tmp_path: Path, question: Question, same: set[int], folded: set[int], excluded: set[int], holding: set[int]
+) -> None:
+    writer = LookupWriter()
+    for one in PAYLOADS:
+        writer.add(keys_of(one))
+    writer.write(tmp_path)
+    matches = Lookup(tmp_path).find(question_keys(question))
+    assert {i for i, match in matches.items() if match.same} == same
+    assert {i for i, match in matches.items() if match.folded} == folded
+    assert {i for i, match in matches.items() if match.excluded} == excluded
+    assert {i for i, match in matches.items() if match.identifiers} == holding
+    for i, one in enumerate(PAYLOADS):
+        match = match_of(question_keys(question), keys_of(one))
+        assert any(match) is (i in matches)
+        assert match == matches.get(i, match)
+
+
+def test_a_common_identifier_has_no_key() -> None:
+    assert keys_of(payload(answer="L-2010"), ["l2010"]) == []
+
+
+async def test_a_damaged_or_missing_lookup_is_named(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    await store.build(record(FIRST), [ENTRIES])
+    (tmp_path / FIRST / LOOKUP).write_bytes(b"x")
+    with pytest.raises(IndexUnavailable, match=r"lookup\.npy is not what was built"):
+        await store.open(FIRST)
+    (tmp_path / FIRST / "sums.json").unlink()
+    with pytest.raises(IndexUnavailable, match="damaged: its lookup"):
+        await store.open(FIRST)
+
+
+async def test_an_index_built_before_there_was_a_lookup_serves(tmp_path: Path) -> None:
+    """What the search finds is still compared by text; nothing is looked up, and identifiers count for nothing."""
+    store = EmbeddedStore(tmp_path)
+    old = record(FIRST).model_copy(update={"common_identifiers": None})
+    await store.build(old, [ENTRIES])
+    assert not (tmp_path / FIRST / LOOKUP).exists()
+    index = await store.open(FIRST)
+    assert index.record.question("L-2010", AXES[0]).identifiers == frozenset()
+    matches = {one.id: one.match for one in await index.search(asking(AXES[1], "REFUNDS 1?"), 4, {})}
+    assert {name for name, match in matches.items() if match.same} == {"e0"}
+    await index.close()

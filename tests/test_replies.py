@@ -1,0 +1,87 @@
+"""The replies that are kept: bounded by bytes, without vectors, each under a key of its own."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from app.replies import Answer, Reply, ReplyCache, cache_key
+from app.retrieval.filters import AnyOf, Range
+from app.retrieval.ranking import Candidate, Ranked
+
+LIMIT = 2 * 2**20
+
+
+def ranked(number: int, phrasings: int = 20) -> Ranked:
+    vectors = np.zeros((phrasings, 384), dtype=np.float32)
+    payload = {
+        "id": f"e{number}",
+        "question": f"question {number}",
+        "phrasings": [f"phrasing {i} of {number}" for i in range(phrasings)],
+        "negatives": [],
+        "answer": f"answer {number} " * 20,
+        "metadata": {"category": f"c{number}", "tags": ["a", "b"]},
+    }
+    return Ranked(Candidate(f"e{number}", payload, vectors, vectors, vectors), 0.5, 0.5, 3)
+
+
+def reply(number: int, answers: int = 50) -> Reply:
+    """As an index that decodes every entry anew gives it: nothing in it is shared with another reply."""
+    return Reply("answered", tuple(Answer.of(ranked(number * answers + i)) for i in range(answers)), ())
+
+
+def test_an_answer_keeps_the_phrasing_that_matched_and_no_vector() -> None:
+    answer = Answer.of(ranked(7))
+    assert (answer.id, answer.question, answer.matched_question) == ("e7", "question 7", "phrasing 3 of 7")
+    assert not any(isinstance(value, np.ndarray) for value in answer)
+    assert Answer.of(ranked(7)._replace(matched=None)).matched_question is None
+
+
+def test_a_full_cache_takes_no_more_memory_than_its_bound() -> None:
+    tracemalloc.start()
+    try:
+        cache = ReplyCache(LIMIT)
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(200):
+            cache.put(cache_key(f"q{number}", 50, None, {}), reply(number))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(cache) < 200
+    assert 0.9 * LIMIT < cache.bytes <= LIMIT
+    assert 0.5 * LIMIT < taken <= LIMIT
+
+
+def test_the_reply_unused_for_longest_goes_first() -> None:
+    keys = [cache_key(f"q{number}", 3, None, {}) for number in range(3)]
+    cache = ReplyCache(1)
+    cache.put(keys[0], reply(0, 1))
+    assert len(cache) == 0, "larger than the whole cache"
+    measured = ReplyCache(LIMIT)
+    measured.put(keys[0], reply(0, 1))
+    cache = ReplyCache(2 * measured.bytes + 100)
+    for key in keys[:2]:
+        cache.put(key, reply(0, 1))
+    assert cache.get(keys[0]) == reply(0, 1)
+    cache.put(keys[2], reply(0, 1))
+    assert [cache.get(key) is not None for key in keys] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("where", "other"),
+    [
+        ({"a": AnyOf((True,))}, {"a": AnyOf((1,))}),
+        ({"a": AnyOf((False,))}, {"a": AnyOf((0,))}),
+        ({"a": AnyOf(("1",))}, {"a": AnyOf((1,))}),
+        ({"a": Range(1, None)}, {"a": Range(None, 1)}),
+        ({"a": AnyOf(("x",))}, {"b": AnyOf(("x",))}),
+        ({"a": AnyOf(("x",))}, {}),
+    ],
+)
+def test_other_filters_have_another_key(where: dict[str, AnyOf | Range], other: dict[str, AnyOf | Range]) -> None:
+    assert cache_key("q", 3, None, where) != cache_key("q", 3, None, other)
+
+
+def test_the_order_of_filters_does_not_matter() -> None:
+    one, two = ("a", AnyOf(("x",))), ("b", Range(1, 2))
+    assert cache_key("q", 3, 0.5, dict([one, two])) == cache_key("q", 3, 0.5, dict([two, one]))

@@ -1,0 +1,111 @@
+"""A batch comes in blocks of texts of like length; here all of them go through the model in one forward pass.
+
+`DistributedDataParallel` counts on one forward pass a step. With one for each block it takes the parameters of the
+tower that the last block does not use for unused ones, and processes whose batches have different numbers of blocks
+would not meet in the same collective operations.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+Features = dict[str, Any]  # of one block: tensors of (texts, …), and in a model of two towers the name of one
+
+
+class BlockEncoder(SentenceTransformer):
+    """A model that shares its modules with another and can also embed a batch of blocks."""
+
+    @classmethod
+    def of(cls, model: SentenceTransformer) -> "BlockEncoder":
+        """The model's modules, as a block encoder that writes no model card."""
+        encoder = cls(modules=list(model), device=str(model.device))
+        encoder.model_card_data.widget = [{}]  # else examples are computed, with a progress bar of their own
+        encoder.model_card_data.generate_widget_examples = False
+        return encoder.train(model.training)
+
+    def forward(self, input: Features, **kwargs: Any) -> Features:  # noqa: ANN401  # the parent's signature
+        """Of `{"blocks": [...], "recompute": bool}` all embeddings, (texts, dimension); else as the parent does."""
+        if "blocks" in input:
+            return embedded(super().forward, input["blocks"], input["recompute"])
+        features: Features = super().forward(input, **kwargs)
+        return features
+
+
+class BlockHead(nn.Sequential):
+    """The same for the modules behind a frozen encoder, whose blocks hold the encoder's vectors."""
+
+    def forward(self, input: Features) -> Features:
+        """All embeddings, (texts, dimension), of `{"blocks": [...], "recompute": bool}`."""
+        return embedded(super().forward, input["blocks"], input["recompute"])
+
+
+def embedded(embed: Callable[[Features], Features], blocks: Iterable[Features], recompute: bool) -> Features:
+    """The embeddings of all blocks in float32, one under the other. `recompute`: see `BatchLoss`."""
+
+    def vectors(block: Features) -> Tensor:  # alone: the embeddings of all tokens would stay in memory beside them
+        found: Tensor = embed(block)["sentence_embedding"].float()
+        return found
+
+    made = [checkpoint(vectors, block, use_reentrant=False) if recompute else vectors(block) for block in blocks]
+    return {"sentence_embedding": torch.cat(made)}
+
+
+class BatchLoss(nn.Module):
+    """A loss of a whole batch that embeds it in blocks.
+
+    `recompute`: of each block only the embeddings are kept, and the block is embedded a second time for its gradients,
+    so that the activations of one block at a time are held. Loss and gradients stay the same. This is GradCache (Gao
+    et al. 2021, arXiv 2101.06983), carried out by torch's activation checkpointing.
+    """
+
+    def __init__(self, model: nn.Module, recompute: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.recompute = recompute
+        self.cuts = 1  # parts that each block is cut into
+        self.largest = 0  # texts of a block, in the latest batch
+        self.figures: dict[str, float] = {}  # of the latest batch
+
+    def embed(self, blocks: Iterable[Features]) -> Tensor:
+        """The embeddings of all blocks, (texts, dimension)."""
+        whole = list(blocks)
+        self.largest = max(map(_texts, whole))
+        parts = [part for block in whole for part in cut(block, self.cuts)]
+        vectors: Tensor = self.model({"blocks": parts, "recompute": self.recompute})["sentence_embedding"]
+        return vectors
+
+    def shrink(self) -> bool:
+        """Take less memory from now on; False where the latest batch was embedded text by text already."""
+        if not self.recompute:
+            self.recompute = True
+            return True
+        if self.cuts >= self.largest:
+            return False
+        self.cuts *= 2
+        return True
+
+    @property
+    def manner(self) -> str:
+        """How batches are embedded, for the log."""
+        if not self.recompute:
+            return "a batch is embedded at once"
+        size = math.ceil(self.largest / self.cuts)
+        return f"the activations of one block of at most {size} texts are held at a time"
+
+
+def cut(block: Features, parts: int) -> Iterator[Features]:
+    """The block in so many parts of as many texts, fewer parts where it has fewer texts."""
+    count = _texts(block)
+    size = math.ceil(count / parts)
+    for start in range(0, count, size):
+        rows = slice(start, start + size)
+        yield {name: value[rows] if isinstance(value, Tensor) else value for name, value in block.items()}
+
+
+def _texts(block: Mapping[str, Any]) -> int:
+    return next(len(value) for value in block.values() if isinstance(value, Tensor))
