@@ -11,8 +11,9 @@ BATCH_SIZES = (128, 64, 32, 16)
 BATCHES = 16  # in an epoch, at least
 EPOCHS = (2, 8)
 RICH, RICH_EPOCHS = 16, 5  # pairs an entry from which two epochs teach too little; and how many teach enough
+LARGE = 1000  # entries; below, stage 2 gains nothing on real questions: see docs/log.md
 STEPS = 60  # in all, unless that takes too many epochs
-_MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
+_MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "hard_from", "negatives", "patience", "warmup", "weight_decay")
 
 Shape = Literal["faq", "labelled", "pairs"]  # what a data file holds; see trainer.data.reading
 Part = Literal["model", "head", "towers"]  # all of the model; a head on the frozen model; two models, one a side
@@ -64,6 +65,7 @@ class Recipe:
     seed: int = 0
     bf16: bool = True  # autocast; the weights stay float32
     hard_epochs: float = 1  # of stage 2; 0: there is none
+    hard_from: int = 0  # entries from which there is a stage 2
     hard_learning_rate: float = 5e-5
     hard_temperature: float = 1 / 20
     negatives: int = 2  # mined for each pair in stage 2
@@ -98,7 +100,7 @@ class Recipe:
         """What is trained one after the other on so many pairs of so many entries."""
         plan = self.planned(pairs, entries)
         first = Stage(1, plan, self.learning_rate, self.temperature, 0)
-        if self.hard_epochs == 0:
+        if self.hard_epochs == 0 or entries < self.hard_from:
             return [first]
         hard = Plan(plan.batch_size, self.hard_epochs, math.ceil(math.ceil(pairs / plan.batch_size) * self.hard_epochs))
         return [first, Stage(2, hard, self.hard_learning_rate, self.hard_temperature, self.negatives)]
@@ -116,6 +118,8 @@ class Recipe:
             raise InputError(
                 "batch_size must be at least 2: the other pairs of a batch are the negatives", "batch_size"
             )
+        if given.get("hard_epochs"):
+            given["hard_from"] = 0  # asked for by name
         return replace(self, **given)._possible()  # type: ignore[arg-type]  # the names are Recipe's own
 
     def _possible(self) -> "Recipe":
@@ -135,9 +139,9 @@ class Recipe:
 
 
 _ALL = (
-    Recipe("default"),
+    Recipe("default", hard_from=LARGE),
     Recipe("quick", hard_epochs=0),
-    Recipe("lora", lora_rank=32, learning_rate=1e-3),
+    Recipe("lora", hard_from=LARGE, lora_rank=32, learning_rate=1e-3),
     Recipe(
         "frozen-head",
         trains="head",

@@ -5,7 +5,8 @@ status.json     how far it is (`Status`), replaced atomically
 log             what happened, for people
 metrics.jsonl   what was measured, a line at a time
 checkpoints/    what a resumed run starts from; removed at the end
-model/          the trained model, as sentence-transformers saves it
+shipped.json    which share of the fine-tuning is shipped, and why (`trainer.guard`)
+model/          the model that is shipped, as sentence-transformers saves it
 bundle/         what the service loads
 results.json    the held-out questions, before and after (`trainer.reports.results`)
 report.html     what changed, for people; README.md, the model card; plots/
@@ -24,10 +25,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app import durable
 from app.errors import Conflict, InputError, NotFound
+from trainer.guard import Shipped
 
 State = Literal["running", "interrupted", "failed", "succeeded", "killed"]
 CONFIG, STATUS, LOG, METRICS = "config.json", "status.json", "log", "metrics.jsonl"
-CHECKPOINTS, MODEL, BUNDLE = "checkpoints", "model", "bundle"
+CHECKPOINTS, MODEL, BUNDLE, SHIPPED = "checkpoints", "model", "bundle", "shipped.json"
 ROOT = Path("runs")
 POLL = 0.5  # seconds
 
@@ -110,6 +112,11 @@ class Run:
             gone = f"process {status.pid} is gone without a word"
             return status.model_copy(update={"state": "killed", "reason": gone})
         return status
+
+    def shipped(self) -> Shipped | None:
+        """What the guard decided; None where nothing was trained, or the recipe ships what it trained."""
+        path = self.directory / SHIPPED
+        return Shipped.of(_read(path)) if path.is_file() else None
 
     def begin(self) -> None:
         """Mark it as running in this process. Raises Conflict when another process is at it."""

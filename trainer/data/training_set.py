@@ -58,7 +58,7 @@ class TrainingSet:
         return (
             f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training; "
             f"it takes {MIN_GROUPS} entries and {MIN_PAIRS} pairs. The base model is used as it is, "
-            "calibrated by defaults. More phrasings of each question help most."
+            "calibrated on what is held out. More phrasings of each question help most."
         )
 
     @property

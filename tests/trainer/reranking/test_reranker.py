@@ -156,7 +156,6 @@ def test_a_bundle_scores_as_the_model_does(
         tmp_path / "bundle",
         entries=entries,
         heldout=training_set(entries).heldout,
-        tuned=True,
         crossencoder=made,
         base_model=str(tiny_base),
         recipe="test",
