@@ -21,6 +21,7 @@ from trainer.evaluation.weights import DEFAULTS
 from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training import model
+from trainer.training.labels import PairLabels
 from trainer.training.loop import Interrupted, train
 from trainer.training.losses import EntryRankingLoss
 
@@ -46,7 +47,7 @@ def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path
 
 
 class Recorder:
-    """The kinds and groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
+    """The groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -55,8 +56,8 @@ class Recorder:
     def listen(self, patch: pytest.MonkeyPatch) -> None:
         forward = EntryRankingLoss.forward
 
-        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-            self.batches.append(labels[:, 1:].flatten().tolist())
+        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: PairLabels) -> Tensor:
+            self.batches.append([*labels.groups.tolist(), *labels.negative_groups.tolist()])
             if len(self.batches) == self.interrupt_at:
                 signal.raise_signal(signal.SIGINT)
             return forward(loss, features, labels)

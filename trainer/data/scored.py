@@ -30,7 +30,7 @@ def scored_set(
         if (pair.a, pair.b) in kept
     ]
     made = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
-    if not made.apart and len(set(groups)) < 2:
+    if not made.known_negatives and len(set(groups)) < 2:
         raise InputError(
             "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
             "Give each question a subgroup of its own, or name pairs that do not belong together.",

@@ -43,7 +43,7 @@ class TrainingSet:
 
     pairs: tuple[Pair, ...]
     heldout: tuple[HeldOut, ...]
-    apart: tuple[tuple[str, str], ...] = ()  # a text, and what must not be an answer to it
+    known_negatives: tuple[tuple[str, str], ...] = ()  # a text, and a text that is not an answer to it
 
     @property
     def groups(self) -> int:
@@ -53,7 +53,7 @@ class TrainingSet:
     @property
     def too_small(self) -> str | None:
         """Why this cannot be trained on, as a sentence; None when it can."""
-        if (self.groups >= MIN_GROUPS or self.apart) and len(self.pairs) >= MIN_PAIRS:
+        if (self.groups >= MIN_GROUPS or self.known_negatives) and len(self.pairs) >= MIN_PAIRS:
             return None
         return (
             f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training; "
@@ -65,8 +65,8 @@ class TrainingSet:
     def sha256(self) -> str:
         """Digest of all that training and calibration see."""
         content: list[object] = [[pair[:2] for pair in self.pairs], self.heldout]
-        if self.apart or any(pair.weight != 1 for pair in self.pairs):
-            content += [[pair[2:] for pair in self.pairs], self.apart]
+        if self.known_negatives or any(pair.weight != 1 for pair in self.pairs):
+            content += [[pair[2:] for pair in self.pairs], self.known_negatives]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -103,7 +103,9 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     return separated(pairs, heldout)
 
 
-def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()) -> TrainingSet:
+def separated(
+    pairs: Iterable[Pair], heldout: Iterable[HeldOut], known_negatives: Iterable[tuple[str, str]] = ()
+) -> TrainingSet:
     """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
 
     Texts are compared by `normalize`, as evaluation compares a question with the phrasings of the index. Every way to
@@ -118,7 +120,7 @@ def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable
     return TrainingSet(
         tuple(pair for pair in dict.fromkeys(pairs) if trainable(pair.anchor, pair.positive)),
         questions,
-        tuple(texts for texts in dict.fromkeys(apart) if trainable(*texts)),
+        tuple(texts for texts in dict.fromkeys(known_negatives) if trainable(*texts)),
     )
 
 

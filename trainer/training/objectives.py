@@ -52,14 +52,16 @@ def objective(
     if recipe.loss != "ranking":
         return _triplets(model, training, recipe)
     candidates, mined = (negatives.candidates, negatives.mined) if negatives else ((), ())
-    of = PairTexts(training.pairs, candidates, training.apart, towers=has_towers(model), echo=recipe.echo)
+    pair_texts = PairTexts(
+        training.pairs, candidates, training.known_negatives, towers=has_towers(model), echo=recipe.echo
+    )
     headed = recipe.trains == "head"
     texts: Texts = (
-        VectorTexts(Frozen(model, bf16).vectors([text for text, _ in of.texts]))
+        VectorTexts(Frozen(model, bf16).vectors([text for text, _ in pair_texts.texts]))
         if headed
-        else TokenTexts(model, of.texts)
+        else TokenTexts(model, pair_texts.texts)
     )
-    collator = PairCollator(of, texts, mined)
+    collator = PairCollator(pair_texts, texts, mined)
     lengths = collator.lengths()
     each = sum(lengths) / max(1, len(lengths)) * (1 + stage.negatives)  # tokens of a pair, about
     whole = headed or fits(model, each * stage.plan.batch_size / distributed.count(), recipe.gradient_checkpointing)

@@ -94,7 +94,7 @@ def test_pairs_that_belong_together_are_trained_on_by_weight_and_the_others_kept
         pair.a: pair.score for pair in pairs if pair.score and pair.a not in held
     }
     assert len({pair.group for pair in training.pairs}) == len(training.pairs)
-    assert ("question 0" in held) or training.apart == (("question 0", "answer 1"),)
+    assert ("question 0" in held) or training.known_negatives == (("question 0", "answer 1"),)
 
 
 def test_a_held_out_question_is_not_trained_on_as_the_other_side_of_a_pair_either() -> None:
@@ -107,7 +107,7 @@ def test_a_held_out_question_is_not_trained_on_as_the_other_side_of_a_pair_eithe
     questions = {normalize(one.question) for one in training.heldout}
     assert questions
     assert not questions & {normalize(text) for pair in training.pairs for text in pair[:2]}
-    assert not questions & {normalize(text) for texts in training.apart for text in texts}
+    assert not questions & {normalize(text) for texts in training.known_negatives for text in texts}
 
 
 def test_subgroups_are_groups_and_one_text_in_two_of_them_joins_them() -> None:

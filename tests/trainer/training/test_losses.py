@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from trainer.data.training_set import training_set
 from trainer.training import model
 from trainer.training.batches import PairCollator, PairTexts, TokenTexts
 from trainer.training.blocks import BlockEncoder, BlockHead
+from trainer.training.labels import PairLabels
 from trainer.training.losses import (
-    Apart,
     EntryRankingLoss,
+    KnownNegatives,
     Scores,
     Scoring,
     Side,
@@ -117,14 +119,14 @@ def test_recomputing_blocks_changes_neither_loss_nor_gradients(tiny_base: Path) 
             assert torch.allclose(gradient, gradients[name], atol=1e-5), name
 
 
-def test_a_text_kept_apart_counts_against_its_own_pair_alone_whatever_its_group() -> None:
+def test_a_known_negative_counts_against_its_own_pair_alone_whatever_its_group() -> None:
     a, p, own = vectors(1, 2, 8), vectors(2, 2, 8), torch.tensor([3, 3])
-    apart = vectors(3, 1, 8)
+    known = vectors(3, 1, 8)
     plain = Sides.plain(Side(a, own), Side(p, own), Side(a[:0], own[:0]))
-    batch = plain._replace(apart=(Apart(apart, torch.tensor([1])), plain.apart[1]))
+    batch = plain._replace(known=(KnownNegatives(known, torch.tensor([1])), plain.known[1]))
     found = ranking_losses(logits(batch, Scoring(0.05)))
     unit = torch.nn.functional.normalize
-    cosines = [float(unit(a, dim=-1)[1] @ unit(one, dim=-1)[0]) for one in (p[1:], apart)]
+    cosines = [float(unit(a, dim=-1)[1] @ unit(one, dim=-1)[0]) for one in (p[1:], known)]
     assert found.tolist() == pytest.approx(
         [0, float(torch.tensor(cosines).div(0.05).logsumexp(0)) - cosines[0] / 0.05], abs=1e-4
     )
@@ -144,10 +146,18 @@ def test_without_the_same_side_the_loss_is_the_symmetric_ranking_of_the_tutorial
 
 def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
     vector = {"sentence_embedding": vectors(1, 4, 8)}
-    of = [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1)]  # anchors and positives of two pairs
+    none = torch.empty(0, dtype=torch.int64)
+    two_pairs = PairLabels(
+        anchors=torch.tensor([0, 1]),
+        positives=torch.tensor([2, 3]),
+        groups=torch.tensor([0, 1]),
+        weights=torch.ones(2),
+        **dict.fromkeys(("negatives", "negative_groups"), none),
+        **dict.fromkeys(("anchor_negatives", "anchor_rows", "positive_negatives", "positive_rows"), none),
+    )
 
     def loss(*weights: float) -> float:
-        labels = torch.tensor([(*one, weights[one[2]]) for one in of], dtype=torch.float64)
+        labels = replace(two_pairs, weights=torch.tensor(weights))
         return float(EntryRankingLoss(BlockHead(), Scoring(0.05))([vector], labels))
 
     assert loss(1, 1) == pytest.approx(loss(1, 0) + loss(0, 1))
