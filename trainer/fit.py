@@ -177,7 +177,7 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
         "%d pairs of %d entries to train on, %d questions held out",
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
-    if recipe.trains == "towers":
+    if recipe.trainable == "towers":
         loaded = in_two(loaded)
     train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
     if not distributed.leads():

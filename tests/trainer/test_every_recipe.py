@@ -34,7 +34,7 @@ READS = {"default": "labelled", "frozen-head": "faq", "dual": "faq", "groups": "
 def short(name: str) -> Recipe:
     """The recipe, short, and coarse enough to change two random layers."""
     recipe = RECIPES[name]
-    epochs = 20.0 if recipe.trains == "head" else 2.0
+    epochs = 20.0 if recipe.trainable == "head" else 2.0
     return replace(recipe, epochs=epochs, batch_size=16, learning_rate=3e-3, bf16=False, measure_every=1)
 
 

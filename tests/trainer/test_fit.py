@@ -18,14 +18,14 @@ from trainer import fit
 from trainer.data.training_set import training_set
 from trainer.evaluation.validation import Validation
 from trainer.evaluation.weights import DEFAULTS
-from trainer.recipes import Recipe
+from trainer.recipes import RankingRecipe
 from trainer.runs import Run
 from trainer.training import model
 from trainer.training.labels import PairLabels
 from trainer.training.loop import Interrupted, train
 from trainer.training.losses import EntryRankingLoss
 
-RECIPE = Recipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
+RECIPE = RankingRecipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
 BOTH = replace(RECIPE, epochs=2, hard_epochs=1, hard_learning_rate=1e-3, negatives=2, patience=0)
 
 

@@ -28,7 +28,7 @@ def fit(
     lora_rank: Annotated[int | None, typer.Option(help="Train adapters of that rank alone.")] = None,
     matryoshka: Annotated[str | None, typer.Option(help="Leading dimensions to train too, as in 256,128,64.")] = None,
     dimension: Annotated[int | None, typer.Option(help="Export that many leading dimensions alone.")] = None,
-    loss: Annotated[str | None, typer.Option(help="ranking, hard-triplets or semi-hard-triplets.")] = None,
+    loss: Annotated[str | None, typer.Option(help="hard-triplets or semi-hard-triplets, of the recipe groups.")] = None,
     triplet_margin: Annotated[float | None, typer.Option(help="By how much triplets are to differ, in cosine.")] = None,
     gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory for a third more work.")] = False,
     generated: Annotated[Path | None, typer.Option(help="Queries that `generate` made for that FAQ.")] = None,

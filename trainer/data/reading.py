@@ -21,10 +21,10 @@ from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row_file import RowFile
 from app.text import limits as text
 from trainer.data.queries import Labelled, ScoredPair, read_labelled, read_pairs
-from trainer.recipes import Recipe, Shape
+from trainer.recipes import DataFormat, Recipe
 
-KEYS: dict[Shape, tuple[str, ...]] = {"faq": ("answer",), "labelled": ("text", "label"), "pairs": ("a", "b")}
-_SHAPE_FIELDS = Fields(names={key: () for keys in KEYS.values() for key in keys})
+KEYS: dict[DataFormat, tuple[str, ...]] = {"faq": ("answer",), "labelled": ("text", "label"), "pairs": ("a", "b")}
+_FORMAT_FIELDS = Fields(names={key: () for keys in KEYS.values() for key in keys})
 log = logging.getLogger("trainer")
 
 
@@ -39,10 +39,10 @@ class Source:
 
 def read_source(path: Path, recipe: Recipe) -> Source:
     """Read what is trained on. Raises FileError with every bad row, InputError where the recipe needs other data."""
-    shape = shape_of(path, recipe)
-    if shape == "labelled":
+    data_format = format_of(path, recipe)
+    if data_format == "labelled":
         return Source(entries_of_labels(read_labelled(path)))
-    if shape == "pairs":
+    if data_format == "pairs":
         pairs = read_pairs(path)
         return Source(entries_of_pairs(pairs), pairs=tuple(pairs))
     file = read_entries(path)
@@ -55,19 +55,19 @@ def read_source(path: Path, recipe: Recipe) -> Source:
 
 def read_index(path: Path) -> tuple[list[Entry], Mapping[str, str]]:
     """What is searched among, a FAQ or labelled texts, and the ids that merging dropped. Raises like `read_entries`."""
-    if _shape(_first_row(path)[1]) == "labelled":
+    if _format(_first_row(path)[1]) == "labelled":
         return entries_of_texts(read_labelled(path)), {}
     file = read_entries(path)
     return file.entries, file.aliases
 
 
-def shape_of(path: Path, recipe: Recipe) -> Shape:
+def format_of(path: Path, recipe: Recipe) -> DataFormat:
     """What the file holds. Raises InputError saying what the recipe needs where it is something else."""
     place, row = _first_row(path)
-    shape = _shape(row)
-    if shape in recipe.reads or (shape is None and "faq" in recipe.reads):
-        return shape or "faq"
-    needs = " or ".join(" and ".join(f"`{key}`" for key in KEYS[one]) for one in recipe.reads)
+    data_format = _format(row)
+    if data_format in recipe.data_format or (data_format is None and "faq" in recipe.data_format):
+        return data_format or "faq"
+    needs = " or ".join(" and ".join(f"`{key}`" for key in KEYS[one]) for one in recipe.data_format)
     has = ", ".join(f"`{key}`" for key, value in row.items() if value is not None) or "nothing"
     raise InputError(f"{path}: recipe {recipe.name} needs {needs}; {place} has {has}", "data")
 
@@ -75,15 +75,17 @@ def shape_of(path: Path, recipe: Recipe) -> Shape:
 def _first_row(path: Path) -> tuple[Place | None, dict[str, object]]:
     """The first row that can be read; (None, nothing) where there is none, which the reader itself reports."""
     try:
-        row = next(read_rows(RowFile.open(path, fields=_SHAPE_FIELDS)), None)
+        row = next(read_rows(RowFile.open(path, fields=_FORMAT_FIELDS)), None)
     except FileError:
         return None, {}
     return (row.place, row.values) if row else (None, {})
 
 
-def _shape(row: Mapping[str, object]) -> Shape | None:
+def _format(row: Mapping[str, object]) -> DataFormat | None:
     """What a row is of; None where it is nothing that is known."""
-    return next((shape for shape, keys in KEYS.items() if all(row.get(key) is not None for key in keys)), None)
+    return next(
+        (data_format for data_format, keys in KEYS.items() if all(row.get(key) is not None for key in keys)), None
+    )
 
 
 def entries_of_labels(labelled: Iterable[Labelled]) -> list[Entry]:

@@ -19,7 +19,7 @@ from transformers import PrinterCallback
 from app import durable
 from app.errors import FaqError, InputError
 from trainer.data.training_set import TrainingSet
-from trainer.recipes import Recipe, Stage
+from trainer.recipes import FineTuningRecipe, Recipe, Stage
 from trainer.runs import CHECKPOINTS, Run
 from trainer.training import distributed
 from trainer.training import model as models
@@ -49,8 +49,9 @@ def train(
     `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is. Raises
     InputError for a recipe that several processes cannot share.
     """
-    adapters = models.adapt(model, recipe.lora_rank, recipe.seed) if recipe.lora_rank else None
-    if recipe.trains == "head":
+    tuning = recipe if isinstance(recipe, FineTuningRecipe) else None
+    adapters = models.adapt(model, tuning.lora_rank, recipe.seed) if tuning and tuning.lora_rank else None
+    if recipe.trainable == "head":
         if distributed.count() > 1:
             raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
         add_head(model, recipe.seed)
@@ -68,10 +69,10 @@ def train(
             work.carry_out(stage)
     if adapters is not None:
         models.merge(adapters)
-    if recipe.trains == "head":
+    if recipe.trainable == "head":
         fold_head(model)
-    if recipe.dimension:
-        models.truncate(model, recipe.dimension)
+    if tuning and tuning.dimension:
+        models.truncate(model, tuning.dimension)
     model.eval()
 
 

@@ -100,7 +100,7 @@ def arguments(
         ddp_broadcast_buffers=False,  # they do not change
         ddp_find_unused_parameters=True,  # a tower's, where a process's part of a batch has no text for it
         dataloader_drop_last=distributed.count() > 1,
-        dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
+        dataloader_pin_memory=cuda and recipe.trainable != "head",  # a head's batches are on the GPU already
         batch_sampler=sampler,
         router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
         save_strategy="steps",

@@ -15,7 +15,7 @@ from sentence_transformers.sentence_transformer.losses.batch_hard_triplet import
 from torch import Tensor, nn
 
 from trainer.data.training_set import Pair
-from trainer.recipes import Loss
+from trainer.recipes import TripletKind
 from trainer.training.blocks import BatchLoss
 
 LOSSES = {"hard-triplets": BatchHardTripletLoss, "semi-hard-triplets": BatchSemiHardTripletLoss}
@@ -25,7 +25,7 @@ EACH = 2  # texts that a group gives to a batch at a time
 class TripletLoss(BatchLoss):
     """One of `LOSSES`, by cosine distance, of a batch that comes in blocks; labels are the texts' groups, (n,)."""
 
-    def __init__(self, model: nn.Module, kind: Loss, margin: float) -> None:
+    def __init__(self, model: nn.Module, kind: TripletKind, margin: float) -> None:
         super().__init__(model)
         self.of: Any = LOSSES[kind](
             cast(SentenceTransformer, model),

@@ -26,14 +26,14 @@ from trainer.export import reranker
 from trainer.export.export import export
 from trainer.export.graph import write
 from trainer.export.reranker import Added, Candidates, fit_weight
-from trainer.recipes import Recipe
+from trainer.recipes import RankingRecipe
 from trainer.reranking import training as crossencoder
 from trainer.reranking.training import CrossEncoder, List, lists_of, made_of
 from trainer.runs import Run
 from trainer.training import model
 from trainer.training.loop import Interrupted
 
-RECIPE = Recipe("test", epochs=1, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0, margin=2.0)
+RECIPE = RankingRecipe("test", epochs=1, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0, margin=2.0)
 
 
 def lists(base: Path, entries: list[Entry]) -> list[List]:

@@ -15,13 +15,13 @@ from transformers.training_args import ParallelMode
 from app.errors import InputError
 from tests.trainer.conftest import faq
 from trainer.data.training_set import training_set
-from trainer.recipes import Recipe
+from trainer.recipes import RankingRecipe, Recipe
 from trainer.runs import METRICS, Run
 from trainer.training import model, steps
 from trainer.training.loop import Validate, train
 from trainer.training.sampler import EntryBatchSampler
 
-QUICK = Recipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
+QUICK = RankingRecipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
 
 
 def trained(tiny_base: Path, directory: Path, recipe: Recipe, validate: Validate | None = None) -> SentenceTransformer:
