@@ -27,7 +27,7 @@ from trainer.runs import Run
 from trainer.training import distributed, model
 from trainer.training.loop import train
 from trainer.training.recording import logging_to, status_kept
-from trainer.training.towers import in_two
+from trainer.training.towers import as_two_towers
 
 log = logging.getLogger("trainer")
 
@@ -178,7 +178,7 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
     if recipe.trainable == "towers":
-        loaded = in_two(loaded)
+        loaded = as_two_towers(loaded)
     train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
     if not distributed.leads():
         return _Trained(loaded, True)

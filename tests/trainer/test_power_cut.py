@@ -11,7 +11,7 @@ import pytest
 from app.encoding.bundle import Bundle
 from tests.faults.power import ROOT, Recording, recorded
 from trainer.runs import BUNDLE, Run
-from trainer.training.callbacks import WHOLE
+from trainer.training.callbacks import COMPLETE
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,7 +22,7 @@ POINTS = int(os.environ.get("FAQ_TEST_CUTS", "3"))
 
 def cuts(recording: Recording) -> list[int]:
     """Some moments between the first checkpoint and the end, the last of all among them."""
-    first = next(i for i, one in enumerate(recording.moments) if any(Path(name).name == WHOLE for name in one.names))
+    first = next(i for i, one in enumerate(recording.moments) if any(Path(name).name == COMPLETE for name in one.names))
     last = len(recording.moments) - 1
     return sorted({first + (last - first) * point // (POINTS - 1) for point in range(POINTS)})
 

@@ -38,10 +38,10 @@ def files_in(path: Path) -> list[Path]:
     """The TSV files of a directory, in order, or the one file. Raises InputError where there is none."""
     if path.is_file():
         return [path]
-    found = sorted(path.glob("*.tsv")) if path.is_dir() else []
-    if not found:
+    files = sorted(path.glob("*.tsv")) if path.is_dir() else []
+    if not files:
         raise InputError(f"{path} is no TSV file, and no directory with any in it.", "data")
-    return found
+    return files
 
 
 def read(path: Path) -> Read:
@@ -70,5 +70,5 @@ def _lines(file: Path) -> list[str]:
 def write(directory: Path, number: int, pairs: Iterable[Asked]) -> Path:
     """One part, whole or not at all."""
     path = directory / NAME.format(number)
-    durable.write(path, "".join(f"{flat(one.query)}\t{flat(one.passage)}\n" for one in pairs))
+    durable.write(path, "".join(f"{flat(pair.query)}\t{flat(pair.passage)}\n" for pair in pairs))
     return path

@@ -67,7 +67,7 @@ def format_of(path: Path, recipe: Recipe) -> DataFormat:
     data_format = _format(row)
     if data_format in recipe.data_format or (data_format is None and "faq" in recipe.data_format):
         return data_format or "faq"
-    needs = " or ".join(" and ".join(f"`{key}`" for key in KEYS[one]) for one in recipe.data_format)
+    needs = " or ".join(" and ".join(f"`{key}`" for key in KEYS[name]) for name in recipe.data_format)
     has = ", ".join(f"`{key}`" for key, value in row.items() if value is not None) or "nothing"
     raise InputError(f"{path}: recipe {recipe.name} needs {needs}; {place} has {has}", "data")
 
@@ -91,11 +91,11 @@ def _format(row: Mapping[str, object]) -> DataFormat | None:
 def entries_of_labels(labelled: Iterable[Labelled]) -> list[Entry]:
     """One entry a label. Raises InputError for a text that is too long to be a phrasing."""
     texts: dict[str, dict[str, None]] = defaultdict(dict)
-    for one in labelled:
-        texts[one.label].setdefault(one.text)
+    for row in labelled:
+        texts[row.label].setdefault(row.text)
     entries = []
     for label, (answer, *phrasings) in texts.items():
-        if long := next((one for one in phrasings if len(one) > text.QUESTION_LENGTH), None):
+        if long := next((phrasing for phrasing in phrasings if len(phrasing) > text.QUESTION_LENGTH), None):
             raise InputError(
                 f"A text of label `{label}` has {len(long):,} characters; beside the first of a label's texts, "
                 f"which may be longer, at most {text.QUESTION_LENGTH:,} are allowed."
@@ -106,7 +106,7 @@ def entries_of_labels(labelled: Iterable[Labelled]) -> list[Entry]:
 
 def entries_of_texts(labelled: Iterable[Labelled]) -> list[Entry]:
     """One entry a text, found by its label."""
-    distinct = dict.fromkeys((one.label, one.text) for one in labelled)
+    distinct = dict.fromkeys((row.label, row.text) for row in labelled)
     return [
         Entry(id=f"text-{number:07}", answer=content, metadata={"label": label})
         for number, (label, content) in enumerate(distinct)
@@ -120,9 +120,9 @@ def entries_of_pairs(pairs: Sequence[ScoredPair]) -> list[Entry]:
     for pair in pairs:
         (right if pair.score else wrong)[pair.b].setdefault(pair.a)
     entries = []
-    for answer, asked in right.items():
+    for answer, phrasings in right.items():
         negatives = tuple(wrong[answer])[: text.LIST_LENGTH]
-        entries.append(Entry(answer=answer, negatives=negatives, **_phrased(list(asked))))
+        entries.append(Entry(answer=answer, negatives=negatives, **_phrased(list(phrasings))))
     return entries
 
 

@@ -21,19 +21,19 @@ def scored_set(
     """
     pairs = [replace(pair, b=plain_text(pair.b)) for pair in pairs]
     split = training_set(entries, queries, seed)
-    kept = {pair[:2] for pair in split.pairs}
-    right = [pair for pair in pairs if pair.score]
-    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in right])
+    split_pairs = {pair[:2] for pair in split.pairs}
+    positives = [pair for pair in pairs if pair.score]
+    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in positives])
     trained = [
         Pair(pair.a, pair.b, group, pair.score)
-        for pair, group in zip(right, groups, strict=True)
-        if (pair.a, pair.b) in kept
+        for pair, group in zip(positives, groups, strict=True)
+        if (pair.a, pair.b) in split_pairs
     ]
-    made = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
-    if not made.known_negatives and len(set(groups)) < 2:
+    training = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
+    if not training.known_negatives and len(set(groups)) < 2:
         raise InputError(
             "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
             "Give each question a subgroup of its own, or name pairs that do not belong together.",
             "data",
         )
-    return made
+    return training

@@ -86,15 +86,15 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     }
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
-    for entry, group, asked in zip(entries, groups, extra, strict=True):
-        spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
+    for entry, group, labelled in zip(entries, groups, extra, strict=True):
+        spare = set(entry.phrasings) | set(labelled) if group in whole else _spare(entry, labelled, seed)
         spare = {text for text in spare if normalize(text) not in answers}
         heldout += [
             HeldOut(text, entry.id, entry.plain_answer)
-            for text in dict.fromkeys((*entry.phrasings, *asked))
+            for text in dict.fromkeys((*entry.phrasings, *labelled))
             if text in spare
         ]
-        trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
+        trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *labelled)) if text not in spare))
     seen = {normalize(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
@@ -140,8 +140,8 @@ def united(keys: Sequence[Iterable[str]]) -> list[int]:
         return i
 
     first: dict[str, int] = {}
-    for i, some in enumerate(keys):
-        for key in some:
+    for i, own_keys in enumerate(keys):
+        for key in own_keys:
             parent[root(i)] = root(first.setdefault(key, i))
     return [root(i) for i in range(len(keys))]
 
@@ -151,9 +151,10 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     for entry, group in zip(entries, groups, strict=True):
         members[group].append(entry)
     poor = {
-        group: min(order(entry.plain_answer, seed) for entry in some)
-        for group, some in members.items()
-        if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
+        group: min(order(entry.plain_answer, seed) for entry in group_members)
+        for group, group_members in members.items()
+        if any(entry.phrasings for entry in group_members)
+        and all(len(entry.phrasings) < RICH for entry in group_members)
     }
     if len(poor) < FEWEST_TO_HOLD:
         return set()
@@ -162,9 +163,9 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     return set(sorted(poor, key=poor.__getitem__)[:count])
 
 
-def _spare(entry: Entry, asked: Sequence[str], seed: int) -> set[str]:
+def _spare(entry: Entry, labelled: Sequence[str], seed: int) -> set[str]:
     """The phrasings and labelled questions of an entry that are held out; its canonical question stays."""
-    spare = set(_share(asked, HELD_QUERIES, 0, seed))
+    spare = set(_share(labelled, HELD_QUERIES, 0, seed))
     if len(entry.phrasings) >= RICH:
         spare |= set(_share(entry.phrasings[1:], HELD_PHRASINGS, 1, seed))
     return spare
@@ -182,8 +183,8 @@ def _resolve(queries: Iterable[Query], entries: Sequence[Entry]) -> tuple[list[l
     for query in queries:
         if query.unanswerable:
             unanswerable.append(query.question)
-        elif found := find(query):
-            extra[found[0]].append(query.question)
+        elif positions := find(query):
+            extra[positions[0]].append(query.question)
         else:
             unknown.append(query.question)
     refuse_unknown(unknown)
@@ -198,8 +199,8 @@ def renamed(queries: Iterable[Query], aliases: Mapping[str, str]) -> list[Query]
 def refuse_unknown(unknown: Sequence[str]) -> None:
     """Raises InputError when there are questions whose entry is not in the FAQ."""
     if unknown:
-        some = "; ".join(unknown[:5])
-        raise InputError(f"{len(unknown)} labelled questions name no entry of the FAQ, by id or by answer: {some}")
+        examples = "; ".join(unknown[:5])
+        raise InputError(f"{len(unknown)} labelled questions name no entry of the FAQ, by id or by answer: {examples}")
 
 
 def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
@@ -232,5 +233,5 @@ def order(text: str, seed: int) -> str:
 def _pairs(texts: Sequence[str], answer: str, group: int) -> list[Pair]:
     """Each phrasing with the answer, and each with the next phrasing."""
     ring = zip(texts, (*texts[1:], texts[0]), strict=True) if len(texts) > 2 else [texts] if len(texts) == 2 else []
-    phrased = [Pair(one, other, group, answered=False) for one, other in ring]
+    phrased = [Pair(text, following, group, answered=False) for text, following in ring]
     return [Pair(text, answer, group) for text in texts] + phrased

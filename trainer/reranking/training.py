@@ -54,7 +54,7 @@ log = logging.getLogger("trainer")
 
 
 @dataclass(frozen=True)
-class List:
+class RankingList:
     """A question and the texts to rank for it; the first is right, no other is."""
 
     question: str
@@ -108,11 +108,11 @@ def fitted(
 
     Raises Interrupted, and InputError for a base model that cannot be loaded.
     """
-    made = made_of(base, asks_differently(entries, training), recipe.seed)
+    model = untrained(base, asks_differently(entries, training), recipe.seed)
     finished = run.directory / WEIGHTS
     if finished.is_file():
-        made.load_state_dict(torch.load(finished, weights_only=True, map_location="cpu"))
-        return made.eval()
+        model.load_state_dict(torch.load(finished, weights_only=True, map_location="cpu"))
+        return model.eval()
     run.update(phase="mining for the reranker")
     bf16 = recipe.bf16 and native_bf16()
     lists = lists_of(bi_encoder, entries, training, recipe, bf16)
@@ -120,14 +120,14 @@ def fitted(
         log.warning("There is nothing to train a reranker on: no question has rivals for its answer.")
         return None
     log.info("Reranker: %d questions to train on, %d texts each", len(lists), 1 + DRAWN)
-    train(made, lists, run, recipe.seed, bf16)
-    aside = finished.with_name(f"{WEIGHTS}.new")  # torch refuses a leading dot
-    torch.save(made.state_dict(), aside)
-    durable.move(aside, finished)
-    return made
+    train(model, lists, run, recipe.seed, bf16)
+    temporary = finished.with_name(f"{WEIGHTS}.new")  # torch refuses a leading dot
+    torch.save(model.state_dict(), temporary)
+    durable.move(temporary, finished)
+    return model
 
 
-def made_of(base: str, with_question: bool, seed: int) -> CrossEncoder:
+def untrained(base: str, with_question: bool, seed: int) -> CrossEncoder:
     """An untrained cross-encoder of a base model. Raises InputError when that cannot be loaded."""
     encoder = models.load(base)
     tokenizer = Tokenizer.from_str(encoder.tokenizer.backend_tokenizer.to_str())
@@ -138,48 +138,54 @@ def asks_differently(entries: Sequence[Entry], training: TrainingSet) -> bool:
     """Whether at least half of the questions trained on are not canonical: only then is it learned what those say."""
     canonical = {normalize(entry.question) for entry in entries}
     answers = {entry.plain_answer for entry in entries}
-    asked = [normalize(pair.anchor) not in canonical for pair in training.pairs if pair.positive in answers]
-    return 2 * sum(asked) >= max(1, len(asked))
+    differs = [normalize(pair.anchor) not in canonical for pair in training.pairs if pair.positive in answers]
+    return 2 * sum(differs) >= max(1, len(differs))
 
 
 def lists_of(
     bi_encoder: SentenceTransformer, entries: Sequence[Entry], training: TrainingSet, recipe: Recipe, bf16: bool
-) -> list[List]:
+) -> list[RankingList]:
     """For each question trained on its answer, and some of the answers of other groups that rank highest for it."""
     answers = {entry.plain_answer for entry in entries}
-    pairs = sorted((one for one in training.pairs if one.positive in answers), key=lambda one: order(one.anchor, 2))
-    heldout = {normalize(one.question) for one in training.heldout}
-    titles = {e.plain_answer: e.question for e in reversed(entries) if normalize(e.question) not in heldout}
+    pairs = sorted(
+        (pair for pair in training.pairs if pair.positive in answers), key=lambda pair: order(pair.anchor, 2)
+    )
+    heldout = {normalize(question.question) for question in training.heldout}
+    titles = {
+        entry.plain_answer: entry.question for entry in reversed(entries) if normalize(entry.question) not in heldout
+    }
     canonical = {normalize(entry.question) for entry in entries}
     shown = asks_differently(entries, training)
     mined = mine(bi_encoder, pairs, MINED, recipe.margin, bf16)
     draws = random.Random(recipe.seed)  # noqa: S311 - no secret
     lists = []
-    for pair, found in zip(pairs[:MOST_LISTS], mined.mined, strict=False):
-        drawn = draws.sample(found, min(DRAWN, len(found)))
+    for pair, negatives in zip(pairs[:MOST_LISTS], mined.mined, strict=False):
+        drawn = draws.sample(negatives, min(DRAWN, len(negatives)))
         titled = shown and normalize(pair.anchor) not in canonical
-        texts = [pair.positive, *(mined.candidates[one][0] for one in drawn)]
+        texts = [pair.positive, *(mined.candidates[position][0] for position in drawn)]
         if drawn:
-            lists.append(List(pair.anchor, tuple(candidate_text(titles.get(one, ""), one, titled) for one in texts)))
+            lists.append(
+                RankingList(pair.anchor, tuple(candidate_text(titles.get(text, ""), text, titled) for text in texts))
+            )
     return lists
 
 
-def train(made: CrossEncoder, lists: Sequence[List], run: Run, seed: int, bf16: bool) -> None:
+def train(model: CrossEncoder, lists: Sequence[RankingList], run: Run, seed: int, bf16: bool) -> None:
     """One epoch, in place. Raises Interrupted at the end of the step during which somebody asked."""
     steps = math.ceil(len(lists) / BATCH)
-    optimizer = torch.optim.AdamW(made.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = _schedule(optimizer, steps)
     torch.manual_seed(seed)
     run.update(phase="training the reranker", step=0, steps=steps)
-    asked: list[bool] = []
-    made.train()
-    with _progress() as progress, stopping(lambda: asked.append(True)):
+    stop_requests: list[bool] = []
+    model.train()
+    with _progress() as progress, stopping(lambda: stop_requests.append(True)):
         task = progress.add_task("reranker", total=steps)
         for step, batch in enumerate(_batches(lists, seed), start=1):
             optimizer.zero_grad()
-            value = loss(made, batch, bf16)
+            value = loss(model, batch, bf16)
             value.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(made.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             run.update(step=step)
@@ -187,20 +193,20 @@ def train(made: CrossEncoder, lists: Sequence[List], run: Run, seed: int, bf16: 
             if step % RECORD_EVERY == 0 or step == steps:
                 run.record(reranker_step=step, reranker_loss=value.item())  # not `step`: no curve of the run
                 progress.update(task, description=f"reranker, loss {value.item():.3f}")
-            if asked:
+            if stop_requests:
                 raise Interrupted(
                     f"Interrupted. Begin the reranker again with: python -m trainer fit --resume {run.directory}"
                 )
-    made.eval()
+    model.eval()
 
 
-def loss(made: CrossEncoder, batch: Sequence[List], bf16: bool) -> Tensor:
+def loss(model: CrossEncoder, batch: Sequence[RankingList], bf16: bool) -> Tensor:
     """The mean cross-entropy of the lists' first texts, a scalar."""
-    pairs = [pair for one in batch for pair in made.reader.read(one.question, one.texts)]
-    device = next(made.parameters()).device
+    pairs = [pair for example in batch for pair in model.reader.read(example.question, example.texts)]
+    device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        scores = made.score(pairs)
-    sizes = [len(one.texts) for one in batch]
+        scores = model.score(pairs)
+    sizes = [len(example.texts) for example in batch]
     rows = nn.utils.rnn.pad_sequence(list(torch.split(scores, sizes)), batch_first=True, padding_value=-torch.inf)
     return nn.functional.cross_entropy(rows, torch.zeros(len(batch), dtype=torch.int64, device=device))
 
@@ -222,8 +228,8 @@ def _blocks(pairs: Sequence[Tokens]) -> Iterator[list[int]]:
     yield block
 
 
-def _batches(lists: Sequence[List], seed: int) -> Iterator[list[List]]:
-    shuffled = sorted(lists, key=lambda one: order(one.question, seed))
+def _batches(lists: Sequence[RankingList], seed: int) -> Iterator[list[RankingList]]:
+    shuffled = sorted(lists, key=lambda example: order(example.question, seed))
     for start in range(0, len(shuffled), BATCH):
         yield shuffled[start : start + BATCH]
 

@@ -48,11 +48,11 @@ def embedded(embed: Callable[[Features], Features], blocks: Iterable[Features], 
     """The embeddings of all blocks in float32, one under the other. `recompute`: see `BatchLoss`."""
 
     def vectors(block: Features) -> Tensor:  # alone: the embeddings of all tokens would stay in memory beside them
-        found: Tensor = embed(block)["sentence_embedding"].float()
-        return found
+        embeddings: Tensor = embed(block)["sentence_embedding"].float()
+        return embeddings
 
-    made = [checkpoint(vectors, block, use_reentrant=False) if recompute else vectors(block) for block in blocks]
-    return {"sentence_embedding": torch.cat(made)}
+    embeddings = [checkpoint(vectors, block, use_reentrant=False) if recompute else vectors(block) for block in blocks]
+    return {"sentence_embedding": torch.cat(embeddings)}
 
 
 class BatchLoss(nn.Module):
@@ -73,9 +73,9 @@ class BatchLoss(nn.Module):
 
     def embed(self, blocks: Iterable[Features]) -> Tensor:
         """The embeddings of all blocks, (texts, dimension)."""
-        whole = list(blocks)
-        self.largest = max(map(_texts, whole))
-        parts = [part for block in whole for part in cut(block, self.cuts)]
+        batch = list(blocks)
+        self.largest = max(map(_texts, batch))
+        parts = [part for block in batch for part in cut(block, self.cuts)]
         vectors: Tensor = self.model({"blocks": parts, "recompute": self.recompute})["sentence_embedding"]
         return vectors
 
@@ -90,7 +90,7 @@ class BatchLoss(nn.Module):
         return True
 
     @property
-    def manner(self) -> str:
+    def memory_use(self) -> str:
         """How batches are embedded, for the log."""
         if not self.recompute:
             return "a batch is embedded at once"

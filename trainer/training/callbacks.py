@@ -20,8 +20,8 @@ from app import durable
 from trainer.runs import Run
 
 METRIC = "mrr"  # that the best epoch is chosen by
-WHOLE = "whole"  # the mark
-TELL_EVERY = 0.1  # seconds between two changes of the status
+COMPLETE = "whole"  # the mark
+UPDATE_EVERY = 0.1  # seconds between two changes of the status
 Figures = dict[str, float]
 
 
@@ -29,23 +29,23 @@ class Stop(TrainerCallback):
     """Ends the training after the present step, with a checkpoint, once it was asked to."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Stop soon."""
-        self.asked = True
+        self.requested = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
         """Say so to the trainer."""
-        if self.asked:
+        if self.requested:
             control.should_save = True
             control.should_training_stop = True
         return control
 
 
-class Whole(TrainerCallback):
+class MarkComplete(TrainerCallback):
     """Marks every checkpoint that is whole and on the disk: a kill or a power cut leaves others."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
@@ -53,7 +53,7 @@ class Whole(TrainerCallback):
         if state.is_world_process_zero:
             directory = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
             durable.flush_tree(directory)
-            durable.write(directory / WHOLE, "")
+            durable.write(directory / COMPLETE, "")
 
 
 class Report(TrainerCallback):
@@ -77,7 +77,7 @@ class Report(TrainerCallback):
         self.task = task
         self.stage, self.steps, self.epochs = stage, steps, epochs
         self.batch = batch  # the figures of the latest batch
-        self._told = 0.0
+        self._updated = 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -88,9 +88,9 @@ class Report(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Count; where steps are quick, not every one."""
         self.progress.update(self.task, completed=self.steps + state.global_step)
-        if time.monotonic() - self._told < TELL_EVERY and state.global_step < state.max_steps:
+        if time.monotonic() - self._updated < UPDATE_EVERY and state.global_step < state.max_steps:
             return
-        self._told = time.monotonic()
+        self._updated = time.monotonic()
         self.run.update(step=self.steps + state.global_step, epoch=round(self.epochs + (state.epoch or 0), 3))
 
     def on_log(
@@ -180,17 +180,17 @@ class Best(TrainerCallback):
             self._write("history.json", lambda path: path.write_text(json.dumps(self.history), encoding="utf-8"))
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        aside = self.directory / f"{name}.new"
-        write(aside)
-        durable.move(aside, self.directory / name)
+        temporary = self.directory / f"{name}.new"
+        write(temporary)
+        durable.move(temporary, self.directory / name)
 
 
 @contextmanager
-def stopping(ask: Callable[[], None]) -> Iterator[None]:
+def stopping(request: Callable[[], None]) -> Iterator[None]:
     """SIGINT and SIGTERM ask once; a second one ends the process as usual. Only the main thread may listen."""
 
-    def asked(number: int, frame: FrameType | None) -> None:
-        ask()
+    def handle(number: int, frame: FrameType | None) -> None:
+        request()
         signal.signal(number, before[signal.Signals(number)])
 
     if threading.current_thread() is not threading.main_thread():
@@ -198,7 +198,7 @@ def stopping(ask: Callable[[], None]) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
-        signal.signal(number, asked)
+        signal.signal(number, handle)
     try:
         yield
     finally:

@@ -54,7 +54,9 @@ def add_head(model: SentenceTransformer, seed: int) -> None:
 
 def head_of(model: SentenceTransformer) -> int | None:
     """At which place of the model's modules the head under training stands; None where there is none."""
-    return next((i for i, one in enumerate(model) if isinstance(getattr(one, "activation_function", 0), Gate)), None)
+    return next(
+        (i for i, module in enumerate(model) if isinstance(getattr(module, "activation_function", 0), Gate)), None
+    )
 
 
 def fold_head(model: SentenceTransformer) -> None:
@@ -89,10 +91,10 @@ class Frozen:
             known = {text: vector for text, key in keys.items() if (vector := _get(database, key)) is not None}
             missing = [text for text in keys if text not in known]
             for start in range(0, len(missing), COMMITTED):
-                some = missing[start : start + COMMITTED]
-                found = embed_with(self.modules, self.model, Tokens(self.model, some), self.bf16).numpy()
-                known |= dict(zip(some, found, strict=True))
-                rows = [(keys[text], vector.tobytes()) for text, vector in zip(some, found, strict=True)]
+                batch = missing[start : start + COMMITTED]
+                embedded = embed_with(self.modules, self.model, Tokens(self.model, batch), self.bf16).numpy()
+                known |= dict(zip(batch, embedded, strict=True))
+                rows = [(keys[text], vector.tobytes()) for text, vector in zip(batch, embedded, strict=True)]
                 with suppress(sqlite3.OperationalError), database:  # a full disk costs the memory, not the work
                     database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
         stacked = np.array([known[text] for text in texts], dtype=np.float32)

@@ -24,7 +24,7 @@ from trainer.runs import CHECKPOINTS, Run
 from trainer.training import distributed
 from trainer.training import model as models
 from trainer.training.blocks import BlockEncoder
-from trainer.training.callbacks import Best, Figures, Report, Stop, Whole, stopping
+from trainer.training.callbacks import Best, Figures, MarkComplete, Report, Stop, stopping
 from trainer.training.head import add_head, fold_head
 from trainer.training.mining import Negatives, mine
 from trainer.training.objectives import objective, rows
@@ -50,7 +50,7 @@ def train(
     InputError for a recipe that several processes cannot share.
     """
     tuning = recipe if isinstance(recipe, FineTuningRecipe) else None
-    adapters = models.adapt(model, tuning.lora_rank, recipe.seed) if tuning and tuning.lora_rank else None
+    adapters = models.add_adapters(model, tuning.lora_rank, recipe.seed) if tuning and tuning.lora_rank else None
     if recipe.trainable == "head":
         if distributed.count() > 1:
             raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
@@ -60,15 +60,15 @@ def train(
     run.update(steps=sum(stage.plan.steps for stage in stages))
     with (
         progress_bar() as progress,
-        models.short_texts(model),
-        models.recomputing(model, recipe.gradient_checkpointing),
+        models.eager_attention(model),
+        models.gradient_checkpointing(model, recipe.gradient_checkpointing),
     ):
         task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
-        work = _Work(model, training, recipe, run, validate, progress, task)
+        training_run = _Training(model, training, recipe, run, validate, progress, task)
         for stage in stages:
-            work.carry_out(stage)
+            training_run.carry_out(stage)
     if adapters is not None:
-        models.merge(adapters)
+        models.merge_adapters(adapters)
     if recipe.trainable == "head":
         fold_head(model)
     if tuning and tuning.dimension:
@@ -84,7 +84,7 @@ def native_bf16() -> bool:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Training:
     """What the stages of one training share."""
 
     model: SentenceTransformer
@@ -117,35 +117,35 @@ class _Work:
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
         encoder = BlockEncoder.of(self.model)
-        aim = objective(encoder, self.training, self.recipe, stage, negatives, self.bf16)
+        parts = objective(encoder, self.training, self.recipe, stage, negatives, self.bf16)
         earlier = self.stages[: stage.number - 1]
-        steps, epochs = sum(one.plan.steps for one in earlier), sum(one.plan.epochs for one in earlier)
-        report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: aim.loss.figures)
+        steps, epochs = sum(stage.plan.steps for stage in earlier), sum(stage.plan.epochs for stage in earlier)
+        report = Report(self.run, self.progress, self.task, stage.number, steps, epochs, lambda: parts.loss.figures)
         best = self._best(encoder, directory, report)
         stop = Stop()
         trainer = BatchTrainer(
             model=encoder,
-            args=arguments(self.recipe, stage, directory, self.bf16, aim.sampler),
-            train_dataset=aim.dataset,
-            data_collator=aim.collator,  # type: ignore[arg-type]  # it needs to be called, no more
-            loss=aim.loss,
-            callbacks=[stop, report, Whole(), *([best] if best else [])],
+            args=arguments(self.recipe, stage, directory, self.bf16, parts.sampler),
+            train_dataset=parts.dataset,
+            data_collator=parts.collator,  # type: ignore[arg-type]  # it needs to be called, no more
+            loss=parts.loss,
+            callbacks=[stop, report, MarkComplete(), *([best] if best else [])],
         )
         trainer.remove_callback(PrinterCallback)
-        with stopping(stop.ask):
+        with stopping(stop.request):
             trainer.train(resume_from_checkpoint=last_checkpoint(directory))
-        if stop.asked and trainer.state.global_step < trainer.state.max_steps:
+        if stop.requested and trainer.state.global_step < trainer.state.max_steps:
             raise self._interrupted(steps + trainer.state.global_step)
         self._finish(stage, directory, best)
-        if stop.asked and stage.number < len(self.stages):
+        if stop.requested and stage.number < len(self.stages):
             raise self._interrupted(steps + trainer.state.global_step)
 
     def _best(self, encoder: BlockEncoder, directory: Path, report: Report) -> Best | None:
         if self.validate is None:
             return None
         validate, recipe = self.validate, self.recipe
-        measured = partial(validate, encoder)
-        return Best(encoder, measured, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
+        measure = partial(validate, encoder)
+        return Best(encoder, measure, directory, recipe.patience, report, recipe.measure_every, recipe.chosen_by)
 
     def _interrupted(self, step: int) -> Interrupted:
         steps = sum(stage.plan.steps for stage in self.stages)
@@ -161,12 +161,12 @@ class _Work:
             if best.best == 0:
                 log.warning("Stage %d did not help on held-out questions; it is left out.", stage.number)
         if distributed.leads():
-            aside = directory / f"{DONE}.new"  # torch refuses a leading dot
+            temporary = directory / f"{DONE}.new"  # torch refuses a leading dot
             if best is not None:
-                (directory / BEST).replace(aside)
+                (directory / BEST).replace(temporary)
             else:
-                torch.save(self.model.state_dict(), aside)
-            durable.move(aside, directory / DONE)
+                torch.save(self.model.state_dict(), temporary)
+            durable.move(temporary, directory / DONE)
         distributed.wait()
 
     def _mined(self, stage: Stage) -> Negatives:

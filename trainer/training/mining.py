@@ -49,26 +49,28 @@ def mine(model: SentenceTransformer, pairs: Sequence[Pair], count: int, margin: 
     candidates = list(dict.fromkeys((pair.positive, pair.group) for pair in pairs))
     anchors = list(dict.fromkeys(pair.anchor for pair in pairs))
     rows = {text: row for row, text in enumerate(anchors)}
-    columns = {one: column for column, one in enumerate(candidates)}
-    asking, answering = tower(model, QUESTION), tower(model, ANSWER)
-    asked = embed(asking, Tokens(asking, anchors), bf16)[[rows[pair.anchor] for pair in pairs]]  # (pairs, dimension)
-    texts = embed(answering, Tokens(answering, [text for text, _ in candidates]), bf16)  # (candidates, dimension)
-    own = torch.tensor([columns[pair.positive, pair.group] for pair in pairs])
+    columns = {candidate: column for column, candidate in enumerate(candidates)}
+    question_tower, answer_tower = tower(model, QUESTION), tower(model, ANSWER)
+    questions = embed(question_tower, Tokens(question_tower, anchors), bf16)[
+        [rows[pair.anchor] for pair in pairs]
+    ]  # (pairs, dimension)
+    texts = embed(answer_tower, Tokens(answer_tower, [text for text, _ in candidates]), bf16)  # (candidates, dimension)
+    positives = torch.tensor([columns[pair.positive, pair.group] for pair in pairs])
     groups = torch.tensor([pair.group for pair in pairs])
-    of = torch.tensor([group for _, group in candidates])
+    candidate_groups = torch.tensor([group for _, group in candidates])
     mined: list[list[int]] = []
     size = max(1, BLOCK_CELLS // len(candidates))
     for start in range(0, len(pairs), size):
         block = slice(start, start + size)
-        positive = (asked[block] * texts[own[block]]).sum(dim=1, keepdim=True)  # (block, 1)
-        similarity = asked[block] @ texts.T  # (block, candidates)
-        similarity[(similarity > margin * positive) | (groups[block, None] == of)] = -torch.inf
+        positive = (questions[block] * texts[positives[block]]).sum(dim=1, keepdim=True)  # (block, 1)
+        similarity = questions[block] @ texts.T  # (block, candidates)
+        similarity[(similarity > margin * positive) | (groups[block, None] == candidate_groups)] = -torch.inf
         mined += _best(similarity, count)
     return Negatives(candidates, mined)
 
 
 def _best(similarity: Tensor, count: int) -> list[list[int]]:
     """The positions of up to `count` finite values of each row, largest first."""
-    found = similarity.topk(min(count, similarity.shape[1]), dim=1)
-    rows = zip(found.indices.tolist(), found.values.isfinite().tolist(), strict=True)
-    return [[one for one, allowed in zip(*row, strict=True) if allowed] for row in rows]
+    top = similarity.topk(min(count, similarity.shape[1]), dim=1)
+    rows = zip(top.indices.tolist(), top.values.isfinite().tolist(), strict=True)
+    return [[position for position, allowed in zip(*row, strict=True) if allowed] for row in rows]

@@ -42,8 +42,8 @@ def load(base: str, device: str | None = None) -> SentenceTransformer:
         raise InputError(
             f"The model `{base}` cannot be loaded, from a directory or the hub: {reason}", "base"
         ) from error
-    for one in towers(model):
-        one.max_seq_length = min(one.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
+    for encoder in towers(model):
+        encoder.max_seq_length = min(encoder.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
     model.eval()
     return model
 
@@ -59,9 +59,9 @@ def packaged() -> str:
         ) from None
     directory = Path(MODEL_DIR)
     with (directory / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != DEFAULT_SHA256:
-        raise InputError(f"{directory} is not the base model that was measured: its SHA-256 is {found}.", "base")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != DEFAULT_SHA256:
+        raise InputError(f"{directory} is not the base model that was measured: its SHA-256 is {digest}.", "base")
     return str(directory)
 
 
@@ -73,43 +73,43 @@ def backbone(model: SentenceTransformer) -> PreTrainedModel:
 
 def backbones(model: SentenceTransformer) -> list[PreTrainedModel]:
     """The transformer of every tower."""
-    return [backbone(one) for one in towers(model)]
+    return [backbone(encoder) for encoder in towers(model)]
 
 
 @contextmanager
-def short_texts(model: SentenceTransformer) -> Iterator[None]:
+def eager_attention(model: SentenceTransformer) -> Iterator[None]:
     """On a processor, attention by plain matrix products: for texts of a FAQ's length that is a fifth faster there."""
-    inside = backbones(model)
-    before = inside[0].config._attn_implementation
+    transformers = backbones(model)
+    before = transformers[0].config._attn_implementation
     if model.device.type != "cpu" or before != "sdpa":
         yield
         return
-    for one in inside:
-        one.set_attn_implementation("eager")
+    for transformer in transformers:
+        transformer.set_attn_implementation("eager")
     try:
         yield
     finally:
-        for one in inside:
-            one.set_attn_implementation(before)
+        for transformer in transformers:
+            transformer.set_attn_implementation(before)
 
 
 @contextmanager
-def recomputing(model: SentenceTransformer, wanted: bool) -> Iterator[None]:
+def gradient_checkpointing(model: SentenceTransformer, enabled: bool) -> Iterator[None]:
     """Where it is wanted, layers keep their inputs alone and are computed again on the way back."""
-    inside = backbones(model) if wanted else []
+    transformers = backbones(model) if enabled else []
     renamed = hasattr(backbone(model), "activation_checkpointing_enable")  # on the way to transformers 6
     kind = "activation" if renamed else "gradient"
-    for one in inside:
-        getattr(one, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    for transformer in transformers:
+        getattr(transformer, f"{kind}_checkpointing_enable")({"use_reentrant": False})
     try:
         yield
     finally:
-        for one in inside:
-            getattr(one, f"{kind}_checkpointing_disable")()
+        for transformer in transformers:
+            getattr(transformer, f"{kind}_checkpointing_disable")()
 
 
-def adapt(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
-    """Freeze the model and add low-rank adapters to its linear layers; `merge` takes what is returned.
+def add_adapters(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
+    """Freeze the model and add low-rank adapters to its linear layers; `merge_adapters` takes what is returned.
 
     "LoRA: Low-Rank Adaptation of Large Language Models" (Hu et al. 2021, arXiv 2106.09685). Raises InputError when
     peft is not installed.
@@ -123,7 +123,7 @@ def adapt(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
     return LoraModel(backbone(model), config, "default")  # the layers of the model itself are replaced
 
 
-def merge(adapters: nn.Module) -> None:
+def merge_adapters(adapters: nn.Module) -> None:
     """Work the adapters into the layers that they belong to, and remove them; all weights can be trained again."""
     merged: nn.Module = adapters.merge_and_unload()  # type: ignore[operator]  # peft's own class
     merged.requires_grad_(True)

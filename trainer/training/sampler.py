@@ -36,10 +36,10 @@ class EntryBatchSampler(DefaultBatchSampler):
         self.ranks = get_world_size()
 
     def __iter__(self) -> Iterator[list[int]]:
-        found = batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
+        order = batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
         if self.ranks > 1:
-            found = [batch for batch in found if len(batch) == self.batch_size]
-        yield from found[: len(self)]
+            order = [batch for batch in order if len(batch) == self.batch_size]
+        yield from order[: len(self)]
 
     def __len__(self) -> int:
         if self.ranks == 1:
@@ -52,16 +52,16 @@ def batches(groups: Sequence[int], lengths: Sequence[int], size: int, seed: str)
     rng = random.Random(seed)  # noqa: S311  # shuffles; no secret
     rows = list(range(len(groups)))
     rng.shuffle(rows)
-    found: list[list[int]] = []
+    shuffled: list[list[int]] = []
     for start in range(0, len(rows), WINDOW * size):
         window = sorted(rows[start : start + WINDOW * size], key=lengths.__getitem__)
         while window:
             batch = _take(window, groups, size)
-            found.append(batch)
+            shuffled.append(batch)
             taken = set(batch)
             window = [row for row in window if row not in taken]
-    rng.shuffle(found)
-    return found
+    rng.shuffle(shuffled)
+    return shuffled
 
 
 def _take(window: Sequence[int], groups: Sequence[int], size: int) -> list[int]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trainer.recipes import Recipe, Stage
 from trainer.training import distributed
-from trainer.training.callbacks import WHOLE
+from trainer.training.callbacks import COMPLETE
 from trainer.training.towers import QUESTION
 
 CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
@@ -45,7 +45,7 @@ class BatchTrainer(SentenceTransformerTrainer):
             except RuntimeError as error:
                 if distributed.count() > 1 or not should_reduce_batch_size(error) or not function.shrink():
                     raise
-            log.warning("A batch does not fit into memory. From now on %s.", function.manner)
+            log.warning("A batch does not fit into memory. From now on %s.", function.memory_use)
             model.zero_grad(set_to_none=True)
             clear_device_cache(garbage_collection=True)
 
@@ -73,12 +73,12 @@ class Arguments(SentenceTransformerTrainingArguments):
 
 def last_checkpoint(directory: Path) -> str | None:
     """The latest whole checkpoint in the directory of a stage; what was left unfinished there is deleted."""
-    found = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / WHOLE).exists()]
+    checkpoints = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    complete = [path for path in checkpoints if (path / COMPLETE).exists()]
     if distributed.leads():
-        for path in set(found) - set(whole):
+        for path in set(checkpoints) - set(complete):
             shutil.rmtree(path)
-    return str(whole[-1]) if whole else None
+    return str(complete[-1]) if complete else None
 
 
 def arguments(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
-READ_TOGETHER = 1024  # texts that are tokenised in one call
+TOKENIZED_TOGETHER = 1024  # texts that are tokenised in one call
 BLOCK_TOKENS = {"cpu": 3072, "cuda": 131_072}  # of a block, padding included; a processor's caches, a GPU's cores
 MULTIPLE = 8  # widths of blocks: kernels are made for each width anew, and like round ones
 
@@ -28,9 +28,9 @@ class Tokens:
         self.padding = int(model.tokenizer.pad_token_id or 0)
         self.block_tokens = BLOCK_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
         self.ids: list[TokenIds] = []
-        for start in range(0, len(texts), READ_TOGETHER):
-            read = model.preprocess(list(texts[start : start + READ_TOGETHER]))
-            rows = zip(read["input_ids"].cpu().numpy(), read["attention_mask"].cpu().numpy(), strict=True)
+        for start in range(0, len(texts), TOKENIZED_TOGETHER):
+            features = model.preprocess(list(texts[start : start + TOKENIZED_TOGETHER]))
+            rows = zip(features["input_ids"].cpu().numpy(), features["attention_mask"].cpu().numpy(), strict=True)
             self.ids += [row[mask.astype(bool)].astype(np.int64) for row, mask in rows]
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class Tokens:
     def blocks(self, chosen: Sequence[int]) -> Iterator[tuple[list[int], Block]]:
         """The chosen texts, shortest first, in padded blocks; with each block, which they are."""
         block: list[int] = []
-        for text in sorted(chosen, key=lambda one: len(self.ids[one])):
+        for text in sorted(chosen, key=lambda text: len(self.ids[text])):
             if block and _width(self.ids[text]) * (len(block) + 1) > self.block_tokens:
                 yield block, self._padded(block)
                 block = []
@@ -71,15 +71,19 @@ def embed_with(modules: nn.Module, model: SentenceTransformer, tokens: Tokens, b
     """What `modules`, all of the model or the first of its modules, make of all texts, (texts, dimension)."""
     training = model.training
     model.eval()
-    found: list[tuple[list[int], Tensor]] = []
+    embedded: list[tuple[list[int], Tensor]] = []
     device = model.device
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for block, features in tokens.blocks(range(len(tokens))):
             vectors = modules({name: value.to(device) for name, value in features.items()})["sentence_embedding"]
-            found.append((block, vectors.float().cpu()))
+            embedded.append((block, vectors.float().cpu()))
     model.train(training)
-    order = torch.tensor([one for block, _ in found for one in block])
-    return torch.cat([vectors for _, vectors in found])[order.argsort()] if found else torch.empty(0, _width_of(model))
+    order = torch.tensor([text for block, _ in embedded for text in block])
+    return (
+        torch.cat([vectors for _, vectors in embedded])[order.argsort()]
+        if embedded
+        else torch.empty(0, _width_of(model))
+    )
 
 
 def _width_of(model: SentenceTransformer) -> int:

@@ -23,8 +23,8 @@ def tower(model: SentenceTransformer, side: str) -> SentenceTransformer:
     if not has_towers(model):
         return model
     modules = list(model[0].sub_modules[side])  # type: ignore[index]  # a ModuleDict
-    found = SentenceTransformer(modules=[*modules, *list(model)[1:]], device=str(model.device))
-    return found.train(model.training)
+    encoder = SentenceTransformer(modules=[*modules, *list(model)[1:]], device=str(model.device))
+    return encoder.train(model.training)
 
 
 def towers(model: SentenceTransformer) -> list[SentenceTransformer]:
@@ -32,7 +32,7 @@ def towers(model: SentenceTransformer) -> list[SentenceTransformer]:
     return [tower(model, side) for side in (QUESTION, ANSWER)] if has_towers(model) else [model]
 
 
-def in_two(model: SentenceTransformer) -> SentenceTransformer:
+def as_two_towers(model: SentenceTransformer) -> SentenceTransformer:
     """A model of two towers that both begin as this one, which becomes the tower of questions."""
     modules: list[Any] = list(model)
     router = Router.for_query_document(modules, copy.deepcopy(modules), default_route=QUESTION)

@@ -27,7 +27,7 @@ class TripletLoss(BatchLoss):
 
     def __init__(self, model: nn.Module, kind: TripletKind, margin: float) -> None:
         super().__init__(model)
-        self.of: Any = LOSSES[kind](
+        self.loss: Any = LOSSES[kind](
             cast(SentenceTransformer, model),
             distance_metric=BatchHardTripletLossDistanceFunction.cosine_distance,
             margin=margin,
@@ -35,12 +35,12 @@ class TripletLoss(BatchLoss):
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """The mean loss over the batch's triplets, a scalar."""
-        loss: Tensor = self.of.compute_loss_from_embeddings([self.embed(features)], labels)
-        return loss
+        value: Tensor = self.loss.compute_loss_from_embeddings([self.embed(features)], labels)
+        return value
 
     def get_config_dict(self) -> dict[str, Any]:
         """What sentence-transformers writes into the model card."""
-        config: dict[str, Any] = self.of.get_config_dict()
+        config: dict[str, Any] = self.loss.get_config_dict()
         return config
 
 
@@ -55,4 +55,4 @@ def rows(groups: Sequence[int]) -> int:
     Groups give two texts in turn, and the sampler ends when one group alone has any left.
     """
     turns = sorted((count // EACH for count in Counter(groups).values() if count >= EACH), reverse=True)
-    return EACH * sum(min(one, turns[1]) for one in turns) if len(turns) > 1 else 0
+    return EACH * sum(min(turn, turns[1]) for turn in turns) if len(turns) > 1 else 0

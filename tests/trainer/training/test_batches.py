@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 from trainer.data.training_set import Pair
 from trainer.training import model
 from trainer.training.batches import LabelCollator, PairCollator, PairTexts, TokenTexts
-from trainer.training.towers import ANSWER, QUESTION, in_two
+from trainer.training.towers import ANSWER, QUESTION, as_two_towers
 
 PAIRS = [Pair("one?", "the first", 1), Pair("and one?", "the first", 1), Pair("two?", "the second", 2)]
 
@@ -52,7 +52,7 @@ def test_a_known_negative_names_the_row_that_it_counts_against(encoder: Sentence
 
 
 def test_towers_read_their_own_texts_and_an_echo_is_read_as_an_answer(encoder: SentenceTransformer) -> None:
-    two = in_two(encoder)
+    two = as_two_towers(encoder)
     pairs = [*PAIRS, Pair("one?", "and one?", 1, answered=False)]
     of = PairTexts(pairs, towers=True, echo=True)
     collator = collated(two, of)
