@@ -16,14 +16,14 @@ def test_batches_and_epochs_follow_the_size(pairs: int, entries: int, batch_size
     assert (plan.batch_size, plan.epochs) == (batch_size, epochs)
 
 
-def test_what_is_given_is_kept() -> None:
+def test_given_values_replace_those_of_the_recipe_and_its_size() -> None:
     recipe = recipe_named("default").override(epochs=5, batch_size=8, learning_rate=None)
     assert recipe.planned(100, 100) == (8, 5, 65)
     assert recipe.learning_rate == recipe_named("default").learning_rate
 
 
 @pytest.mark.parametrize("change", [{"epochs": -1}, {"batch_size": 1}, {"learning_rate": 0}])
-def test_the_senseless_is_refused(change: dict[str, float]) -> None:
+def test_a_value_that_makes_no_sense_is_refused_by_name(change: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(change))):
         recipe_named("default").override(**change)
 
@@ -49,7 +49,7 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         recipe_named("best")
 
 
-def test_stages_and_what_a_run_remembers_of_a_recipe() -> None:
+def test_a_ranking_recipe_has_two_stages_unless_the_second_has_no_epochs() -> None:
     recipe = recipe_named("default").override(dimensions=(128, 64), hard_epochs=2.0)
     assert isinstance(recipe, RankingRecipe)
     assert [stage.number for stage in recipe.stages(1000, 1000)] == [1, 2]

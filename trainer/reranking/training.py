@@ -195,7 +195,7 @@ def train(model: CrossEncoder, lists: Sequence[RankingList], run: Run, seed: int
                 progress.update(task, description=f"reranker, loss {value.item():.3f}")
             if stop_requests:
                 raise Interrupted(
-                    f"Interrupted. Begin the reranker again with: python -m trainer fit --resume {run.directory}"
+                    f"Interrupted. Train the reranker again with: python -m trainer fit --resume {run.directory}"
                 )
     model.eval()
 

@@ -18,7 +18,7 @@ def test_tabs_and_line_breaks_do_not_break_a_part(tmp_path: Path) -> None:
 def test_parts_are_read_in_order(tmp_path: Path) -> None:
     for number in (2, 10, 1):
         parts.write(tmp_path, number, [Asked(f"q{number}", "p")])
-    assert [one.query for one in parts.read(tmp_path).pairs] == ["q1", "q2", "q10"]
+    assert [pair.query for pair in parts.read(tmp_path).pairs] == ["q1", "q2", "q10"]
 
 
 def test_lines_without_a_pair_are_skipped_and_said(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_batch_names_anchors_positives_and_negatives_and_holds_each_text_once(
     assert {labels.weights.dtype, labels.anchors.dtype} == {torch.float32, torch.int64}
 
 
-def test_a_positive_of_the_batch_is_not_a_negative_once_more(encoder: SentenceTransformer) -> None:
+def test_a_positive_of_the_batch_is_not_a_mined_negative_too(encoder: SentenceTransformer) -> None:
     collator = collated(encoder, PairTexts(PAIRS, [("the first", 1), ("the second", 2)]), [[1], [1], [0]])
     labels = collator([{"row": 0}, {"row": 2}])["label"]
     assert not len(labels.negatives)
@@ -67,7 +67,7 @@ def test_towers_read_their_own_texts_and_an_echo_is_read_as_an_answer(encoder: S
     assert batch["label"].anchor_rows.tolist() == [0]  # the row with the answer
 
 
-def test_labels_stand_in_the_order_of_the_blocks(encoder: SentenceTransformer) -> None:
+def test_labels_are_in_the_order_of_the_blocks(encoder: SentenceTransformer) -> None:
     texts = TokenTexts(encoder, [("a much longer text than the others are", QUESTION), ("short", QUESTION)])
     batch = LabelCollator(texts)([{"row": 0, "label": 7}, {"row": 1, "label": 9}])
     lengths = batch["000_attention_mask"].sum(dim=1)

@@ -77,11 +77,11 @@ def test_leading_dimensions_can_be_exported_alone(tiny_base: Path, tmp_path: Pat
     assert encoder.get_embedding_dimension() == 8
     whole = encoder[1](encoder[0](encoder.preprocess(["Where is it?"])))["sentence_embedding"]
     short = torch.nn.functional.normalize(whole[:, :8], dim=-1)
-    found = encoder.encode("Where is it?", normalize_embeddings=True, convert_to_tensor=True)
-    assert torch.allclose(short[0], found, atol=1e-6)
+    exported = encoder.encode("Where is it?", normalize_embeddings=True, convert_to_tensor=True)
+    assert torch.allclose(short[0], exported, atol=1e-6)
 
 
-def test_no_more_dimensions_than_there_are(tiny_base: Path) -> None:
+def test_an_export_of_more_dimensions_than_the_model_has_is_refused(tiny_base: Path) -> None:
     with pytest.raises(InputError, match="dimension"):
         model.truncate(model.load(str(tiny_base), "cpu"), 32)
 

@@ -28,7 +28,7 @@ def test_groups_of_one_text_make_no_triplets() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hard-triplets", "semi-hard-triplets"])
-def test_a_group_that_lies_together_and_apart_from_the_others_costs_nothing(kind: TripletKind) -> None:
+def test_a_group_that_is_farther_from_the_others_than_the_margin_has_no_loss(kind: TripletKind) -> None:
     near, far = torch.tensor([[1.0, 0], [1, 0.01]]), torch.tensor([[-1.0, 0], [-1, 0.01]])
     loss = TripletLoss(BlockHead(), kind, 0.2)
     blocks = [{"sentence_embedding": near}, {"sentence_embedding": far}]
@@ -50,4 +50,4 @@ def test_triplets_of_a_model_have_gradients(tiny_base: Path) -> None:
     encoder = BlockEncoder.of(model.load(str(tiny_base), "cpu"))
     blocks = [dict(encoder.preprocess(["one", "two", "three", "four"]))]
     TripletLoss(encoder, "hard-triplets", 0.5)(blocks, torch.tensor([0, 0, 1, 1])).backward()
-    assert any(one.grad is not None and one.grad.any() for one in encoder.parameters())
+    assert any(weight.grad is not None and weight.grad.any() for weight in encoder.parameters())
