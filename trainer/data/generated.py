@@ -1,7 +1,7 @@
-"""Generated queries as something to train on: the recipe `genq`, or any other.
+"""Training sets of generated queries, for the recipe `genq` or any other.
 
-Every passage is an entry and every query a phrasing of it, to be brought to the passage. Queries of one passage ask
-different things, so that they are not brought to each other, as phrasings of a FAQ are.
+Every passage is an entry, and every query makes a pair with its passage. Unlike the phrasings of a FAQ, the queries of
+one passage make no pairs with each other, because they ask different things.
 """
 
 import logging
@@ -34,17 +34,18 @@ log = logging.getLogger("trainer")
 
 
 class Generated(NamedTuple):
-    """What a run works on: the entries as they will be served, and the training set."""
+    """The entries as they will be served, and the training set."""
 
     entries: list[Entry]
     training: TrainingSet
 
 
 def read(generated: Path, entries: Sequence[Entry] | None, queries: Sequence[Query], seed: int) -> Generated:
-    """Pairs from TSV files, for the passages themselves or for the entries of a FAQ. Raises InputError.
+    """The training set of TSV files, for the passages themselves or for the entries of a FAQ.
 
-    Of the FAQ's own questions some are held out, as ever, and all labelled ones are: generated queries teach, real ones
-    measure. Where there are none, a tenth of the passages spare one generated query each.
+    Held out are all labelled questions and a share of the FAQ's own; see `training_set`. If there are none, one
+    generated query is held out from each of a tenth of the passages. Raises InputError for files without pairs, or
+    without a pair for the FAQ.
     """
     content = parts.read(generated)
     pairs = [
@@ -54,10 +55,10 @@ def read(generated: Path, entries: Sequence[Entry] | None, queries: Sequence[Que
     if skipped:
         example = f", the first: {content.skipped[0]}" if content.skipped else ""
         log.warning(
-            "%s: %d lines hold no pair, or one that is too long, and were skipped%s", generated, skipped, example
+            "%s: %d lines without a pair, or with one that is too long, were skipped%s", generated, skipped, example
         )
     if not pairs:
-        raise InputError(f"{generated} holds no line `query<TAB>passage`.", "data")
+        raise InputError(f"{generated} has no line `query<TAB>passage` that can be used.", "data")
     if entries is None:
         entries = [Entry(answer=passage) for passage in dict.fromkeys(pair.passage for pair in pairs)]
     generated_pairs = _assigned(pairs, entries)
@@ -65,7 +66,7 @@ def read(generated: Path, entries: Sequence[Entry] | None, queries: Sequence[Que
 
 
 def _assigned(pairs: Sequence[Asked], entries: Sequence[Entry]) -> dict[str, list[Asked]]:
-    """The pairs of each entry, by its id: those of its answer, or of a part of it."""
+    """The pairs of each entry, by its id: those whose passage is its answer, or a part of it."""
     by_answer: dict[str, str] = {}
     for entry in entries:
         by_answer.setdefault(flat(entry.plain_answer), entry.id)
@@ -82,9 +83,12 @@ def _assigned(pairs: Sequence[Asked], entries: Sequence[Entry]) -> dict[str, lis
         else:
             assigned[entry_id].append(pair)
     if not assigned:
-        raise InputError("None of the generated queries is for an answer of the FAQ.", "generated")
+        raise InputError(
+            "No generated query belongs to an answer of the FAQ. Were the queries generated from another FAQ?",
+            "generated",
+        )
     if unmatched:
-        log.warning("%d generated queries are for no answer of the FAQ and were left out", unmatched)
+        log.warning("%d generated queries belong to no answer of the FAQ and were left out", unmatched)
     return assigned
 
 
@@ -98,8 +102,8 @@ def _training_set(
     if all(question.faq_id is None for question in heldout):
         heldout += _held(entries, generated, seed)
         log.warning(
-            "No real question is held out: generated ones choose the epoch and calibrate the confidence, which may "
-            "come out too sure. Real questions, given with --queries, do better."
+            "No real question is held out. Generated ones choose the epoch and calibrate the confidence, which may be "
+            "too high. Give real questions with --queries."
         )
     pairs = [pair._replace(group=groups[pair.group]) for pair in real.pairs]
     for entry, group in zip(entries, groups, strict=True):
@@ -124,7 +128,7 @@ def _texts(entry: Entry, generated: Mapping[str, Sequence[Asked]]) -> tuple[str,
 
 
 def _held(entries: Sequence[Entry], generated: Mapping[str, Sequence[Asked]], seed: int) -> list[HeldOut]:
-    """One query each of a tenth of the passages, of those that have another one."""
+    """One query each for a tenth of the passages, chosen among those with several queries."""
     candidates = sorted(
         (name for name, pairs in generated.items() if len(pairs) > 1), key=lambda name: order(name, seed)
     )

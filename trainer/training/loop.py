@@ -1,7 +1,7 @@
-"""The training loop: sentence-transformers' trainer with our loss, batches, checkpoints and progress, stage by stage.
+"""The training loop: runs sentence-transformers' trainer stage by stage.
 
-Below the run's checkpoints each stage has a directory of its own: HF checkpoints to go on from, the best epoch's
-weights, and `done` once it is over. What was mined for stage 2 stays in the run: negatives.json.
+Each stage has a directory below the run's checkpoints: the trainer's checkpoints, the weights of the best epoch, and
+`done`, its final weights. The negatives mined for stage 2 stay in the run: negatives.json.
 """
 
 import logging
@@ -36,7 +36,7 @@ log = logging.getLogger("trainer")
 
 
 class Interrupted(FaqError):
-    """Somebody asked the training to stop; what it reached is kept."""
+    """The training was stopped on request. The run can be resumed."""
 
     code = "interrupted"
 
@@ -46,14 +46,14 @@ def train(
 ) -> None:
     """Train `model` in place, from the run's last checkpoint where there is one. Raises Interrupted.
 
-    `validate` measures a model; the best epoch by its MRR is what remains. Without it the last one is. Raises
-    InputError for a recipe that several processes cannot share.
+    `validate` measures a model, and the weights of the best epoch are kept; without it those of the last epoch are.
+    Raises InputError for a recipe that cannot train in several processes.
     """
     tuning = recipe if isinstance(recipe, FineTuningRecipe) else None
     adapters = models.add_adapters(model, tuning.lora_rank, recipe.seed) if tuning and tuning.lora_rank else None
     if recipe.trainable == "head":
         if distributed.count() > 1:
-            raise InputError(f"{recipe.name} trains in one process, where it is quickest; leave torchrun out", "recipe")
+            raise InputError(f"{recipe.name} trains in one process only. Start it without torchrun.", "recipe")
         add_head(model, recipe.seed)
     distributed.warn_of_idle_gpus()
     stages = recipe.stages(rows(training, recipe), training.groups)
@@ -77,7 +77,7 @@ def train(
 
 
 def native_bf16() -> bool:
-    """Whether this machine computes in bfloat16 natively; emulated, it is slower than float32."""
+    """Whether this machine computes in bfloat16 natively. Emulated bfloat16 is slower than float32."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -85,7 +85,7 @@ def native_bf16() -> bool:
 
 @dataclass(frozen=True)
 class _Training:
-    """What the stages of one training share."""
+    """A training: what its stages share."""
 
     model: SentenceTransformer
     training: TrainingSet
@@ -103,7 +103,7 @@ class _Training:
         return self.run.directory / CHECKPOINTS / f"stage-{number}"
 
     def carry_out(self, stage: Stage) -> None:
-        """One stage, unless it is over already; either way the model is then the best that it found."""
+        """Train a stage unless it is done, and load its final weights into the model."""
         directory = self.directory(stage.number)
         if not (directory / DONE).is_file():
             self._train(stage, directory)
@@ -127,7 +127,7 @@ class _Training:
             model=encoder,
             args=arguments(self.recipe, stage, directory, self.bf16, parts.sampler),
             train_dataset=parts.dataset,
-            data_collator=parts.collator,  # type: ignore[arg-type]  # it needs to be called, no more
+            data_collator=parts.collator,  # type: ignore[arg-type]  # any callable works
             loss=parts.loss,
             callbacks=[stop, report, MarkComplete(), *([best] if best else [])],
         )
@@ -153,13 +153,15 @@ class _Training:
         return Interrupted(f"Interrupted at step {step} of {steps}. Continue with: {resume}")
 
     def _finish(self, stage: Stage, directory: Path, best: Best | None) -> None:
-        """Say how the stage went, and leave its weights as DONE."""
+        """Log the result of the stage, and store its weights as DONE."""
         if best is not None:
             first, chosen = best.history.get(0, 0.0), best.history[best.best]
             figure = " and ".join(self.recipe.chosen_by)
             log.info("Stage %d: held-out %s %.4f -> %.4f", stage.number, figure, first, chosen)
             if best.best == 0:
-                log.warning("Stage %d did not help on held-out questions; it is left out.", stage.number)
+                log.warning(
+                    "Stage %d did not help on held-out questions. The weights from before it are kept.", stage.number
+                )
         if distributed.leads():
             temporary = directory / f"{DONE}.new"  # torch refuses a leading dot
             if best is not None:
@@ -170,7 +172,7 @@ class _Training:
         distributed.wait()
 
     def _mined(self, stage: Stage) -> Negatives:
-        """The stage's negatives: those that the run has mined already, or mines now."""
+        """The stage's negatives, mined now unless the run has them."""
         path = self.run.directory / NEGATIVES
         if distributed.leads() and not path.is_file():
             self.run.update(phase="mining")
@@ -180,8 +182,8 @@ class _Training:
 
 
 def progress_bar() -> Progress:
-    """A bar on standard error, shown by the process that leads."""
-    console = Console(stderr=True)  # the run's directory alone goes to standard output
+    """A progress bar on standard error, shown by the leading process."""
+    console = Console(stderr=True)  # standard output is for the run's directory
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,9 +1,9 @@
-"""Hard negatives: for each pair, the texts of other entries that the model takes for the answer.
+"""Hard negatives: for each pair, the texts of other groups that are most similar to the anchor.
 
-What sentence-transformers mines knows no entry groups, so this is a miner of its own, in blocks: never is a matrix of
-all anchors by all texts held. A text about as similar to the anchor as the positive itself is likely another wording
-of the right answer, and left out: "NV-Retriever: Improving text embedding models with effective hard-negative mining"
-(Moreira et al. 2024, arXiv 2407.15831, "positive-aware mining", TopK-PercPos).
+The project has a miner of its own because sentence-transformers' `mine_hard_negatives` knows no groups. It works in
+blocks and never holds the similarities of all anchors with all texts. A text that is nearly as similar to the anchor as
+the positive is probably another wording of the right answer, and is left out: "NV-Retriever: Improving text
+embedding models with effective hard-negative mining" (Moreira et al. 2024, arXiv 2407.15831, TopK-PercPos).
 """
 
 import json
@@ -20,23 +20,23 @@ from trainer.data.training_set import Pair
 from trainer.training.tokens import Tokens, embed
 from trainer.training.towers import ANSWER, QUESTION, tower
 
-BLOCK_CELLS = 4_000_000  # of a similarity matrix held at a time
+BLOCK_CELLS = 4_000_000  # of the similarity matrix of a block
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """The texts that can be negatives with their groups, and for each pair those mined for it, hardest first."""
+    """The candidates with their groups, and for each pair the mined ones, most similar first."""
 
     candidates: list[tuple[str, int]]
     mined: list[list[int]]  # of each pair, positions in `candidates`
 
     def save(self, path: Path) -> None:
-        """Write them as JSON, whole or not at all."""
+        """Write them to a JSON file atomically."""
         durable.write(path, json.dumps({"candidates": self.candidates, "mined": self.mined}, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: Path) -> "Negatives":
-        """What `save` wrote."""
+        """Read a file that `save` wrote."""
         content = json.loads(path.read_text(encoding="utf-8"))
         return cls([(text, group) for text, group in content["candidates"]], content["mined"])
 
@@ -44,7 +44,7 @@ class Negatives:
 def mine(model: SentenceTransformer, pairs: Sequence[Pair], count: int, margin: float, bf16: bool = False) -> Negatives:
     """Up to `count` negatives for each pair, among the positives of the other groups.
 
-    Left out is what is more than `margin` times as similar to the anchor as the pair's positive is.
+    A text that is more than `margin` times as similar to the anchor as the positive is left out.
     """
     candidates = list(dict.fromkeys((pair.positive, pair.group) for pair in pairs))
     anchors = list(dict.fromkeys(pair.anchor for pair in pairs))

@@ -68,7 +68,7 @@ def test_for_a_faq_real_questions_are_held_out_and_generated_ones_trained_on(tmp
     own = trainingset.read(tmp_path / "out", own_entries, (), 0).training
     assert {question.question[:3] for question in own.heldout} == {"Our"}
     assert len([pair for pair in own.pairs if pair.anchor.startswith("Our")]) == 40 - len(own.heldout)
-    with pytest.raises(InputError, match="name no entry"):
+    with pytest.raises(InputError, match="not in the FAQ: Who"):
         trainingset.read(tmp_path / "out", entries, [Query("Who?", faq_id="nobody")], 0)
 
 
@@ -90,7 +90,7 @@ def test_a_held_out_question_that_stands_in_the_faq_or_among_the_generated_ones_
     assert {normalize(f"Number {i} of ours?") for i in range(20)} - held <= trained
 
 
-def test_a_part_of_an_answer_belongs_to_its_entry_and_strangers_are_left_out(
+def test_a_part_of_an_answer_belongs_to_its_entry_and_other_passages_are_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = Entry(id="long", answer="First sentence of it.\nSecond  sentence of it.")
@@ -108,20 +108,20 @@ def test_a_part_of_an_answer_belongs_to_its_entry_and_strangers_are_left_out(
     assert {pair.group for pair in training.pairs} == {0}
     asked = {pair.anchor for pair in training.pairs} | {question.question for question in training.heldout}
     assert asked == {"Second?", "Whole?"}
-    assert "1 generated queries are for no answer of the FAQ" in caplog.text
-    with pytest.raises(InputError, match="None of the generated queries"):
+    assert "1 generated queries belong to no answer of the FAQ" in caplog.text
+    with pytest.raises(InputError, match="No generated query belongs to an answer"):
         trainingset.read(tmp_path, [Entry(answer="Something else.")], (), 0)
 
 
-def test_lines_that_cannot_be_trained_on_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_without_a_pair_are_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "own.tsv").write_text("no tab\nWhy?\tBecause of it.\n" + "long " * 300 + "\tA passage.\n")
     with caplog.at_level(logging.WARNING, "trainer"):
         inputs = trainingset.read(tmp_path, None, (), 0)
     assert inputs.training.pairs == (Pair("Why?", "Because of it.", 0),)
-    assert "2 lines hold no pair, or one that is too long, and were skipped, the first:" in caplog.text
+    assert "2 lines without a pair, or with one that is too long, were skipped, the first:" in caplog.text
     assert "own.tsv:1: is not `query<TAB>passage`" in caplog.text
     (tmp_path / "own.tsv").write_text("no tab\n")
-    with pytest.raises(InputError, match="holds no line"):
+    with pytest.raises(InputError, match="has no line"):
         trainingset.read(tmp_path, None, (), 0)
 
 

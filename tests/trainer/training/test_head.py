@@ -79,4 +79,4 @@ def test_without_a_cache_directory_vectors_are_computed_and_a_warning_is_logged(
     with caplog.at_level(logging.WARNING, "trainer"):
         embedded = Frozen(headed, False, tmp_path / "file").vectors(TEXTS)
     assert embedded.shape == (3, 32)
-    assert "not kept" in caplog.text
+    assert "not cached" in caplog.text
