@@ -2,7 +2,6 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,9 +115,9 @@ def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def shown(run: Run, show: Callable[[Run, Console], None], terminal: bool) -> str:
+def followed(run: Run, with_log: bool, terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200, color_system=None)
-    show(run, console)
+    watch.follow(run, console, with_log)
     return str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
 
 
@@ -126,12 +125,12 @@ def shown(run: Run, show: Callable[[Run, Console], None], terminal: bool) -> str
 def test_the_display_of_a_killed_run_says_how_to_resume(run: Run, terminal: bool) -> None:
     (run.directory / "log").write_text("one\n", encoding="utf-8")
     run.update(phase="training", step=7, steps=10, pid=1, started="never")
-    output = shown(run, watch.follow_log, terminal)
+    output = followed(run, True, terminal)
     assert "one\n" in output
     if terminal:
         assert "killed: training, step 7 of 10" in output
         assert f"fit --resume {run.directory}" in output
-    assert "killed" in shown(run, watch.follow_status, terminal)
+    assert "killed" in followed(run, False, terminal)
 
 
 def test_the_display_of_a_run_says_how_long_it_takes(run: Run) -> None:
