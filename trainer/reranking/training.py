@@ -20,8 +20,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sentence_transformers import SentenceTransformer
 from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
@@ -38,7 +36,7 @@ from trainer.recipes import Recipe
 from trainer.runs import Run
 from trainer.training import model as models
 from trainer.training.callbacks import stopping
-from trainer.training.loop import Interrupted, native_bf16
+from trainer.training.loop import Interrupted, native_bf16, progress_bar
 from trainer.training.mining import mine
 
 MAX_TOKENS = 256
@@ -179,7 +177,7 @@ def train(model: CrossEncoder, lists: Sequence[RankingList], run: Run, seed: int
     run.update(phase="training the reranker", step=0, steps=steps)
     stop_requests: list[bool] = []
     model.train()
-    with _progress() as progress, stopping(lambda: stop_requests.append(True)):
+    with progress_bar() as progress, stopping(lambda: stop_requests.append(True)):
         task = progress.add_task("reranker", total=steps)
         for step, batch in enumerate(_batches(lists, seed), start=1):
             optimizer.zero_grad()
@@ -234,8 +232,3 @@ def _batches(lists: Sequence[RankingList], seed: int) -> Iterator[list[RankingLi
     shuffled = sorted(lists, key=lambda example: order(example.question, seed))
     for start in range(0, len(shuffled), BATCH):
         yield shuffled[start : start + BATCH]
-
-
-def _progress() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True))

@@ -57,14 +57,15 @@ def train(
         add_head(model, recipe.seed)
     distributed.warn_of_idle_gpus()
     stages = recipe.stages(rows(training, recipe), training.groups)
-    run.update(steps=sum(stage.plan.steps for stage in stages))
+    steps = sum(stage.plan.steps for stage in stages)
+    run.update(steps=steps)
     with (
         progress_bar() as progress,
         models.eager_attention(model),
         models.gradient_checkpointing(model, recipe.gradient_checkpointing),
     ):
-        task = progress.add_task("training", total=sum(stage.plan.steps for stage in stages))
-        training_run = _Training(model, training, recipe, run, validate, progress, task)
+        task = progress.add_task("training", total=steps)
+        training_run = _Training(model, training, recipe, stages, run, validate, progress, task)
         for stage in stages:
             training_run.carry_out(stage)
     if adapters is not None:
@@ -90,6 +91,7 @@ class _Training:
     model: SentenceTransformer
     training: TrainingSet
     recipe: Recipe
+    stages: list[Stage]
     run: Run
     validate: Validate | None
     progress: Progress
@@ -109,10 +111,6 @@ class _Training:
             self._train(stage, directory)
         weights = torch.load(directory / DONE, weights_only=True, map_location="cpu")
         self.model.load_state_dict(weights)
-
-    @property
-    def stages(self) -> list[Stage]:
-        return self.recipe.stages(rows(self.training, self.recipe), self.training.groups)
 
     def _train(self, stage: Stage, directory: Path) -> None:
         negatives = self._mined(stage) if stage.negatives else None
