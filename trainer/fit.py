@@ -30,7 +30,7 @@ from trainer.runs import Run
 from trainer.training import distributed, model
 from trainer.training.loop import train
 from trainer.training.recording import logging_to, status_kept
-from trainer.training.towers import in_two
+from trainer.training.towers import as_two_towers
 
 log = logging.getLogger("trainer")
 
@@ -182,8 +182,8 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
         "%d pairs of %d entries to train on, %d questions held out",
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
-    if recipe.trains == "towers":
-        loaded = in_two(loaded)
+    if recipe.trainable == "towers":
+        loaded = as_two_towers(loaded)
     base_weights = weights_of(loaded)
     train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
     if not distributed.leads():

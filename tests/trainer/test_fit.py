@@ -20,13 +20,14 @@ from trainer.data.training_set import training_set
 from trainer.evaluation.validation import Validation
 from trainer.evaluation.weights import DEFAULTS
 from trainer.guard import SHARES
-from trainer.recipes import Recipe
+from trainer.recipes import RankingRecipe
 from trainer.runs import Run
 from trainer.training import model
+from trainer.training.labels import PairLabels
 from trainer.training.loop import Interrupted, train
 from trainer.training.losses import EntryRankingLoss
 
-RECIPE = Recipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
+RECIPE = RankingRecipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
 BOTH = replace(RECIPE, epochs=2, hard_epochs=1, hard_learning_rate=1e-3, negatives=2, patience=0)
 
 
@@ -51,7 +52,7 @@ def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path
 
 
 class Recorder:
-    """The kinds and groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
+    """The groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -60,8 +61,8 @@ class Recorder:
     def listen(self, patch: pytest.MonkeyPatch) -> None:
         forward = EntryRankingLoss.forward
 
-        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-            self.batches.append(labels[:, 1:].flatten().tolist())
+        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: PairLabels) -> Tensor:
+            self.batches.append([*labels.groups.tolist(), *labels.negative_groups.tolist()])
             if len(self.batches) == self.interrupt_at:
                 signal.raise_signal(signal.SIGINT)
             return forward(loss, features, labels)

@@ -49,7 +49,9 @@ def fit(
         str | None, typer.Option(help="Shorter embedding sizes to train as well, for example 256,128,64.")
     ] = None,
     dimension: Annotated[int | None, typer.Option(help="Export only this many leading dimensions.")] = None,
-    loss: Annotated[str | None, typer.Option(help="Loss: ranking, hard-triplets or semi-hard-triplets.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="Loss of the recipe groups: hard-triplets or semi-hard-triplets.")
+    ] = None,
     triplet_margin: Annotated[
         float | None, typer.Option(help="Margin of the triplet losses, in cosine distance.")
     ] = None,

@@ -40,7 +40,7 @@ def keep_best(
 
     Recipes that train a head or two towers have no base of the same form to average with.
     """
-    if recipe.trains != "model":
+    if recipe.trainable != "model":
         return None
     tuned = weights_of(model)
     shipped = guard.decide(gains(model, base, tuned, Validation.of(entries, heldout, recipe.bf16, *_BOUNDS)))

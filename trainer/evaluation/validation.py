@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize as unit_length
 
 from app.arrays import Floats, Vectors
 from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
+from app.text.normalize import normalize
 from trainer.data.queries import Query
 from trainer.data.training_set import order
 from trainer.evaluation.corpus import Corpus
@@ -58,8 +59,8 @@ class Validation:
         others = sorted((entry for entry in entries if entry.id not in wanted), key=lambda entry: order(entry.id, 1))
         kept = {entry.id for entry in others[: max(0, most_entries - len(wanted))]} | wanted
         some = [entry for entry in entries if entry.id in kept]
-        secret = {one.question for one in heldout}
-        phrased = {entry.id for entry in some if not secret.issuperset(entry.phrasings)}
+        secret = {normalize(one.question) for one in heldout}
+        phrased = {entry.id for entry in some if not secret.issuperset(map(normalize, entry.phrasings))}
         bare = [entry.model_copy(update={"question": "", "alternatives": ()}) for entry in some]
         parts = [
             (some, [Query(*one) for one in asked if one.faq_id in phrased]),
@@ -109,4 +110,4 @@ class Validation:
             return embed(model, known, bf16)
         with torch.no_grad():
             vectors: Tensor = tail(model)({"sentence_embedding": known})["sentence_embedding"]
-        return normalize(vectors.float(), dim=-1).cpu()
+        return unit_length(vectors.float(), dim=-1).cpu()

@@ -31,5 +31,5 @@ class RoundTrip:
         return ranks
 
     def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
-        with models.short_texts(self.model):
+        with models.eager_attention(self.model):
             return embed(self.model, Tokens(self.model, texts), native_bf16())
