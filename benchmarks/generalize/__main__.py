@@ -7,7 +7,8 @@
 `train` is the costly part: it trains every set, its poor variant (one phrasing an entry) and its small one (40
 entries), and keeps what the models make of all questions. It goes on where it was interrupted; several may run side by
 side. `constants` prints what `app.ranking.prior` and `trainer.guard` hold. `table` leaves one family of sets out at a
-time: guard and confidence come from the others. It writes benchmarks/results/generalize.json and .md.
+time: guard and confidence come from the others. It writes benchmarks/results/generalize.json and .md, and
+reliability diagrams to generalize.png.
 
 Features are of 32-bit models; a bundle's 8 bits are checked at every export. Sets that training refuses are served by
 the base model, and are no evidence of what training gains.
@@ -20,7 +21,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.generalize import priors, tables
+from benchmarks.generalize import diagrams, priors, tables
 from benchmarks.generalize.cells import Features
 from benchmarks.generalize.sets import ROWS
 from benchmarks.generalize.training import Cell, make
@@ -49,10 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.what == "constants":
         constants(list(read(cells, options.cache)))
     else:
-        report = tables.measured(list(read(cells, options.cache)))
+        report, judged = tables.measured(list(read(cells, options.cache)))
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "generalize.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         (options.out / "generalize.md").write_text(tables.page(report), encoding="utf-8")
+        diagrams.draw(judged, options.out / tables.DIAGRAMS)
         print(tables.page(report))
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from benchmarks.generalize.judging import (
 from benchmarks.generalize.training import BASE
 from trainer.guard import Experience, decide
 
+DIAGRAMS = "generalize.png"
 INDICATIVE = 20  # entries below which a row is no more than that
 QUICK = "quick@0.75"
 SHOWN = ("P@1", "MRR", "helped", "wrong", "answered", "offered", "unanswerable_answered", "AUROC", "coverage@90")
@@ -34,7 +35,14 @@ CONFIDENCE = ("Brier", "bias", "excess", "excess, default share", "excess@0", "e
 Report = dict[str, Any]
 
 
-def measured(known: Sequence[Features]) -> Report:
+class Measured(NamedTuple):
+    """The report of every row, and what the `default` system replied, by family."""
+
+    report: Report
+    judged: dict[str, list[Judged]]
+
+
+def measured(known: Sequence[Features]) -> Measured:
     """Every row: the figures of each system, means over seeds, and what differs from the base model's."""
     evidence = [one for features in known for one in priors.evidence(features)]
     gains = [gained for features in known if (gained := priors.gained(features))]
@@ -42,6 +50,7 @@ def measured(known: Sequence[Features]) -> Report:
     for features in known:
         rows[f"{features.cell.name} {features.cell.variant}"].append(features)
     report: Report = {}
+    judged: dict[str, list[Judged]] = defaultdict(list)
     for name, cells in rows.items():
         family = cells[0].faq.family
         prior, experience = priors.prior_of(evidence, family), priors.experience_of(gains, family)
@@ -51,6 +60,7 @@ def measured(known: Sequence[Features]) -> Report:
             label: [_judged(features, System(state, prior)) for features, state in zip(cells, chosen, strict=True)]
             for label, chosen in states.items()
         }
+        judged[family] += [reply for reply, _ in systems["default"]]
         report[name] = {
             "family": family,
             "entries": len(cells[0].faq.served),
@@ -62,7 +72,7 @@ def measured(known: Sequence[Features]) -> Report:
                 for label in ("quick", "default")
             },
         }
-    return report
+    return Measured(report, dict(judged))
 
 
 def _share(features: Features, experience: Experience) -> str:
@@ -125,6 +135,8 @@ def page(report: Report) -> str:
         "",
         "`python -m benchmarks.generalize table`; see its docstring. Every row leaves its own family out.",
         "Confidence at the row's own share of unanswerable questions, stated, unless a column says otherwise.",
+        "",
+        f"The confidence of `default`, by family left out: [{DIAGRAMS}]({DIAGRAMS}).",
         "",
         f"Significantly worse than the base model (one-sided, Holm): {', '.join(worse) or 'none'}.",
         "",

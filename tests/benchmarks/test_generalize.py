@@ -33,6 +33,7 @@ def test_the_table_has_every_system_and_is_written(cache: Path, tmp_path: Path) 
     assert 0 <= row["systems"]["default"]["P@1"] <= 1
     assert row["differences"]["default"]["low"] <= row["differences"]["default"]["high"]
     assert "| sample small | default |" in (tmp_path / "generalize.md").read_text()
+    assert (tmp_path / "generalize.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_the_cache_holds_is_not_trained_again(cache: Path, tiny_base: Path) -> None:
