@@ -5,8 +5,10 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from app.arrays import Vectors
 from app.encoding.batching import Batcher, Observer
@@ -16,6 +18,7 @@ from app.index.candidates import Question
 from app.index.filters import Filter
 from app.index.protocol import Index
 from app.index.words import answer_of
+from app.ranking.adaptation import Adaptation, Asked, Mode
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
 from app.ranking.decision import Choices, Status, choose
 from app.ranking.ranking import Ranked, Ranking
@@ -27,9 +30,11 @@ Rerank = Literal["off", "on", "auto"]
 
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
 SUGGESTIONS = 3
+CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
 CACHE_BYTES = 64 * 2**20  # of replies; some 20,000 with three answers of a few hundred characters
 RERANKER_THREADS = 4  # at most; it shares the cores with the encoders and the event loop
+_NONE = np.empty((0, 0), dtype=np.float32)
 ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
 
 
@@ -54,17 +59,23 @@ class Answerer:
         rerank: Rerank = "off",
         observer: Observer | None = None,
         cache_bytes: int = CACHE_BYTES,
+        adapt: Mode = "off",
+        asked: Asked | None = None,
     ) -> None:
         """Loads the encoder, `threads` times (0: as often as pays), and the reranker where there is one to use.
 
-        `cache_bytes` bounds the memory for replies that were given before. Raises BundleError if a graph cannot be run.
+        `cache_bytes` bounds the memory for replies that were given before. `adapt` says whether the share of
+        unanswerable questions is estimated and applied; `asked` is what was counted before. Raises BundleError if a
+        graph cannot be run.
         """
         self.bundle = bundle
         self.index = index
         self.calibrated = calibrated_of(index.calibration, index.record.name)
         self.ranking = ranking_of(bundle, self.calibrated, index.record.unanswerable_share)
+        densities = self.calibrated.densities if self.calibrated else None
+        self.adaptation = Adaptation(adapt, self.ranking.calibration.unanswerable, densities, asked)
         self._observer = observer
-        self._replies = ReplyCache(cache_bytes)  # a release never changes, nor do its replies
+        self._replies = ReplyCache(cache_bytes)  # a release never changes; its replies only with the applied share
         first = Encoder(bundle, threads=1)
         others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
         self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
@@ -80,18 +91,32 @@ class Answerer:
         return self.index.record.name
 
     async def ask(
-        self, questions: Sequence[str], top_k: int = 3, min_confidence: float | None = None, where: Filter | None = None
+        self,
+        questions: Sequence[str],
+        top_k: int = 3,
+        min_confidence: float | None = None,
+        where: Filter | None = None,
+        client: str = "",
     ) -> list[Reply]:
-        """Answer each question. Raises InputError for a filter on an unknown field, IndexUnavailable."""
+        """Answer each question. Raises InputError for a filter on an unknown field, IndexUnavailable.
+
+        `client` says who asks, for the estimated share of unanswerable questions; with a filter nothing is counted.
+        """
         where = where or {}
         keys = {question: cache_key(question, top_k, min_confidence, where) for question in questions}
         known = {question: reply for question, key in keys.items() if (reply := self._replies.get(key))}
+        for question, reply in known.items():
+            if reply.considered and reply.share != self.adaptation.applied:
+                known[question] = self._replied(reply.considered, top_k, min_confidence)
+                self._replies.put(keys[question], known[question])
         if self._observer and known:
             self._observer.remembered(len(known))
         new = [question for question in keys if question not in known]
         rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where) if new else []
         for question, ranked in zip(new, rankings, strict=True):
-            known[question] = _reply(self._decide(ranked, top_k, min_confidence))
+            if ranked and not where:
+                self.adaptation.saw(question, client, None if ranked[0].exact else ranked[0].unanswerable)
+            known[question] = self._replied(ranked, top_k, min_confidence)
             self._replies.put(keys[question], known[question])
         return [known[question] for question in questions]
 
@@ -128,10 +153,26 @@ class Answerer:
         scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question.text, texts)
         return self.ranking.rerank(ranked, scores)
 
+    def _replied(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:
+        """The reply with the applied share of unanswerable questions, which moves all confidences alike."""
+        if not self.adaptation.applies:
+            return _reply(self._decide(ranked, top_k, min_confidence))
+        considered = tuple(_without_vectors(entry) for entry in ranked[: max(top_k, CONSIDERED)])
+        factor = self.adaptation.change(ranked[0].unanswerable) if ranked and not ranked[0].reranked else 1.0
+        shifted = [entry._replace(confidence=entry.confidence * factor) for entry in considered]
+        reply = _reply(self._decide(shifted, top_k, min_confidence))
+        return replace(reply, considered=considered, share=self.adaptation.applied)
+
     def _decide(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Answered:
         """By the calibration that made the confidences."""
         again = self.ranking.reranked if ranked and ranked[0].reranked else None
         return decide(ranked, top_k, again or self.ranking.calibration, min_confidence)
+
+
+def _without_vectors(entry: Ranked) -> Ranked:
+    """The candidate as the cache of replies keeps it."""
+    candidate = entry.candidate._replace(answer=_NONE, questions=_NONE, negatives=_NONE)
+    return entry._replace(candidate=candidate)
 
 
 def _reply(answered: Answered) -> Reply:

@@ -44,11 +44,17 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one question gets, best first. `answers` is empty exactly when `status` is `no_answer`."""
+    """What one question gets, best first. `answers` is empty exactly when `status` is `no_answer`.
+
+    Where confidences follow the estimated share of unanswerable questions, `considered` are the candidates before that,
+    and `share` is the share that the reply was decided at.
+    """
 
     status: Status
     answers: tuple[Answer, ...]
     suggestions: tuple[Answer, ...]
+    considered: tuple[Ranked, ...] = ()
+    share: float | None = None
 
 
 class ReplyCache:
@@ -85,4 +91,5 @@ def cache_key(question: str, top_k: int, min_confidence: float | None, where: Fi
 
 def _size(key: Key, reply: Reply) -> int:
     """Upper estimate in bytes."""
-    return OVERHEAD + bytes_of(key) + sum(map(bytes_of, (*reply.answers, *reply.suggestions)))
+    considered = sum(bytes_of((entry.candidate.id, entry.candidate.payload)) + OVERHEAD for entry in reply.considered)
+    return OVERHEAD + bytes_of(key) + sum(map(bytes_of, (*reply.answers, *reply.suggestions))) + considered

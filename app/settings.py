@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         description="The share of the questions that nothing in the FAQ answers; confidence and thresholds follow it "
         "exactly. Unset: what the bundle was fitted for, a fifth unless stated. Takes effect with the next reindex.",
     )
+    adapt_confidence: Literal["off", "suggest", "on"] = Field(
+        "suggest",
+        description="Estimate from the questions asked which share of them the FAQ does not answer. `suggest`: show it "
+        "in `releases` and `/metrics`. `on`: also shift confidence to it, slowly; the estimate can be wrong where real "
+        "questions differ from the held-out ones. `off`: count nothing. No texts are kept.",
+    )
     queue_limit: int = Field(
         256,
         ge=32,

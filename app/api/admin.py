@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 
-from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
+from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply, ShareReply
 from app.api.state import Service
 from app.errors import Conflict
 from app.http.problem import documented
@@ -105,4 +105,6 @@ def _release(release: Release) -> ReleaseReply:
         threshold=calibration.threshold if calibration else None,
         offer_threshold=calibration.offer.threshold if calibration else None,
         figures=calibrated.figures,
+        unanswerable_share=record.unanswerable_share,
+        estimated_unanswerable_share=ShareReply(**release.estimate._asdict()) if release.estimate else None,
     )

@@ -26,7 +26,7 @@ router = APIRouter(
 async def ask(body: Ask, request: Request, service: Service, timeout_ms: TimeoutMs = None) -> Reply:
     """Answer one question, or say that the FAQ has no answer to it."""
     async with service.admission.admit(request, 1, timeout_ms):
-        (reply,) = await _answer(service, [body.question], body, [request_id_of(request.scope)])
+        (reply,) = await _answer(service, [body.question], body, request, [request_id_of(request.scope)])
     return reply
 
 
@@ -38,13 +38,16 @@ async def ask_batch(body: AskBatch, request: Request, service: Service, timeout_
     request_id = request_id_of(request.scope)
     ids = [f"{request_id}-{number}" for number in range(1, len(body.questions) + 1)]
     async with service.admission.admit(request, len(body.questions), timeout_ms):
-        return BatchReply(results=await _answer(service, body.questions, body, ids))
+        return BatchReply(results=await _answer(service, body.questions, body, request, ids))
 
 
-async def _answer(service: Services, questions: list[str], options: Options, ids: list[str]) -> list[Reply]:
+async def _answer(
+    service: Services, questions: list[str], options: Options, request: Request, ids: list[str]
+) -> list[Reply]:
     start = time.perf_counter()
     async with service.live.answerer() as answerer:
-        given = await answerer.ask(questions, options.top_k, options.min_confidence, options.where)
+        client = request.state.client
+        given = await answerer.ask(questions, options.top_k, options.min_confidence, options.where, client)
         release = answerer.release
     texts = [answer.answer for reply in given for answer in reply.answers]
     pages = await service.renderings.of(texts) if options.render else {}

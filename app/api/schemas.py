@@ -162,6 +162,16 @@ class JobList(Strict):
     jobs: list[JobReply]
 
 
+class ShareReply(Strict):
+    """The share of unanswerable questions, estimated from the questions asked of a release."""
+
+    share: float
+    questions: int = Field(description="How many distinct questions it rests on.")
+    misfit: float = Field(
+        description="How far these are from what the estimate expects, beyond chance: 0 fits, 1 does not at all."
+    )
+
+
 class ReleaseReply(Strict):
     """A release that can be activated."""
 
@@ -183,6 +193,10 @@ class ReleaseReply(Strict):
         "entry is first (`precision@1`), how often it is the answer or among those offered (`helped`), the share that "
         "is `answered`, and the share of these that is right. Of all questions: the share answered wrongly (`wrong`). "
         "Of the unanswerable questions: the shares that are answered and that are offered something."
+    )
+    unanswerable_share: float | None = Field(description="The stated share of questions that nothing answers.")
+    estimated_unanswerable_share: ShareReply | None = Field(
+        description="The same, estimated from what is asked; null where it is not estimated. A few seconds old."
     )
 
 

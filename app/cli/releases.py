@@ -10,7 +10,9 @@ from rich.table import Column, Table
 from app.cli.terminal import command_settings, out, reporting_errors
 from app.jobs import lock
 from app.knowledge.store import Store
+from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
+from app.ranking.unanswerable import DEFAULT_SHARE
 from app.releases.catalog import Catalog, Release
 from app.settings import Settings
 
@@ -76,6 +78,15 @@ def _show(releases: list[Release], as_json: bool) -> None:
     for release in releases:
         for problem in release.calibrated.problems if release.calibrated else ():
             out.print(f"{release.record.name} keeps its bundle's calibration. {problem}", markup=False, highlight=False)
+        if release.active and release.estimate and release.estimate.questions:
+            out.print(_suggestion(release.estimate, release.record.unanswerable_share), markup=False, highlight=False)
+
+
+def _suggestion(estimate: Estimate, stated: float | None) -> str:
+    return (
+        f"Estimated from {estimate.questions:,} questions: {estimate.share:.0%} of them have no answer in the FAQ "
+        f"(stated: {stated or DEFAULT_SHARE:.0%}; misfit {estimate.misfit:.2f}, where 0 fits and 1 does not at all)."
+    )
 
 
 def _row(release: Release) -> dict[str, Any]:
@@ -91,4 +102,5 @@ def _row(release: Release) -> dict[str, Any]:
         "threshold": calibration.threshold if calibration else None,
         "offer_threshold": calibration.offer.threshold if calibration else None,
         "figures": calibrated.figures,
+        "estimated_unanswerable_share": release.estimate._asdict() if release.estimate else None,
     }

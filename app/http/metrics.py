@@ -1,10 +1,12 @@
 """Prometheus metrics. Every series exists from the start, so that a dashboard shows zeros before any traffic."""
 
+import math
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.ranking.adaptation import Adaptation
 from app.replies import Reply
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -44,6 +46,22 @@ class Metrics:
             "1 if the release that answers is calibrated for what it holds, 0 if it uses its bundle's calibration.",
             registry=self.registry,
         )
+        self.unanswerable_share = Gauge(
+            "faqtual_unanswerable_share",
+            "Share of the questions that nothing answers: stated in the settings, estimated from what is asked, and "
+            "applied to confidences. NaN: not known.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.unanswerable_questions = Gauge(
+            "faqtual_unanswerable_questions", "Distinct questions that the estimate rests on.", registry=self.registry
+        )
+        self.unanswerable_misfit = Gauge(
+            "faqtual_unanswerable_misfit",
+            "How far the questions asked are from what the estimate expects, 0 to 1, beyond chance.",
+            registry=self.registry,
+        )
+        self.learned(None)
         self._stages()
         for status in ("answered", "ambiguous", "no_answer"):
             self.questions.labels(status)
@@ -109,6 +127,19 @@ class Metrics:
         self.release.clear()
         if release:
             self.release.labels(release).set(1)
+
+    def learned(self, adaptation: Adaptation | None) -> None:
+        """Set the shares of unanswerable questions of the release that answers."""
+        estimate = adaptation.estimate() if adaptation else None
+        shares = {
+            "stated": adaptation.stated if adaptation else None,
+            "estimated": estimate.share if estimate else None,
+            "applied": adaptation.applied if adaptation else None,
+        }
+        for kind, share in shares.items():
+            self.unanswerable_share.labels(kind).set(math.nan if share is None else share)
+        self.unanswerable_questions.set(estimate.questions if estimate else 0)
+        self.unanswerable_misfit.set(estimate.misfit if estimate else 0)
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""

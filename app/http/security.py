@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from app.http.rate_limit import network_of
 from app.settings import Settings
 
 KeyScope = Literal["ask", "admin"]
@@ -83,13 +84,16 @@ def guarded(scope: KeyScope) -> type[APIRoute]:
 def admit(request: Request, scope: KeyScope) -> None:
     """Check the rate of the client's address, the key, and the rate of the key.
 
+    `request.state.client` is then the digest of the key, or the client's network where no key was needed.
     Raises RateLimited, and HTTPException 401 or 403 as `Keys.check` does.
     """
     services = request.state.services
-    services.rates.address(request.client.host if request.client else None)
+    host = request.client.host if request.client else None
+    services.rates.address(host)
     digest = services.keys.check(_key(request), scope)
     if digest is not None:
         services.rates.key(digest)
+    request.state.client = digest or (network_of(host) if host else "")
 
 
 def _key(request: Request) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app.arrays import Flags, Floats
 from app.errors import IndexUnavailable
+from app.ranking.adaptation import Densities
 from app.ranking.logistic import fit_logistic, sigmoid
 from app.ranking.offer import Offer
 from app.ranking.unanswerable import Unanswerable
@@ -77,9 +78,11 @@ class Calibration(BaseModel):
         margin, lead = clip_lead(evidence.margin), clip_lead(evidence.lead_over_third_to_fifth)
         logits = self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * lead
         confidences = _mapped(sigmoid(logits), self.knots)
-        if self.unanswerable is None or not len(confidences):
-            return confidences
-        return confidences * (1.0 - self.unanswerable.probability(float(evidence.score.max())))
+        return confidences * (1.0 - self.no_answer(evidence.score)) if len(confidences) else confidences
+
+    def no_answer(self, scores: Floats) -> float:
+        """The probability that nothing answers the question with these candidates, (n,), at least one; 0: not known."""
+        return 0.0 if self.unanswerable is None else self.unanswerable.probability(float(scores.max()))
 
 
 class Calibrated(BaseModel):
@@ -94,6 +97,7 @@ class Calibrated(BaseModel):
     reranked: Calibration | None = None
     figures: dict[str, float] = Field({}, description="what was measured on the held-out questions")
     problems: tuple[str, ...] = Field((), description="why it, or its reranker, could not be calibrated")
+    densities: Densities | None = Field(None, description="how the logit of u is distributed over those questions")
 
 
 def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | None:

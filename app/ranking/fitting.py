@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.arrays import Flags, Floats, Integers
 from app.ranking import calibration, prior
+from app.ranking.adaptation import Densities
 from app.ranking.calibration import Calibrated, Calibration, Evidence, evidence_of
 from app.ranking.decision import Case, Choices, choose, first_of_each, measured
 from app.ranking.heldout import Outcome
@@ -87,7 +88,11 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     fitted = _fitted(questions, ranking, "held-out questions", shrunk)
     if isinstance(fitted, str):
         return Calibrated(problems=(fitted,))
-    release = Calibrated(calibration=fitted.calibration, figures=figures(questions, fitted.cases))
+    release = Calibrated(
+        calibration=fitted.calibration,
+        figures=figures(questions, fitted.cases),
+        densities=densities_of(questions, fitted.calibration),
+    )
     weight = ranking.reranker_weight
     if weight is None or not reread:
         return release
@@ -95,6 +100,23 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     again = _fitted(reranked, ranking, "held-out questions with the reranker", alone)
     changes = {"problems": (again,)} if isinstance(again, str) else {"reranked": again.calibration}
     return release.model_copy(update=changes)
+
+
+def densities_of(questions: Sequence[Scored], calibration: Calibration) -> Densities | None:
+    """How the logit of u is distributed over answerable questions, and over unanswerable ones.
+
+    The latter are the questions that nothing answers, and the answerable ones without their answers.
+    """
+    if calibration.unanswerable is None:
+        return None
+    answerable = [question for question in questions if question.answerable]
+    unanswerable = [question for question in questions if not question.answerable]
+    unanswerable += [without for question in answerable if len((without := question.without_answer()).scores)]
+    logit = calibration.unanswerable.logit
+    known, unknown = (
+        np.array([logit(float(question.scores[0])) for question in part]) for part in (answerable, unanswerable)
+    )
+    return Densities.of(known, unknown)
 
 
 def shrunk(questions: Sequence[Scored], of: Prior = OTHER_FAQS) -> Calibration:

@@ -46,6 +46,9 @@ class Ranked(NamedTuple):
     exact: bool = False
     reranked: bool = False
     trust: float = 1.0
+    unanswerable: float = (
+        0.0  # the probability that nothing answers the question; 0: not known, or the question is held
+    )
 
 
 class Ranking(BaseModel):
@@ -87,9 +90,10 @@ class Ranking(BaseModel):
         scores = self.scores(features)
         confidences = self.calibration.confidence(evidence_of(scores, answers)) * features.trust
         confidences = with_exact(confidences, features.exact, answers)
+        no_answer = 0.0 if features.exact.any() else self.calibration.no_answer(scores)
         matched = [None if phrasing < 0 else phrasing for phrasing in features.matched.tolist()]
         exact, trust = features.exact.tolist(), features.trust.tolist()
-        columns = scores.tolist(), confidences.tolist(), matched, exact, repeat(False), trust
+        columns = scores.tolist(), confidences.tolist(), matched, exact, repeat(False), trust, repeat(no_answer)
         return _ordered(list(map(Ranked, candidates, *columns)))
 
     def scores(self, features: Features) -> Floats:

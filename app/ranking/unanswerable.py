@@ -7,14 +7,13 @@ unanswerable questions look as they did ("Adjusting the Outputs of a Classifier 
 et al. 2002, doi 10.1162/089976602753284446).
 """
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+import math
 
-from app.arrays import Floats
-from app.ranking.logistic import sigmoid
+from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_SHARE = 0.2
 LEAST_SHARE, MOST_SHARE = 0.001, 0.95
+LOGIT_BOUND = 30.0
 
 
 class Unanswerable(BaseModel):
@@ -27,13 +26,25 @@ class Unanswerable(BaseModel):
     trained_share: float = Field(DEFAULT_SHARE, gt=0, lt=1)
     share: float = Field(DEFAULT_SHARE, gt=0, lt=1, description="of the questions that nothing answers")
 
+    def logit(self, best: float) -> float:
+        """The logit of u at the share trained at, for the question whose best candidate scores `best`."""
+        return self.bias + self.score_weight * best
+
     def probability(self, best: float) -> float:
         """The probability that nothing answers the question whose best candidate scores `best`."""
-        trained = float(sigmoid(np.array([self.bias + self.score_weight * best]))[0])
-        return float(shifted(np.array([trained]), self.trained_share, self.share)[0])
+        shift = log_odds(self.share) - log_odds(self.trained_share)
+        return 1.0 / (1.0 + math.exp(-min(max(self.logit(best) + shift, -LOGIT_BOUND), LOGIT_BOUND)))
 
 
-def shifted(probabilities: Floats, before: float, now: float) -> Floats:
-    """Probabilities of a class that makes up `before` of all, (n,), for a class that makes up `now`."""
+def log_odds(share: float) -> float:
+    """log(share / (1 - share)), of a share between 0 and 1."""
+    return math.log(share) - math.log1p(-share)
+
+
+def change(unanswerable: float, before: float, now: float) -> float:
+    """What the probabilities of all answers to a question are multiplied by where the share changes.
+
+    `unanswerable`: the probability that nothing answers the question, at the share `before`.
+    """
     others, own = (1 - now) / (1 - before), now / before
-    return np.asarray(own * probabilities / (others * (1 - probabilities) + own * probabilities))
+    return others / (others * (1 - unanswerable) + own * unanswerable)

@@ -12,7 +12,9 @@ from app.encoding.bundle import Bundle
 from app.errors import IndexUnavailable, NotFound, NotReady
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import RELEASE, IndexRecord, IndexStore
+from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
+from app.releases.shares import Shares
 from app.settings import Settings
 
 
@@ -27,6 +29,7 @@ class Release:
     active: bool
     previous: bool
     calibrated: Calibrated | None
+    estimate: Estimate | None = None  # of the share of unanswerable questions, None where it is not estimated
 
 
 class Catalog:
@@ -38,6 +41,7 @@ class Catalog:
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
         self.models.mkdir(parents=True, exist_ok=True)
+        self.shares = Shares(settings.home / "shares")
         self.indexes = index_store(settings)
         self._observer = observer
 
@@ -49,10 +53,19 @@ class Catalog:
         """Every release, newest first."""
         active, previous = await self.indexes.pointer()
         records = reversed(await self.indexes.records())
-        return [
-            Release(record, record.name == active, record.name == previous, await self._calibration(record.name))
-            for record in records
-        ]
+        releases = []
+        for record in records:
+            calibrated = await self._calibration(record.name)
+            estimate = await asyncio.to_thread(self._estimate, record.name, calibrated)
+            place = record.name == active, record.name == previous
+            releases.append(Release(record, *place, calibrated, estimate))
+        return releases
+
+    def _estimate(self, name: str, calibrated: Calibrated | None) -> Estimate | None:
+        if calibrated is None or calibrated.calibration is None:
+            return None
+        unanswerable, mode = calibrated.calibration.unanswerable, self.settings.adapt_confidence
+        return Adaptation(mode, unanswerable, calibrated.densities, self.shares.read(name)).estimate()
 
     async def _calibration(self, name: str) -> Calibrated | None:
         try:
@@ -88,6 +101,8 @@ class Catalog:
                 rerank=self.settings.rerank,
                 observer=self._observer,
                 cache_bytes=self.settings.answer_cache_mb * 2**20,
+                adapt=self.settings.adapt_confidence,
+                asked=await asyncio.to_thread(self.shares.read, release),
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
@@ -109,6 +124,7 @@ class Catalog:
         dropped = [name for name in await self.indexes.names() if name not in kept]
         for name in dropped:
             await self.indexes.drop(name)
+            self.shares.drop(name)
         bundles = {name.split("-")[1] for name in kept}
         for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from app.answering import Answerer
 from app.errors import FaqError, NotReady
+from app.ranking.adaptation import Adaptation
 from app.releases.catalog import Catalog
 
+KEEP_S = 10.0  # what was asked is written to disk as often as that
 POLL_S = 0.5  # a switch is noticed within this, and served as soon as the new release is open
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Live:
         self._broken: tuple[str, str] | None = None  # a release that could not be opened, and why
         self._watch: asyncio.Task[None] | None = None
         self._following = asyncio.Lock()
+        self._kept = 0, 0.0  # how many questions the disk knows of, and when they were written
         self._closing: set[asyncio.Task[None]] = set()  # retired answerers; no request waits for their threads
 
     async def start(self) -> None:
@@ -50,6 +54,7 @@ class Live:
                 await self._watch
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._serving:
+            await self._keep_asked(self._serving.answerer)
             await self._serving.answerer.close()
             self._serving = None
 
@@ -63,6 +68,11 @@ class Live:
         """Whether that release, and its reranker where it has one, is calibrated for what it holds."""
         calibrated = self._serving.answerer.calibrated if self._serving else None
         return calibrated is not None and calibrated.calibration is not None and not calibrated.problems
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """What that release learns of the share of unanswerable questions."""
+        return self._serving.answerer.adaptation if self._serving else None
 
     @asynccontextmanager
     async def answerer(self) -> AsyncIterator[Answerer]:
@@ -87,8 +97,18 @@ class Live:
             await asyncio.sleep(POLL_S)
             try:
                 await self.follow()
+                if self._serving and time.monotonic() - self._kept[1] >= KEEP_S:
+                    await self._keep_asked(self._serving.answerer)
             except Exception:
                 logger.exception("Following the active release failed; it is tried again")
+
+    async def _keep_asked(self, answerer: Answerer) -> None:
+        """Write what was asked of a release, if that changed. A disk that refuses is tried again later."""
+        asked = answerer.adaptation.asked
+        changed, self._kept = asked.total != self._kept[0], (asked.total, time.monotonic())
+        if changed:
+            with suppress(OSError):
+                await asyncio.to_thread(self._catalog.shares.write, answerer.release, asked.model_dump_json())
 
     async def follow(self) -> None:
         """Serve what the pointer says. What cannot be opened is logged, and the present release goes on."""
@@ -110,8 +130,10 @@ class Live:
         for problem in answerer.calibrated.problems if answerer.calibrated else ():
             logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
         if before:
+            await self._keep_asked(before.answerer)
             before.retired = True
             self._close_if_done(before)
+        self._kept = answerer.adaptation.asked.total, time.monotonic()
 
     def _close_if_done(self, serving: _Serving) -> None:
         if serving.done:

@@ -23,7 +23,7 @@ async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder,
     index = await catalog.indexes.open(name)
     try:
         before = calibrated_of(index.calibration, name)
-        if before is None or before.calibration is None:
+        if before is None or before.calibration is None or before.densities is None:
             own = await calibrated(Evaluator(index, encoder, payloads), bundle)
             for problem in own.problems:
                 logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)

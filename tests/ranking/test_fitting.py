@@ -8,7 +8,7 @@ from app.ranking.calibration import evidence_of
 from app.ranking.fitting import Scored, alone, fit, shrunk, unanswerable_of
 from app.ranking.heldout import MIN_UNANSWERABLE, sample
 from app.ranking.ranking import Ranking
-from app.ranking.unanswerable import LEAST_SHARE, Unanswerable, shifted
+from app.ranking.unanswerable import LEAST_SHARE, Unanswerable, change
 
 
 def questions(n: int, seed: int = 0, telling: float = 0.3, entries: int | None = None) -> list[Scored]:
@@ -134,8 +134,9 @@ def test_right_wrong_and_unanswerable_add_up_to_one_at_every_share() -> None:
 
 
 def test_a_shift_to_another_share_and_back_changes_nothing() -> None:
-    probabilities = np.array([0.0, 0.01, 0.5, 0.99, 1.0])
-    assert np.allclose(shifted(shifted(probabilities, 0.2, 0.6), 0.6, 0.2), probabilities)
+    for u in (0.0, 0.01, 0.5, 0.99, 1.0):
+        there = change(u, 0.2, 0.6)
+        assert there * change(1 - (1 - u) * there, 0.6, 0.2) == pytest.approx(1.0)
     assert Unanswerable(bias=0, score_weight=0).probability(0.3) == pytest.approx(0.5)
 
 
