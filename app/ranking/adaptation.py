@@ -111,14 +111,14 @@ class Adaptation:
         self._clients: LRUCache[int, int] = LRUCache(MOST_CLIENTS)
 
     @property
-    def counts(self) -> bool:
+    def counting(self) -> bool:
         """Whether questions are counted."""
         return self._mode != "off" and self._unanswerable is not None and self._densities is not None
 
     @property
     def applies(self) -> bool:
         """Whether confidences are shifted to an estimated share."""
-        return self._mode == "on" and self.counts
+        return self._mode == "on" and self.counting
 
     @property
     def applied(self) -> float | None:
@@ -127,7 +127,7 @@ class Adaptation:
 
     def estimate(self) -> Estimate | None:
         """The estimate of now; None where nothing is counted."""
-        if not self.counts or self._densities is None or self.stated is None:
+        if not self.counting or self._densities is None or self.stated is None:
             return None
         return estimate(self.asked, self._densities, self.stated)
 
@@ -136,7 +136,7 @@ class Adaptation:
 
         `unanswerable`: its u at the stated share; None where an entry holds the question word for word.
         """
-        if not self.counts or self._unanswerable is None or not self._is_new(hash(normalize(question)), hash(client)):
+        if not self.counting or self._unanswerable is None or not self._is_new(hash(normalize(question)), hash(client)):
             return
         if unanswerable is None:
             self.asked.exact += 1

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from app.arrays import Flags, Floats, Integers
 from app.ranking import calibration, prior
-from app.ranking.adaptation import Densities
 from app.ranking.calibration import Calibrated, Calibration, Evidence, evidence_of
 from app.ranking.decision import Case, Choices, choose, first_of_each, measured
 from app.ranking.heldout import Outcome
 from app.ranking.offer import MOST, fit_offer, offer_threshold
 from app.ranking.prior import OTHER_FAQS, Prior
-from app.ranking.ranking import Ranking, reranked_scores
+from app.ranking.ranking import Ranking
+from app.ranking.scored import Scored, densities_of
 
 RANKS = 5  # candidates of a question that are examples
 FOLDS = 5
@@ -31,7 +31,7 @@ MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing
 LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right, however easy the held-out questions are
 USUAL_LEAST = 0.7  # unless a lower precision is asked for: below it an offer of several helps more often than an answer
 
-Fit = Callable[[Sequence["Scored"]], Calibration]
+Fit = Callable[[Sequence[Scored]], Calibration]
 
 
 class Reread(NamedTuple):
@@ -39,37 +39,6 @@ class Reread(NamedTuple):
 
     outcome: Outcome
     scores: NDArray[np.float32]
-
-
-class Scored(NamedTuple):
-    """One question's candidates, (n,) each, best first."""
-
-    scores: Floats
-    answers: list[str]
-    right: Flags
-    entry: str  # the entry that answers it, the first of several; the question itself where nothing does
-    answerable: bool
-
-    @classmethod
-    def of(cls, outcome: Outcome, ranking: Ranking) -> "Scored":
-        """The candidates as the ranking scores them."""
-        scores = ranking.scores(outcome.features)
-        order = np.argsort(-scores, kind="stable")
-        answers = outcome.answers
-        entry = min(outcome.relevant, default=f"\x1f{outcome.question.text}")
-        return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable)
-
-    def reranked(self, reranker: NDArray[np.float32], weight: float) -> "Scored":
-        """The same once the reranker's scores are added."""
-        scores = reranked_scores(self.scores, reranker, weight)
-        order = np.argsort(-scores, kind="stable")
-        return self._replace(scores=scores[order], answers=[self.answers[i] for i in order], right=self.right[order])
-
-    def without_answer(self) -> "Scored":
-        """The same question, asked of an index that does not hold what answers it."""
-        wrong = np.flatnonzero(~self.right)
-        answers = [self.answers[i] for i in wrong]
-        return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False)
 
 
 class Fitted(NamedTuple):
@@ -100,23 +69,6 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     again = _fitted(reranked, ranking, "held-out questions with the reranker", alone)
     changes = {"problems": (again,)} if isinstance(again, str) else {"reranked": again.calibration}
     return release.model_copy(update=changes)
-
-
-def densities_of(questions: Sequence[Scored], calibration: Calibration) -> Densities | None:
-    """How the logit of u is distributed over answerable questions, and over unanswerable ones.
-
-    The latter are the questions that nothing answers, and the answerable ones without their answers.
-    """
-    if calibration.unanswerable is None:
-        return None
-    answerable = [question for question in questions if question.answerable]
-    unanswerable = [question for question in questions if not question.answerable]
-    unanswerable += [without for question in answerable if len((without := question.without_answer()).scores)]
-    logit = calibration.unanswerable.logit
-    known, unknown = (
-        np.array([logit(float(question.scores[0])) for question in part]) for part in (answerable, unanswerable)
-    )
-    return Densities.of(known, unknown)
 
 
 def shrunk(questions: Sequence[Scored], of: Prior = OTHER_FAQS) -> Calibration:

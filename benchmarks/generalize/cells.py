@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.ranking.fitting import Scored
+from app.ranking.scored import Scored
 from app.text.normalize import normalize
 from benchmarks.generalize.features import NONE, Questions, questions_of, split_of
 from benchmarks.generalize.sets import Faq, faq

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from app.ranking import prior
 from app.ranking.calibration import clip_lead, evidence_of
-from app.ranking.fitting import RANKS, Scored
+from app.ranking.fitting import RANKS
 from app.ranking.logistic import sigmoid
 from app.ranking.prior import Prior
+from app.ranking.scored import Scored
 from app.ranking.unanswerable import DEFAULT_SHARE
 from benchmarks.generalize.cells import Features
 from benchmarks.generalize.training import BASE

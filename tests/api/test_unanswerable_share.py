@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 from app.api.schemas import MAX_BATCH
+from app.cli import releases
 from app.encoding.bundle import Bundle, HeldOut
 from app.http.security import digest_of
 from app.knowledge.entry import Entry
@@ -109,7 +111,9 @@ def test_confidences_follow_the_stated_share_exactly(tmp_path: Path, held: Bundl
                 assert list(found.values()) == pytest.approx(expected, abs=5e-4)
 
 
-def test_what_is_asked_is_counted_and_suggested_and_changes_no_reply(tmp_path: Path, held: Bundle) -> None:
+def test_what_is_asked_is_counted_and_suggested_and_changes_no_reply(
+    tmp_path: Path, held: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = settings_of(tmp_path, held)
     with checked_client(settings) as client:
         first = ask(client, STRANGE[0])["answers"]
@@ -127,6 +131,10 @@ def test_what_is_asked_is_counted_and_suggested_and_changes_no_reply(tmp_path: P
         assert release["estimated_unanswerable_share"]["questions"] == len(STRANGE)
         assert release["estimated_unanswerable_share"]["share"] > 0.35
         assert 0 <= release["estimated_unanswerable_share"]["misfit"] <= 1
+    monkeypatch.setenv("FAQ_HOME", str(settings.home))
+    shown = " ".join(CliRunner().invoke(releases.cli).output.split())
+    assert f"Estimated from {len(STRANGE)} questions:" in shown
+    assert "(stated: 20%;" in shown
 
 
 def test_one_client_is_counted_only_so_often(tmp_path: Path, held: Bundle) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from app.ranking import prior
 from app.ranking.calibration import evidence_of
-from app.ranking.fitting import Scored, alone, fit, shrunk, unanswerable_of
+from app.ranking.fitting import alone, fit, shrunk, unanswerable_of
 from app.ranking.heldout import MIN_UNANSWERABLE, sample
 from app.ranking.ranking import Ranking
+from app.ranking.scored import Scored
 from app.ranking.unanswerable import LEAST_SHARE, Unanswerable, change
 
 

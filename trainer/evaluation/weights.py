@@ -9,9 +9,9 @@ from app.arrays import Floats
 from app.encoding.bundle import HeldOut
 from app.ranking import fitting as calibrating
 from app.ranking import prior
-from app.ranking.fitting import Scored
 from app.ranking.heldout import Outcome, sample
 from app.ranking.ranking import Ranking, combined
+from app.ranking.scored import Scored
 from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.evaluation.served import Served
 

@@ -8,8 +8,9 @@ import pytest
 from app.encoding.bundle import Bundle, HeldOut
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
-from app.ranking.fitting import MIN_QUESTIONS, Scored, examples, unanswerable_of
+from app.ranking.fitting import MIN_QUESTIONS, examples, unanswerable_of
 from app.ranking.heldout import Outcome
+from app.ranking.scored import Scored
 from tests.trainer.conftest import faq
 from trainer.data.training_set import training_set
 from trainer.evaluation.served import Served, served

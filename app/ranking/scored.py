@@ -1,0 +1,61 @@
+"""A held-out question's candidates with their scores: what calibrations are fitted on."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.arrays import Flags, Floats
+from app.ranking.adaptation import Densities
+from app.ranking.calibration import Calibration
+from app.ranking.heldout import Outcome
+from app.ranking.ranking import Ranking, reranked_scores
+
+
+class Scored(NamedTuple):
+    """One question's candidates, (n,) each, best first."""
+
+    scores: Floats
+    answers: list[str]
+    right: Flags
+    entry: str  # the entry that answers it, the first of several; the question itself where nothing does
+    answerable: bool
+
+    @classmethod
+    def of(cls, outcome: Outcome, ranking: Ranking) -> "Scored":
+        """The candidates as the ranking scores them."""
+        scores = ranking.scores(outcome.features)
+        order = np.argsort(-scores, kind="stable")
+        answers = outcome.answers
+        entry = min(outcome.relevant, default=f"\x1f{outcome.question.text}")
+        return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable)
+
+    def reranked(self, reranker: NDArray[np.float32], weight: float) -> "Scored":
+        """The same once the reranker's scores are added."""
+        scores = reranked_scores(self.scores, reranker, weight)
+        order = np.argsort(-scores, kind="stable")
+        return self._replace(scores=scores[order], answers=[self.answers[i] for i in order], right=self.right[order])
+
+    def without_answer(self) -> "Scored":
+        """The same question, asked of an index that does not hold what answers it."""
+        wrong = np.flatnonzero(~self.right)
+        answers = [self.answers[i] for i in wrong]
+        return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False)
+
+
+def densities_of(questions: Sequence[Scored], calibration: Calibration) -> Densities | None:
+    """How the logit of u is distributed over answerable questions, and over unanswerable ones.
+
+    The latter are the questions that nothing answers, and the answerable ones without their answers.
+    """
+    if calibration.unanswerable is None:
+        return None
+    answerable = [question for question in questions if question.answerable]
+    unanswerable = [question for question in questions if not question.answerable]
+    unanswerable += [without for question in answerable if len((without := question.without_answer()).scores)]
+    logit = calibration.unanswerable.logit
+    known, unknown = (
+        np.array([logit(float(question.scores[0])) for question in part]) for part in (answerable, unanswerable)
+    )
+    return Densities.of(known, unknown)
