@@ -1,5 +1,7 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
+import base64
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -7,16 +9,18 @@ from typing import Any
 
 from sqlalchemy import Select, delete, func, select, tuple_
 
-from app.errors import NotFound
+from app.errors import InputError, NotFound
 from app.knowledge.database import Database
 from app.knowledge.entry import Entry, revision_of_digests
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
-from app.knowledge.paging import cursor, place_of
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
 from app.knowledge.search import holds
 from app.knowledge.tables import EntryRow
 
+Place = tuple[int, str]  # position and id: the key that entries are ordered by
+
 _BATCH = 1_000
+_LARGEST = 2**31  # position is a 32-bit column
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,20 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     rest = iter(entries)
     while batch := list(islice(rest, _BATCH)):
         yield batch
+
+
+def cursor(place: Place) -> str:
+    """The cursor of the page that follows `place`."""
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode().rstrip("=")
+
+
+def place_of(text: str) -> Place:
+    """What `cursor` made a text of. Raises InputError for any other text."""
+    try:
+        position, entry_id = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_"))
+        place = int(position), str(entry_id)
+        if cursor(place) == text and abs(place[0]) < _LARGEST and "\0" not in place[1]:
+            return place
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        pass
+    raise InputError("`after` is not a cursor. Pass `next_after` of the page before, unchanged.", "after")

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from app.knowledge.readers.dialect import dialect_of
+from app.knowledge.readers.delimited import dialect_of
 from app.knowledge.readers.fields import ENTRY_FIELDS, Fields, folded
 from app.knowledge.readers.options import Format
 

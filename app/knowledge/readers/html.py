@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from html import unescape
 
 from app.errors import Place
+from app.knowledge.readers.html_page import Page, Pair
 from app.knowledge.readers.json_values import parse_json
-from app.knowledge.readers.page import Page, Pair
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
 
