@@ -18,7 +18,7 @@ from app.encoding.bundle import Encoding
 from app.encoding.lengths import Lengths
 from app.errors import FaqError, FileError, InputError, RowError, StoreError
 from app.imports.importing import import_file
-from app.knowledge.files import parse_entries
+from app.knowledge.files import read_entries
 from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import ReadOptions
 from app.knowledge.store import Store
@@ -46,7 +46,7 @@ class ImportRequest:
 
 def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
     """Import the file; what `Imported.as_dict` says. Raises FileError, with the report of a dry run, InputError."""
-    file = parse_entries(request.path.read_bytes(), request.name, request.options, partial=request.dry_run)
+    file = read_entries(request.path, request.options, partial=request.dry_run, name=request.name)
     lengths = Lengths(request.tokenizer, request.encoding) if request.tokenizer and request.encoding else None
     imported = import_file(
         store, file, mode=request.mode, match=request.match, dry_run=request.dry_run, lengths=lengths

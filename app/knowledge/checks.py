@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.errors import Place
 from app.knowledge.entry import Entry
@@ -32,31 +32,39 @@ def check_entries(entries: Iterable[tuple[Entry, Place]], file: RowFile) -> None
             file.warn("mojibake", "looks as if decoded in the wrong encoding; --fix-mojibake repairs it", place)
 
 
-class _Repeats:
-    """Questions that several entries hold, and entries that differ in case, space and outer punctuation alone.
+class _Seen(NamedTuple):
+    """An entry as hashes: of its answer as `_folded` gives it, and of question and answer exactly as written."""
 
-    Texts are kept as hashes, so that a large file needs little memory.
+    answer: int
+    exact: int
+    place: Place
+
+
+class _Repeats:
+    """Finds questions that several entries hold, and entries that differ only in case, space and outer punctuation.
+
+    It keeps hashes instead of texts, so that a large file needs little memory.
     """
 
     def __init__(self, file: RowFile) -> None:
         self._file = file
-        self._asked: dict[int, tuple[int, Place]] = {}
-        self._said: dict[int, tuple[int, Place]] = {}
+        self._by_phrasing: dict[int, _Seen] = {}
+        self._by_content: dict[int, _Seen] = {}
         self._warned: set[tuple[str, Place]] = set()
 
     def note(self, entry: Entry, place: Place) -> None:
         """Look at one entry."""
         answer = hash(_folded(entry.answer))
+        seen = _Seen(answer, hash((entry.question, entry.answer)), place)
         for phrasing in {_folded(phrasing) for phrasing in entry.phrasings}:
-            first, where = self._asked.setdefault(hash(phrasing), (answer, place))
-            if first != answer:
-                message = "the same question has other answers in other rows; whoever asks it is shown all of them"
-                self._warn("different_answers", message, where, place)
-        written = hash((entry.question, entry.answer))
-        first, where = self._said.setdefault(hash((_folded(entry.question), answer)), (written, place))
-        if first != written:
-            message = "differs from another row in case, space or punctuation alone"
-            self._warn("near_identical", message, where, place)
+            first = self._by_phrasing.setdefault(hash(phrasing), seen)
+            if first.answer != answer:
+                message = "the same question has different answers in other rows; a person who asks it sees all of them"
+                self._warn("different_answers", message, first.place, place)
+        first = self._by_content.setdefault(hash((_folded(entry.question), answer)), seen)
+        if first.exact != seen.exact:
+            message = "differs from another row only in case, space or punctuation"
+            self._warn("near_identical", message, first.place, place)
 
     def _warn(self, kind: Literal["different_answers", "near_identical"], message: str, *places: Place) -> None:
         for place in places:

@@ -16,6 +16,7 @@ MetadataValue = str | int | float | bool | list[str]
 RESERVED = frozenset(("id", "question", "answer", "alternatives", "negatives", "metadata"))
 
 _INT64 = 2**63
+_GIVEN: dict[frozenset[str], set[str]] = {}  # sets of field names, each kept once
 _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -71,6 +72,11 @@ class Entry(BaseModel):
     @classmethod
     def _clean_metadata(cls, value: object) -> dict[str, MetadataValue]:
         return clean_metadata(value)
+
+    def model_post_init(self, _: object) -> None:
+        """Entries with the same fields given share one set of their names, which would be half of an entry's memory."""
+        given = self.__pydantic_fields_set__
+        object.__setattr__(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
 
     @property
     def phrasings(self) -> tuple[str, ...]:
