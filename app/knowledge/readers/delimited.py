@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ _EXCEL = re.compile(r"\s*sep=([^\r\n])[ \t]*(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _UNUSUAL = re.compile(r"[^\w\s\"'.,;|-]")
 _SAMPLE = 5  # records that are looked at
+_STYLE_SAMPLE = 1_000  # records in which a space after a delimiter is looked for
 _HEADER_LENGTH = 10_000  # characters of a header in which delimiters are looked for
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -75,8 +77,7 @@ def _is_unquoted(text: str, dialect: Dialect) -> bool:
 def _swallowed(first: int, last: int) -> str:
     return (
         f"a quote opens a cell on line {first} and one on line {last} closes it: the cell holds the rows between. "
-        "Remove the quotes, or double them within a quoted cell; where the line breaks are meant, say so with "
-        "--allow-multiline"
+        "Remove the quotes, or double them within a quoted cell; if the line breaks are meant, use --allow-multiline"
     )
 
 
@@ -116,46 +117,59 @@ def lines_of(text: str, start: int = 0) -> Iterator[str]:
     return (match.group() for match in _LINE.finditer(text, start) if match.group())
 
 
-def _records(text: str, start: int, delimiter: str) -> list[list[str]]:
-    """The first records that are not empty, read leniently."""
+def _records(text: str, start: int, delimiter: str, count: int = _SAMPLE) -> list[list[str]]:
+    """The first `count` records that are not empty, read leniently."""
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     reader = csv.reader(lines_of(text, start), delimiter=delimiter)
     try:
-        return list(islice((record for record in reader if any(cell.strip() for cell in record)), _SAMPLE))
+        return list(islice((record for record in reader if any(cell.strip() for cell in record)), count))
     except csv.Error:
         return []
 
 
 class _Suspicion:
-    """Looks at the cells of one CSV text.
+    """Finds the cells of a CSV text in which a lone quote may have swallowed rows.
 
-    A cell is suspected when its line breaks could be ends of rows: every line after the first holds as many delimiters
-    as a row has, the first and the last at least as many as the cell's place in a row leaves them. A text whose every
-    cell is quoted is above suspicion: no cell of it opens with a lone quote.
+    A cell is suspected when each of its lines could be a row: every line between the first and the last has as many
+    delimiters as a row, the last line at least as many as stand before the cell, and the first as many as stand after
+    it. Empty lines do not count. Where no cell of the file begins with a space, a delimiter before a space is part of a
+    sentence and does not count. A text whose every cell is quoted is not suspected: no lone quote opens a cell there.
     """
 
     def __init__(self, text: str, start: int, delimiter: str) -> None:
         self._text, self._start, self._delimiter = text, start, delimiter
-        self._all_quoted: bool | None = None
 
     def lines(self, cells: list[str], width: int, line: int) -> tuple[int, int] | None:
-        """The first and the last line of a cell that is suspected, of a row that begins at `line`; None if none is."""
+        """The first and the last line of the suspected cell of a row that begins at `line`; None if there is none."""
         for i, cell in enumerate(cells):
             breaks = len(_LINE_END.findall(cell))
-            if breaks and self._holds_rows(cell, i, width) and not self._every_cell_is_quoted():
+            if breaks and self._holds_rows(cell, i, width) and not self._every_cell_is_quoted:
                 return line, line + breaks
             line += breaks
         return None
 
     def _holds_rows(self, cell: str, i: int, width: int) -> bool:
-        first, *between, last = (part.count(self._delimiter) for part in _LINE_END.split(cell))
-        if width < 2 or first < width - 1 - i or last < i:
+        first, *between, last = _LINE_END.split(cell)
+        rows = [line for line in between if line.strip(f"{self._delimiter} \t")]
+        if width < 2 or not (rows or i > 0):
             return False
-        return all(count >= width - 1 for count in between) and (bool(between) or i > 0)
+        return (
+            self._count(first) >= width - 1 - i
+            and self._count(last) >= i
+            and all(self._count(line) >= width - 1 for line in rows)
+        )
 
+    def _count(self, line: str) -> int:
+        return len(self._separator.findall(line))
+
+    @cached_property
+    def _separator(self) -> re.Pattern[str]:
+        records = _records(self._text, self._start, self._delimiter, _STYLE_SAMPLE)
+        spaced = any(cell.startswith(" ") for record in records for cell in record[1:])
+        return re.compile(re.escape(self._delimiter) + ("" if spaced else "(?! )"))
+
+    @cached_property
     def _every_cell_is_quoted(self) -> bool:
-        if self._all_quoted is None:
-            cell = r'"(?:[^"]|"")*+"'
-            row = rf"(?:{cell}(?:{re.escape(self._delimiter)}{cell})*+)?"
-            self._all_quoted = bool(re.compile(rf"{row}(?:(?:\r\n|\r|\n){row})*+\Z").match(self._text, self._start))
-        return self._all_quoted
+        cell = r'"(?:[^"]|"")*+"'
+        row = rf"(?:{cell}(?:{re.escape(self._delimiter)}{cell})*+)?"
+        return bool(re.compile(rf"{row}(?:(?:\r\n|\r|\n){row})*+\Z").match(self._text, self._start))

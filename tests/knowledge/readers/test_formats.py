@@ -78,7 +78,7 @@ def test_a_text_of_several_lines_is_read_where_its_lines_could_not_be_rows() -> 
 
 
 def test_a_file_whose_every_cell_is_quoted_is_not_suspected() -> None:
-    rows = [["question", "answer"], ["q", 'one, two\nthree, "four"\nfive, six'], ["r", ""], ["s", "t"]]
+    rows = [["question", "answer"], ["q", 'one,two\nthree,"four"\nfive,six'], ["r", ""], ["s", "t"]]
     stream = io.StringIO()
     csv.writer(stream, quoting=csv.QUOTE_ALL).writerows(rows[:2] + rows[3:])
     assert len(parse(stream.getvalue(), "faq.csv").entries) == 2
