@@ -191,9 +191,9 @@ def _expire(connection: Connection, which: ColumnElement[bool]) -> None:
 def _new(connection: Connection, kind: str, status: Status) -> Job:
     """Insert a job. Raises Busy when one is queued or running."""
     _expire(connection, JobRow.id == "")
-    live = connection.execute(_jobs().where(JobRow.status.in_(LIVE))).first()
-    if live is not None:
-        raise Busy(f"The job {live.id} ({live.kind}) is {live.status}.", live.id)
+    current = connection.execute(_jobs().where(JobRow.status.in_(LIVE))).first()
+    if current is not None:
+        raise Busy(f"The job {current.id} ({current.kind}) is {current.status}.", current.id)
     job_id = secrets.token_hex(8)
     values = {"id": job_id, "kind": kind, "status": status, "done": 0, "total": 0, "lease_until": new_lease()}
     connection.execute(insert(JobRow).values(values))

@@ -106,8 +106,8 @@ class Database:
     def _is_current(self, connection: Connection) -> bool:
         script = ScriptDirectory.from_config(_alembic())
         current = MigrationContext.configure(connection).get_current_revision()
-        known = {found.revision for found in script.walk_revisions()}
-        if current is not None and current not in known:
+        revisions = {migration.revision for migration in script.walk_revisions()}
+        if current is not None and current not in revisions:
             shown = self.engine.url.render_as_string(hide_password=True)
             raise StoreError(f"{shown} was written by a newer version of Faqtual (schema {current}); upgrade Faqtual.")
         return current == script.get_current_head()
@@ -195,8 +195,8 @@ def _failures(url: URL) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
-        found = str(error.orig if isinstance(error, DBAPIError) else error)
-        cause = next((ours for theirs, ours in _CAUSES.items() if theirs in found), found.strip().partition("\n")[0])
+        message = str(error.orig if isinstance(error, DBAPIError) else error)
+        cause = next((cause for part, cause in _CAUSES.items() if part in message), message.strip().partition("\n")[0])
         shown = url.render_as_string(hide_password=True)
         raise StoreError(f"The database {shown} cannot be used: {cause}.", _is_temporary(error)) from error
 

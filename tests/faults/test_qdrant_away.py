@@ -54,7 +54,7 @@ def remote(proxy: Proxy, bundle: Bundle, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(autouse=True)
-def mended(proxy: Proxy, remote: Service) -> Iterator[None]:
+def restored(proxy: Proxy, remote: Service) -> Iterator[None]:
     """Every test begins with a Qdrant that is well."""
     yield
     proxy.set("pass")

@@ -119,7 +119,7 @@ async def test_what_is_no_question_has_no_answer(codes: Answerer, question: str)
 @pytest.mark.parametrize("name", ["ShelfSync", "ShelfSync Pro", "S3", "EC2", "iPhone 15", "iPhone 16"])
 async def test_names_are_told_apart_by_their_words(catalog: Catalog, bundle: Bundle, name: str) -> None:
     names = ["ShelfSync", "ShelfSync Pro", "S3", "EC2", "iPhone 15", "iPhone 16"]
-    known = [Entry(id=one, question=f"How do I get {one}?", answer=f"Order {one} by email.") for one in names]
+    known = [Entry(id=name, question=f"How do I get {name}?", answer=f"Order {name} by email.") for name in names]
     answerer = await catalog.open(await publish(catalog, bundle, known))
     (reply,) = await answerer.ask([f"how can i order {name}"], min_confidence=0)
     assert ids(reply)[0] == name

@@ -26,10 +26,10 @@ def rows(text: str, file: RowFile) -> Iterator[Row]:
     seen: set[str] = set()
     number = 0
     for source in (_json_ld(page, file), _pairs(page.items), _pairs(page.details)):
-        before = frozenset(seen)
+        of_other_sources = frozenset(seen)
         for question, answer in source:
             key = " ".join(question.casefold().split())
-            if key not in before:
+            if key not in of_other_sources:
                 seen.add(key)
                 number += 1
                 yield Row(Place(number, "element"), {"question": question, "answer": _unwrapped(answer)})

@@ -110,9 +110,9 @@ def _wrapped(cursor: Cursor, file: RowFile) -> Iterator[tuple[int, object]]:
         return
     if beside := [key for key in values if key != lists[0] and not key.startswith(("_", "$"))]:
         file.warn("not_taken", f"beside the list `{lists[0]}` there is {_named(beside)}, which no entry holds")
-    held = values[lists[0]]
-    assert isinstance(held, list)  # noqa: S101  `_lists` says so
-    yield from zip(lines[lists[0]], held, strict=True)
+    items = values[lists[0]]
+    assert isinstance(items, list)  # noqa: S101  `_lists` says so
+    yield from zip(lines[lists[0]], items, strict=True)
 
 
 def _members(cursor: Cursor) -> tuple[dict[str, object], dict[str, list[int]]]:

@@ -211,4 +211,4 @@ def test_queries_and_labels_are_read_from_every_table(tmp_path: object) -> None:
     (folder / "q.xlsx").write_bytes(workbook(["Question", "faq_id"], ["q", 7], ["r", None]))
     assert [(query.question, query.faq_id) for query in read_queries(folder / "q.xlsx")] == [("q", "7"), ("r", None)]
     (folder / "l.tsv").write_text("Text\tLabel\nx\tnull\n", encoding="utf-8")
-    assert [(one.text, one.label) for one in read_labelled(folder / "l.tsv")] == [("x", "null")]
+    assert [(row.text, row.label) for row in read_labelled(folder / "l.tsv")] == [("x", "null")]
