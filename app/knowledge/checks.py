@@ -1,4 +1,4 @@
-"""What looks like a slip in entries that could be read: one question with different answers, markup, mojibake."""
+"""Warnings about valid entries that look like mistakes: one question with different answers, markup, mojibake."""
 
 import re
 import unicodedata
@@ -20,14 +20,14 @@ _OUTER = " ?!.,;:…¿¡\"'“”„‘’«»()"
 
 
 def check_entries(entries: Iterable[tuple[Entry, Place]], file: RowFile) -> None:
-    """Add warnings to the file for whatever looks like a slip."""
+    """Add a warning to the file for each entry that looks like a mistake."""
     repeats = _Repeats(file)
     for entry, place in entries:
         repeats.note(entry, place)
         if file.format != "HTML" and _HTML.search(entry.answer):
             file.warn("html", "the answer holds HTML, which is kept as it is", place)
         if _ESCAPE.search(entry.answer) or _ESCAPE.search(entry.question):
-            file.warn("escape", "holds a literal `\\n`, which is shown as it is; a line break may be meant", place)
+            file.warn("escape", "holds a literal `\\n`, which readers see as it is; a line break may be meant", place)
         if any(map(is_mojibake, (entry.answer, *entry.phrasings))):
             file.warn("mojibake", "looks as if decoded in the wrong encoding; --fix-mojibake repairs it", place)
 
@@ -53,7 +53,7 @@ class _Repeats:
         self._warned: set[tuple[str, Place]] = set()
 
     def note(self, entry: Entry, place: Place) -> None:
-        """Look at one entry."""
+        """Compare an entry with those before it."""
         answer = hash(_folded(entry.answer))
         seen = _Seen(answer, hash((entry.question, entry.answer)), place)
         for phrasing in {_folded(phrasing) for phrasing in entry.phrasings}:

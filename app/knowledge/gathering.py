@@ -1,4 +1,4 @@
-"""From rows to entries: fields and metadata, identical content made one, one id for one content. Knows no format."""
+"""From rows to entries: fields and metadata; rows of the same content become one entry. Knows no format."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -81,12 +81,12 @@ def _fields(row: Row, file: RowFile, slips: dict[str, str | None]) -> dict[str, 
 
 
 def _repaired(file: RowFile, row: Row) -> Row:
-    """The row, its texts repaired where that is asked for."""
+    """The row, with its texts repaired if the option `fix_mojibake` is set."""
     if not file.options.fix_mojibake:
         return row
     values, changed = repaired_values(row.values)
     if changed:
-        file.warn("mojibake", "was decoded in the wrong encoding, and is repaired", row.place)
+        file.warn("mojibake", "was decoded in the wrong encoding; its text is repaired", row.place)
     return Row(row.place, values)
 
 

@@ -1,4 +1,4 @@
-"""An import in progress: which entries are new, which differ and in what, which the file lacks. Knows no files."""
+"""An import into the store: finds entries that are new, changed or missing, and writes them. Knows no files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +103,7 @@ class Intake:
                 yield entry
 
     def take(self, batch: Iterable[Entry]) -> None:
-        """Insert what is new, update what differs, move what only changed its place."""
+        """Insert new entries, update changed ones, and move those of which only the position changed."""
         inserts: list[dict[str, Any]] = []
         moves: list[dict[str, Any]] = []
         updates: dict[str, tuple[Entry, dict[str, Any]]] = {}
@@ -125,7 +125,7 @@ class Intake:
         self._write(inserts, [values for _, values in updates.values()], moves)
 
     def finish(self) -> ImportReport:
-        """Remove what the import does not hold, if it replaces, and tell what was done."""
+        """Remove entries that the import lacks if its mode is `replace`. Returns the report."""
         missing_ids = [entry_id for entry_id in self._known if entry_id not in self._seen]
         missing = self._changes(missing_ids[:LISTED])
         if missing_ids and self._replace and not self._dry_run:
@@ -197,7 +197,7 @@ class Intake:
 
 
 def _is_derived(entry: Entry) -> bool:
-    """True for an entry that was given no id."""
+    """True for an entry without an id of its own."""
     return entry.id == content_hash(entry.question, entry.answer)
 
 

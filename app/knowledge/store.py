@@ -25,7 +25,7 @@ _LARGEST = 2**31  # position is a 32-bit column
 
 @dataclass(frozen=True)
 class Page:
-    """Some entries, in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
+    """Entries in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
     None on the last."""
 
     entries: list[Entry]
@@ -34,14 +34,14 @@ class Page:
 
 
 class Store:
-    """The knowledge at rest. Safe to share between threads and between processes. Every method may raise StoreError."""
+    """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @classmethod
     def open(cls, url: str) -> "Store":
-        """Open the database at a SQLAlchemy URL, made and migrated where needed. Raises SettingsError, StoreError."""
+        """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
         return cls(Database.open(url))
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Store:
     def import_entries(
         self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id"
     ) -> ImportReport:
-        """Take entries in, all or none; with `dry_run` only tell what that would do.
+        """Import all entries or none; with `dry_run` change nothing and report what an import would do.
 
         `append` adds and updates; `replace` also removes every other entry and takes over the order. An entry is
         updated by its id; with `match="question"` one that was given no id also by its question. Raises InputError when
@@ -130,7 +130,7 @@ def cursor(place: Place) -> str:
 
 
 def place_of(text: str) -> Place:
-    """What `cursor` made a text of. Raises InputError for any other text."""
+    """The place that a cursor stands for. Raises InputError for a text that is no cursor."""
     try:
         position, entry_id = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_"))
         place = int(position), str(entry_id)

@@ -1,4 +1,4 @@
-"""The releases of a fresh home: in either kind of index, or embedded alone."""
+"""The releases of a fresh home: in either kind of index, or only embedded."""
 
 from collections.abc import AsyncIterator
 

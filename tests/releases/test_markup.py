@@ -41,7 +41,9 @@ async def test_a_release_of_answers_with_markup_ranks_as_one_of_the_plain_answer
     assert await ranked(catalog, bundle, MARKED) == await ranked(catalog, bundle, FAQ)
 
 
-async def test_held_out_questions_are_examined_alike_with_markup_and_without(catalog: Catalog, bundle: Bundle) -> None:
+async def test_held_out_questions_have_the_same_outcomes_with_and_without_markup(
+    catalog: Catalog, bundle: Bundle
+) -> None:
     heldout = [HeldOut(entry.phrasings[0], "gone", entry.answer) for entry in FAQ if entry.question]
     by_faq = []
     for entries in (FAQ, MARKED):
@@ -59,7 +61,7 @@ async def test_held_out_questions_are_examined_alike_with_markup_and_without(cat
     assert len(by_faq[0][0]) == 3
 
 
-async def test_a_release_of_before_markup_was_taken_off_is_built_again(embedded: Catalog, bundle: Bundle) -> None:
+async def test_a_release_from_a_version_that_kept_markup_is_built_again(embedded: Catalog, bundle: Bundle) -> None:
     """Its name and all else that it says of itself would let it pass for the one that is wanted."""
     bundle = bundle.install(embedded.models)
     old = record_of(bundle, MARKED, embedded.settings).model_copy(update={"plain_text": 0})

@@ -77,7 +77,7 @@ async def test_auto_reads_again_only_what_one_is_not_sure_of(
     await answerer.close()
 
 
-async def test_what_was_read_again_has_a_calibration_of_its_own_anew(
+async def test_reranked_candidates_have_a_calibration_of_their_own(
     settings: Settings, release: str, reranking: Bundle
 ) -> None:
     answerer = await opened(settings, release, "on")

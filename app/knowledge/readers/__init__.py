@@ -1,8 +1,8 @@
 """From a file to rows with their places.
 
 `reading.read_rows` is the entrance: it tells the encoding (`decoding`) and the format (`detection`), and calls the
-module of that format: `delimited` (CSV, TSV), `xlsx`, `json_rows`, `yaml_rows`, `markdown`, `html`. `intents`, `qnabot` and
-`qnamaker` turn the rows of other programs into rows of entries.
+module of that format: `delimited` (CSV, TSV), `xlsx`, `json_rows`, `yaml_rows`, `markdown`, `html`. `intents`, `qnabot`
+and `qnamaker` turn the rows of other programs into rows of entries.
 
 `json_values`, `yaml_values` and `html_page` parse; `table` makes rows of cells with a header. `row_file.RowFile` is the
 file being read, with its bad rows and warnings (`warning`); `row.Row` is what every format gives, `fields` the fields

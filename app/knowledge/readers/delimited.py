@@ -92,7 +92,7 @@ def _broken(error: str, first: int, last: int) -> str:
 
 
 def dialect_of(text: str, fields: Fields, columns: Iterable[str] = ()) -> Dialect:
-    """The delimiter that the line `sep=` names, or else the one that gives the most columns that are asked for, or else
+    """The delimiter that the line `sep=` names, or else the one that gives the most expected columns, or else
     the most even records. `columns`: names of the file's own that are mapped to fields."""
     if excel := _EXCEL.match(text):
         records = _records(text, excel.end(), excel[1])
@@ -113,7 +113,7 @@ def dialect_of(text: str, fields: Fields, columns: Iterable[str] = ()) -> Dialec
 
 
 def lines_of(text: str, start: int = 0) -> Iterator[str]:
-    """Lines with their ends, one at a time. CR, LF and CR LF alone end a line."""
+    """Lines with their ends, one at a time. Only CR, LF and CR LF end a line."""
     return (match.group() for match in _LINE.finditer(text, start) if match.group())
 
 

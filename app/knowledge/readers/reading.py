@@ -50,7 +50,9 @@ def _rows(file: RowFile) -> Iterator[Row]:
         file.fail(f"is in no format that is read; these are {', '.join(detection.NAMES.values())}")
     elif promised and format != promised:
         names = detection.NAMES
-        file.warn("format", f"called {names[promised]}, but its content is {names[format]}, and read as such")
+        file.warn(
+            "format", f"called {names[promised]}, but its content is {names[format]}; it is read as {names[format]}"
+        )
     return _text_rows(text, format or "json", file)
 
 
@@ -88,7 +90,7 @@ def _text(file: RowFile) -> str:
 
 
 def _shaped(rows: Iterator[Row], file: RowFile) -> Iterator[Row]:
-    """Rows with the fields of an entry, where an entry is asked for and the rows are those of another program."""
+    """Rows with the fields of an entry, where the caller expects entries and another program wrote the rows."""
     first = next(rows, None)
     if first is None:
         return iter(())

@@ -77,19 +77,19 @@ class RowFile:
         return digest.hexdigest()
 
     def reject(self, place: Place | None, reason: str, field: str | None = None) -> None:
-        """Note a bad row; what the reason quotes is made printable and short. Raises FileError at the 10,000th."""
+        """Note a bad row. The reason is made printable and cut to 500 characters. Raises FileError at the 10,000th."""
         printable = reason.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         self.errors.append(RowError(self.name, place, printable[:_REASON_LENGTH], field))
         if len(self.errors) == _MOST_ERRORS:
             self.check()
 
     def fail(self, reason: str, place: Place | None = None, field: str | None = None) -> None:
-        """Note what ends the reading. Raises FileError with it and with every bad row before it."""
+        """Stop reading. Raises FileError with this reason and with every bad row before it."""
         self.reject(place, reason, field)
         self.check()
 
     def warn(self, kind: Kind, message: str, place: Place | None = None) -> None:
-        """Note what looks like a slip. What the message quotes is made printable and short."""
+        """Add a warning. The message is made printable and cut to 500 characters."""
         printable = message.encode(errors="backslashreplace").decode().replace("\0", "\\0")
         self.warnings.add(kind, printable[:_REASON_LENGTH], place)
 

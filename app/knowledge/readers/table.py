@@ -136,7 +136,7 @@ def is_split(cell: str) -> bool:
 
 
 class _Splits:
-    """Cells that are split at `|`. One alone in a file is more likely a text that holds the character."""
+    """Counts cells that are split at `|`. If a file has only one, it is more likely a text with that character."""
 
     def __init__(self, file: RowFile) -> None:
         self._file = file

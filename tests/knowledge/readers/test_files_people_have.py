@@ -145,7 +145,9 @@ def test_mojibake_is_warned_of_and_repaired_on_demand() -> None:
     repaired = read("mojibake.jsonl", fix_mojibake=True)
     assert [entry.question for entry in repaired.entries] == ["What is the library’s address?", "Is the café open?"]
     assert repaired.entries[0].answer == "It’s on Lake Street – number 5."
-    assert str(repaired.warnings[0]) == "line 1: was decoded in the wrong encoding, and is repaired (1 more: line 2)"
+    assert (
+        str(repaired.warnings[0]) == "line 1: was decoded in the wrong encoding; its text is repaired (1 more: line 2)"
+    )
 
 
 def test_nan_null_and_inf_are_texts_in_questions_and_answers() -> None:

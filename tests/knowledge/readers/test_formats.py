@@ -138,7 +138,7 @@ def test_a_workbook_under_any_name() -> None:
     [
         ("faq.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "is an old Office file"),
         ("faq.pdf", b"%PDF-1.7 x", "is a PDF file"),
-        ("faq.xlsx", b"PK\x03\x04 x", "is no XLSX workbook"),
+        ("faq.xlsx", b"PK\x03\x04 x", "is not an XLSX workbook"),
         (
             "faq.txt",
             b"Just some words.",
