@@ -1,7 +1,6 @@
 """Warnings about valid entries that look like mistakes: one question with different answers, markup, mojibake."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -9,6 +8,7 @@ from app.errors import Place
 from app.knowledge.entry import Entry
 from app.knowledge.readers.mojibake import is_mojibake
 from app.knowledge.readers.row_file import RowFile
+from app.text.limits import same_question
 
 _HTML = re.compile(
     r"</?(?:a|b|blockquote|br|code|div|em|h[1-6]|hr|i|img|li|ol|p|pre|script|span|strong|table|td|th|tr|u|ul)"
@@ -16,7 +16,6 @@ _HTML = re.compile(
     re.IGNORECASE,
 )
 _ESCAPE = re.compile(r"\\[nrt](?![a-z])|\\n\\n")
-_OUTER = " ?!.,;:…¿¡\"'“”„‘’«»()"
 
 
 def check_entries(entries: Iterable[tuple[Entry, Place]], file: RowFile) -> None:
@@ -33,7 +32,7 @@ def check_entries(entries: Iterable[tuple[Entry, Place]], file: RowFile) -> None
 
 
 class _Seen(NamedTuple):
-    """An entry as hashes: of its answer as `_folded` gives it, and of question and answer exactly as written."""
+    """An entry as hashes: of its answer as `same_question` gives it, and of question and answer exactly as written."""
 
     answer: int
     exact: int
@@ -54,14 +53,14 @@ class _Repeats:
 
     def note(self, entry: Entry, place: Place) -> None:
         """Compare an entry with those before it."""
-        answer = hash(_folded(entry.answer))
+        answer = hash(same_question(entry.answer))
         seen = _Seen(answer, hash((entry.question, entry.answer)), place)
-        for phrasing in {_folded(phrasing) for phrasing in entry.phrasings}:
+        for phrasing in {same_question(phrasing) for phrasing in entry.phrasings}:
             first = self._by_phrasing.setdefault(hash(phrasing), seen)
             if first.answer != answer:
                 message = "the same question has different answers in other rows; a person who asks it sees all of them"
                 self._warn("different_answers", message, first.place, place)
-        first = self._by_content.setdefault(hash((_folded(entry.question), answer)), seen)
+        first = self._by_content.setdefault(hash((same_question(entry.question), answer)), seen)
         if first.exact != seen.exact:
             message = "differs from another row only in case, space or punctuation"
             self._warn("near_identical", message, first.place, place)
@@ -71,8 +70,3 @@ class _Repeats:
             if (kind, place) not in self._warned:
                 self._warned.add((kind, place))
                 self._file.warn(kind, message, place)
-
-
-def _folded(text: str) -> str:
-    """A text as questions are compared: without case, outer punctuation and differences in space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(_OUTER)
