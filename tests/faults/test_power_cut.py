@@ -45,7 +45,7 @@ def entries(settings: Settings) -> list[Entry]:
         store.close()
 
 
-def test_during_an_import(settings: Settings, tmp_path: Path) -> None:
+def test_a_power_cut_during_an_import_keeps_a_whole_edition(settings: Settings, tmp_path: Path) -> None:
     fill(settings, edition(0))
     file = tmp_path / "new.jsonl"
     more = [Entry(id=f"e{i}", question=f"Question {i}?", answer=f"Answer {i}.") for i in range(300)]
@@ -58,7 +58,9 @@ def test_during_an_import(settings: Settings, tmp_path: Path) -> None:
     assert editions[-1] == [*edition(1), *more]  # the command had said so: it must not be lost
 
 
-def test_during_a_reindex(published: Settings, bundle: Bundle, other_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_power_cut_during_a_reindex_keeps_a_whole_release(
+    published: Settings, bundle: Bundle, other_bundle: Bundle, tmp_path: Path
+) -> None:
     fill(published, edition(0))
     publish_home(published, bundle)
     fill(published, edition(1))

@@ -80,7 +80,7 @@ def test_one_failed_read_is_not_noticed(remote: Service, proxy: Proxy, mode: Mod
 
 
 @pytest.mark.parametrize("mode", ["reset", "errors", "cut"])
-def test_away_and_back(remote: Service, proxy: Proxy, mode: Mode) -> None:
+def test_the_service_answers_again_when_the_server_is_back(remote: Service, proxy: Proxy, mode: Mode) -> None:
     proxy.set(mode)
     for _ in range(2 * OPENS_AFTER):
         response, _ = timed(remote)

@@ -85,7 +85,7 @@ def test_a_job_canceled_too_late_has_succeeded(jobs: Jobs) -> None:
     assert jobs.get(job.job_id).status == "succeeded"
 
 
-def test_an_unknown_job(jobs: Jobs) -> None:
+def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
     for use in (jobs.get, jobs.cancel):
         with pytest.raises(NotFound, match="There is no job nobody"):
             use("nobody")
