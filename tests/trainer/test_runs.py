@@ -2,7 +2,6 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,9 +115,9 @@ def test_times_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def shown(run: Run, show: Callable[[Run, Console], None], terminal: bool) -> str:
+def followed(run: Run, with_log: bool, terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200, color_system=None)
-    show(run, console)
+    watch.follow(run, console, with_log)
     return str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
 
 
@@ -126,12 +125,12 @@ def shown(run: Run, show: Callable[[Run, Console], None], terminal: bool) -> str
 def test_a_killed_run_is_told_how_to_go_on(run: Run, terminal: bool) -> None:
     (run.directory / "log").write_text("one\n", encoding="utf-8")
     run.update(phase="training", step=7, steps=10, pid=1, started="never")
-    said = shown(run, watch.follow_log, terminal)
+    said = followed(run, True, terminal)
     assert "one\n" in said
     if terminal:
         assert "killed: training, step 7 of 10" in said
         assert f"fit --resume {run.directory}" in said
-    assert "killed" in shown(run, watch.follow_status, terminal)
+    assert "killed" in followed(run, False, terminal)
 
 
 def test_a_running_one_says_how_long_it_takes(run: Run) -> None:

@@ -1,8 +1,7 @@
-"""The held-out questions as a measure of a model under training: bounded, so that an epoch's end costs seconds.
+"""Evaluation of a model in training on held-out questions, at most 1,000, so that the end of an epoch takes seconds.
 
-A question whose entry keeps other phrasings is ranked as served. One whose entry was held out whole is ranked among
-the answers alone: its own phrasing is the question itself, and beside entries that are found by theirs too it would
-measure how closely the phrasings of others lie, not how well its answer is found.
+A question whose entry keeps other phrasings is ranked as in the service. If all phrasings of its entry are held out, a
+question is ranked among the answers alone: the phrasings of other entries would compete with an entry that has none.
 """
 
 from collections.abc import Sequence
@@ -26,8 +25,8 @@ from trainer.training.loop import native_bf16
 from trainer.training.tokens import Tokens, embed
 from trainer.training.towers import ANSWER, QUESTION, has_towers, tower
 
-FEWEST = 30  # questions; the best epoch by fewer is chance
-QUESTIONS, ENTRIES = 1000, 5000  # at most: the same ones every time
+FEWEST = 30  # questions; with fewer, the choice of the best epoch is chance
+QUESTIONS, ENTRIES = 1000, 5000  # at most; the same sample in every epoch
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much phrasings and words count, and how sure one may be: fitted on held-out questions, asked of a real index."""
+"""The weights of phrasings and words and the calibration, fitted on held-out questions with a real index."""
 
 import logging
 from collections.abc import Sequence
@@ -56,10 +56,10 @@ def calibrate(index: Served, heldout: Sequence[HeldOut], precision: float = PREC
         return defaults
     phrasing, lexical = choose_weights(outcomes)
     ranking = defaults.model_copy(update={"question_weight": phrasing, "lexical_weight": lexical})
-    found = calibrating.calibrate(outcomes, ranking)
-    for problem in found.problems:
+    fitted = calibrating.calibrate(outcomes, ranking)
+    for problem in fitted.problems:
         log.warning("The default calibration is kept. %s", problem)
-    return ranking.model_copy(update={"calibration": found.calibration}) if found.calibration else ranking
+    return ranking.model_copy(update={"calibration": fitted.calibration}) if fitted.calibration else ranking
 
 
 def choose_weights(outcomes: Sequence[Outcome]) -> tuple[float, float]:

@@ -197,7 +197,7 @@ def test_too_few_questions_fit_nothing(
     run: Run, tiny_base: Path, unsealed: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert added(run, tiny_base, unsealed, [HeldOut("where is it", "cancel-parcel-0")]) is None
-    assert "Too few questions are held out" in caplog.text
+    assert "too few held-out questions" in caplog.text
 
 
 def test_questions_that_nothing_answers_calibrate_it_and_do_not_weigh_it(
