@@ -103,6 +103,13 @@ class Settings(BaseSettings):
         "high share offers less often; a low share also offers answers to questions that have none. "
         "Unset: the bundle's own target. Takes effect with the next reindex.",
     )
+    unanswerable_share: float | None = Field(
+        None,
+        ge=0.001,
+        le=0.95,
+        description="The share of the questions that nothing in the FAQ answers; confidence and thresholds follow it "
+        "exactly. Unset: what the bundle was fitted for, a fifth unless stated. Takes effect with the next reindex.",
+    )
     queue_limit: int = Field(
         256,
         ge=32,
@@ -179,7 +186,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "qdrant_url", "qdrant_api_key", "database_url", "target_precision", "offer_precision", mode="before"
+        "qdrant_url",
+        "qdrant_api_key",
+        "database_url",
+        "target_precision",
+        "offer_precision",
+        "unanswerable_share",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

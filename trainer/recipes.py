@@ -15,8 +15,9 @@ BATCH_SIZES = (128, 64, 32, 16)
 BATCHES = 16  # the fewest in an epoch
 EPOCHS = (2, 8)
 RICH, RICH_EPOCHS = 16, 5  # entries with that many pairs or more need five epochs instead of two
+LARGE = 1000  # entries; below that number, stage 2 gains nothing on real questions: see docs/log.md
 STEPS = 60  # the fewest in all, unless that takes more than the most epochs
-_MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "negatives", "patience", "warmup", "weight_decay")
+_MAY_BE_ZERO = ("epochs", "seed", "hard_epochs", "hard_from", "negatives", "patience", "warmup", "weight_decay")
 _FORMER_NAMES = {"trains": "trainable", "reads": "data_format"}  # in the config.json of earlier runs
 
 DataFormat = Literal["faq", "labelled", "pairs"]  # of a data file; see trainer.data.reading
@@ -116,6 +117,8 @@ class Recipe:
             lowest = min(value, default=1) if isinstance(value, tuple) else value
             if lowest < 0 or (lowest == 0 and value is not False and key not in _MAY_BE_ZERO):
                 raise InputError(f"{key} must be positive, not {value}", key)
+        if given.get("hard_epochs"):
+            given["hard_from"] = 0  # stage 2 is asked for, so the number of entries does not matter
         changed = replace(self, **given)  # type: ignore[arg-type]  # the names are options of the type
         changed.check()
         return changed
@@ -155,14 +158,15 @@ class RankingRecipe(ContrastiveRecipe, FineTuningRecipe):
     """Fine-tunes the model in two stages. Stage 2 continues from the best epoch of stage 1, with mined negatives."""
 
     hard_epochs: float = 1  # of stage 2. 0: no stage 2
+    hard_from: int = 0  # the fewest entries that stage 2 is trained for
     hard_learning_rate: float = 5e-5
     hard_temperature: float = 1 / 20
     negatives: int = 2  # mined for each pair in stage 2
 
     def stages(self, pairs: int, entries: int) -> list[Stage]:
-        """Stage 1, and stage 2 unless it has no epochs."""
+        """Stage 1, and stage 2 unless it has no epochs or there are too few entries for it."""
         stages = super().stages(pairs, entries)
-        if self.hard_epochs:
+        if self.hard_epochs and entries >= self.hard_from:
             size = stages[0].plan.batch_size
             plan = Plan(size, self.hard_epochs, math.ceil(math.ceil(pairs / size) * self.hard_epochs))
             stages.append(Stage(2, plan, self.hard_learning_rate, self.negatives))
@@ -211,9 +215,9 @@ _KINDS: dict[tuple[str, bool], type[Recipe]] = {  # by what is trained, and whet
     ("towers", False): TwoTowerRecipe,
 }
 _ALL: tuple[Recipe, ...] = (
-    RankingRecipe("default"),
+    RankingRecipe("default", hard_from=LARGE),
     RankingRecipe("quick", hard_epochs=0),
-    RankingRecipe("lora", lora_rank=32, learning_rate=1e-3),
+    RankingRecipe("lora", hard_from=LARGE, lora_rank=32, learning_rate=1e-3),
     FrozenHeadRecipe(
         "frozen-head",
         epochs=500,

@@ -5,7 +5,8 @@ status.json     its progress (`Status`), replaced atomically
 log             its log
 metrics.jsonl   its measurements, one a line
 checkpoints/    the state that a resumed run starts from; removed at the end
-model/          the trained model, as sentence-transformers saves it
+shipped.json    the share of the fine-tuning that is shipped, and why (`trainer.guard`)
+model/          the model that is shipped, as sentence-transformers saves it
 bundle/         what the service loads
 results.json    the held-out questions before and after the training (`trainer.reports.results`)
 report.html     the report; README.md: the model card; plots/
@@ -24,10 +25,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app import durable
 from app.errors import Conflict, InputError, NotFound
+from trainer.guard import Shipped
 
 State = Literal["running", "interrupted", "failed", "succeeded", "killed"]
 CONFIG, STATUS, LOG, METRICS = "config.json", "status.json", "log", "metrics.jsonl"
-CHECKPOINTS, MODEL, BUNDLE = "checkpoints", "model", "bundle"
+CHECKPOINTS, MODEL, BUNDLE, SHIPPED = "checkpoints", "model", "bundle", "shipped.json"
 ROOT = Path("runs")
 POLL = 0.5  # seconds
 
@@ -112,6 +114,11 @@ class Run:
             gone = f"process {status.pid} is gone and left no reason"
             return status.model_copy(update={"state": "killed", "reason": gone})
         return status
+
+    def shipped(self) -> Shipped | None:
+        """What the guard decided; None where nothing was trained, or the recipe ships what it trained."""
+        path = self.directory / SHIPPED
+        return Shipped.of(_read(path)) if path.is_file() else None
 
     def begin(self) -> None:
         """Mark the run as running in this process. Raises Conflict if another process works on it."""

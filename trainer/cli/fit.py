@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.ranking.unanswerable import LEAST_SHARE, MOST_SHARE
 from trainer.recipes import dimensions_of, recipe_named
 
 
@@ -65,7 +66,11 @@ def fit(
     ] = False,
     target_precision: Annotated[
         float | None,
-        typer.Option(min=0.5, max=0.99, help="Share of the given answers that should be right. Unset: 0.905."),
+        typer.Option(min=0.5, max=0.99, help="Share of the given answers that should be right. Unset: 0.8."),
+    ] = None,
+    unanswerable_share: Annotated[
+        float | None,
+        typer.Option(min=LEAST_SHARE, max=MOST_SHARE, help="Share of the questions that no entry answers. Unset: 0.2."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory of the run. Unset: a new one under ./runs.")] = None,
     resume: Annotated[str | None, typer.Option(help="Resume the run with this name or directory.")] = None,
@@ -97,5 +102,15 @@ def fit(
             triplet_margin=triplet_margin,
             gradient_checkpointing=gradient_checkpointing or None,
         )
-        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision, generated)
+        run = fitting.start(
+            data,
+            queries,
+            base or DEFAULT_BASE,
+            changed,
+            out,
+            reranker,
+            target_precision,
+            generated,
+            unanswerable_share,
+        )
     typer.echo(run.directory)

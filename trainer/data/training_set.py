@@ -58,7 +58,7 @@ class TrainingSet:
         return (
             f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training, "
             f"and {MIN_GROUPS} entries and {MIN_PAIRS} pairs are needed. The base model is used without training, "
-            "with the default calibration. To train it, add phrasings of each question."
+            "calibrated on the held-out questions. To train it, add phrasings of each question."
         )
 
     @property

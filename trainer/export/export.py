@@ -28,6 +28,7 @@ from app.encoding.encoder import Encoder
 from app.errors import FaqError
 from app.knowledge.entry import Entry
 from app.ranking.ranking import Ranking
+from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.data.queries import Query
 from trainer.data.training_set import order
 from trainer.evaluation import evaluate, figures, statistics
@@ -66,17 +67,17 @@ def export(
     *,
     entries: Sequence[Entry],
     heldout: Sequence[HeldOut] = (),
-    tuned: bool = False,
     precision: Precision = "int8",
     crossencoder: CrossEncoder | None = None,
     target_precision: float = PRECISION,
+    unanswerable_share: float = DEFAULT_SHARE,
     **fields: object,
 ) -> Bundle:
     """The model as a bundle in `target`, which appears only when it is complete and checked.
 
-    `tuned`: calibrate on the held-out questions; otherwise by defaults. `precision` int8 falls back to fp32 when a
-    check fails. `crossencoder`: goes in as the reranker if it helps. `target_precision`: what the threshold is chosen
-    for. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
+    The held-out questions calibrate it. `precision` int8 falls back to fp32 when a check fails. `crossencoder`: goes in
+    as the reranker if it helps. `target_precision`: what the threshold is chosen for. `unanswerable_share`: of the
+    questions that nothing answers. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
 
     Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
     """
@@ -86,7 +87,7 @@ def export(
     try:
         chosen, checks = _choose(model, aside, entries, precision, fields)
         with served(chosen, entries, Encoder(chosen)) as index:
-            ranking = calibrate(index, heldout, target_precision) if tuned else _defaults(target_precision)
+            ranking = calibrate(index, heldout, target_precision, unanswerable_share)
             metrics = measure(index, ranking, heldout)
             _write(chosen.directory, ranking, heldout)
             added = add(crossencoder, chosen, index, heldout, precision == "int8") if crossencoder else None
@@ -125,10 +126,6 @@ def measure(index: Served, ranking: Ranking, heldout: Sequence[HeldOut]) -> dict
     """The figures of a ranking on the held-out questions; none where there are none."""
     queries = [Query(one.question, one.faq_id) for one in heldout]
     return {"heldout": figures.summary(evaluate.answered(index, ranking, queries))} if queries else {}
-
-
-def _defaults(target_precision: float) -> Ranking:
-    return DEFAULTS.model_copy(update={"target_precision": target_precision})
 
 
 def _choose(

@@ -22,7 +22,7 @@ from trainer.reports.tables import BASE, base_bundle, differences
 from trainer.runs import Run
 
 RESULTS = "results.json"
-UNTRAINED = "No epochs were asked for: this is the base model as it is, calibrated by defaults."
+UNTRAINED = "No epochs were asked for: this is the base model as it is, calibrated on what is held out."
 EXCERPT = 280  # characters of an answer that are kept for showing
 
 

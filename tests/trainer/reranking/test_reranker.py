@@ -156,7 +156,6 @@ def test_a_bundle_scores_as_the_model_does(
         tmp_path / "bundle",
         entries=entries,
         heldout=training_set(entries).heldout,
-        tuned=True,
         crossencoder=encoder,
         base_model=str(tiny_base),
         recipe="test",
@@ -179,7 +178,7 @@ def test_a_reranker_that_does_not_help_is_left_out(
     monkeypatch.setattr(reranker, "fit_weight", lambda candidates, scores: 0.0)
     assert added(run, tiny_base, unsealed) is None
     assert not (unsealed.directory / "reranker.onnx").exists()
-    assert "it does not help on held-out questions" in caplog.text
+    assert "it has no significant gain on held-out questions" in caplog.text
 
 
 def test_an_8_bit_graph_that_fails_its_check_is_not_used(
