@@ -87,7 +87,7 @@ class Answerer:
         keys = {question: cache_key(question, top_k, min_confidence, where) for question in questions}
         known = {question: reply for question, key in keys.items() if (reply := self._replies.get(key))}
         if self._observer and known:
-            self._observer.remembered(len(known))
+            self._observer.cached(len(known))
         new = [question for question in keys if question not in known]
         rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where) if new else []
         for question, ranked in zip(new, rankings, strict=True):

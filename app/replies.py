@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from cachetools import LRUCache
 
 from app.index.filters import Filter
-from app.index.sizes import bytes_of
+from app.index.memory import memory_bytes
 from app.ranking.decision import Status
 from app.ranking.ranking import Ranked
 
@@ -85,4 +85,4 @@ def cache_key(question: str, top_k: int, min_confidence: float | None, where: Fi
 
 def _size(key: Key, reply: Reply) -> int:
     """Upper estimate in bytes."""
-    return OVERHEAD + bytes_of(key) + sum(map(bytes_of, (*reply.answers, *reply.suggestions)))
+    return OVERHEAD + memory_bytes(key) + sum(map(memory_bytes, (*reply.answers, *reply.suggestions)))

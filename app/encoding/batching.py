@@ -39,7 +39,7 @@ class Observer(Protocol):
     def encoded(self, questions: int, seconds: float) -> None:
         """One batch was encoded."""
 
-    def remembered(self, questions: int) -> None:
+    def cached(self, questions: int) -> None:
         """So many questions did not have to be encoded."""
 
     def searched(self, seconds: float) -> None:
@@ -96,7 +96,7 @@ class Batcher:
             else:
                 vectors[row] = known
         if self._observer and asked.missing < len(texts):
-            self._observer.remembered(len(texts) - asked.missing)
+            self._observer.cached(len(texts) - asked.missing)
         if asked.missing:
             self._dispatch()
             await asked.done
@@ -147,12 +147,12 @@ class Batcher:
 
     def _encode(self, encoder: Encoder, texts: list[str]) -> list[Vectors]:
         """On an encoder's thread: each text's vector, of which those read alike are computed once."""
-        tokens = encoder.read(texts)
+        tokens = encoder.tokenize(texts)
         keys = [np.asarray(one.ids, dtype=np.int32).tobytes() for one in tokens]
         with self._by_ids_lock:
             known = {key: vector for key in keys if (vector := self._by_ids.get(key)) is not None}
         new = {key: one for key, one in zip(keys, tokens, strict=True) if key not in known}
-        for key, vector in zip(new, encoder.vectors(list(new.values())), strict=True):
+        for key, vector in zip(new, encoder.embed(list(new.values())), strict=True):
             known[key] = vector.copy()  # a row of its own, so that what is remembered does not keep the batch
         with self._by_ids_lock:
             self._by_ids.update((key, known[key]) for key in new)

@@ -50,9 +50,9 @@ class Encoder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: one vector a question, cut at the model's length."""
-        return self.vectors(self.read(texts))
+        return self.embed(self.tokenize(texts))
 
-    def read(self, questions: Sequence[str]) -> list[Tokens]:
+    def tokenize(self, questions: Sequence[str]) -> list[Tokens]:
         """The questions' tokens, cut at the model's length; those of equal ids have equal vectors."""
         prefix = self.encoding.question_prefix
         return self._questions.encode_batch([prefix + text for text in questions])
@@ -65,8 +65,8 @@ class Encoder:
         vectors = self._run(self._answering, [window for one in windows for window in one])
         return np.split(vectors, np.cumsum([len(one) for one in windows])[:-1]) if windows else []
 
-    def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
-        """(n, dimension) float32, of questions that `read` has read, in the order given."""
+    def embed(self, tokens: Sequence[Tokens]) -> Vectors:
+        """(n, dimension) float32, of questions that `tokenize` returned, in the order given."""
         return self._run(self._session, tokens)
 
     @property

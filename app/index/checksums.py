@@ -15,7 +15,7 @@ from app import durable
 from app.errors import IndexUnavailable
 from app.index.lookup import LOOKUP
 from app.index.postings import POSTINGS
-from app.index.vectors import ROWS, VECTORS
+from app.index.vector_file import ROWS, VECTORS
 
 SUMS, SHARD = "sums.json", "shard"
 BLOCK = 1 << 16

@@ -3,7 +3,7 @@
 index/active.json            which release is active, and which was before; replaced by rename
 index/<release>/record.json  what the release is; written last, so that its presence means the shard is whole
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
-index/<release>/vectors.f32  the vectors once more, for ranking; see index.vectors
+index/<release>/vectors.f32  the vectors once more, for ranking; see index.vector_file
 index/<release>/postings.npz the words of an index that is small enough to scan; see index.scan
 index/<release>/lookup.npy   its phrasings, negatives and identifiers by their hashes; see index.lookup
 index/<release>/calibration.json   how sure one may be; replaced by rename
@@ -39,7 +39,7 @@ from app.index.shard import (
     read_calibration,
     read_record,
 )
-from app.index.vectors import RowsWriter
+from app.index.vector_file import VectorFileWriter
 from app.index.words import Sparse, WordTokenizer, text_of
 
 SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
@@ -70,7 +70,7 @@ class EmbeddedStore:
         tokenizer = WordTokenizer(record.language, record.average_length)
         with engine(f"the index {record.name}"):
             built = edge.EdgeShard.create(str(aside / SHARD), _config(record))
-        rows, postings, lookup = RowsWriter(aside), PostingsWriter(), LookupWriter()
+        rows, postings, lookup = VectorFileWriter(aside), PostingsWriter(), LookupWriter()
         try:
             start = 0
             for batch in batches:

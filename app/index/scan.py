@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.arrays import Vectors
 from app.index.candidates import Question
 from app.index.postings import Postings
-from app.index.vectors import Rows
+from app.index.vector_file import VectorFile
 from app.index.words import WordTokenizer
 
 LIMIT = 100_000  # vectors; of more, a graph is faster: see benchmarks.growth
@@ -23,7 +23,7 @@ BLOCK = 4_096  # vectors brought to 8 bits at a time
 class Scan:
     """All vectors and words of an index."""
 
-    def __init__(self, rows: Rows, postings: Postings, tokenizer: WordTokenizer) -> None:
+    def __init__(self, rows: VectorFile, postings: Postings, tokenizer: WordTokenizer) -> None:
         self._postings = postings
         self._tokenizer = tokenizer
         blocks = [_in_8_bits(rows.vectors[start : start + BLOCK]) for start in range(0, len(rows.vectors), BLOCK)]

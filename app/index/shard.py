@@ -19,11 +19,11 @@ from app.index import checksums
 from app.index.candidates import NO_MATCH, Candidate, Match, Question
 from app.index.filters import Dialect, Filter, check
 from app.index.lookup import Lookup, QuestionKeys, keys_of, match_of, question_keys
+from app.index.memory import memory_bytes
 from app.index.postings import POSTINGS, Postings
 from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord, own_payload
 from app.index.scan import Scan
-from app.index.sizes import bytes_of
-from app.index.vectors import Rows
+from app.index.vector_file import VectorFile
 from app.index.words import WordTokenizer
 
 T = TypeVar("T")
@@ -66,14 +66,14 @@ class EmbeddedIndex:
         self.calibration = read_calibration(directory)
         check_space(directory, OPEN_BYTES)
         checksums.check(directory)
-        self._rows = Rows(directory, self.record.entries, self.record.dimension)
+        self._rows = VectorFile(directory, self.record.entries, self.record.dimension)
         self._tokenizer = WordTokenizer(self.record.language, self.record.average_length)
         self._lookup = None if self.record.common_identifiers is None else Lookup(directory)
         self._scan: Scan | None = None
         if (directory / POSTINGS).exists():
             self._scan = Scan(self._rows, Postings(directory, self.record.entries), self._tokenizer)
         self._together: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
-        self._known: LRUCache[int, Candidate] = LRUCache(KNOWN_BYTES, getsizeof=lambda one: bytes_of(one.payload))
+        self._known: LRUCache[int, Candidate] = LRUCache(KNOWN_BYTES, getsizeof=lambda one: memory_bytes(one.payload))
         with engine(f"the index {self.record.name}"):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")

@@ -25,7 +25,7 @@ Feed = dict[str, NDArray[np.int64]]
 Scores = NDArray[np.float32]
 
 
-class PairReader:
+class PairTokenizer:
     """Question and text to token ids: `[CLS] question [SEP] text [SEP]`, or what the tokenizer makes of a pair.
 
     What is too long loses the end of the text; of the question only what goes beyond half of the room.
@@ -38,7 +38,7 @@ class PairReader:
         self._tokenizer = tokenizer
         self._room = max_tokens - tokenizer.num_special_tokens_to_add(True)
 
-    def read(self, question: str, texts: Sequence[str]) -> list[Tokens]:
+    def tokenize(self, question: str, texts: Sequence[str]) -> list[Tokens]:
         """The question with each of the texts."""
         asked = self._tokenizer.encode(question, add_special_tokens=False)
         asked.truncate(self._room // 2)
@@ -71,7 +71,7 @@ class Reranker:
         self.settings = settings
         try:
             self.session = open_graph(graph, threads)
-            self._reader = PairReader(Tokenizer.from_file(str(tokenizer)), settings.max_tokens)
+            self._tokenizer = PairTokenizer(Tokenizer.from_file(str(tokenizer)), settings.max_tokens)
         except Exception as error:  # both libraries raise bare types of their own
             raise BundleError(f"{graph} cannot be run: {error}") from error
 
@@ -93,7 +93,7 @@ class Reranker:
         A text's score does not depend on the others.
         """
         found = np.empty(len(texts), dtype=np.float32)
-        tokens = self._reader.read(question, texts)
+        tokens = self._tokenizer.tokenize(question, texts)
         by_length = sorted(range(len(texts)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(by_length), BATCH):
             chosen = by_length[start : start + BATCH]

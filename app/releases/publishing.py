@@ -19,7 +19,7 @@ from app.knowledge.entry import Entry, knowledge_revision
 from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
 from app.releases.measuring import measure
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
 from app.text.identifiers import common_identifiers
 from app.text.markup import VERSION as PLAIN_TEXT

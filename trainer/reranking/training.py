@@ -31,7 +31,7 @@ from transformers import PreTrainedModel
 
 from app import durable
 from app.knowledge.entry import Entry
-from app.ranking.reranker import PairReader, candidate_text, padded
+from app.ranking.reranker import PairTokenizer, candidate_text, padded
 from app.text.normalize import normalize
 from trainer.data.training_set import TrainingSet, order
 from trainer.recipes import Recipe
@@ -74,7 +74,7 @@ class CrossEncoder(nn.Module):
         self.typed = typed and getattr(backbone.config, "type_vocab_size", 0) > 1
         self.max_tokens = min(MAX_TOKENS, int(backbone.config.max_position_embeddings))
         self.with_question = with_question
-        self.reader = PairReader(tokenizer, self.max_tokens)
+        self.reader = PairTokenizer(tokenizer, self.max_tokens)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         """(pairs, tokens) each -> (pairs,) scores."""
@@ -196,7 +196,7 @@ def train(made: CrossEncoder, lists: Sequence[List], run: Run, seed: int, bf16: 
 
 def loss(made: CrossEncoder, batch: Sequence[List], bf16: bool) -> Tensor:
     """The mean cross-entropy of the lists' first texts, a scalar."""
-    pairs = [pair for one in batch for pair in made.reader.read(one.question, one.texts)]
+    pairs = [pair for one in batch for pair in made.reader.tokenize(one.question, one.texts)]
     device = next(made.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         scores = made.score(pairs)

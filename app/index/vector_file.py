@@ -18,7 +18,7 @@ from app.index.candidates import Candidate
 VECTORS, ROWS = "vectors.f32", "rows.npy"
 
 
-class RowsWriter:
+class VectorFileWriter:
     """Writes both files, a batch at a time."""
 
     def __init__(self, directory: Path) -> None:
@@ -52,7 +52,7 @@ class RowsWriter:
             os.fsync(file.fileno())
 
 
-class Rows:
+class VectorFile:
     """Both files, open for reading."""
 
     def __init__(self, directory: Path, entries: int, dimension: int) -> None:

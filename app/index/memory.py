@@ -3,11 +3,11 @@
 import sys
 
 
-def bytes_of(value: object) -> int:
+def memory_bytes(value: object) -> int:
     """Bytes of a value as JSON has them, everything inside it included; what stands in it twice counts twice."""
     own = sys.getsizeof(value)
     if isinstance(value, dict):
-        return own + sum(bytes_of(key) + bytes_of(item) for key, item in value.items())
+        return own + sum(memory_bytes(key) + memory_bytes(item) for key, item in value.items())
     if isinstance(value, list | tuple):
-        return own + sum(map(bytes_of, value))
+        return own + sum(map(memory_bytes, value))
     return own
