@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 from app.arrays import Vectors
@@ -15,31 +14,20 @@ from app.encoding.encoder import Encoder
 from app.index.candidates import Question
 from app.index.filters import Filter
 from app.index.protocol import Index
-from app.index.words import answer_of
-from app.ranking.calibration import Calibrated, Calibration, calibrated_of
-from app.ranking.decision import Choices, Status, choose
+from app.ranking.calibration import Calibrated, calibrated_of
+from app.ranking.decision import decide
 from app.ranking.ranking import Ranked, Ranking
 from app.ranking.reranker import CANDIDATES as RERANKED
 from app.ranking.reranker import Reranker
-from app.replies import Answer, Reply, ReplyCache, cache_key
+from app.replies import Reply, ReplyCache, cache_key
 
 Rerank = Literal["off", "on", "auto"]
 
 CANDIDATES = 20  # of each kind that the index is asked for, at the least: enough that ranking loses none of the top ten
-SUGGESTIONS = 3
 SURE = 0.9  # from that confidence on, a reranker that is on `auto` is not asked
 CACHE_BYTES = 64 * 2**20  # of replies; some 20,000 with three answers of a few hundred characters
 RERANKER_THREADS = 4  # at most; it shares the cores with the encoders and the event loop
 ENCODERS = 2  # at most; each is a thread, and from the third on the event loop is what limits
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The decision about one question. `answers` is empty exactly when `status` is `no_answer`."""
-
-    status: Status
-    answers: list[Ranked]
-    suggestions: list[Ranked]
 
 
 class Answerer:
@@ -91,7 +79,7 @@ class Answerer:
         new = [question for question in keys if question not in known]
         rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where) if new else []
         for question, ranked in zip(new, rankings, strict=True):
-            known[question] = _reply(self._decide(ranked, top_k, min_confidence))
+            known[question] = self._reply(ranked, top_k, min_confidence)
             self._replies.put(keys[question], known[question])
         return [known[question] for question in questions]
 
@@ -128,14 +116,10 @@ class Answerer:
         scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question.text, texts)
         return self.ranking.rerank(ranked, scores)
 
-    def _decide(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Answered:
-        """By the calibration that made the confidences."""
-        again = self.ranking.reranked if ranked and ranked[0].reranked else None
-        return decide(ranked, top_k, again or self.ranking.calibration, min_confidence)
-
-
-def _reply(answered: Answered) -> Reply:
-    return Reply(answered.status, tuple(map(Answer.of, answered.answers)), tuple(map(Answer.of, answered.suggestions)))
+    def _reply(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:
+        """Decided by the calibration that made the confidences."""
+        reranked = ranked and ranked[0].reranked and self.ranking.reranked
+        return Reply.of(ranked, decide(ranked, top_k, reranked or self.ranking.calibration, min_confidence))
 
 
 def ranking_of(bundle: Bundle, calibrated: Calibrated | None) -> Ranking:
@@ -145,19 +129,3 @@ def ranking_of(bundle: Bundle, calibrated: Calibrated | None) -> Ranking:
         return ranking
     own = {"calibration": calibrated.calibration, "reranked": calibrated.reranked}
     return ranking.model_copy(update={name: calibration for name, calibration in own.items() if calibration})
-
-
-def decide(
-    ranked: Sequence[Ranked], top_k: int, calibration: Calibration, min_confidence: float | None = None
-) -> Answered:
-    """What to reply with `ranked`, best first: see `choose`. Without an answer, up to three questions as suggestions.
-
-    `calibration` is the one that made the confidences.
-    """
-    answers = [answer_of(candidate.candidate.payload) for candidate in ranked]
-    choices = Choices([candidate.confidence for candidate in ranked], answers, [entry.exact for entry in ranked])
-    status, shown = choose(choices, top_k, calibration, min_confidence)
-    if status == "no_answer":
-        with_question = [candidate for candidate in ranked if candidate.matched is not None]  # a passage has none
-        return Answered(status, [], with_question[:SUGGESTIONS])
-    return Answered(status, [ranked[i] for i in shown], [])

@@ -1,18 +1,21 @@
 """What one question gets, and the LRU cache of it. Knows neither HTTP nor vectors."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Self
 
 from cachetools import LRUCache
 
 from app.index.filters import Filter
 from app.index.memory import memory_bytes
-from app.ranking.decision import Status
+from app.ranking.decision import Decision, Status
 from app.ranking.ranking import Ranked
 
 Key = tuple[str, int, float | None, str]  # question, top_k, min_confidence, filters
 
+SUGGESTIONS = 3
 OVERHEAD = 400  # bytes of a cached reply beside its texts: the key, the objects, their places in the cache
 
 
@@ -49,6 +52,16 @@ class Reply:
     status: Status
     answers: tuple[Answer, ...]
     suggestions: tuple[Answer, ...]
+
+    @classmethod
+    def of(cls, ranked: Sequence[Ranked], decision: Decision) -> Self:
+        """The reply to a question, from its candidates, best first, and the decision about them.
+
+        Without an answer it suggests the best three entries that have a question; a passage has none.
+        """
+        answers = tuple(Answer.of(ranked[position]) for position in decision.shown)
+        with_question = () if answers else (candidate for candidate in ranked if candidate.matched is not None)
+        return cls(decision.status, answers, tuple(map(Answer.of, islice(with_question, SUGGESTIONS))))
 
 
 class ReplyCache:

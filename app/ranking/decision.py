@@ -6,8 +6,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from app.arrays import Floats
+from app.index.words import answer_of
 from app.ranking.calibration import Calibration
 from app.ranking.offer import MOST
+from app.ranking.ranking import Ranked
 
 Status = Literal["answered", "ambiguous", "no_answer"]
 
@@ -35,6 +37,18 @@ class Choices(NamedTuple):
     confidences: Sequence[float]
     answers: Sequence[str]  # the text that each answers with
     exact: Sequence[bool]  # where a phrasing is the question itself
+
+
+def decide(
+    ranked: Sequence[Ranked], top_k: int, calibration: Calibration, min_confidence: float | None = None
+) -> Decision:
+    """Decide on one question from its ranked candidates, best first; see `choose`.
+
+    `calibration` is the one that made their confidences.
+    """
+    answers = [answer_of(entry.candidate.payload) for entry in ranked]
+    choices = Choices([entry.confidence for entry in ranked], answers, [entry.exact for entry in ranked])
+    return choose(choices, top_k, calibration, min_confidence)
 
 
 def choose(choices: Choices, top_k: int, calibration: Calibration, min_confidence: float | None = None) -> Decision:
