@@ -1,16 +1,16 @@
-"""The index on a Qdrant server or cluster, through `AsyncQdrantClient`; `:memory:` runs the client's own stand-in.
+"""The index on a Qdrant server or cluster, through `AsyncQdrantClient`.
 
 A release is a collection of its name; its metadata hold its record, its calibration, and `complete` once it is whole.
 The aliases `faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
 """
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 
-from app.errors import NotFound
+from app.errors import NotFound, SettingsError
 from app.index.candidates import Candidate
 from app.index.collection import ServerIndex, qdrant
 from app.index.filters import Kind, path
@@ -42,11 +42,19 @@ BUILD_TIMEOUT_S = 120
 class ServerStore:
     """All releases on one server. As `IndexStore`."""
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
-        where: dict[str, Any] = {"location": url} if url == ":memory:" else {"url": url, "api_key": api_key}
-        client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+    def __init__(self, client: AsyncQdrantClient) -> None:
+        """The store closes the client."""
         self._client = cast(AsyncQdrantClient, Guarded(client))
-        self._url = url
+
+    @classmethod
+    def connect(cls, url: str, api_key: str | None = None) -> Self:
+        """The store on the server at `url`; nothing is sent yet. Raises SettingsError for what is no URL."""
+        try:
+            return cls(AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT_S, check_compatibility=False))
+        except ValueError as error:
+            raise SettingsError(
+                f"FAQ_QDRANT_URL={url} is not the URL of a server, as http://qdrant:6333 is."
+            ) from error
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
         """As `IndexStore.build`; the collection is marked complete last."""
@@ -76,8 +84,6 @@ class ServerStore:
             metadata=metadata,
             timeout=BUILD_TIMEOUT_S,
         )
-        if self._url == ":memory:":  # it has no payload indexes, and warns when asked for one
-            return
         await self._client.create_payload_index(record.name, KEYS, models.PayloadSchemaType.KEYWORD, wait=True)
         for field, kinds in record.fields.items():
             for kind in kinds:
@@ -85,15 +91,11 @@ class ServerStore:
 
     async def open(self, name: str) -> ServerIndex:
         """As `IndexStore.open`."""
-        record = await self._record(name)
-        if record is None:
-            raise NotFound(f"There is no release {name}.")
-        return ServerIndex(self._client, record, await self.calibration(name))
+        return ServerIndex(self._client, await self._finished(name), await self.calibration(name))
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
         """As `IndexStore.calibrate`."""
-        if await self._record(name) is None:
-            raise NotFound(f"There is no release {name}.")
+        await self._finished(name)
         with qdrant(name):
             await self._client.update_collection(name, metadata={"calibration": calibration})
 
@@ -121,8 +123,7 @@ class ServerStore:
 
     async def activate(self, name: str) -> None:
         """As `IndexStore.activate`. Raises NotFound."""
-        if await self._record(name) is None:
-            raise NotFound(f"There is no release {name}.")
+        await self._finished(name)
         active, _ = await self.pointer()
         if active == name:
             return
@@ -138,6 +139,13 @@ class ServerStore:
         """As `IndexStore.names`."""
         with qdrant("its collections"):
             return [one.name for one in (await self._client.get_collections()).collections if RELEASE.match(one.name)]
+
+    async def _finished(self, name: str) -> IndexRecord:
+        """The record of a finished release. Raises NotFound."""
+        record = await self._record(name)
+        if record is None:
+            raise NotFound(f"There is no release {name}.")
+        return record
 
     async def _record(self, name: str) -> IndexRecord | None:
         """The record of a finished release, or None."""
