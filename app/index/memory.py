@@ -1,10 +1,10 @@
-"""How much memory a payload takes, for caches that are bounded by bytes."""
+"""The memory that a value takes, for caches that are bounded by bytes."""
 
 import sys
 
 
 def memory_bytes(value: object) -> int:
-    """Bytes of a value as JSON has them, everything inside it included; what stands in it twice counts twice."""
+    """The bytes of a JSON value with everything in it. An object that it holds twice counts twice."""
     own = sys.getsizeof(value)
     if isinstance(value, dict):
         return own + sum(memory_bytes(key) + memory_bytes(item) for key, item in value.items())
