@@ -141,7 +141,7 @@ async def test_what_is_known_is_not_encoded_again(bundle: Bundle) -> None:
 
 
 async def test_memory_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "REMEMBERED", 2)
+    monkeypatch.setattr(batching, "CACHED", 2)
     encoder = Gated(bundle)
     batcher = Batcher([encoder])
     for text in ("gift", "wolf", "wolf", "key", "wolf", "gift"):  # when `gift` comes again, it is forgotten
