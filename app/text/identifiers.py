@@ -35,7 +35,7 @@ def asked_identifiers(text: str) -> frozenset[str]:
 
 
 def shape_of(identifier: str) -> str:
-    """The form of an identifier: digits as 9 and letters as a (`l2010`: `a9`), `version`, `hex`, or a number's length."""
+    """The form of an identifier: `a9` for `l2010`, `99999` for a number of five digits, or `version` or `hex`."""
     if identifier.isdigit():
         return "9" * len(identifier)
     if "." in identifier:
