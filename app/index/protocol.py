@@ -59,7 +59,7 @@ class IndexRecord(BaseModel):
 
     def spread(self, limit: int) -> list[int]:
         """The numbers of up to `limit` entries, evenly spread over the index, ascending."""
-        return np.unique(np.linspace(0, self.entries - 1, limit).astype(int)).tolist()
+        return [int(number) for number in np.unique(np.linspace(0, self.entries - 1, limit).astype(int))]
 
 
 class Index(Protocol):

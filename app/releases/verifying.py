@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from operator import attrgetter
 
+import numpy as np
+
 from app.arrays import Vectors
 from app.encoding.encoder import Encoder
 from app.errors import IndexUnavailable
@@ -89,4 +91,4 @@ def _similarity(vectors: Vectors, vector: Vectors) -> float:
 
 
 def _length(vector: Vectors) -> float:
-    return float(vector @ vector) ** 0.5
+    return float(np.linalg.norm(vector))

@@ -13,8 +13,8 @@ from app.settings import Settings
 @pytest.fixture(params=["embedded", "server"])
 async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
     """Releases in the embedded engine, then in the client's own local mode, which needs no server."""
-    client = AsyncQdrantClient(":memory:") if request.param == "server" else None
-    made = Catalog(settings, indexes=client and ServerStore(client))
+    store = ServerStore(AsyncQdrantClient(":memory:")) if request.param == "server" else None
+    made = Catalog(settings, indexes=store)
     yield made
     await made.close()
 
