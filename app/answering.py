@@ -51,7 +51,7 @@ class Answerer:
         self.bundle = bundle
         self.index = index
         self.calibrated = calibrated_of(index.calibration, index.record.name)
-        self.ranking = ranking_of(bundle, self.calibrated)
+        self.ranking = ranking_of(bundle, self.calibrated, index.record.unanswerable_share)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # replies stay right, because a release never changes
         first = Encoder(bundle, threads=1)
@@ -123,10 +123,14 @@ class Answerer:
         return Reply.of(ranked, decide(ranked, top_k, reranked or self.ranking.calibration, min_confidence))
 
 
-def ranking_of(bundle: Bundle, calibrated: Calibrated | None) -> Ranking:
-    """The ranking of a bundle, with the release's calibrations in place of the bundle's where it has any."""
+def ranking_of(bundle: Bundle, calibrated: Calibrated | None, share: float | None = None) -> Ranking:
+    """The ranking of a bundle, with the release's calibrations in place of the bundle's where it has any.
+
+    `share`: of questions without an answer; the bundle's calibration is adjusted to it.
+    """
     ranking = Ranking.of(bundle)
-    if calibrated is None:
-        return ranking
+    if calibrated is None or calibrated.calibration is None:
+        adjusted = ranking.calibration.at_share(share or ranking.unanswerable_share)
+        return ranking.model_copy(update={"calibration": adjusted})
     own = {"calibration": calibrated.calibration, "reranked": calibrated.reranked}
     return ranking.model_copy(update={name: calibration for name, calibration in own.items() if calibration})

@@ -44,6 +44,9 @@ class IndexRecord(BaseModel):
     offer_precision: float | None = Field(
         None, gt=0, lt=1, description="the precision that its offer threshold was chosen for"
     )
+    unanswerable_share: float | None = Field(
+        None, gt=0, lt=1, description="the share of questions without an answer that its confidence assumes"
+    )
     common_identifiers: list[str] | None = Field(
         None, description="identifiers of too many entries to distinguish between them; None: built without a lookup"
     )
