@@ -1,6 +1,7 @@
 """What every test shares: clean settings, a small FAQ, a small bundle, and both published."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,12 @@ FAQ = [
     ),
     Entry(id="passage", answer="We ship pets, wolves and turnips by order of the keeper."),
 ]
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what the imports made from garbage collection: the trainer collects in full, which took half of its time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ async def test_an_edit_encodes_only_what_it_changed(
 ) -> None:
     await publish(catalog, bundle, FAQ)
     encoded: list[str] = []
-    for side in ("questions", "answers"):
+    for side in ("encode_queries", "encode_documents"):
         monkeypatch.setattr(Encoder, side, recording(getattr(Encoder, side), encoded))
     monkeypatch.setattr("app.releases.publishing._verify_release", _no_verification)
     edited = FAQ[0].model_copy(update={"answer": "Within six days."})
