@@ -1,4 +1,4 @@
-# Everything sets itself up first; the second time that takes a moment.
+# Every target installs what it needs first; once installed, that takes a moment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 .PHONY: help run install test test-browser test-server check faults soak contract fuzz audit clean
 .DEFAULT_GOAL := run
 
-help:  ## list what can be made
+help:  ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8000
@@ -25,7 +25,7 @@ run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8
 	@$(BIN)/python -m trainer publish --bundle '$(RUN)/bundle'
 	@exec $(BIN)/python -m app
 
-install: $(INSTALLED)  ## the set-up alone, into .venv
+install: $(INSTALLED)  ## install app, trainer and development tools into .venv
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' || { echo "error: Python 3.11 or newer is needed"; exit 2; }
@@ -35,41 +35,41 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,trainer,dev]'
 	@touch $@
 
-test: install  ## the checks and the whole test suite, side by side; fails if either does
+test: install  ## run check and the whole test suite side by side; fails if either fails
 	@$(MAKE) --no-print-directory check >$(VENV)/check.log 2>&1 & checks=$$!; \
 	$(BIN)/python -m pytest $(PARALLEL); tests=$$?; \
 	wait $$checks; checks=$$?; cat $(VENV)/check.log; \
 	test $$checks -eq 0 || echo "error: the checks failed; their output is above"; \
 	exit $$((tests | checks))
 
-test-browser: install  ## the pages in Chromium
+test-browser: install  ## run the tests that need Chromium
 	$(BIN)/python -m pytest -n 0 -m browser
 
-test-server: install  ## the tests of the index on a Qdrant server: make test-server QDRANT_URL=http://...
-	@test -n '$(QDRANT_URL)' || { echo "error: which server? make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
+test-server: install  ## run the tests of the index on a Qdrant server: make test-server QDRANT_URL=http://...
+	@test -n '$(QDRANT_URL)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
 	QDRANT_URL='$(QDRANT_URL)' $(BIN)/python -m pytest -n 0 tests/index -k server
 
-check: install  ## format, lint, types, layers
+check: install  ## check format, lint, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-faults: install  ## kill and cut off import, reindex and activation at hundreds of points (minutes)
+faults: install  ## kill import, reindex and activation at hundreds of points, and cut their power (minutes)
 	FAQ_TEST_CUTS=40 $(BIN)/python -m pytest -n 0 tests/faults/test_power_cut.py
 	$(BIN)/python -m benchmarks.faults
 
-soak: install  ## ten minutes of load: memory, threads and files must not grow
+soak: install  ## put ten minutes of load on the service: memory, threads and files must not grow
 	$(BIN)/python -m pytest -n 0 -s -m soak tests/faults
 
-contract: install  ## requests generated from the OpenAPI document, for ten minutes
+contract: install  ## send requests generated from the OpenAPI document, for ten minutes
 	$(BIN)/python -m benchmarks.contract
 
-fuzz: install  ## inputs made to break the parsers, for five minutes
+fuzz: install  ## give the parsers inputs made to break them, for five minutes
 	$(BIN)/python -m benchmarks.fuzz
 
-audit: install  ## known vulnerabilities and licences of what this stands on
+audit: install  ## check the dependencies for known vulnerabilities and for licences
 	$(BIN)/python -m tests.audit
 
-clean:  ## remove what the set-up and the tests made; runs and faq-home stay
+clean:  ## remove what install and the tests made; runs and faq-home stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

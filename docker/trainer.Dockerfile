@@ -1,4 +1,4 @@
-# The trainer: torch, and the service's own code, with which it measures what will be served.
+# The trainer: torch, and the service's code, because the trainer measures with the code that serves.
 #   docker build -f docker/trainer.Dockerfile -t faqtual/trainer .
 # For NVIDIA GPUs (PyPI's Linux wheels of torch carry CUDA):
 #   docker build -f docker/trainer.Dockerfile -t faqtual/trainer:gpu --build-arg TORCH_INDEX=https://pypi.org/simple .
@@ -10,7 +10,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python -m venv --without-pip /venv
-# torch alone comes from that index; what it depends on comes with the rest, from PyPI.
+# Only torch comes from that index; its dependencies come from PyPI with the rest.
 RUN pip --python /venv/bin/python install --no-deps --index-url ${TORCH_INDEX} torch==${TORCH_VERSION}
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; \

@@ -45,13 +45,13 @@ FAQ = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests, and the trainer's, first: a file stays on one worker, and short files end evenly."""
+    """Run the trainer's files and those with slow tests first, so that both workers end at about the same time."""
     slow = {item.path for item in items if "trainer" in item.path.parts or item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what the imports made from garbage collection: the trainer collects in full, which took half of its time."""
+    """Exempt imported modules from garbage collection: the full collections took half of a training's time."""
     gc.collect()
     gc.freeze()
 
