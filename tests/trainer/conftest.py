@@ -1,6 +1,10 @@
 """Fixtures of the trainer's tests: a tiny random encoder, its bundle, and generated FAQs."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
 from tests import bundles
 from trainer.export import export
+from trainer.reports import results, tables
 from trainer.training import model
 
 SUBJECTS = ("parcel", "refund", "voucher", "tent", "boots", "invoice", "newsletter", "repair", "points", "password")
@@ -59,6 +64,23 @@ def tiny_bundle(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Bu
     """The tiny encoder as a bundle, in 32-bit floats."""
     directory = tmp_path_factory.mktemp("bundle") / "bundle"
     return export.plain(model.load(str(tiny_base), "cpu"), directory, base_model="tiny", recipe="base")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def base_bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Export a base model once for the reports of all runs; each run still exports its own bundle."""
+
+    @cache
+    def exported(base: str) -> Bundle:
+        with tables.base_bundle(base) as bundle:
+            return Bundle.load(shutil.copytree(bundle.directory, tmp_path_factory.mktemp("base") / "bundle"))
+
+    def base_bundle(base: str) -> AbstractContextManager[Bundle]:
+        return nullcontext(exported(base))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "base_bundle", base_bundle)
+        yield
 
 
 @pytest.fixture(scope="session")
