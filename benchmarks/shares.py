@@ -29,7 +29,7 @@ from app.settings import Settings
 from benchmarks.generalize.sets import OWN, SHARED, Faq, faq
 
 RESULTS = Path(__file__).parent / "results"
-SETS = ("banking50", "clinc_banking", "hint3_sofmattress", "sample")
+SETS = ("banking50", "clinc_banking", "hint3_sofmattress", "sample", "clinc150")
 STEPS = 200
 
 
