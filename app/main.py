@@ -16,12 +16,11 @@ from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
 from app.http.headers import SecurityHeaders
-from app.http.metrics import Metrics
+from app.http.metrics import Metrics, RequestMetrics
 from app.http.parameters import known_parameters
 from app.http.problem import Unexpected, documented
 from app.http.rate_limit import RateLimits
 from app.http.request_id import RequestIds
-from app.http.request_metrics import Measured
 from app.http.security import KEYS, Keys, new_key
 from app.jobs import lock
 from app.jobs.jobs import Jobs
@@ -64,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the inside out
         app.add_middleware(middleware)
-    app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(RequestIds)
     app.add_middleware(SecurityHeaders)
     return app

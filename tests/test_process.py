@@ -164,6 +164,16 @@ def test_a_command_names_variables_without_effect(settings: Settings, monkeypatc
     assert "warning: The environment variable FAQ_DATABASE_ULR" in run(settings, "releases").stderr
 
 
+def test_a_trainer_command_names_variables_without_effect(tmp_path: Path) -> None:
+    environment = {**os.environ, "FAQ_HOEM": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "trainer", "runs"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "warning: The environment variable FAQ_HOEM is not a setting" in done.stderr
+    assert "FAQ_HOME?" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [

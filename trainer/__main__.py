@@ -4,12 +4,14 @@ A command imports torch only when it runs, so that `runs` and `--help` answer at
 """
 
 import logging
+import os
 import sys
 
 import typer
 from rich.console import Console
 
 from app.errors import FaqError
+from app.settings import unknown_variables
 from trainer.cli import runs
 from trainer.cli.evaluate import compare, evaluate
 from trainer.cli.fit import fit
@@ -29,6 +31,8 @@ def main() -> None:
     logger = logging.getLogger("trainer")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    for line in unknown_variables(os.environ):
+        logger.warning("warning: %s", line)
     try:
         app()
     except FaqError as error:

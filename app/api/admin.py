@@ -1,8 +1,7 @@
-"""Releases and the jobs that make them."""
-
-from typing import Any
+"""Admin routes for releases and for the jobs that build them."""
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import contextmanager_in_threadpool
 
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply
 from app.api.state import Service
@@ -22,29 +21,18 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-
-def _links(**parameters: str) -> dict[str, Any]:
-    """OpenAPI's links from a response to the operations that take what it holds: operation -> the value's place."""
-    name = "job_id" if "job" in next(iter(parameters)) else "release"
-    return {operation: {"operationId": operation, "parameters": {name: at}} for operation, at in parameters.items()}
-
-
-STARTED: dict[int | str, dict[str, Any]] = {
-    202: {"links": _links(get_job="$response.body#/job_id", cancel_job="$response.body#/job_id")}
-}
-LISTED: dict[int | str, dict[str, Any]] = {200: {"links": _links(get_job="$response.body#/jobs/0/job_id")}}
-RELEASED: dict[int | str, dict[str, Any]] = {200: {"links": _links(activate="$response.body#/releases/0/release")}}
-
-
 NOTHING_TO_REBUILD = (
     "There is no release yet, so there is no model to reindex with. Publish a first one: `make run`, or "
     "`python -m app reindex --bundle DIR` with the directory of a bundle."
 )
 
 
-@router.post("/reindex", status_code=202, responses={**documented(409), **STARTED})
+@router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(service: Service, response: Response) -> JobReply:
-    """Build a release of the knowledge as it is now and switch to it; the present one answers until then."""
+    """Start a job that builds a release of the current knowledge and activates it.
+
+    The active release answers until the new one is ready.
+    """
     if await service.catalog.active() is None:
         raise Conflict(NOTHING_TO_REBUILD)
     await service.catalog.active_bundle()
@@ -53,7 +41,7 @@ async def reindex(service: Service, response: Response) -> JobReply:
     return _job(job)
 
 
-@router.get("/jobs", responses=LISTED)
+@router.get("/jobs")
 def list_jobs(service: Service) -> JobList:
     """The latest jobs, newest first."""
     return JobList(jobs=[_job(job) for job in service.jobs.recent()])
@@ -61,30 +49,30 @@ def list_jobs(service: Service) -> JobList:
 
 @router.get("/jobs/{job_id}", operation_id="get_job", responses=documented(404))
 def get_job(job_id: str, service: Service) -> JobReply:
-    """One job, as it stands."""
+    """The state of one job."""
     return _job(service.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=documented(404, 409))
 def cancel_job(job_id: str, service: Service) -> JobReply:
-    """Stop a job. What it has built so far never shows."""
+    """Cancel a job. The release that it was building is discarded."""
     return _job(service.jobs.cancel(job_id))
 
 
-@router.get("/releases", responses=RELEASED)
+@router.get("/releases")
 async def list_releases(service: Service) -> ReleaseList:
     """Every release that can be activated, newest first."""
-    return ReleaseList(releases=[_release(one) for one in await service.catalog.releases()])
+    return ReleaseList(releases=[_release(release) for release in await service.catalog.releases()])
 
 
 @router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
 async def activate(release: str, service: Service) -> ReleaseReply:
-    """Switch to a release: forward, or back. The store stays as it is."""
-    with lock.writer(service.settings.home, service.store.database):
+    """Make a release the active one; an older release too, as a rollback. The entries in the store do not change."""
+    async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
         await service.catalog.activate(release)
     await service.live.follow()
-    found = {one.record.name: one for one in await service.catalog.releases()}
-    return _release(found[release])
+    releases = {listed.record.name: listed for listed in await service.catalog.releases()}
+    return _release(releases[release])
 
 
 def _job(job: Job) -> JobReply:

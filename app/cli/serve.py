@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from app import logs
 from app.cli.terminal import failing_clearly
 from app.errors import SettingsError
-from app.http.connections import bounded, room_for
+from app.http.connections import bounded_protocol, room_for
 from app.main import create_app
 from app.settings import Settings, unknown_variables
 
@@ -51,7 +51,7 @@ def serve(context: typer.Context) -> None:
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=bounded(room_for(settings.max_connections), app.state.metrics.turned_away),
+        http=bounded_protocol(room_for(settings.max_connections), app.state.metrics.connection_refused),
         ws="none",
         access_log=False,
         log_config=None,

@@ -1,8 +1,8 @@
-"""What one connection may cost: how long it may take to say something, and how many of them there may be.
+"""Deadlines for slow clients and a limit on open connections.
 
-uvicorn waits for ever for a request that has begun, and for the first one on a connection. Here a request's head must
-arrive within HEAD_S, its body no slower than BODY_S + bytes / SLOWEST, and a response must be taken within STALLED_S.
-Of too many connections the one that has been idle for longest is closed for the new one.
+uvicorn has no timeout for the first request of a connection, nor for a request that has begun. Here the head of a
+request must arrive within HEAD_S, its body within BODY_S + bytes / SLOWEST, and the client must read its response
+within STALLED_S. Above the limit of connections, the one that has been idle longest is closed.
 """
 
 import json
@@ -14,27 +14,28 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar
 
+from starlette.datastructures import Headers
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.headers import HEADERS
 from app.http.problem import CODES, TYPE
-from app.http.request_id import HEADER, new_id
+from app.http.request_id import HEADER, callers_id, new_id
 
 HEAD_S = 10.0
 BODY_S = 20.0
 SLOWEST = 16 * 1024  # bytes a second
-STALLED_S = 30.0  # that a response may wait for its reader
-RESERVED_FILES = 256  # descriptors that are not connections: the database, the index, the log
+STALLED_S = 30.0  # how long a client may leave its response unread
+RESERVED_FILES = 256  # file descriptors for the database, the index and the log
 
 logger = logging.getLogger(__name__)
 
 
 def room_for(connections: int) -> int:
-    """How many connections there can be: as many as wanted, or as the limit of open files, raised, has room for."""
+    """Raise the soft limit of open files for so many connections; return how many the limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + RESERVED_FILES
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    needed = connections + RESERVED_FILES
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     room = min(connections, soft - RESERVED_FILES)
     if room < connections:
@@ -42,122 +43,137 @@ def room_for(connections: int) -> int:
     return room
 
 
-class Bounded(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines, and with at most `most` connections; `bounded` makes one."""
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, one object a connection, with deadlines and a limit on connections.
 
-    most: ClassVar[int]
-    refused: ClassVar[Callable[[int], None]]  # is told the status of each refusal
-    quiet: ClassVar[OrderedDict[HttpToolsProtocol, None]]  # without a request in progress, longest idle first
+    `bounded_protocol` makes the class of one server. This class relies on uvicorn's internals, so pyproject.toml pins
+    uvicorn's minor version.
+    """
+
+    limit: ClassVar[int]  # open connections
+    on_refusal: ClassVar[Callable[[int], None]]  # called with the status of each refusal
+    idle: ClassVar[
+        OrderedDict[HttpToolsProtocol, None]
+    ]  # connections without a request in progress, longest idle first
 
     _timer: TimerHandle | None = None
-    _writing: TimerHandle | None = None
-    _arrived = 0
-    _began = 0.0
+    _stalled: TimerHandle | None = None
+    _received = 0  # bytes of the body
+    _began = 0.0  # when the body began, by the loop's clock
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request, and make room where there is none."""
+        """Start the deadline of the first request; above the limit, close the connection that is idle longest."""
         super().connection_made(transport)
-        self.quiet[self] = None
-        self._arm(HEAD_S, self._head_is_late)
-        if len(self.connections) > self.most:
-            longest = next(iter(self.quiet))
-            if longest is self:
+        self.idle[self] = None
+        self._start_timer(HEAD_S, self._on_late_head)
+        if len(self.connections) > self.limit:
+            longest_idle = next(iter(self.idle))
+            if longest_idle is self:
                 self._refuse(503, "All connections are in use.")
             else:
-                longest.transport.abort()
+                longest_idle.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave no timer behind."""
-        self.quiet.pop(self, None)
-        self._disarm()
+        """Cancel the timers."""
+        self.idle.pop(self, None)
+        self._stop_timer()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count; blank lines between requests begin none, and do not keep a connection."""
-        self._arrived += len(data)
+        """Count the bytes. Blank lines before a request start its deadline, so that they do not keep a connection."""
+        self._received += len(data)
         super().data_received(data)
-        if self in self.quiet and self._timer is None:
-            self._arm(HEAD_S, self._head_is_late)
+        if self in self.idle and self._timer is None:
+            self._start_timer(HEAD_S, self._on_late_head)
 
     def send_400_response(self, msg: str) -> None:
-        """What is not HTTP."""
+        """Answer bytes that are not HTTP."""
         self._refuse(400, msg)
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """A request begins: start the deadline of its head."""
         super().on_message_begin()
-        self.quiet.pop(self, None)
-        self._arm(HEAD_S, self._head_is_late)
+        self.idle.pop(self, None)
+        self._start_timer(HEAD_S, self._on_late_head)
 
     def on_headers_complete(self) -> None:
-        """Its head is whole; the application starts."""
-        self._arrived, self._began = 0, self.loop.time()
-        self._arm(BODY_S, self._body_is_late)
+        """The head is complete: start the deadline of the body, then the application."""
+        self._received, self._began = 0, self.loop.time()
+        self._start_timer(BODY_S, self._on_late_body)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Its body is whole."""
-        self._disarm()
+        """The body is complete: stop its deadline."""
+        self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Nothing is owed to anyone, unless the next request is there already."""
+        """The connection is idle, unless the client has sent the next request already."""
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete:
-            self.quiet[self] = None
+            self.idle[self] = None
 
     def pause_writing(self) -> None:
-        """The client does not read what it asked for."""
+        """The client does not read its response: start the deadline for that."""
         super().pause_writing()
-        self._writing = self._writing or self.loop.call_later(STALLED_S, self.transport.abort)
+        self._stalled = self._stalled or self.loop.call_later(STALLED_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """The client reads again: stop the deadline."""
         super().resume_writing()
-        if self._writing:
-            self._writing.cancel()
-            self._writing = None
+        if self._stalled:
+            self._stalled.cancel()
+            self._stalled = None
 
-    def _arm(self, seconds: float, late: Callable[[], None]) -> None:
-        self._disarm()
-        self._timer = self.loop.call_later(seconds, late)
+    def _start_timer(self, seconds: float, on_late: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, on_late)
 
-    def _disarm(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
-    def _head_is_late(self) -> None:
-        if self in self.quiet:
+    def _on_late_head(self) -> None:
+        if self in self.idle:
             self.transport.abort()
         else:
             self._refuse(408, f"No whole request within {HEAD_S:g} s.")
 
-    def _body_is_late(self) -> None:
-        left = self._began + BODY_S + self._arrived / SLOWEST - self.loop.time()
-        if left > 0:
-            self._arm(left, self._body_is_late)
+    def _on_late_body(self) -> None:
+        remaining_s = self._began + BODY_S + self._received / SLOWEST - self.loop.time()
+        if remaining_s > 0:
+            self._start_timer(remaining_s, self._on_late_body)
         elif self.cycle.response_started:
             self.transport.abort()
         else:
             self._refuse(408, "The body arrives too slowly.")
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Answer in place of the application, and hang up."""
-        if not self.transport.is_closing():
-            type(self).refused(status)
-            self.transport.write(refusal(status, detail))
-            self.transport.close()
+        """Answer instead of the application, and close the connection."""
+        if self.transport.is_closing():
+            return
+        type(self).on_refusal(status)
+        headers = [] if self in self.idle else self.headers  # of an idle connection: those of the request before
+        self.transport.write(refusal(status, detail, callers_id(Headers(raw=headers))))
+        self.transport.close()
 
 
-def bounded(connections: int, refused: Callable[[int], None]) -> type[Bounded]:
-    """The protocol of one server that holds up to `connections`; `refused` is told the status of each refusal."""
-    return type("Bounded", (Bounded,), {"most": connections, "quiet": OrderedDict(), "refused": staticmethod(refused)})
+def bounded_protocol(limit: int, on_refusal: Callable[[int], None]) -> type[BoundedProtocol]:
+    """The protocol class of one server with up to `limit` open connections.
+
+    `on_refusal` is called with the status of each request that is refused before the application sees it.
+    """
+    attributes = {"limit": limit, "idle": OrderedDict(), "on_refusal": staticmethod(on_refusal)}
+    return type("BoundedProtocol", (BoundedProtocol,), attributes)
 
 
-def refusal(status: int, detail: str) -> bytes:
-    """A whole response to what never became a request."""
+def refusal(status: int, detail: str, callers_id: str | None = None) -> bytes:
+    """The bytes of an HTTP response with a problem, for a request that the application never sees.
+
+    `callers_id` is the X-Request-ID that the caller sent, to be echoed.
+    """
     phrase, code, request_id = HTTPStatus(status).phrase, CODES.get(status, "overloaded"), new_id()
     problem = {"type": f"{TYPE}{code}", "title": phrase, "status": status, "detail": detail, "instance": ""}
     body = json.dumps({**problem, "code": code, "request_id": request_id}).encode()
@@ -165,7 +181,7 @@ def refusal(status: int, detail: str) -> bytes:
         f"HTTP/1.1 {status} {phrase}",
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
-        f"{HEADER.lower()}: {request_id}",
+        f"{HEADER.lower()}: {callers_id or request_id}",
         *(f"{name.lower()}: {value}" for name, value in HEADERS.items()),
         "connection: close",
         *(["retry-after: 2"] if status == 503 else []),

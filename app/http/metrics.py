@@ -1,8 +1,9 @@
-"""What Prometheus sees. Every series exists from the start, so that a dashboard is never blank for want of traffic."""
+"""Prometheus metrics. Every series exists from the start, so that a dashboard shows zeros before any traffic."""
 
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.replies import Reply
 
@@ -12,7 +13,7 @@ _CONFIDENCE = tuple(step / 10 for step in range(1, 11))
 
 
 class Metrics:
-    """One registry a service, so that two in one process, as in tests, do not share their counts."""
+    """The metrics of one service, in a registry of their own: tests run several services in one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -29,7 +30,7 @@ class Metrics:
             "faqtual_ask_seconds", "Time to answer one request.", buckets=_SECONDS, registry=self.registry
         )
         self.questions = Counter(
-            "faqtual_questions_total", "Questions, by what became of them.", ["status"], registry=self.registry
+            "faqtual_questions_total", "Questions, by the status of their reply.", ["status"], registry=self.registry
         )
         self.confidence = Histogram(
             "faqtual_confidence",
@@ -51,7 +52,7 @@ class Metrics:
         self.requests.labels("/v1/ask", "200")
 
     def _stages(self) -> None:
-        """What a question goes through, one after the other."""
+        """The metrics of each stage that a question passes."""
 
         def histogram(name: str, meaning: str, buckets: Sequence[float] = _FINE) -> Histogram:
             return Histogram(f"faqtual_{name}", meaning, buckets=buckets, registry=self.registry)
@@ -60,18 +61,20 @@ class Metrics:
             return Counter(f"faqtual_{name}_total", meaning, registry=self.registry)
 
         self.under_way = Gauge(
-            "faqtual_questions_under_way", "Questions taken in and not answered yet.", registry=self.registry
+            "faqtual_questions_under_way", "Questions accepted and not answered yet.", registry=self.registry
         )
         self.queue_seconds = histogram("queue_seconds", "Time of a question in the queue for the encoder.")
         self.batch_size = histogram("batch_size", "Questions encoded together.", (1, 2, 3, 4, 5, 6, 7, 8))
         self.encode_seconds = histogram("encode_seconds", "Time to encode one batch.")
-        self.search_seconds = histogram("search_seconds", "Time of a question in the index, waiting for it included.")
-        self.known = counter("cache_hits", "Questions whose answer or embedding was remembered.")
+        self.search_seconds = histogram(
+            "search_seconds", "Time to search the index for one question, with the wait for a free thread."
+        )
+        self.known = counter("cache_hits", "Questions whose reply or embedding was in a cache.")
         self.refused = counter("refused", "Questions refused because the queue was full.")
-        self.expired = counter("expired", "Questions given up because their time was over.")
-        self.abandoned = counter("abandoned", "Questions given up because the client had gone.")
+        self.expired = counter("expired", "Questions dropped because their deadline passed.")
+        self.abandoned = counter("abandoned", "Questions dropped because the client disconnected.")
 
-    def turned_away(self, status: int) -> None:
+    def connection_refused(self, status: int) -> None:
         """Count a connection that was refused before a whole request had arrived."""
         self.connections_refused.labels(str(status)).inc()
 
@@ -101,12 +104,37 @@ class Metrics:
                 self.confidence.observe(reply.answers[0].confidence)
 
     def serving(self, release: str | None, *, calibrated: bool) -> None:
-        """Note which release answers, and whether it is calibrated."""
+        """Set which release answers, None for no release, and whether it has a calibration of its own."""
         self.calibrated.set(calibrated)
         self.release.clear()
         if release:
             self.release.labels(release).set(1)
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class RequestMetrics:
+    """Middleware: counts every response by its route and status.
+
+    The route is the path template that matched, not the raw path, of which clients could invent any number.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and count the response when it starts."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "none")
+                self._metrics.requests.labels(route, str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, send_counted)

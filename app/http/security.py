@@ -1,4 +1,4 @@
-"""Who may do what: keys with scopes, compared in constant time, known here only by their SHA-256."""
+"""API keys: their scopes, and the check of a request's key. Only SHA-256 digests of keys are stored."""
 
 import hashlib
 import hmac
@@ -11,14 +11,13 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from app.http.body_limit import check_nesting
 from app.settings import Settings
 
 KeyScope = Literal["ask", "admin"]
 
-KEYS = [  # for the OpenAPI document; `guarded` does the checking
+KEYS = [  # only for the OpenAPI document; `admit` checks the key
     Security(HTTPBearer(auto_error=False, description="An ask or admin key.")),
-    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, where Authorization is taken.")),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, if Authorization is in use.")),
 ]
 
 
@@ -29,48 +28,51 @@ def new_key() -> tuple[str, str]:
 
 
 def digest_of(key: str) -> str:
-    """What the settings hold of a key."""
+    """The SHA-256 hex digest of a key, as the settings store it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 class Keys:
-    """The keys that are live. With no ask keys, asking needs none."""
+    """The keys that are accepted. Without ask keys, anyone may ask."""
 
     def __init__(self, settings: Settings, extra_admin: str | None = None) -> None:
         self._admin = (*settings.admin_keys, *([extra_admin] if extra_admin else []))
         self._ask = settings.ask_keys
 
     def scopes(self, key: str) -> set[KeyScope]:
-        """What a key may do; an admin may ask. Every digest is compared, whichever matches."""
+        """The scopes of a key; `admin` includes `ask`. Compares every digest, in constant time."""
         digest = digest_of(key)
         admin = [hmac.compare_digest(digest, known) for known in self._admin]
         ask = [hmac.compare_digest(digest, known) for known in self._ask]
-        found: set[KeyScope] = {"ask"} if any(admin) or any(ask) else set()
-        return found | {"admin"} if any(admin) else found
+        if any(admin):
+            return {"ask", "admin"}
+        return {"ask"} if any(ask) else set()
 
     def check(self, key: str | None, scope: KeyScope) -> str | None:
-        """The digest of a live key, if there is one. Raises HTTPException: 401 without, 403 if it lacks the scope."""
+        """The digest of an accepted key, or None where asking needs no key and this one is unknown or missing.
+
+        Raises HTTPException: 401 for a missing or unknown key, 403 for a key without the scope.
+        """
         if scope == "ask" and not self._ask and key is None:
             return None
         scopes = self.scopes(key) if key is not None else set()
         if not scopes and (scope == "admin" or self._ask):
-            what = "This needs a key" if key is None else "This key is not known"
-            raise HTTPException(401, f"{what}. Send one as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
+            problem = "This request needs a key" if key is None else "This key is not known"
+            raise HTTPException(401, f"{problem}. Send a key as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
         if scope == "admin" and "admin" not in scopes:
-            raise HTTPException(403, "This key may ask, but not administer. It takes an admin key.")
+            raise HTTPException(403, "This key may ask, but not administer. Use an admin key.")
         return digest_of(key) if key is not None and scopes else None
 
 
-def guarded(scope: KeyScope, body: str | None = None) -> type[APIRoute]:
-    """A route class that checks, in this order: the rate, the key, and where `body` names its type, the body's type and
-    nesting. Of a request that is refused nothing more is read."""
+def guarded(scope: KeyScope) -> type[APIRoute]:
+    """A route class that checks the rate and the key of a request before it reads anything else of it."""
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def check(request: Request) -> Response:
-                await admitted(request, scope, body)
+                admit(request, scope)
                 return await handle(request)
 
             return check
@@ -78,22 +80,16 @@ def guarded(scope: KeyScope, body: str | None = None) -> type[APIRoute]:
     return Guarded
 
 
-async def admitted(request: Request, scope: KeyScope, body: str | None = None) -> None:
-    """Check the rate, the key, and where `body` names its type, the body's type and nesting. Raises HTTPException."""
+def admit(request: Request, scope: KeyScope) -> None:
+    """Check the rate of the client's address, the key, and the rate of the key.
+
+    Raises RateLimited, and HTTPException 401 or 403 as `Keys.check` does.
+    """
     services = request.state.services
     services.rates.address(request.client.host if request.client else None)
     digest = services.keys.check(_key(request), scope)
     if digest is not None:
         services.rates.key(digest)
-    if body:
-        await _check_body(request, body)
-
-
-async def _check_body(request: Request, kind: str) -> None:
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent != kind:
-        raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send {kind}.")
-    check_nesting(await request.body())
 
 
 def _key(request: Request) -> str | None:

@@ -1,13 +1,13 @@
-// The ask page. What comes from the API reaches the document as text; only `rendered` makes elements of it.
+// The ask page. It inserts what the API returns as text; only `rendered` turns any of it into elements.
 
 const TOP_K = 3;
 const CHIPS = 5;
-const NO_CHIP = new Set(["lang"]); // told by the text itself
-const STILL_MS = 200; // a reply faster than this shows no sign of waiting
-const PATIENCE_MS = 30_000;
+const NO_CHIP = new Set(["lang"]); // the language of the text is visible
+const STILL_MS = 200; // the progress bar appears after this time
+const TIMEOUT_MS = 30_000;
 const KEY = "faqtual.key";
-const HEADINGS = { 429: "Too many questions at once", 503: "Not ready to answer", 504: "This took too long" };
-const STRANGER = "What came back is not an answer. Something between here and the service may have replied instead.";
+const HEADINGS = { 429: "Too many questions at a time", 503: "Not ready to answer", 504: "This took too long" };
+const NOT_AN_ANSWER = "The reply is not an answer. A proxy between this page and the service may have sent it.";
 
 const $ = (id) => document.getElementById(id);
 const [form, field, message, results, hint, spoken, smallPrint, forget] =
@@ -16,7 +16,7 @@ const [form, field, message, results, hint, spoken, smallPrint, forget] =
 let current = null; // the AbortController of the question that is being asked
 let countdown = 0;
 
-// --- small tools
+// --- helpers
 
 function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -28,8 +28,8 @@ function el(tag, props = {}, ...children) {
   return node;
 }
 
-// Session storage may be forbidden; the key then lives as long as the page.
-const keep = {
+// The API key, in session storage; where the browser forbids that, in memory until the page is closed.
+const apiKey = {
   key: "",
   get() { try { return sessionStorage.getItem(KEY) ?? this.key; } catch { return this.key; } },
   set(value) {
@@ -53,7 +53,7 @@ function inWords(p) {
   return "unlikely to be right";
 }
 
-// The elements of an answer with markup, which the service has made safe; null where the answer is plain text.
+// The elements of an answer with markup, which the service has sanitised; null if the answer is plain text.
 function rendered(answer) {
   const { body } = new DOMParser().parseFromString(answer.answer_html ?? "", "text/html");
   return body.querySelector(":not(p, br)") ? body : null;
@@ -64,7 +64,7 @@ function prose(answer, text, props = {}) {
   return el("div", { className: body ? "text marked" : "text", dir: "auto", ...props }, ...(body?.childNodes ?? [text]));
 }
 
-// A passage has no question: its first sentence stands in as the title, the rest follows.
+// A passage has no question: its first sentence is the title, and the rest is the text.
 function titled(answer) {
   const body = rendered(answer);
   const words = body ? [...body.childNodes].map((node) => node.textContent.trim()).join(" ") : answer.answer;
@@ -124,7 +124,7 @@ function foot(metadata) {
   return node;
 }
 
-function speaks(metadata) {
+function language(metadata) {
   return /^[a-z]{2,3}(-[a-z0-9]{2,8})*$/i.test(metadata.lang ?? "") ? { lang: metadata.lang } : {};
 }
 
@@ -139,29 +139,29 @@ function card(answer) {
   const metadata = answer.metadata ?? {};
   return el("article", { className: "card" },
     confidence(answer.confidence),
-    el("div", speaks(metadata),
+    el("div", language(metadata),
       title ? el("h2", { className: "title", dir: "auto" }, title) : el("h2", { className: "unseen" }, "Passage"),
       matched(answer),
       rest ? prose(answer, rest) : null),
     foot(metadata));
 }
 
-function quieter(answer) {
+function otherAnswer(answer) {
   const metadata = answer.metadata ?? {};
   const { title, rest } = titled(answer);
   const whole = title || clip(rest);
   return el("details", {},
-    el("summary", speaks(metadata),
+    el("summary", language(metadata),
       el("span", { className: "q", dir: "auto" }, whole),
       el("span", { className: "n" }, percent(answer.confidence)),
       title && rest ? el("span", { className: "peek", dir: "auto", "aria-hidden": "true" }, clip(rest, 160)) : null),
     el("div", { className: "body" },
-      prose(answer, answer.answer, speaks(metadata)),
+      prose(answer, answer.answer, language(metadata)),
       matched(answer), confidence(answer.confidence), foot(metadata)));
 }
 
-// Several answers may be right: their questions to choose from. Opening one shows its answer and closes the others.
-// Where two questions read the same, the beginnings of their answers tell them apart.
+// Several answers may be right: the user chooses among their questions. Opening a question shows its answer and closes
+// the others. If two questions have the same text, the beginnings of their answers are shown too.
 function choices(answers) {
   const titles = answers.map((answer) => titled(answer).title || clip(titled(answer).rest));
   return el("div", { className: "choices" }, ...answers.map((answer, i) => {
@@ -169,12 +169,12 @@ function choices(answers) {
     const { title, rest } = titled(answer);
     const same = titles.filter((other) => other === titles[i]).length > 1;
     const node = el("details", {},
-      el("summary", speaks(metadata),
+      el("summary", language(metadata),
         el("span", { className: "q", dir: "auto" }, titles[i]),
         el("span", { className: "n" }),
         same && title && rest ? el("span", { className: "peek", dir: "auto" }, clip(rest, 160)) : null),
       el("div", { className: "body" },
-        prose(answer, answer.answer, speaks(metadata)),
+        prose(answer, answer.answer, language(metadata)),
         matched(answer), confidence(answer.confidence), foot(metadata)));
     node.setAttribute("name", "choice");
     return node;
@@ -184,7 +184,7 @@ function choices(answers) {
 function others(answers) {
   if (!answers.length) return [];
   const heading = answers.length === 1 ? "Another possible answer" : "Other possible answers";
-  return [el("section", { className: "others" }, el("h2", {}, heading), ...answers.map(quieter))];
+  return [el("section", { className: "others" }, el("h2", {}, heading), ...answers.map(otherAnswer))];
 }
 
 // --- the states of the page
@@ -197,7 +197,7 @@ function show(nodes, { say = "", print = "" } = {}) {
   spoken.textContent = say;
 }
 
-function tell(text, wrong = false) {
+function setMessage(text, wrong = false) {
   message.textContent = text;
   message.classList.toggle("wrong", wrong);
   if (wrong) field.setAttribute("aria-invalid", "true");
@@ -216,7 +216,7 @@ function noAnswer(suggestions) {
   });
   return el("div", { className: "notice" },
     el("h2", {}, "The FAQ has no answer to this"),
-    el("p", {}, "Nothing in it fits well enough to be shown as an answer. Other words may help."),
+    el("p", {}, "No entry fits well enough to be shown as an answer. Try other words."),
     asks.length ? el("div", { className: "asks" }, el("h3", {}, "Questions it does answer"), el("ul", {}, ...asks)) : "");
 }
 
@@ -260,7 +260,7 @@ function keyForm(question, wrong) {
   const input = el("input", { id: "key", type: "password", autocomplete: "off", "aria-describedby": "key-message" });
   const note = el("p", { id: "key-message", className: "message" });
   const refuse = (why) => { note.textContent = why; note.classList.add("wrong"); };
-  note.textContent = "It is kept until this tab is closed.";
+  note.textContent = "The key is kept until you close this tab.";
   if (wrong) refuse(wrong);
   const node = el("form", { className: "key" }, el("label", { htmlFor: "key" }, "Key"), input,
     el("button", { type: "submit" }, "Use key"), note);
@@ -268,11 +268,11 @@ function keyForm(question, wrong) {
     event.preventDefault();
     const key = input.value.trim();
     if (!/^[\x21-\x7e]+$/.test(key)) {
-      refuse(key ? "A key has only letters, digits and signs, without spaces." : "Enter a key first.");
+      refuse(key ? "A key has letters, digits and punctuation, and no spaces." : "Enter a key first.");
       input.focus();
       return;
     }
-    keep.set(key);
+    apiKey.set(key);
     ask(question, { moveFocus: true });
   });
   return node;
@@ -294,26 +294,26 @@ function fieldErrors(errors) {
 
 function showProblem(question, response, problem) {
   const { status } = response;
-  const silent = `The service answered ${status} without saying why.`;
+  const silent = `The service replied with status ${status} and no reason.`;
   const text = typeof problem.detail === "string" && problem.detail ? problem.detail : silent;
   const reference = problem.request_id ? el("p", { className: "reference" }, `Reference ${problem.request_id}`) : null;
   if (status === 401 || status === 403) {
-    const sent = keep.get();
-    keep.set("");
+    const sent = apiKey.get();
+    apiKey.set("");
     notice("asks-key", status === 401 ? "A key is needed to ask here" : "This key may not ask here", text,
       keyForm(question, sent && status === 401 ? "The key was not accepted." : ""));
     $("key").focus();
   } else if (status === 422) {
     const errors = fieldErrors(problem.errors);
-    const own = errors.find(({ name }) => /(^|[./])question$/.test(name));
-    const rest = errors.filter((error) => error !== own);
+    const questionError = errors.find(({ name }) => /(^|[./])question$/.test(name));
+    const rest = errors.filter((error) => error !== questionError);
     const list = rest.map(({ name, text: why }) => el("li", {}, name ? `${name}: ${why}` : why));
-    tell(own ? own.text : text, true);
+    setMessage(questionError ? questionError.text : text, true);
     const fields = list.length ? el("ul", { className: "fields" }, ...list) : null;
-    failed("This question cannot be asked as it is", text, fields);
+    failed("The service did not accept this question", text, fields);
     field.focus();
   } else {
-    const heading = HEADINGS[status] ?? "That did not work";
+    const heading = HEADINGS[status] ?? "The question could not be answered";
     const retry = retryButton(question, waitOf(response));
     failed(heading, text, retry.button, reference);
     retry.start();
@@ -330,7 +330,7 @@ function showEmpty() {
   current?.abort();
   current = null;
   settle();
-  tell("");
+  setMessage("");
   show([]);
   document.title = "Ask · Faqtual";
 }
@@ -338,14 +338,14 @@ function showEmpty() {
 // --- asking
 
 async function send(question, signal) {
-  const key = keep.get();
+  const key = apiKey.get();
   const response = await fetch("v1/ask", {
     method: "POST",
     headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },
     body: JSON.stringify({ question, top_k: TOP_K, render: "html" }),
     signal,
   });
-  const text = await response.text(); // a proxy's error page is no JSON, and no reason to fail differently
+  const text = await response.text(); // the error page of a proxy is not JSON
   try {
     return { response, body: JSON.parse(text) ?? {} };
   } catch {
@@ -360,31 +360,31 @@ function settle() {
 
 async function ask(question, { push = true, moveFocus = false } = {}) {
   current?.abort();
-  const mine = (current = new AbortController());
+  const request = (current = new AbortController());
   place(question, push);
-  tell("");
-  spoken.textContent = ""; // so that the same outcome twice is announced twice
+  setMessage("");
+  spoken.textContent = ""; // so that a screen reader announces the same outcome twice
   const timers = [
     setTimeout(() => {
       document.body.classList.add("waiting");
       results.setAttribute("aria-busy", "true");
       spoken.textContent = "Looking for an answer…";
     }, STILL_MS),
-    setTimeout(() => mine.abort("timeout"), PATIENCE_MS),
+    setTimeout(() => request.abort("timeout"), TIMEOUT_MS),
   ];
   let draw;
   try {
-    const { response, body } = await send(question, mine.signal);
+    const { response, body } = await send(question, request.signal);
     if (!response.ok) draw = () => showProblem(question, response, body);
     else if (Array.isArray(body.answers)) draw = () => showAnswer(body);
-    else draw = () => showUnreachable(question, STRANGER);
+    else draw = () => showUnreachable(question, NOT_AN_ANSWER);
   } catch {
-    const text = mine.signal.reason === "timeout"
-      ? `No reply within ${PATIENCE_MS / 1000} seconds.` : "Check the connection, then try again. Your question is kept.";
+    const text = request.signal.reason === "timeout"
+      ? `No reply within ${TIMEOUT_MS / 1000} seconds.` : "Check the connection, then try again. Your question is kept.";
     draw = () => showUnreachable(question, text);
   }
   timers.forEach(clearTimeout);
-  if (current !== mine) return; // another question was asked meanwhile
+  if (current !== request) return; // the user has asked another question meanwhile
   settle();
   draw();
   if (!moveFocus) return;
@@ -401,7 +401,7 @@ function grow() {
     field.style.height = `${field.scrollHeight}px`;
   }
   const { length } = field.value;
-  tell(length >= 900 ? `${length} of ${field.maxLength} characters` : "");
+  setMessage(length >= 900 ? `${length} of ${field.maxLength} characters` : "");
 }
 
 function place(question, push) {
@@ -426,7 +426,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const question = field.value.trim();
   if (!question) {
-    tell("Type a question first.", true);
+    setMessage("Type a question first.", true);
     field.focus();
     return;
   }
@@ -443,8 +443,8 @@ field.addEventListener("keydown", (event) => {
 field.addEventListener("input", grow);
 
 document.addEventListener("keydown", (event) => {
-  const meant = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;
-  if (!meant || event.target.matches("input, textarea")) return;
+  const shortcut = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (!shortcut || event.target.matches("input, textarea")) return;
   event.preventDefault();
   field.focus();
   field.select();
@@ -459,11 +459,11 @@ $("home").addEventListener("click", (event) => {
 });
 
 forget.addEventListener("click", () => {
-  keep.set("");
-  spoken.textContent = "The key is forgotten.";
+  apiKey.set("");
+  spoken.textContent = "The key is deleted.";
   field.focus();
 });
 
 addEventListener("popstate", fromAddress);
-forget.hidden = !keep.get();
+forget.hidden = !apiKey.get();
 fromAddress();

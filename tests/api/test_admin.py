@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from fastapi.testclient import TestClient
 from app.encoding.bundle import Bundle
 from app.errors import SettingsError
 from app.http.security import digest_of
+from app.jobs import lock
+from app.knowledge.database import Database
 from app.knowledge.store import Store
 from app.main import create_app
 from app.settings import Settings
@@ -236,6 +239,25 @@ def test_reindex_publishes_what_was_imported_and_back_again(admin: TestClient) -
     again = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
     assert again["answers"][0]["answer"] == "Within five days of the return."
     assert admin.get("/v1/admin/entries", params={"search": "six days"}).json()["entries"]
+
+
+def test_activating_a_release_takes_the_lock_off_the_event_loop(
+    admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PostgreSQL the lock is a call to the database, which may take seconds."""
+    writer, on_the_loop = lock.writer, []
+
+    @contextmanager
+    def observed(home: Path, database: Database) -> Iterator[lock.Check]:
+        on_the_loop.append(asyncio._get_running_loop() is not None)
+        with writer(home, database) as check:
+            yield check
+        on_the_loop.append(asyncio._get_running_loop() is not None)
+
+    monkeypatch.setattr(lock, "writer", observed)
+    (release,) = admin.get("/v1/admin/releases").json()["releases"]
+    assert admin.post(f"/v1/admin/releases/{release['release']}/activate").status_code == 200
+    assert on_the_loop == [False, False]
 
 
 def test_reindex_of_entries_in_postgresql(published: Settings, postgres_url: str) -> None:
