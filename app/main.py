@@ -24,6 +24,7 @@ from app.http.request_id import RequestIds
 from app.http.security import KEYS, Keys, new_key
 from app.jobs import lock
 from app.jobs.jobs import Jobs
+from app.keys import NamedKey
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.live import Live
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.startup_error = None
     app.state.metrics = metrics
     problem.install(app)
-    app.include_router(ask.router, dependencies=KEYS if settings.ask_keys else [])
+    app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
     for router in (entries.router, admin.router, health.router, pages.router):
         app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the inside out
@@ -99,16 +100,16 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
-    keys = Keys(settings, extra_admin=_temporary_key(settings))
+    keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
     return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission)
 
 
-def _temporary_key(settings: Settings) -> str | None:
-    """On loopback, without a configured key: the digest of a random one, printed once."""
-    if settings.admin_keys:
+def _temporary_key(settings: Settings) -> NamedKey | None:
+    """On loopback, without a configured admin key: a random one, printed once."""
+    if any(key.scope == "admin" for key in settings.named_keys):
         return None
     key, digest = new_key()
     logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for one that lasts): {key}")
-    return digest
+    return NamedKey("temporary", "admin", digest)

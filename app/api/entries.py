@@ -17,6 +17,7 @@ from app.api.schemas import EntryList, EntryReply, ImportReply
 from app.api.state import Service, Services
 from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import InputError, NotReady
+from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.imports import worker as import_worker
@@ -29,7 +30,7 @@ from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_o
 router = APIRouter(
     prefix="/v1/admin/entries",
     tags=["knowledge"],
-    route_class=guarded("admin"),
+    route_class=guarded("edit"),
     dependencies=KEYS,
     responses=documented(401, 403, 422, 429, 500, 503),
 )
@@ -109,6 +110,8 @@ async def import_entries(
         )
         wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service))
         report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
+    if not dry_run:
+        audit.record(request, "import")
     return ImportReply.model_validate(report, strict=False)
 
 
@@ -123,6 +126,7 @@ async def import_entries(
     },
 )
 def export_entries(
+    request: Request,
     service: Service,
     kind: Annotated[ExportFormat, Query(alias="format", description="The format of the file.")] = "jsonl",
 ) -> StreamingResponse:
@@ -132,6 +136,7 @@ def export_entries(
     """
     headers = {"Content-Disposition": f'attachment; filename="faq.{kind}"'}
     blocks = export(service.store.entries(), kind)
+    audit.record(request, "export")
     return StreamingResponse(blocks, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
