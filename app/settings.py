@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Allow asking without a key on an address that is not loopback: public, on purpose."
     )
+    history_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Days for which replaced versions of entries are kept. Unset: always. A few days keep little "
+        "personal data and little space; older versions can no longer be restored.",
+    )
     language: str = Field(
         "english",
         description="Language of the FAQ, for stemming and stop words; one per FAQ. `none` takes words as they are. "
@@ -191,7 +198,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "qdrant_url", "qdrant_api_key", "database_url", "target_precision", "offer_precision", mode="before"
+        "qdrant_url",
+        "qdrant_api_key",
+        "database_url",
+        "history_days",
+        "target_precision",
+        "offer_precision",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

@@ -49,6 +49,10 @@ NAMES = [
     "alternatives",
     "negatives",
     "metadata",
+    "entry.state",
+    "entry.valid_from",
+    "entry.valid_until",
+    "entry.follow_ups",
     "faq_id",
     "label",
     "text",
@@ -87,6 +91,9 @@ rows_like = st.fixed_dictionaries(
         "alternatives": st.lists(st.text(max_size=9), max_size=3),
         "metadata": st.dictionaries(st.text(min_size=1, max_size=5), scalars, max_size=3),
         "lang": scalars,
+        "entry.state": st.sampled_from(["draft", "live", "archived", "", "gone"]),
+        "entry.valid_from": st.sampled_from(["2026-01-01", "2026-01-01T00:00", "9999-12-31T23:59:59-14:00", "0001"]),
+        "entry.follow_ups": st.lists(st.text(max_size=9), max_size=3),
     },
 )
 
