@@ -2,16 +2,16 @@
 
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import TypedDict
 
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, health
+from app.api import admin, ask, entries, entry, entry_batch, health, status
 from app.api.state import Services
-from app.errors import FaqError
+from app.errors import FaqError, StoreError
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -60,8 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for router in (entries.router, admin.router, health.router, pages.router):
-        app.include_router(router)
+    for room in (entries, entry, entry_batch, status, admin, health, pages):
+        app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the inside out
         app.add_middleware(middleware)
     app.add_middleware(RequestMetrics, metrics=metrics)
@@ -90,8 +90,10 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    store = Store.open(settings.sqlalchemy_url)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days)
     stack.callback(store.close)
+    with suppress(StoreError):  # a locked database; edits and reindexes do it too
+        store.forget_old_versions()
     catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)

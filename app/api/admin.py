@@ -40,27 +40,27 @@ async def reindex(request: Request, service: Service, response: Response) -> Job
     job = await service.worker.start()
     audit.record(request, "reindex", job.job_id)
     response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"
-    return _job(job)
+    return job_reply(job)
 
 
 @router.get("/jobs")
 def list_jobs(service: Service) -> JobList:
     """The latest jobs, newest first."""
-    return JobList(jobs=[_job(job) for job in service.jobs.recent()])
+    return JobList(jobs=[job_reply(job) for job in service.jobs.recent()])
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", responses=documented(404))
-def get_job(job_id: str, service: Service) -> JobReply:
+def getjob_reply(job_id: str, service: Service) -> JobReply:
     """The state of one job."""
-    return _job(service.jobs.get(job_id))
+    return job_reply(service.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=documented(404, 409))
-def cancel_job(job_id: str, request: Request, service: Service) -> JobReply:
+def canceljob_reply(job_id: str, request: Request, service: Service) -> JobReply:
     """Cancel a job. The release that it was building is discarded."""
     job = service.jobs.cancel(job_id)
     audit.record(request, "cancel", job_id)
-    return _job(job)
+    return job_reply(job)
 
 
 @router.get("/releases")
@@ -80,7 +80,8 @@ async def activate(release: str, request: Request, service: Service) -> ReleaseR
     return _release(releases[release])
 
 
-def _job(job: Job) -> JobReply:
+def job_reply(job: Job) -> JobReply:
+    """A job for the client."""
     return JobReply(
         job_id=job.job_id,
         kind=job.kind,

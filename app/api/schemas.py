@@ -91,6 +91,13 @@ class AskBatch(Options):
     questions: list[Question] = Field(min_length=1, description=f"Up to {MAX_BATCH} questions.")
 
 
+class FollowUp(Strict):
+    """An entry to go on with after an answer."""
+
+    faq_id: str
+    question: str
+
+
 class Answer(Strict):
     """One answer with what speaks for it."""
 
@@ -107,6 +114,7 @@ class Answer(Strict):
     score: float = Field(description="Similarity; comparable within one release only.")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability that this answer is right.")
     metadata: dict[str, Any]
+    follow_ups: list[FollowUp] = Field(description="Questions that the entry proposes to go on with.")
 
 
 class Suggestion(Strict):
@@ -186,27 +194,6 @@ class ReleaseList(Strict):
     """Every release, newest first."""
 
     releases: list[ReleaseReply]
-
-
-class EntryReply(Strict):
-    """One entry of the store."""
-
-    id: str
-    question: str
-    alternatives: list[str]
-    negatives: list[str]
-    answer: str
-    metadata: dict[str, Any]
-
-
-class EntryList(Strict):
-    """A page of entries, in order."""
-
-    entries: list[EntryReply]
-    total: int = Field(description="Entries that hold the text `search`, on all pages; without it all entries.")
-    next_after: str | None = Field(
-        description="Pass as `after` for the next page; null on the last. Opaque, and valid when entries are deleted."
-    )
 
 
 class ChangeReply(Strict):

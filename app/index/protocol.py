@@ -73,6 +73,9 @@ class Index(Protocol):
     async def sample(self, limit: int) -> list[Candidate]:
         """Up to `limit` entries, spread over the index, for verification."""
 
+    async def holds(self, entry_id: str) -> bool:
+        """Whether an entry of this id is in it."""
+
     async def close(self) -> None:
         """Release what it holds; idempotent."""
 

@@ -94,6 +94,11 @@ class EmbeddedIndex:
         ids = np.unique(np.linspace(0, self.record.entries - 1, limit).astype(int)).tolist()
         return await self._run(lambda: self._read(ids))
 
+    async def holds(self, entry_id: str) -> bool:
+        """As `Index.holds`."""
+        same = edge.Filter(must=[edge.FieldCondition("id", match=edge.MatchAny([entry_id]))])
+        return await self._run(lambda: self._shard.count(edge.CountRequest(filter=same, exact=True)) > 0)
+
     async def close(self) -> None:
         """As `Index.close`; waits for the query under way, off the event loop."""
         await asyncio.to_thread(self._close)
