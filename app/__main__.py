@@ -7,7 +7,10 @@ from app.cli.key import key
 from app.cli.reindex import reindex
 from app.cli.serve import serve
 
-cli = typer.Typer(add_completion=False, help="Faqtual: answers questions from a FAQ, and says so when it cannot.")
+cli = typer.Typer(
+    add_completion=False,
+    help="Faqtual: answers questions from a FAQ, and says so when it cannot. Without a command: serve.",
+)
 cli.callback(invoke_without_command=True)(serve)
 cli.command("import")(entries.import_file)
 cli.command("export")(entries.export_file)

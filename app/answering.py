@@ -62,7 +62,7 @@ class Answerer:
         self.bundle = bundle
         self.index = index
         self.calibrated = calibrated_of(index.calibration, index.record.name)
-        self.ranking = ranking_of(bundle, self.calibrated)
+        self.ranking = ranking_of(bundle, self.calibrated, index.record.unanswerable_share)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # a release never changes, nor do its replies
         first = Encoder(bundle, threads=1)
@@ -138,11 +138,15 @@ def _reply(answered: Answered) -> Reply:
     return Reply(answered.status, tuple(map(Answer.of, answered.answers)), tuple(map(Answer.of, answered.suggestions)))
 
 
-def ranking_of(bundle: Bundle, calibrated: Calibrated | None) -> Ranking:
-    """The bundle's ranking, with the release's own calibrations where it has them."""
+def ranking_of(bundle: Bundle, calibrated: Calibrated | None, share: float | None = None) -> Ranking:
+    """The bundle's ranking, with the release's own calibrations where it has them.
+
+    `share`: that of unanswerable questions, which the bundle's calibration is then adjusted to.
+    """
     ranking = Ranking.of(bundle)
-    if calibrated is None:
-        return ranking
+    if calibrated is None or calibrated.calibration is None:
+        adjusted = ranking.calibration.at_share(share or ranking.unanswerable_share)
+        return ranking.model_copy(update={"calibration": adjusted})
     own = {"calibration": calibrated.calibration, "reranked": calibrated.reranked}
     return ranking.model_copy(update={name: calibration for name, calibration in own.items() if calibration})
 

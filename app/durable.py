@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside, flushed to the disk, then renamed."""
+"""Atomic and durable writes: to a temporary file, flushed to the disk, then renamed."""
 
 import os
 from collections.abc import Iterable
@@ -6,31 +6,31 @@ from pathlib import Path
 
 
 def write(target: Path, text: str) -> None:
-    """Replace the content of `target`; a reader, or a crash, sees the old content or the new, never a part."""
+    """Replace the content of `target`. Readers see the old or the new content, never a part; after a crash too."""
     write_blocks(target, [text.encode()])
 
 
 def write_blocks(target: Path, blocks: Iterable[bytes]) -> None:
-    """Like `write`, of content that comes in blocks."""
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    """Like `write`, with the content in blocks."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with aside.open("wb") as file:
+        with temporary.open("wb") as file:
             file.writelines(blocks)
             file.flush()
             os.fsync(file.fileno())
-        rename(aside, target)
+        rename(temporary, target)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename within one directory, so that it outlasts a power cut."""
+    """Rename within one directory; the rename survives a power cut."""
     source.replace(target)
     _flush(target.parent)
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file or a directory that was written aside, once its content is on the disk."""
+    """Flush a file or a directory to the disk, then rename it within its parent directory."""
     if source.is_dir():
         flush_tree(source)
     else:
@@ -39,7 +39,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def flush_tree(directory: Path) -> None:
-    """Bring everything below `directory` to the disk, whoever wrote it: before a rename says that it is whole."""
+    """Flush every file and directory below `directory` to the disk, whichever process wrote it."""
     for folder, _, files in os.walk(directory):
         for name in files:
             _flush(Path(folder, name))

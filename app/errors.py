@@ -1,20 +1,20 @@
-"""Every error that Faqtual raises on purpose, as one tree. Knows no HTTP: `http.problem` maps these to statuses.
+"""The errors that Faqtual raises, as one tree. `app.http.problem` maps them to HTTP statuses.
 
 FaqError
-├── InputError            what the caller sent is wrong; the message names the field and what to do
-│   └── FileError         a file with bad rows: every one of them, with line and reason
+├── InputError            the input is wrong; the message names the field and what to do
+│   └── FileError         a file has bad rows; lists each with its line and the reason
 ├── SettingsError         a setting is missing or contradicts another
-├── BundleError           a bundle is missing, damaged, or not one of ours
-├── NotFound              no release, job or entry of that name
-├── Conflict              what was asked cannot be done in the present state
-│   ├── Busy              another writer is at work; names it
-│   ├── Stale             the entry was changed in the meantime; holds it
-│   └── BatchRefused      operations of a batch that cannot be carried out: every one of them, with the reason
+├── BundleError           a bundle is missing, damaged or incompatible
+├── NotFound              there is no release, job or entry of that name
+├── Conflict              the request is not possible in the current state
+│   ├── Busy              another process is writing
+│   ├── Stale             the entry was changed since it was read; holds it
+│   └── BatchRefused      operations of a batch are not possible; lists each with the reason
 ├── NotReady              there is no active release yet
-├── StoreError            the entries' database cannot be read or written
+├── StoreError            the database of the entries cannot be read or written
 ├── IndexUnavailable      Qdrant does not answer, or the index on disk cannot be read
 ├── Overloaded            the queue is full
-└── DeadlineExceeded      the answer would have come too late
+└── DeadlineExceeded      the deadline passed before the answer was ready
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,14 +24,14 @@ from typing import Any, Literal
 
 
 class FaqError(Exception):
-    """Base of all. `code` is stable and documented; `str(error)` is one sentence for a person."""
+    """Base class. `code` is stable and documented; `str(error)` is a message for the user."""
 
     code = "error"
-    retry_after_s: float | None = None  # where it is known when to try again
+    retry_after_s: float | None = None  # seconds after which to try again, if known
 
 
 class InputError(FaqError):
-    """What the caller sent is wrong; `field` names the part that is, where there is one."""
+    """The input is wrong; `field` is the name of the wrong part, if there is one."""
 
     code = "invalid_input"
 
@@ -42,7 +42,7 @@ class InputError(FaqError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a row stands in a file: a line as an editor shows it, a row of a sheet, or an element of a page."""
+    """The place of a row in a file: a line, a row of a sheet, or an element of a page."""
 
     number: int  # 1-based
     unit: Literal["line", "row", "element"] = "line"
@@ -50,11 +50,11 @@ class Place:
 
     @property
     def line(self) -> int | None:
-        """The line, where the file has lines."""
+        """The line number; None in a file without lines."""
         return self.number if self.unit == "line" else None
 
     def fields(self) -> dict[str, int | str]:
-        """The place for programs: `line`, or `sheet` and `row`, or `element`."""
+        """The place as a dictionary: `line`, or `sheet` and `row`, or `element`."""
         sheet: dict[str, int | str] = {} if self.sheet is None else {"sheet": self.sheet}
         return sheet | {self.unit: self.number}
 
@@ -63,7 +63,7 @@ class Place:
         return f"{self.unit} {self.number}{within}"
 
 
-PLACES_SHOWN = 10  # places of one mistake that a message lists
+PLACES_SHOWN = 10  # how many places of a mistake a message lists
 
 
 def listed(places: Sequence[Place]) -> str:
@@ -79,7 +79,7 @@ def listed(places: Sequence[Place]) -> str:
 
 @dataclass(frozen=True)
 class RowError:
-    """A bad row of a file: where it is and why it was refused. `place` is None for what concerns the whole file."""
+    """A bad row of a file, with its place and the reason. `place` is None if the reason concerns the whole file."""
 
     file: str
     place: Place | None
@@ -88,7 +88,7 @@ class RowError:
 
     @property
     def line(self) -> int | None:
-        """The line, 1-based, where the file has lines."""
+        """The line number, 1-based; None in a file without lines."""
         return self.place.line if self.place else None
 
     def __str__(self) -> str:
@@ -98,19 +98,19 @@ class RowError:
         return f"{self.file}:{where}: {self.reason}"
 
 
-SHOWN = 20  # different mistakes in a bad file that its message lists; `rows` holds every bad row
+SHOWN = 20  # how many different mistakes the message lists; `rows` holds every bad row
 
 
 class FileError(InputError):
-    """A file that cannot be taken as it is. `rows` holds every bad row, in file order.
+    """A file with bad rows. `rows` holds all of them, in file order.
 
-    The message lists each different mistake once, with the first places where it was made.
+    The message lists each different mistake once, with the first places where it occurs.
     """
 
     code = "invalid_file"
 
     def __init__(self, rows: list[RowError], report: Mapping[str, Any] | None = None) -> None:
-        """`report`: of a dry run, what would become of the other rows."""
+        """`report`: for a dry run, what the import would do with the valid rows."""
         self.rows = rows
         self.report = report
         mistakes = _by_reason(rows)
@@ -122,7 +122,7 @@ class FileError(InputError):
 
 
 def _by_reason(rows: Iterable[RowError]) -> list[list[RowError]]:
-    """Rows with the same mistake together, in the order of their first."""
+    """The rows grouped by their mistake, in the order of each group's first row."""
     mistakes: dict[tuple[str, str], list[RowError]] = {}
     for row in rows:
         mistakes.setdefault((row.file, row.reason), []).append(row)
@@ -130,7 +130,7 @@ def _by_reason(rows: Iterable[RowError]) -> list[list[RowError]]:
 
 
 def _mistake(rows: Sequence[RowError]) -> str:
-    """One mistake as a line of a message."""
+    """The line of the message about one mistake."""
     others = [row.place for row in rows[1:] if row.place]
     return f"{rows[0]} (also {listed(others)}: {len(rows):,} in all)" if others else str(rows[0])
 
@@ -142,25 +142,25 @@ class SettingsError(FaqError):
 
 
 class BundleError(FaqError):
-    """The directory is no bundle that this version can serve: absent, damaged, or foreign."""
+    """The directory is not a bundle that this version can serve: it is missing, damaged or incompatible."""
 
     code = "invalid_bundle"
 
 
 class NotFound(FaqError):
-    """Nothing of that name exists."""
+    """There is no release, job or entry of that name."""
 
     code = "not_found"
 
 
 class Conflict(FaqError):
-    """The request cannot be carried out in the present state."""
+    """The request is not possible in the current state."""
 
     code = "conflict"
 
 
 class Busy(Conflict):
-    """Another writer is at work. `job_id` names it where it is known."""
+    """Another process is writing. `job_id` is its job, if known."""
 
     code = "busy"
 
@@ -192,15 +192,15 @@ class BatchRefused(Conflict):
 
 
 class NotReady(FaqError):
-    """There is nothing to answer from yet."""
+    """There is no active release yet."""
 
     code = "not_ready"
 
 
 class StoreError(FaqError):
-    """The database of the entries cannot be read or written: locked, full, read-only, or from a newer version.
+    """The database of the entries cannot be read or written: it is locked, full, read-only or of a newer version.
 
-    `temporary`: it is locked or does not answer, which passes without anybody's doing.
+    `temporary`: it is locked or does not answer, so a later attempt may succeed.
     """
 
     code = "store_unavailable"
@@ -211,18 +211,18 @@ class StoreError(FaqError):
 
 
 class IndexUnavailable(FaqError):
-    """The index cannot be reached or read."""
+    """Qdrant does not answer, or the index on disk cannot be read."""
 
     code = "index_unavailable"
 
 
 class Overloaded(FaqError):
-    """More work is waiting than the service accepts; try again shortly."""
+    """The queue is full; try again shortly."""
 
     code = "overloaded"
 
 
 class DeadlineExceeded(FaqError):
-    """The time the caller allowed has passed."""
+    """The deadline of the request has passed."""
 
     code = "deadline_exceeded"

@@ -1,4 +1,4 @@
-"""What goes into the log: of an unexpected error its kind and its place, not its message, which may quote a user."""
+"""The log's formats. Messages of unexpected errors are withheld, since they may quote a user."""
 
 import json
 import logging
@@ -20,35 +20,37 @@ _Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[
 
 
 class RequestId(NamedTuple):
-    """The ids of one request: ours, and the caller's where it sent one."""
+    """The ids of a request: the service's, and the caller's if it sent one."""
 
     ours: str
     callers: str | None
 
 
-request_id: ContextVar[RequestId | None] = ContextVar("request_id", default=None)  # of the request under way
+request_id: ContextVar[RequestId | None] = ContextVar("request_id", default=None)  # of the current request
 
 
 class TextLines(logging.Formatter):
-    """Lines for people. Tracebacks without the messages of errors that are not ours, unless `texts`."""
+    """Plain lines. Unless `texts`, tracebacks have no messages of errors other than FaqError."""
 
     def __init__(self, *, texts: bool = False) -> None:
         super().__init__(FORMAT)
         self._texts = texts
 
     def formatException(self, ei: _Info) -> str:
-        """The chain of errors, the first cause first, as Python prints it but for the messages."""
+        """The traceback, as Python prints it, with the first cause first and the messages withheld."""
         if self._texts:
             return super().formatException(ei)
         return "\n".join(_lines(ei[1])) if ei[1] else ""
 
 
 class JsonLines(TextLines):
-    """One JSON object a line: `time`, `level`, `logger`, `message`; `request_id` and `caller_request_id` of the request
-    under way; `exception`, the traceback."""
+    """One JSON object a line: `time`, `level`, `logger`, `message`.
+
+    With a current request also `request_id` and `caller_request_id`; with an error also `exception`, its traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object, without a line break in it."""
+        """The JSON object, without line breaks."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -63,17 +65,17 @@ class JsonLines(TextLines):
 
 
 def install(*, texts: bool, lines: Format = "text") -> None:
-    """Log to stderr, from INFO on; `texts`: with the messages of unexpected errors; `lines`: for whom."""
+    """Log to stderr from level INFO up. `texts`: include messages of unexpected errors; `lines`: the format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter((JsonLines if lines == "json" else TextLines)(texts=texts))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    for chatty in ("httpx", "httpcore"):  # a line for each call to Qdrant
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore"):  # they log each call to Qdrant
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def announce(text: str, level: int = logging.INFO) -> None:
-    """Tell whoever starts the service something: a plain line on stderr, or a line of the log where that is JSON."""
+    """Print a plain line to stderr; if the log is JSON, write a line of the log instead."""
     if any(isinstance(handler.formatter, JsonLines) for handler in logging.root.handlers):
         logging.getLogger(__name__).log(level, text)
     else:
@@ -81,7 +83,7 @@ def announce(text: str, level: int = logging.INFO) -> None:
 
 
 def _lines(error: BaseException) -> list[str]:
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     frames = [line.rstrip("\n") for line in traceback.format_tb(error.__traceback__)]
     message = str(error) if isinstance(error, FaqError) else WITHHELD
-    return [*(_lines(before) if before else []), *frames, f"{type(error).__qualname__}: {message}"]
+    return [*(_lines(cause) if cause else []), *frames, f"{type(error).__qualname__}: {message}"]

@@ -1,4 +1,4 @@
-"""The service: `create_app(settings)` and what lives as long as it does."""
+"""The service: `create_app(settings)`, and the lifespan that opens and closes its parts."""
 
 import gc
 from collections.abc import AsyncIterator, Callable
@@ -37,13 +37,13 @@ DESCRIPTION = "Answers questions from a FAQ, and says so when it cannot."
 
 
 class State(TypedDict):
-    """What the lifespan gives to every request."""
+    """The state that the lifespan gives to every request."""
 
     services: Services
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service. Raises SettingsError when it would listen beyond loopback without keys."""
+    """The application. Raises SettingsError if other machines could reach it and no keys are set."""
     settings.check_exposure()
     metrics = Metrics()
     app = FastAPI(
@@ -51,10 +51,10 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("faqtual"),
         description=DESCRIPTION,
         lifespan=_lifespan(settings, metrics),
-        docs_url=None,  # `app.web` has the page, with scripts of its own
+        docs_url=None,  # `app.web` serves this page without a CDN
         redoc_url=None,
         dependencies=[Depends(known_parameters)],
-        responses=documented(408, 413, 422, 500, 503),  # what the server and the middleware may answer to any request
+        responses=documented(408, 413, 422, 500, 503),  # of the server and the middleware
     )
     app.state.startup_error = None
     app.state.metrics = metrics
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
     for room in (entries, entry, entry_batch, status, admin, health, pages):
         app.include_router(room.router)
-    for middleware in (BodyLimit, Unexpected):  # from the inside out
+    for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(RequestIds)
@@ -73,14 +73,14 @@ def create_app(settings: Settings) -> FastAPI:
 def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        """Open everything once, in order; close it in the reverse order, whatever happens."""
+        """Open everything in order; close it in reverse order, after an error too."""
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
-            except (FaqError, OSError) as error:  # of the system: a home that may only be read
-                app.state.startup_error = error  # for the command line, which says it without a traceback
+            except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
+                app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
-            gc.freeze()  # what is there now stays: a collection need not look through it, which takes 0.1 s
+            gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
             yield {"services": services}
 
     return lifespan
@@ -109,9 +109,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
 
 
 def _temporary_key(settings: Settings) -> NamedKey | None:
-    """On loopback, without a configured admin key: a random one, printed once."""
+    """Without a configured admin key: print a random one, and return it."""
     if any(key.scope == "admin" for key in settings.named_keys):
         return None
     key, digest = new_key()
-    logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for one that lasts): {key}")
+    logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for a permanent one): {key}")
     return NamedKey("temporary", "admin", digest)

@@ -1,4 +1,4 @@
-"""Settings, read once from the environment. Each says what it trades off."""
+"""The settings: `FAQ_*` environment variables, each with a description of its trade-off."""
 
 import ipaddress
 import re
@@ -27,14 +27,14 @@ _RATE = re.compile(r"^([1-9][0-9]{0,8})/(second|minute|hour)$")
 
 @dataclass(frozen=True)
 class Rate:
-    """So many requests in so many seconds; written `60/minute`."""
+    """A number of requests in a number of seconds; written as `60/minute`."""
 
     count: int
     seconds: float
 
     @classmethod
     def of(cls, text: object) -> "Rate | None":
-        """Raises ValueError for anything but `N/second`, `N/minute` or `N/hour`; an empty text is no limit."""
+        """The rate; None, for no limit, from an empty text. Raises ValueError unless the text is like `60/minute`."""
         if text is None or isinstance(text, Rate):
             return text
         if text == "":
@@ -51,33 +51,33 @@ Limit = Annotated[Rate | None, NoDecode, BeforeValidator(Rate.of)]
 
 
 class Settings(BaseSettings):
-    """The service's configuration: `FAQ_*` environment variables, frozen once read."""
+    """The configuration, read from `FAQ_*` environment variables. Immutable."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs keys.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    host: str = Field("127.0.0.1", description="Address to listen on. An address other than loopback needs keys.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free port.")
     home: Path = Field(
         Path("faq-home"),
-        description="Models, index, database and vector cache. On a fast local disk: the index is memory-mapped.",
+        description="Directory of models, index, database and vector cache. Memory-mapped: use a fast local disk.",
     )
     qdrant_url: str | None = Field(
         None,
-        description="A Qdrant server, for several replicas or more than some 100,000 entries. "
-        "Unset: the embedded engine in FAQ_HOME, nothing to start and several times faster on one machine.",
+        description="URL of a Qdrant server, for several replicas or for more than about 100,000 entries. "
+        "Unset: the embedded engine in FAQ_HOME, which needs no server and is several times faster on one machine.",
     )
-    qdrant_api_key: SecretStr | None = Field(None, description="Key of that server.")
+    qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
     database_url: str | None = Field(
         None,
-        description="SQLAlchemy URL of the store. Unset: SQLite in FAQ_HOME, enough for one machine; "
-        "PostgreSQL when several replicas share the knowledge.",
+        description="SQLAlchemy URL of the store. Unset: SQLite in FAQ_HOME, which is enough for one machine. "
+        "Several replicas need PostgreSQL.",
     )
     admin_keys: Digests = Field(
         (),
         description="Comma-separated SHA-256 hex digests of the admin keys (`python -m app key` makes a pair). "
-        "Several are live at once, so that keys can be rotated.",
+        "Several keys are accepted at a time, so that keys can be rotated.",
     )
-    ask_keys: Digests = Field((), description="Likewise for asking. Unset: anyone who reaches the port may ask.")
+    ask_keys: Digests = Field((), description="Digests of the ask keys. Unset: anyone who reaches the port may ask.")
     keys: NamedKeys = Field(
         (),
         description="Comma-separated keys as name:scope:digest; `python -m app key --name ann --scope edit` makes one. "
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         "Every scope includes `ask`. History and log show the name. A key of scope `ask` ends anonymous asking.",
     )
     allow_anonymous: bool = Field(
-        False, description="Allow asking without a key on an address that is not loopback: public, on purpose."
+        False, description="Allow asking without a key on an address other than loopback, for a public service."
     )
     history_days: int | None = Field(
         None,
@@ -96,98 +96,101 @@ class Settings(BaseSettings):
     )
     language: str = Field(
         "english",
-        description="Language of the FAQ, for stemming and stop words; one per FAQ. `none` takes words as they are. "
-        "Takes effect with the next reindex.",
+        description="Language of the FAQ, for stemming and stop words; `none`: neither. Takes effect on reindexing.",
     )
     rerank: Literal["off", "on", "auto"] = Field(
         "auto",
-        description="Where the bundle has a reranker: read the best 20 candidates again with every question, or (auto) "
-        "with those alone that one is not sure of. Better answers for some tens of milliseconds each.",
+        description="Use the bundle's reranker on the best 20 candidates: of every question (on), or of questions "
+        "without a sure answer (auto). Answers are better and take some tens of milliseconds longer.",
     )
     target_precision: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="The share of answers given that are to be right: 0.95 answers less, and more surely, than 0.8. "
-        "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
+        description="Target share of right answers among those given. 0.95 gives fewer answers than 0.8, and more of "
+        "them are right. Unset: the bundle's own target. Takes effect with the next reindex.",
     )
     offer_precision: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Where no answer is sure enough: the share of offers of two or three answers that are to hold the "
-        "right one. A high one offers less often, a low one offers answers to questions that have none. "
-        "Unset: what the bundle was fitted for. Takes effect with the next reindex.",
+        description="Target share of offers of two or three answers (`ambiguous`) that include the right answer. A "
+        "high share offers less often; a low share also offers answers to questions that have none. "
+        "Unset: the bundle's own target. Takes effect with the next reindex.",
+    )
+    unanswerable_share: float | None = Field(
+        None,
+        ge=0.001,
+        le=0.95,
+        description="The share of the questions that nothing in the FAQ answers; confidence and thresholds follow it "
+        "exactly. Unset: what the bundle was fitted for, a fifth unless stated. Takes effect with the next reindex.",
     )
     queue_limit: int = Field(
         256,
         ge=32,
         le=100_000,
-        description="Questions that may be under way at a time; one more is refused at once with 429. "
-        "A low limit turns clients away that could have been answered, a high one lets them wait too long. "
-        "A core answers some hundreds a second.",
+        description="Questions in progress at a time; further questions get 429 at once. "
+        "A low limit refuses questions that the service could have answered, a high limit lets clients wait longer. "
+        "A core answers some hundreds of questions a second.",
     )
     request_timeout_ms: int = Field(
         5000,
         ge=1,
         le=60_000,
-        description="Time for a request that names none of its own in X-Request-Timeout-Ms. What is still waiting then "
-        "is dropped unanswered, with 504. A short one gives up on questions that a busy moment delays; a long one "
-        "spends time on answers that nobody waits for any more.",
+        description="Deadline of a request without the header X-Request-Timeout-Ms, in milliseconds. A request that is "
+        "not answered by then gets 504. A short deadline drops questions at busy moments; a long one spends time on "
+        "answers that nobody waits for.",
     )
     trusted_proxies: Names = Field(
-        (), description="Comma-separated addresses of reverse proxies whose X-Forwarded-For is believed."
+        (), description="Comma-separated addresses of the reverse proxies whose X-Forwarded-For is trusted."
     )
     rate_limit_address: Limit = Field(
         None,
-        description="Requests that one client address may send to /v1, as `600/minute`: 429 beyond. Unset: no limit. "
-        "Low protects the others from one client; many people behind one address share it. Each replica counts for "
-        "itself. Behind a proxy set FAQ_TRUSTED_PROXIES, or everybody is the proxy.",
+        description="Limit of requests to /v1 from one client address, such as `600/minute`; further requests get 429. "
+        "Unset: no limit. A low limit protects other clients, but people behind one address share it. Each replica "
+        "counts separately. Behind a proxy set FAQ_TRUSTED_PROXIES, or all clients count as one.",
     )
     rate_limit_key: Limit = Field(
-        None, description="Likewise for each key. Low keeps one client in bounds wherever it calls from."
+        None,
+        description="Limit of requests to /v1 with one key, from any address, such as `600/minute`. Unset: no limit.",
     )
     answer_cache_mb: int = Field(
         64,
         ge=0,
         le=65_536,
-        description="Memory for replies that were given before, in MB (of 2**20 bytes); 0 keeps none. A repeated "
-        "question costs a tenth of a new one. 64 MB hold some 20,000 replies of three answers of a few hundred "
-        "characters, and fewer where answers are long or `top_k` is large.",
+        description="Memory for the cache of replies, in MB of 2**20 bytes; 0: no cache. A repeated question costs a "
+        "tenth of a new one. 64 MB hold about 20,000 replies of three answers of a few hundred characters, and fewer "
+        "if answers are long or `top_k` is large.",
     )
     max_connections: int = Field(
         10_000,
         ge=1,
         le=1_000_000,
-        description="Open connections at a time; beyond, the one idle for longest is closed. Each takes a file "
-        "descriptor and some 20 kB: many serve slow clients, few spare memory.",
+        description="Open connections at a time; above, the one that has been idle longest is closed. Each takes a "
+        "file descriptor and about 20 kB: a high limit serves many slow clients, a low one saves memory.",
     )
     import_max_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1,
-        description="The largest FAQ file that is read. A file and its entries are in memory while it is imported: "
-        "some ten times its size.",
+        description="The largest FAQ file, in bytes. An import needs about ten times the size of its file in memory.",
     )
     import_max_unpacked_bytes: int = Field(
-        512 * 1024 * 1024, ge=1, description="The largest XLSX file, unpacked: it is a ZIP archive."
+        512 * 1024 * 1024, ge=1, description="The largest XLSX file, in bytes after unpacking (XLSX is a ZIP archive)."
     )
-    import_max_rows: int = Field(1_000_000, ge=1, description="The most rows that a FAQ file may have.")
-    import_max_cells: int = Field(20_000_000, ge=1, description="The most cells, rows times columns, of a table.")
+    import_max_rows: int = Field(1_000_000, ge=1, description="Maximum number of rows of a FAQ file.")
+    import_max_cells: int = Field(20_000_000, ge=1, description="Maximum number of cells of a table, empty ones too.")
     import_max_cell_chars: int = Field(
-        10_000_000, ge=1, description="The most characters of one cell of a table, or of one line of JSON."
+        10_000_000, ge=1, description="Most characters of a table's cell or a JSON line."
     )
-    import_max_nesting: int = Field(
-        500, ge=1, le=500, description="How deep lists and objects in JSON and YAML may lie within each other."
-    )
+    import_max_nesting: int = Field(500, ge=1, le=500, description="Maximum nesting of JSON and YAML.")
     log_format: Literal["text", "json"] = Field(
         "text",
-        description="Lines of the log: `text` for people; `json` for programs, one object a line, with the id of the "
-        "request and the caller's own.",
+        description="Format of the log: `text`, or `json`: one object a line, with the request's id and the caller's.",
     )
     log_texts: bool = Field(
         False,
-        description="Let messages of unexpected errors into the log whole. They may quote what a user asked: useful "
-        "to find a defect, and personal data.",
+        description="Log the messages of unexpected errors. They help to find a defect, but may quote what a user "
+        "asked, which may be personal data.",
     )
 
     @field_validator("admin_keys", "ask_keys", "keys", "trusted_proxies", mode="before")
@@ -204,6 +207,7 @@ class Settings(BaseSettings):
         "history_days",
         "target_precision",
         "offer_precision",
+        "unanswerable_share",
         mode="before",
     )
     @classmethod
@@ -212,7 +216,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls) -> "Settings":
-        """The settings of this process's environment. Raises SettingsError naming the first variable that is wrong."""
+        """The settings in the environment. Raises SettingsError, which names the first invalid variable."""
         try:
             return cls()
         except ValidationError as error:
@@ -221,13 +225,13 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}{name}: {first['msg']}") from None
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for a process that is to share them."""
+        """These settings as environment variables, for a child process with the same settings."""
         texts = {name: _text(getattr(self, name)) for name in type(self).model_fields}
         return {f"{PREFIX}{name.upper()}": text for name, text in texts.items() if text is not None}
 
     @property
     def sqlalchemy_url(self) -> str:
-        """Where the store is: the database that was set, or SQLite in FAQ_HOME."""
+        """The URL of the store's database: FAQ_DATABASE_URL, or SQLite in FAQ_HOME."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'knowledge.db'}"
 
     @property
@@ -244,14 +248,14 @@ class Settings(BaseSettings):
 
     @property
     def loopback(self) -> bool:
-        """True when only this machine can reach the service."""
+        """Whether only this machine can reach the service."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
 
     def check_exposure(self) -> None:
-        """Refuse to listen beyond loopback without keys. Raises SettingsError saying what to set."""
+        """Raise SettingsError if other machines could reach the service and no keys are set."""
         if self.loopback:
             return
         if not any(key.scope == "admin" for key in self.named_keys):
@@ -262,20 +266,20 @@ class Settings(BaseSettings):
         if not self.asking_needs_key and not self.allow_anonymous:
             raise SettingsError(
                 f"FAQ_HOST={self.host} can be reached from other machines, and anyone there could ask. "
-                "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true if that is meant."
+                "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true to allow that."
             )
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each `FAQ_*` variable that is no setting, with the setting whose name is nearest."""
+    """A warning for each `FAQ_*` variable that is not a setting, with the most similar setting."""
     known = {name.upper() for name in Settings.model_fields}
     names = (name for name in sorted(environment) if name.upper().startswith(PREFIX))
     return [_unknown(name, known) for name in names if name.upper().removeprefix(PREFIX) not in known]
 
 
 def _unknown(variable: str, known: set[str]) -> str:
-    near = nearest(variable.upper().removeprefix(PREFIX), known)
-    question = f" Did you mean {PREFIX}{near}?" if near else ""
+    similar = nearest(variable.upper().removeprefix(PREFIX), known)
+    question = f" Did you mean {PREFIX}{similar}?" if similar else ""
     return f"The environment variable {variable} is not a setting and has no effect.{question}"
 
 

@@ -1,9 +1,10 @@
-"""Generates requests from the OpenAPI document against the real service, and counts what it does not keep of it.
+"""Sends requests generated from the OpenAPI document to the real service, and counts violations of the document.
 
     python -m benchmarks.contract [--seconds N] [--seed N] [--add]
 
-Schemathesis, on a service with the small bundle of the tests: first every operation but the reindex, which starts a
-process each time, then a tenth of the time all of them along the document's links. Writes benchmarks/results/contract.*
+Runs Schemathesis on a service with the small bundle of the tests: for nine tenths of the time on every operation but
+the reindex, which starts a process each time; then on sequences of operations, which Schemathesis infers from the
+document (a job's id from `reindex` to `cancel`). Writes benchmarks/results/contract.*
 """
 
 import argparse
@@ -24,40 +25,40 @@ from tests.faults.service import Service, service
 RESULTS = Path(__file__).parent / "results"
 CONFIG = Path(__file__).parents[1] / "tests" / "faults" / "schemathesis.toml"
 LEFT_OUT = (
-    "positive_data_acceptance",  # a filter on a field that no entry has is well-formed, and refused
-    "ignored_auth",  # it sends nonsense in one header beside the good key in the other; either may hold it
+    "positive_data_acceptance",  # a well-formed filter is refused if no entry has its field
+    "ignored_auth",  # it sends a wrong key in one header and the right key in the other, which is accepted
 )
 WITHOUT_REINDEX = ["--exclude-path", "/v1/admin/reindex", "--phases", "examples,coverage,fuzzing"]
 STATEFUL = ["--phases", "stateful"]
 
 
 def main() -> None:
-    """Generate, count, write; exit status 1 for any 500."""
+    """Generate requests, count the responses, write the results. Exit status 1 for any 500."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--add", action="store_true", help="to the counts of an earlier run, of another seed")
+    parser.add_argument("--add", action="store_true", help="add to the counts of an earlier run with another seed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         settings = Settings(home=Path(work) / "home", port=0, admin_keys=(digest_of(ADMIN_KEY),))
         fill(settings, FAQ)
         publish_home(settings, bundles.make(Path(work) / "bundle"))
         with service(settings) as running:
-            said = [generate(running, options.seed, options.seconds * 9 // 10, WITHOUT_REINDEX)]
-            said.append(generate(running, options.seed, options.seconds // 10, STATEFUL))
+            outputs = [generate(running, options.seed, options.seconds * 9 // 10, WITHOUT_REINDEX)]
+            outputs.append(generate(running, options.seed, options.seconds // 10, STATEFUL))
             report: dict[str, Any] = {"seeds": [options.seed], "seconds": options.seconds, **counted(running)}
             report["tracebacks in the log"] = running.log.count("withheld")
-    report["not kept"] = findings(said)
+    report["not kept"] = findings(outputs)
     if options.add:
         earlier = json.loads((RESULTS / "contract.json").read_text(encoding="utf-8"))
         report |= {name: value + report.get(name, type(value)()) for name, value in earlier.items()}
-    write(report, said)
+    write(report, outputs)
     if report["500"]:
         sys.exit(1)
 
 
 def generate(running: Service, seed: int, seconds: int, options: list[str]) -> str:
-    """One run of Schemathesis; what it says."""
+    """The output of one run of Schemathesis."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)]
     command += ["run", f"{running.url}/openapi.json", "--workers", "4", "--exclude-checks", ",".join(LEFT_OUT)]
     command += ["--header", f"X-API-Key: {ADMIN_KEY}", "--seed", str(seed), "--max-time", str(seconds), "--no-color"]
@@ -66,13 +67,13 @@ def generate(running: Service, seed: int, seconds: int, options: list[str]) -> s
     return done.stdout + done.stderr
 
 
-def findings(said: list[str]) -> list[str]:
-    """What of the document was not kept."""
-    return sorted({line.strip("- ") for text in said for line in re.findall(r"^- .+$", text, re.MULTILINE)})
+def findings(outputs: list[str]) -> list[str]:
+    """The violations of the document in these outputs."""
+    return sorted({line.strip("- ") for text in outputs for line in re.findall(r"^- .+$", text, re.MULTILINE)})
 
 
 def counted(running: Service) -> dict[str, Any]:
-    """Requests by status, as the service itself counted them."""
+    """The number of requests by status, from the service's metrics."""
     counts: dict[str, int] = {"500": 0}
     text = running.client.get("/metrics").text
     for status, number in re.findall(r'^faqtual_requests_total\{.*status="(\d+)"\} (\S+)$', text, re.MULTILINE):
@@ -80,13 +81,13 @@ def counted(running: Service) -> dict[str, Any]:
     return {"requests": sum(counts.values()), **dict(sorted(counts.items()))}
 
 
-def write(report: dict[str, Any], said: list[str]) -> None:
-    """The counts, and the end of what Schemathesis said."""
+def write(report: dict[str, Any], outputs: list[str]) -> None:
+    """Write the counts; print them and the end of each output."""
     (RESULTS / "contract.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     rows = [f"| {name} | {value} |" for name, value in report.items() if name != "not kept"]
     lines = ["# Requests generated from the OpenAPI document", "", "| | |", "|---|---|", *rows, ""]
     (RESULTS / "contract.md").write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(text[-6000:] for text in said), *lines, sep="\n")
+    print("\n".join(text[-6000:] for text in outputs), *lines, sep="\n")
 
 
 if __name__ == "__main__":

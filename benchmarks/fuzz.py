@@ -1,8 +1,8 @@
-"""Feeds every parser inputs made to break it, for a time; a defect is reported with the smallest input that shows it.
+"""Fuzzes every parser for a time, and reports a defect with the smallest input that shows it.
 
     python -m benchmarks.fuzz [--seconds N] [--seed N]
 
-The targets are those of tests/fuzz, where each gets a hundred inputs. Writes benchmarks/results/fuzz.json.
+The targets are those of tests/fuzz, where each gets 150 inputs. Writes benchmarks/results/fuzz.json.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from tests.fuzz.targets import REFUSALS, TARGETS, Target
 
 RESULTS = Path(__file__).parent / "results"
-ROUND = 200  # inputs that one search makes; each round begins with another seed
+ROUND = 200  # inputs of one round; each round has another seed
 
 
 def main() -> None:
-    """All targets in turn; exit status 1 if one has a defect."""
+    """Fuzz all targets in turn. Exit status 1 for a defect."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=300, help="in all")
     parser.add_argument("--seed", type=int, default=0)
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def fuzz(target: Target, seconds: float, first_seed: int) -> dict[str, Any]:
-    """Rounds until the time is up or a defect is found."""
+    """Run rounds until the time is up or there is a defect. Returns the counts, and the traceback of the defect."""
     counts = {"inputs": 0, "refused": 0}
 
     def check(value: object) -> None:

@@ -1,4 +1,4 @@
-"""The service in process, on a published FAQ."""
+"""The service in this process, on a published FAQ."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,22 +16,22 @@ from tests.conftest import ADMIN_KEY
 
 @pytest.fixture
 def client(published: Settings) -> Iterator[TestClient]:
-    with checked_client(published) as made:
-        yield made
+    with checked_client(published) as client:
+        yield client
 
 
 @contextmanager
 def checked_client(settings: Settings) -> Iterator[TestClient]:
-    """Checks, at every response, that the OpenAPI document admits its status and its type."""
+    """A client that checks each response: the OpenAPI document must list its status and media type."""
     app = create_app(settings)
     check = checked_against(app.openapi())
-    with TestClient(app, raise_server_exceptions=False) as made:
-        made.event_hooks = {"response": [check]}
-        yield made
+    with TestClient(app, raise_server_exceptions=False) as client:
+        client.event_hooks = {"response": [check]}
+        yield client
 
 
 def checked_against(document: dict[str, Any]) -> Callable[[httpx2.Response], None]:
-    """A check that a response is one that the document admits; paths and methods that it does not know are left out."""
+    """A check that the document lists a response. It skips paths and methods that are not in the document."""
     known = {
         (re.compile(re.sub(r"{\w+}", "[^/]+", path)), method): operation["responses"]
         for path, methods in document["paths"].items()
@@ -42,9 +42,11 @@ def checked_against(document: dict[str, Any]) -> Callable[[httpx2.Response], Non
         path, method = response.request.url.path, response.request.method.lower()
         for (pattern, its_method), responses in known.items():
             if pattern.fullmatch(path) and its_method == method:
-                admitted = responses.get(str(response.status_code))
-                assert admitted is not None, f"{method} {path} answers {response.status_code}, which is not documented"
-                types = [kind.partition(";")[0] for kind in admitted.get("content", {})]
+                documented = responses.get(str(response.status_code))
+                assert documented is not None, (
+                    f"{method} {path} answers {response.status_code}, which is not documented"
+                )
+                types = [kind.partition(";")[0] for kind in documented.get("content", {})]
                 sent = response.headers["content-type"].partition(";")[0]
                 assert sent in types, f"{method} {path}: {response.status_code} is {sent}, documented are {types}"
 

@@ -1,4 +1,4 @@
-"""The real process: `python -m app`, as an operator runs it."""
+"""`python -m app` and `python -m trainer` as real processes."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command of `python -m app`, to its end."""
+    """Run a command of `python -m app` to its end."""
     command = [sys.executable, "-m", "app", *arguments]
     return subprocess.run(
         command,
@@ -49,9 +49,9 @@ def serving(settings: Settings) -> Iterator[tuple[httpx2.Client, subprocess.Pope
     )
     try:
         assert process.stderr is not None
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found is not None
-        with httpx2.Client(base_url=found[0], headers={"X-API-Key": ADMIN_KEY}, trust_env=False) as client:
+        address = re.search(r"http://\S+", process.stderr.readline())
+        assert address is not None
+        with httpx2.Client(base_url=address[0], headers={"X-API-Key": ADMIN_KEY}, trust_env=False) as client:
             _wait_until_alive(client)
             yield client, process
     finally:
@@ -67,10 +67,10 @@ def _wait_until_alive(client: httpx2.Client) -> None:
             time.sleep(0.1)
         else:
             return
-    raise AssertionError("the service does not come alive")
+    raise AssertionError("the service does not answer")
 
 
-def test_from_a_file_to_an_answer(settings: Settings, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_file_is_imported_published_and_served(settings: Settings, bundle: Bundle, tmp_path: Path) -> None:
     file = tmp_path / "faq.csv"
     file.write_text("question,answer,category\nWhen will I get my refund?,Within five days.,returns\n")
     imported = run(settings, "import", str(file))
@@ -81,7 +81,7 @@ def test_from_a_file_to_an_answer(settings: Settings, bundle: Bundle, tmp_path: 
     listed = json.loads(run(settings, "releases", "--json").stdout)
     shown = run(settings, "releases").stdout
     assert "keeps its bundle's calibration. Only 0 held-out questions" in " ".join(shown.split())
-    assert [(one["name"], one["active"], one["entries"]) for one in listed] == [(release, True, 1)]
+    assert [(row["name"], row["active"], row["entries"]) for row in listed] == [(release, True, 1)]
     with serving(settings) as (client, process):
         reply = client.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
         assert (reply["release"], reply["answers"][0]["answer"]) == (release, "Within five days.")
@@ -89,7 +89,7 @@ def test_from_a_file_to_an_answer(settings: Settings, bundle: Bundle, tmp_path: 
         assert process.wait(10) == 0
 
 
-def test_a_plan_an_import_and_the_way_back(settings: Settings, tmp_path: Path) -> None:
+def test_a_dry_run_an_import_and_an_export_that_imports_as_the_same_entries(settings: Settings, tmp_path: Path) -> None:
     file, copy = tmp_path / "faq.csv", tmp_path / "copy.xlsx"
     file.write_text("question,answer\n=1+1?,2\nWhy?,Because.\n")
     plan = run(settings, "import", str(file), "--dry-run")
@@ -98,8 +98,8 @@ def test_a_plan_an_import_and_the_way_back(settings: Settings, tmp_path: Path) -
     assert plan.stdout.rstrip().endswith("0 refused. This was a dry run of CSV: nothing was changed.")
     run(settings, "import", str(file))
     assert run(settings, "export", str(copy)).returncode == 0
-    again = json.loads(run(settings, "import", str(copy), "--mode", "replace", "--dry-run", "--json").stdout)
-    assert (again["unchanged"], again["added"], again["updated"], again["removed"]) == (2, 0, 0, 0)
+    report = json.loads(run(settings, "import", str(copy), "--mode", "replace", "--dry-run", "--json").stdout)
+    assert (report["unchanged"], report["added"], report["updated"], report["removed"]) == (2, 0, 0, 0)
     file.write_text("question,answer,id\nWhy?,Because.,\nHow?,,\n")
     refused = run(settings, "import", str(file), "--dry-run")
     assert refused.returncode == 2
@@ -128,7 +128,7 @@ def test_a_switch_from_the_command_line_is_served_within_two_seconds(published: 
         assert client.post("/v1/ask", json=question).json()["release"] == before["release"]
 
 
-def test_a_second_service_and_a_port_in_use(published: Settings, tmp_path: Path) -> None:
+def test_a_second_service_and_a_port_in_use_are_refused(published: Settings, tmp_path: Path) -> None:
     with serving(published) as (client, _):
         second = run(published)
         assert second.returncode == 2
@@ -149,13 +149,13 @@ def test_every_line_of_a_json_log_is_json_and_names_variables_without_effect(set
         text=True,
     )
     assert process.stderr is not None
-    said: list[str] = []
-    while "startup complete" not in "".join(said):
-        said.append(process.stderr.readline())
-        assert process.poll() is None, said
+    lines: list[str] = []
+    while "startup complete" not in "".join(lines):
+        lines.append(process.stderr.readline())
+        assert process.poll() is None, lines
     process.terminate()
-    said += process.communicate(timeout=30)[1].splitlines()
-    messages = [json.loads(line)["message"] for line in said]
+    lines += process.communicate(timeout=30)[1].splitlines()
+    messages = [json.loads(line)["message"] for line in lines]
     assert any("FAQ_HOEM is not a setting" in message and "FAQ_HOME?" in message for message in messages)
     assert any(message.startswith("Faqtual: http://127.0.0.1:") for message in messages)
 
@@ -184,7 +184,7 @@ def test_a_trainer_command_names_variables_without_effect(tmp_path: Path) -> Non
         ("FAQ_DATABASE_URL", "nonsense", "FAQ_DATABASE_URL cannot be used"),
     ],
 )
-def test_wrong_settings_are_named(tmp_path: Path, variable: str, value: str, message: str) -> None:
+def test_an_error_names_the_invalid_setting(tmp_path: Path, variable: str, value: str, message: str) -> None:
     environment = {**os.environ, "FAQ_HOME": str(tmp_path), "FAQ_PORT": "0", variable: value, "PYTHONPATH": str(ROOT)}
     refused = subprocess.run(
         [sys.executable, "-m", "app"], env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -204,7 +204,7 @@ def test_wrong_settings_are_named(tmp_path: Path, variable: str, value: str, mes
         (("releases", "activate", "faq-x"), "There is no release faq-x"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
+def test_an_error_of_a_command_is_one_line(
     settings: Settings, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.jsonl").write_text('{"answer": "a"}\n{"answer": 5}\n')
@@ -220,6 +220,6 @@ def test_a_named_key_is_printed_as_the_setting_takes_it(settings: Settings) -> N
     assert NamedKey.of(text) == NamedKey("ann", "edit", digest_of(key.split()[-1]))
 
 
-def test_a_key_and_its_digest(settings: Settings) -> None:
+def test_the_key_command_prints_a_key_and_its_digest(settings: Settings) -> None:
     key, digest = (line.split()[-1] for line in run(settings, "key").stdout.splitlines())
     assert digest_of(key) == digest

@@ -1,4 +1,4 @@
-"""Settings: from the environment, frozen, and given on to other processes whole."""
+"""Settings: read from the environment, immutable, and passed on to child processes."""
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -7,7 +7,7 @@ from app.keys import NamedKey
 from app.settings import Settings, unknown_variables
 
 
-def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = ["a" * 64, "b" * 64]
     monkeypatch.setenv("FAQ_ADMIN_KEYS", f" {digests[0]} , {digests[1].upper()},")
     monkeypatch.setenv("FAQ_TRUSTED_PROXIES", "10.0.0.1,10.0.0.2")
@@ -20,7 +20,7 @@ def test_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         settings.port = 1  # type: ignore[misc]
 
 
-def test_another_process_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(
         admin_keys=("a" * 64, "b" * 64),
         keys=(NamedKey("ann", "edit", "c" * 64), NamedKey("ben", "publish", "d" * 64)),
@@ -37,11 +37,11 @@ def test_another_process_gets_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     ("host", "loopback"),
     [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("faq", False)],
 )
-def test_loopback(host: str, loopback: bool) -> None:
+def test_loopback_addresses_are_recognised(host: str, loopback: bool) -> None:
     assert Settings(host=host).loopback is loopback
 
 
-def test_variables_that_are_no_settings_are_named_with_the_nearest_setting() -> None:
+def test_unknown_variables_are_named_with_the_nearest_setting() -> None:
     environment = {"FAQ_HOEM": "/data", "faq_log_format": "json", "FAQ_PORT": "1", "FAQ_XYZZY": "", "HOME": "/root"}
     assert unknown_variables(environment) == [
         "The environment variable FAQ_HOEM is not a setting and has no effect. Did you mean FAQ_HOME?",

@@ -1,5 +1,6 @@
 """One run from a FAQ to a bundle: read, split, train, export, check, calibrate, measure."""
 
+import json
 import logging
 import shutil
 from dataclasses import asdict, dataclass
@@ -10,12 +11,14 @@ from sentence_transformers import SentenceTransformer
 from app import durable
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer import runs
 from trainer.data import generated as trainingset
 from trainer.data.queries import read_queries
 from trainer.data.reading import read_source
 from trainer.data.scored import scored_set
 from trainer.data.training_set import TrainingSet, renamed, training_set
+from trainer.evaluation.averaging import keep_best, weights_of
 from trainer.evaluation.validation import Validation
 from trainer.evaluation.weights import PRECISION
 from trainer.export.export import export
@@ -27,7 +30,7 @@ from trainer.runs import Run
 from trainer.training import distributed, model
 from trainer.training.loop import train
 from trainer.training.recording import logging_to, status_kept
-from trainer.training.towers import in_two
+from trainer.training.towers import as_two_towers
 
 log = logging.getLogger("trainer")
 
@@ -49,6 +52,7 @@ def start(
     reranker: bool = False,
     target_precision: float | None = None,
     generated: Path | None = None,
+    unanswerable_share: float | None = None,
 ) -> Run:
     """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
     inputs = read(data, queries, recipe, generated)
@@ -60,6 +64,7 @@ def start(
         "recipe": asdict(recipe),
         "reranker": reranker,
         "target_precision": target_precision or PRECISION,
+        "unanswerable_share": unanswerable_share or DEFAULT_SHARE,
         "training_data_sha256": inputs.training.sha256,
     }
     run = distributed.led(lambda: Run.create(config, out))
@@ -109,9 +114,9 @@ def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
             run.bundle,
             entries=inputs.entries,
             heldout=inputs.training.heldout,
-            tuned=trained.tuned,
             crossencoder=crossencoder,
             target_precision=run.config.get("target_precision", PRECISION),
+            unanswerable_share=run.config.get("unanswerable_share", DEFAULT_SHARE),
             training_data_sha256=inputs.training.sha256 if trained.tuned else None,
             base_model=base,
             recipe=recipe.name if trained.tuned else "base",
@@ -168,7 +173,7 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     loaded = model.load(base)
     refuse_unexportable(loaded)
     if recipe.epochs == 0:
-        log.info("No epochs were asked for: the base model is exported as it is, calibrated by defaults.")
+        log.info("No epochs were asked for: the base model is exported as it is, calibrated on what is held out.")
         return _Trained(loaded, False)
     if training.too_small:
         log.warning(training.too_small)
@@ -177,11 +182,15 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
         "%d pairs of %d entries to train on, %d questions held out",
         len(training.pairs), training.groups, len(training.heldout),
     )  # fmt: skip
-    if recipe.trains == "towers":
-        loaded = in_two(loaded)
+    if recipe.trainable == "towers":
+        loaded = as_two_towers(loaded)
+    base_weights = weights_of(loaded)
     train(loaded, training, recipe, run, Validation.of(inputs.entries, training.heldout, recipe.bf16))
     if not distributed.leads():
         return _Trained(loaded, True)
+    run.update(phase="choosing weights")
+    if shipped := keep_best(loaded, base_weights, recipe, inputs.entries, training.heldout):
+        durable.write(run.directory / runs.SHIPPED, json.dumps(shipped.values(), indent=2) + "\n")
     aside = run.directory / f".{runs.MODEL}"
     shutil.rmtree(aside, ignore_errors=True)
     loaded.save_pretrained(str(aside), create_model_card=False)

@@ -1,4 +1,4 @@
-"""From a bundle to the release that answers: the same road as `python -m app reindex`, begun by the trainer."""
+"""Publication of a bundle, in the same way as `python -m app reindex`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from trainer.reports.tables import bundle_in
 
 
 def publish(directory: Path) -> str:
-    """Publish the bundle in `directory`, or in a run's, with the entries of the store that FAQ_* names.
+    """Publish the bundle in `directory`, which may be a run's, with the entries of the store in the FAQ_* settings.
 
     Returns the release's name. Raises BundleError, Busy, NotReady without entries, IndexUnavailable, StoreError.
     """

@@ -1,14 +1,15 @@
-"""Runs: one directory for one execution of the trainer, readable from any other process while it goes on.
+"""Runs: a directory for each execution of the trainer, which other processes can read at any time.
 
-config.json     what was asked for
-status.json     how far it is (`Status`), replaced atomically
-log             what happened, for people
-metrics.jsonl   what was measured, a line at a time
-checkpoints/    what a resumed run starts from; removed at the end
-model/          the trained model, as sentence-transformers saves it
+config.json     the options of the run
+status.json     its progress (`Status`), replaced atomically
+log             its log
+metrics.jsonl   its measurements, one a line
+checkpoints/    the state that a resumed run starts from; removed at the end
+shipped.json    the share of the fine-tuning that is shipped, and why (`trainer.guard`)
+model/          the model that is shipped, as sentence-transformers saves it
 bundle/         what the service loads
-results.json    the held-out questions, before and after (`trainer.reports.results`)
-report.html     what changed, for people; README.md, the model card; plots/
+results.json    the held-out questions before and after the training (`trainer.reports.results`)
+report.html     the report; README.md: the model card; plots/
 """
 
 import json
@@ -24,16 +25,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app import durable
 from app.errors import Conflict, InputError, NotFound
+from trainer.guard import Shipped
 
 State = Literal["running", "interrupted", "failed", "succeeded", "killed"]
 CONFIG, STATUS, LOG, METRICS = "config.json", "status.json", "log", "metrics.jsonl"
-CHECKPOINTS, MODEL, BUNDLE = "checkpoints", "model", "bundle"
+CHECKPOINTS, MODEL, BUNDLE, SHIPPED = "checkpoints", "model", "bundle", "shipped.json"
 ROOT = Path("runs")
 POLL = 0.5  # seconds
 
 
 class Status(BaseModel):
-    """status.json. `phase` says what is being done; `reason` why it ended, where it did not succeed."""
+    """status.json. `phase` is the current work; `reason` says why a run ended without success."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,36 +44,38 @@ class Status(BaseModel):
     epoch: float = 0
     step: int = 0
     steps: int = 0
-    eta_seconds: int | None = None  # until the training's last step; None where nobody knows
+    eta_seconds: int | None = None  # until the last step of the training; None if unknown
     pid: int
-    started: str | None = None  # of the process, as the kernel counts it: pids are used again
+    started: str | None = None  # start time of the process in the kernel's ticks, because pids are reused
     created_at: str
     updated_at: str
     reason: str | None = None
-    paced_from: tuple[float, int] | None = None  # when this phase began, in seconds, and at which step
+    paced_from: tuple[float, int] | None = None  # the time (seconds) and the step at which this phase began
 
     @property
     def resumable(self) -> bool:
-        """Whether `fit --resume` has something left to do."""
+        """Whether `fit --resume` can continue the run."""
         return self.state not in ("running", "succeeded")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run's directory."""
+    """The directory of a run."""
 
     directory: Path
 
     @classmethod
     def create(cls, config: dict[str, Any], out: Path | None = None) -> "Run":
-        """A new run in `out`, or under ./runs by the time of day. Raises Conflict when `out` is in use."""
+        """A new run in `out`, or in ./runs under the current time. Raises Conflict if `out` is not empty."""
         directory = out or ROOT / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         if (directory / STATUS).exists() or (directory.is_dir() and any(directory.iterdir())):
-            raise Conflict(f"{directory} is not empty. Choose another --out, or continue it with --resume {directory}.")
+            raise Conflict(
+                f"{directory} is not empty. Choose another --out, or continue the run with --resume {directory}."
+            )
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"The run's directory {directory} cannot be made: {error.strerror}", "out") from error
+            raise InputError(f"The run's directory {directory} cannot be created: {error.strerror}", "out") from error
         run = cls(directory)
         durable.write(directory / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
         run.begin()
@@ -83,48 +87,53 @@ class Run:
         for directory in (Path(name), ROOT / name):
             if (directory / STATUS).is_file():
                 return cls(directory)
-        raise NotFound(f"There is no run `{name}`; `python -m trainer runs` lists them.")
+        raise NotFound(f"There is no run `{name}`. `python -m trainer runs` lists the runs.")
 
     @property
     def name(self) -> str:
-        """What it is called in lists."""
+        """Its name in lists."""
         return self.directory.name
 
     @property
     def bundle(self) -> Path:
-        """Where its bundle is, or will be."""
+        """The directory of its bundle, which exists after the export."""
         return self.directory / BUNDLE
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was asked for. Raises InputError when config.json cannot be read."""
+        """The options of the run. Raises InputError if config.json cannot be read."""
         return _read(self.directory / CONFIG)
 
     def status(self) -> Status:
-        """How far it is. A run whose process is gone without a word is `killed`. Raises InputError."""
+        """Its status. A running run without a process is `killed`. Raises InputError if status.json cannot be used."""
         try:
             status = Status.model_validate(_read(self.directory / STATUS))
         except ValidationError as error:
             raise InputError(f"{self.directory / STATUS} cannot be used: {error.errors()[0]['msg']}") from error
         if status.state == "running" and not _alive(status.pid, status.started):
-            gone = f"process {status.pid} is gone without a word"
+            gone = f"process {status.pid} is gone and left no reason"
             return status.model_copy(update={"state": "killed", "reason": gone})
         return status
 
+    def shipped(self) -> Shipped | None:
+        """What the guard decided; None where nothing was trained, or the recipe ships what it trained."""
+        path = self.directory / SHIPPED
+        return Shipped.of(_read(path)) if path.is_file() else None
+
     def begin(self) -> None:
-        """Mark it as running in this process. Raises Conflict when another process is at it."""
+        """Mark the run as running in this process. Raises Conflict if another process works on it."""
         now, pid = _now(), os.getpid()
         status = Status(state="running", pid=pid, started=_started(pid), created_at=now, updated_at=now)
         if (self.directory / STATUS).exists():
             before = self.status()
             if before.state == "running" and before.pid != pid:
-                raise Conflict(f"{self.directory} is being worked on by process {before.pid}.")
+                raise Conflict(f"{self.directory} is in use by process {before.pid}. Wait until it ends, or stop it.")
             kept = {"created_at": before.created_at, "step": before.step, "steps": before.steps, "epoch": before.epoch}
             status = status.model_copy(update=kept)
         durable.write(self.directory / STATUS, status.model_dump_json(indent=2) + "\n")
 
     def update(self, **changes: object) -> None:
-        """Change fields of the status. Steps taken tell when the last one will be."""
+        """Change fields of the status, and estimate the remaining time from the steps taken."""
         before = self.status()
         status = before.model_copy(update={**changes, "updated_at": _now()})
         if status.phase != before.phase or status.state != "running" or status.paced_from is None:
@@ -140,9 +149,9 @@ class Run:
             file.write(json.dumps({"at": _now(), **figures}, ensure_ascii=False) + "\n")
 
     def follow(self, keep_on: bool = False) -> Iterator[str]:
-        """The log's lines; with `keep_on` also those still to come, until the run has ended.
+        """The lines of the log; with `keep_on` also later ones, until the run ends.
 
-        While it waits it gives empty strings, twice a second, so that a caller can show something else meanwhile.
+        While it waits it yields an empty string twice a second, so that the caller can update a display.
         """
         path, rest = self.directory / LOG, ""
         while keep_on and not path.exists() and self.status().state == "running":
@@ -167,12 +176,12 @@ class Run:
 
 
 def all_runs(root: Path = ROOT) -> list[Run]:
-    """Every run under `root`, oldest first."""
+    """The runs under `root`, oldest first."""
     return [Run(path.parent) for path in sorted(root.glob(f"*/{STATUS}"))]
 
 
 def duration(seconds: float) -> str:
-    """A time for people: two units at most."""
+    """A duration in words, with two units at most."""
     whole = max(0, round(seconds))
     units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
     shown: list[str] = []
@@ -184,7 +193,7 @@ def duration(seconds: float) -> str:
 
 
 def _eta(status: Status, now: float) -> int | None:
-    """Seconds until the last step at the pace of this phase; None before its first step."""
+    """Seconds until the last step, at the pace of this phase; None before its first step."""
     began, first = status.paced_from or (now, status.step)
     if status.step <= first or status.steps < status.step:
         return None
@@ -202,7 +211,7 @@ def _alive(pid: int, started: str | None) -> bool:
 
 
 def _started(pid: int) -> str | None:
-    """When the process began, in the kernel's ticks; None where there is no /proc."""
+    """The start time of the process in the kernel's ticks; None without /proc."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

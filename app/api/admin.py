@@ -22,8 +22,8 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-NOTHING_TO_REBUILD = (
-    "There is no release yet, so there is no model to reindex with. Publish a first one: `make run`, or "
+NO_RELEASE = (
+    "There is no release yet, so there is no model to reindex with. Publish a first release: `make run`, or "
     "`python -m app reindex --bundle DIR` with the directory of a bundle."
 )
 
@@ -35,7 +35,7 @@ async def reindex(request: Request, service: Service, response: Response) -> Job
     The active release answers until the new one is ready.
     """
     if await service.catalog.active() is None:
-        raise Conflict(NOTHING_TO_REBUILD)
+        raise Conflict(NO_RELEASE)
     await service.catalog.active_bundle()
     job = await service.worker.start()
     audit.record(request, "reindex", job.job_id)

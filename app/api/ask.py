@@ -1,4 +1,4 @@
-"""The question endpoint."""
+"""The routes that answer questions."""
 
 import time
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ router = APIRouter(
 
 @router.post("/ask")
 async def ask(body: Ask, request: Request, service: Service, timeout_ms: TimeoutMs = None) -> Reply:
-    """Answer one question, or say honestly that the FAQ does not."""
+    """Answer one question, or say that the FAQ has no answer to it."""
     async with service.admission.admit(request, 1, timeout_ms):
         (reply,) = await _answer(service, [body.question], body, [request_id_of(request.scope)])
     return reply
@@ -32,9 +32,9 @@ async def ask(body: Ask, request: Request, service: Service, timeout_ms: Timeout
 
 @router.post("/ask/batch")
 async def ask_batch(body: AskBatch, request: Request, service: Service, timeout_ms: TimeoutMs = None) -> BatchReply:
-    """Answer up to 32 questions; each is answered as it would be alone."""
+    """Answer up to 32 questions. Each gets the answer that it would get alone."""
     if len(body.questions) > MAX_BATCH:
-        raise HTTPException(413, f"{len(body.questions)} questions; at most {MAX_BATCH} fit into a batch.")
+        raise HTTPException(413, f"The batch has {len(body.questions)} questions; the limit is {MAX_BATCH}.")
     request_id = request_id_of(request.scope)
     ids = [f"{request_id}-{number}" for number in range(1, len(body.questions) + 1)]
     async with service.admission.admit(request, len(body.questions), timeout_ms):

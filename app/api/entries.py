@@ -1,4 +1,4 @@
-"""The knowledge over HTTP: look, import, export. What is imported answers after the next reindex."""
+"""Admin routes for the entries of the store: list, import, export. A reindex publishes what was imported."""
 
 import asyncio
 import shutil
@@ -104,31 +104,38 @@ async def import_entries(
     request: Request,
     service: Service,
     mode: Annotated[
-        Mode, Query(description="append adds and updates by id; replace also removes the rest.")
+        Mode,
+        Query(description="append adds and updates entries by id; replace also removes entries that the file lacks."),
     ] = "append",
     match: Annotated[
-        Match, Query(description="question: a row without an id updates the only entry that has its question.")
+        Match,
+        Query(
+            description="question: a row without an id updates the entry with the same question, if exactly one has it."
+        ),
     ] = "id",
-    dry_run: Annotated[bool, Query(description="Check and count, and change nothing.")] = False,
-    sheet: Annotated[str | None, Query(max_length=200, description="Of an XLSX file; else the first.")] = None,
+    dry_run: Annotated[bool, Query(description="Report what the import would do, and change nothing.")] = False,
+    sheet: Annotated[
+        str | None, Query(max_length=200, description="The sheet of an XLSX file. Default: the first.")
+    ] = None,
     mapping: Annotated[
         list[str] | None,
         Query(
             alias="map",
             max_length=100,
-            description="FIELD=COLUMN: a column of the file to read as a field.",
+            description="FIELD=COLUMN: read a column of the file as a field.",
             examples=["question=Frage"],
         ),
     ] = None,
     allow_multiline: Annotated[
-        bool, Query(description="Cells that look as if an open quote had swallowed rows are meant.")
+        bool, Query(description="Accept cells that look as if an open quote had swallowed rows.")
     ] = False,
-    fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded in the wrong encoding.")] = False,
+    fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded with the wrong encoding.")] = False,
 ) -> ImportReply:
-    """Take in a file: all of it, or nothing. `dry_run` tells what would become of each entry.
+    """Import a file: all of it, or nothing. `dry_run` reports what would happen to each entry.
 
-    As the body, its Content-Type telling the format; or as the form field `file`, its name telling it. A file with bad
-    rows is refused with 422 and each bad row; to a dry run that has the `report` of the other rows too.
+    Send the file as the body, with its format as Content-Type, or as the form field `file`, with the format as the
+    suffix of its name. A file with bad rows gets 422, which lists each of them; for a dry run the 422 also has the
+    `report` of the valid rows.
     """
     async with _upload(request) as (path, name, format):
         options = ReadOptions(
@@ -147,7 +154,7 @@ async def import_entries(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "The file; a CSV is UTF-8 with a byte order mark, every cell quoted.",
+            "description": "The file. CSV is UTF-8 with a byte order mark, and every cell is quoted.",
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()},
         }
     },
@@ -157,9 +164,9 @@ def export_entries(
     service: Service,
     kind: Annotated[ExportFormat, Query(alias="format", description="The format of the file.")] = "jsonl",
 ) -> StreamingResponse:
-    """Every entry, as a file that imports again as the same entries.
+    """Every entry, as a file. Importing it gives the same entries.
 
-    XLSX is refused with 422 where an entry has more text than a cell of Excel holds.
+    XLSX gets 422 if an entry has more text than a cell of Excel can hold.
     """
     headers = {"Content-Disposition": f'attachment; filename="faq.{kind}"'}
     blocks = export(service.store.entries(), kind)
@@ -169,7 +176,7 @@ def export_entries(
 
 @asynccontextmanager
 async def _upload(request: Request) -> AsyncIterator[tuple[Path, str, Format | None]]:
-    """The file on disk while the block lasts, its name, and its format unless the name tells it."""
+    """The path of the uploaded file until the block ends, its name, and its format if the Content-Type says it."""
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent not in FORMATS and sent != FORM:
         raise HTTPException(415, f"Content-Type is {sent or 'missing'}; send one of {', '.join([*FORMATS, FORM])}.")
@@ -204,7 +211,7 @@ def _mapping(texts: list[str]) -> dict[str, str]:
 
 
 async def _encoder(service: Services) -> tuple[Path | None, Encoding | None]:
-    """The tokenizer of the active bundle and what its encoder reads."""
+    """The tokenizer file and the length limits of the active bundle; None without an active release."""
     try:
         async with service.live.answerer() as answerer:
             return answerer.bundle.directory / TOKENIZER, answerer.bundle.manifest.encoding

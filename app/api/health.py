@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what does it count. No key: a probe has none."""
+"""Health and metrics. They need no key, since probes have none."""
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
@@ -11,18 +11,18 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez")
 async def livez() -> dict[str, str]:
-    """The process answers."""
+    """The process is running."""
     return {"status": "alive"}
 
 
 @router.get("/readyz", responses=documented(503))
 async def readyz(service: Service) -> dict[str, str]:
-    """A question would be answered: a real encode and search on the active release, seconds ago at most."""
+    """The service can answer: it has encoded and searched a question on the active release within the last seconds."""
     return {"status": "ready", "release": await service.readiness.check(service.live)}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Service) -> PlainTextResponse:
-    """Counts and timings, for Prometheus."""
+    """Counters and timings in Prometheus' text format."""
     service.metrics.serving(service.live.release, calibrated=service.live.calibrated)
     return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

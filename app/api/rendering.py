@@ -1,4 +1,4 @@
-"""Answers as HTML, kept for the next time they are shown: what an answer looks like depends on its text alone."""
+"""An LRU cache of answers rendered as HTML."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,26 +7,26 @@ from cachetools import LRUCache
 
 from app.text.markup import to_html
 
-KEPT_CHARACTERS = 8_000_000  # of answers and their HTML; about 8 to 32 MB
+MAX_CHARACTERS = 8_000_000  # of answers and their HTML; about 8 to 32 MB
 
 
 class Renderings:
-    """The HTML of the answers shown last. Used on the event loop only; new ones are made in a thread."""
+    """Renders answers as HTML and caches the result by the answer's text. Use it only on the event loop."""
 
-    def __init__(self, characters: int = KEPT_CHARACTERS) -> None:
-        self._kept: LRUCache[str, tuple[str, int]] = LRUCache(characters, getsizeof=lambda kept: kept[1])
+    def __init__(self, characters: int = MAX_CHARACTERS) -> None:
+        self._cache: LRUCache[str, tuple[str, int]] = LRUCache(characters, getsizeof=lambda entry: entry[1])
 
     async def of(self, answers: Iterable[str]) -> dict[str, str]:
-        """From each answer to its HTML."""
+        """The HTML of each answer. Answers that are not in the cache are rendered in a thread."""
         html = {}
         for answer in dict.fromkeys(answers):
-            kept = self._kept.get(answer)
-            html[answer] = kept[0] if kept else await asyncio.to_thread(to_html, answer)
-            if not kept:
-                self._keep(answer, html[answer])
+            cached = self._cache.get(answer)
+            html[answer] = cached[0] if cached else await asyncio.to_thread(to_html, answer)
+            if not cached:
+                self._put(answer, html[answer])
         return html
 
-    def _keep(self, answer: str, html: str) -> None:
+    def _put(self, answer: str, html: str) -> None:
         size = len(answer) + len(html)
-        if size <= self._kept.maxsize:
-            self._kept[answer] = html, size
+        if size <= self._cache.maxsize:
+            self._cache[answer] = html, size

@@ -1,4 +1,4 @@
-"""What goes over the wire. Unknown fields are refused, so that a misspelt one is not silently without effect."""
+"""Requests and replies of the API. Unknown fields are refused, so that a misspelt field is an error."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ MAX_VALUES = 100
 
 
 class Strict(BaseModel):
-    """Refuses what it does not know, and does not guess at types."""
+    """Refuses unknown fields and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -30,44 +30,45 @@ Scalar = bool | int | FiniteFloat | Text
 
 
 class Range(Strict):
-    """A numeric range, both ends included."""
+    """A numeric range, including both ends."""
 
     gte: FiniteFloat | None = None
     lte: FiniteFloat | None = None
 
     @model_validator(mode="after")
-    def _some_end(self) -> "Range":
+    def _has_an_end(self) -> "Range":
         if self.gte is None and self.lte is None:
             raise ValueError("a range needs `gte`, `lte`, or both")
         return self
 
 
 class Options(Strict):
-    """How to answer."""
+    """Options of a question."""
 
-    top_k: int = Field(3, ge=1, le=50, description="How many answers at most.")
+    top_k: int = Field(3, ge=1, le=50, description="The maximum number of answers.")
     min_confidence: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Answer only with at least this probability of being right. "
-        "null: the release's own answer threshold. 0: never abstain. Above the release's offer threshold it replaces "
-        "that too. An entry that holds the question word for word is always sure enough.",
+        description="The probability of being right that an answer needs. "
+        "null: the release's answer threshold. 0: always answer. A value above the release's offer threshold replaces "
+        "that too. An entry that has the question word for word always qualifies.",
     )
     filters: dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_VALUES)] | Range] = Field(
         default_factory=dict,
         max_length=MAX_FILTERS,
-        description="Metadata that answers must have: a value, any of several, or a range. All fields must match.",
+        description="Metadata that an answer must have: a value, one of several values, or a range. All fields must "
+        "match.",
         examples=[{"category": ["billing", "payment"], "year": {"gte": 2024}}],
     )
 
     render: Literal["html"] | None = Field(
-        None, description="`html`: each answer has `answer_html` too. Markdown and HTML of the answer, safe to show."
+        None, description="`html`: each answer also has `answer_html`, its Markdown or HTML as sanitised HTML."
     )
 
     @property
     def where(self) -> Filter:
-        """The filters as the index takes them."""
+        """The filters in the form that the index needs."""
         return {field: _condition(value) for field, value in self.filters.items()}
 
 
@@ -86,7 +87,7 @@ class Ask(Options):
 
 
 class AskBatch(Options):
-    """Several questions, answered alike."""
+    """Several questions with the same options."""
 
     questions: list[Question] = Field(min_length=1, description=f"Up to {MAX_BATCH} questions.")
 
@@ -99,12 +100,15 @@ class FollowUp(Strict):
 
 
 class Answer(Strict):
-    """One answer with what speaks for it."""
+    """One answer."""
 
     faq_id: str
-    question: str = Field(description="The entry's question; empty for a passage.")
-    matched_question: str | None = Field(description="The phrasing of the entry that fits best; null for a passage.")
-    answer: str = Field(description="As it was given; may hold Markdown or HTML, which is not safe to show as it is.")
+    question: str = Field(description="The question of the entry; empty for a passage.")
+    matched_question: str | None = Field(description="The best matching phrasing of the entry; null for a passage.")
+    answer: str = Field(
+        description="The text as imported. It may contain Markdown or HTML, which is not safe to show without "
+        "sanitising."
+    )
     answer_html: str | None = Field(
         None,
         exclude_if=lambda value: value is None,
@@ -118,7 +122,7 @@ class Answer(Strict):
 
 
 class Suggestion(Strict):
-    """An entry that may be near to what was meant."""
+    """An entry that may be what the user meant."""
 
     faq_id: str
     question: str
@@ -128,16 +132,16 @@ class Suggestion(Strict):
 class Reply(Strict):
     """The answers to one question, best first.
 
-    `ambiguous`: two or three different answers, one of which is probably right, whatever `top_k`; or up to five where
-    several entries with different answers hold the question word for word.
+    `ambiguous`: two or three different answers, one of which is probably right; or up to five, if several entries with
+    different answers have the question word for word. `top_k` does not limit them.
     """
 
-    request_id: str = Field(description="Ours, one for each question; in a batch `<request id>-<n>`, n from 1.")
+    request_id: str = Field(description="The service's id of the question; in a batch `<request id>-<n>`, n from 1.")
     status: Literal["answered", "ambiguous", "no_answer"]
     answers: list[Answer]
-    suggestions: list[Suggestion] = Field(description="Only with `no_answer`: up to three entries that come nearest.")
-    release: str = Field(description="The release that answered: bundle and knowledge revision.")
-    took_ms: float = Field(description="Time from the parsed request to the answer, in milliseconds.")
+    suggestions: list[Suggestion] = Field(description="Only with `no_answer`: up to three of the nearest entries.")
+    release: str = Field(description="The release that answered.")
+    took_ms: float = Field(description="Milliseconds from the parsed request to the answer.")
 
 
 class BatchReply(Strict):
@@ -147,12 +151,12 @@ class BatchReply(Strict):
 
 
 class JobReply(Strict):
-    """A job as it stands."""
+    """The state of a job."""
 
     job_id: str
     kind: str
     status: Literal["queued", "running", "succeeded", "failed", "canceled"]
-    done: int = Field(description="Entries done so far.")
+    done: int = Field(description="Entries processed so far.")
     total: int
     error: str | None
     release: str | None
@@ -167,26 +171,26 @@ class JobList(Strict):
 
 
 class ReleaseReply(Strict):
-    """A release that is there to be activated."""
+    """A release that can be activated."""
 
     release: str
     active: bool
-    previous: bool = Field(description="Whether it was active before the present one.")
+    previous: bool = Field(description="Whether it was active before the active one.")
     bundle: str
     knowledge: str
     entries: int
     created_at: str
-    calibrated: bool = Field(description="Whether it has a calibration of its own; otherwise its bundle's is used.")
-    problems: list[str] = Field(description="Why it, or its reranker, could not be calibrated.")
-    threshold: float | None = Field(description="The confidence from which it answers; null: its bundle's own.")
+    calibrated: bool = Field(description="Whether it has its own calibration; otherwise it uses its bundle's.")
+    problems: list[str] = Field(description="Why the release or its reranker could not be calibrated.")
+    threshold: float | None = Field(description="The lowest confidence that is answered; null: that of its bundle.")
     offer_threshold: float | None = Field(
-        description="The joint probability from which it offers two or three answers; null: its bundle's own."
+        description="The lowest joint probability for which two or three answers are offered; null: that of its bundle."
     )
     figures: dict[str, float] = Field(
-        description="What its bundle's held-out questions find in it. Of those that an entry answers: how often the "
-        "right one is first (`precision@1`), is given or among the offered (`helped`), the share that is `answered` "
-        "and how much of that is right. Of all: the share answered wrongly (`wrong`). Of the unanswerable: the shares "
-        "answered and offered something."
+        description="Measured with the bundle's held-out questions. Of the answerable questions: how often the right "
+        "entry is first (`precision@1`), how often it is the answer or among those offered (`helped`), the share that "
+        "is `answered`, and the share of these that is right. Of all questions: the share answered wrongly (`wrong`). "
+        "Of the unanswerable questions: the shares that are answered and that are offered something."
     )
 
 
@@ -197,29 +201,29 @@ class ReleaseList(Strict):
 
 
 class ChangeReply(Strict):
-    """An entry that an import adds, updates, leaves without its row in the file, or removes."""
+    """An entry that an import adds, updates or removes, or that the file lacks."""
 
     id: str
     question: str
-    fields: list[str] = Field(description="What differs in an updated entry; of metadata, `metadata.KEY`.")
+    fields: list[str] = Field(description="The fields of an updated entry that change; for metadata, `metadata.KEY`.")
 
 
 class ImportReply(Strict):
-    """What an import did, or with `dry_run` would do. The service answers from it after the next reindex."""
+    """What an import did, or with `dry_run` would do. A reindex publishes the change."""
 
     added: int
     updated: int
     unchanged: int
-    removed: int = Field(description="Entries that the file lacks, with `replace`.")
-    orphaned: int = Field(description="Entries that the file lacks and that stay, with `append`.")
-    matched: int = Field(description="Entries that were found by their question, with `match=question`.")
-    total: int = Field(description="Entries in the store afterwards.")
+    removed: int = Field(description="With `replace`: entries that the file lacks.")
+    orphaned: int = Field(description="With `append`: entries that the file lacks, which stay.")
+    matched: int = Field(description="With `match=question`: entries found by their question.")
+    total: int = Field(description="Entries in the store after the import.")
     dry_run: bool
-    format: str = Field(description="What the file was read as.")
+    format: str = Field(description="The format that the file was read as.")
     encoding: str
     encoding_guessed: bool
-    mapping: dict[str, str] = Field(description="Columns or keys of the file that were read as fields of ours.")
-    merged: list[str] = Field(description="Rows with identical content, which are one entry.")
+    mapping: dict[str, str] = Field(description="Columns or keys of the file, and the fields that they were read as.")
+    merged: list[str] = Field(description="Rows with identical content, which become one entry.")
     warnings: list[str]
     added_entries: list[ChangeReply] = Field(description="The first 1,000.")
     updated_entries: list[ChangeReply] = Field(description="The first 1,000.")

@@ -1,4 +1,4 @@
-"""What the service holds while it runs, and how a route gets at it."""
+"""The objects that live as long as the service, and the dependency that gives them to routes."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -21,7 +21,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Made in the lifespan, closed by it."""
+    """Created and closed by the lifespan of the application."""
 
     settings: Settings
     store: Store
@@ -38,7 +38,7 @@ class Services:
 
 
 async def _services(request: Request) -> Services:
-    """Asynchronous, as the framework would use a thread for anything else."""
+    """The services of this application. Async, because FastAPI runs other dependencies in a thread."""
     services: Services = request.state.services
     return services
 

@@ -1,4 +1,4 @@
-"""The commands `import` and `export`: a file into the store, and the store into a file."""
+"""The commands `import` and `export`."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ import typer
 
 from app import durable
 from app.cli import import_table
-from app.cli.terminal import failing_clearly, out, told_settings
+from app.cli.terminal import command_settings, out, reporting_errors
 from app.encoding.bundle import TOKENIZER
 from app.encoding.lengths import Lengths
 from app.errors import FaqError, InputError
@@ -24,27 +24,35 @@ from app.settings import Settings
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A FAQ: JSON, CSV, XLSX and more; see docs/files.md.")],
-    mode: Annotated[Mode, typer.Option(help="append adds and updates by id; replace also removes.")] = "append",
+    file: Annotated[Path, typer.Argument(help="A FAQ file: JSON, CSV, XLSX and others; see docs/files.md.")],
+    mode: Annotated[
+        Mode,
+        typer.Option(help="append adds and updates entries by id; replace also removes entries that the file lacks."),
+    ] = "append",
     match: Annotated[
-        Match, typer.Option(help="question: a row without an id updates the only entry that has its question.")
+        Match,
+        typer.Option(
+            help="question: a row without an id updates the entry with the same question, if there is exactly one."
+        ),
     ] = "id",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of an XLSX file; left out: the first.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what the import would do, and change nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of an XLSX file. Default: the first.")] = None,
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, such as question=Frage; may be repeated.")
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, such as question=Frage; repeatable.")
     ] = None,
     allow_multiline: Annotated[
-        bool, typer.Option("--allow-multiline", help="Cells that look as if a quote had swallowed rows are meant.")
+        bool, typer.Option("--allow-multiline", help="Accept cells that look as if an open quote had swallowed rows.")
     ] = False,
     fix_mojibake: Annotated[
-        bool, typer.Option("--fix-mojibake", help="Repair texts that were decoded in the wrong encoding.")
+        bool, typer.Option("--fix-mojibake", help="Repair texts that were decoded with the wrong encoding.")
     ] = False,
 ) -> None:
-    """Take a FAQ file into the store: all of it, or nothing. `reindex` then publishes it."""
-    with failing_clearly():
-        settings = told_settings()
+    """Import a FAQ file into the store: all of it, or nothing. Then publish it with `reindex`."""
+    with reporting_errors():
+        settings = command_settings()
         options = ReadOptions(
             sheet=sheet,
             mapping=_mapping(mapping or []),
@@ -74,7 +82,7 @@ def _mapping(texts: list[str]) -> dict[str, str]:
 
 
 async def _lengths(settings: Settings) -> Lengths | None:
-    """What the encoder of the bundle in use reads. None where there is no usable bundle: imports do not need it."""
+    """The length limits of the active bundle's encoder; None without a usable bundle, which an import does not need."""
     catalog = Catalog(settings)
     try:
         bundle = await catalog.active_bundle()
@@ -86,17 +94,19 @@ async def _lengths(settings: Settings) -> Lengths | None:
 
 
 def export_file(
-    file: Annotated[Path | None, typer.Argument(help="Where to; left out: the standard output.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The file to write. Default: standard output.")] = None,
     kind: Annotated[
-        ExportFormat | None, typer.Option("--format", help="Left out: as the file's name ends, else jsonl.")
+        ExportFormat | None, typer.Option("--format", help="Default: by the suffix of the file, else jsonl.")
     ] = None,
 ) -> None:
-    """Write every entry of the store into a file that `import` reads back as the same entries."""
-    with failing_clearly():
+    """Write every entry of the store to a file. `import` reads it back as the same entries."""
+    with reporting_errors():
         chosen = kind or export_format(file.name if file else None)
         if file is None and chosen == "xlsx" and sys.stdout.isatty():
-            raise InputError("XLSX is no text for a terminal. Name a file: `python -m app export faq.xlsx`.")
-        store = Store.open(told_settings().sqlalchemy_url)
+            raise InputError(
+                "An XLSX file cannot be shown in a terminal. Name a file: `python -m app export faq.xlsx`."
+            )
+        store = Store.open(command_settings().sqlalchemy_url)
         try:
             blocks = export(store.entries(), chosen)
             if file is None:

@@ -1,4 +1,4 @@
-"""What an import did or would do, for a terminal."""
+"""Prints the result of an import, or of a dry run, to a terminal."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -13,11 +13,11 @@ from app.knowledge.intake import Change
 
 SHOWN = 50  # rows of each kind
 
-Line = tuple[str, str, str, str]  # what becomes of it, id or place, question, what differs or why
+Line = tuple[str, str, str, str]  # what happens to the entry, its id or place, its question, the fields or the reason
 
 
 def show(imported: Imported, console: Console, as_json: bool) -> None:
-    """Print what an import did; of a dry run what it would do, entry by entry."""
+    """Print what an import did; for a dry run, what it would do with each entry."""
     if as_json:
         refused = [
             {**(row.place.fields() if row.place else {}), "field": row.field, "message": row.reason}
@@ -34,15 +34,15 @@ def show(imported: Imported, console: Console, as_json: bool) -> None:
 
 
 def plan_of(imported: Imported) -> Table:
-    """Added, changed, orphaned, removed, merged and refused, each with up to SHOWN rows."""
-    table = Table("", Column("id or place", overflow="fold"), Column("question", max_width=50), "what")
+    """A table of the added, changed, orphaned, removed, merged and refused rows, up to SHOWN of each."""
+    table = Table("", Column("id or place", overflow="fold"), Column("question", max_width=50), "fields or reason")
     for line in _lines(imported):
         table.add_row(*map(Text, line))
     return table
 
 
 def summary_of(imported: Imported) -> str:
-    """The counts in a sentence or two."""
+    """The counts, in one or two sentences."""
     report, refused = imported.report, len(imported.file.refused)
     missing = f"{report.orphaned:,} in the store alone, " if report.orphaned else ""
     counts = (

@@ -1,10 +1,10 @@
-"""The command `key`."""
+"""The command `key`: make an API key."""
 
 from typing import Annotated
 
 import typer
 
-from app.cli.terminal import failing_clearly, out
+from app.cli.terminal import reporting_errors, out
 from app.errors import InputError
 from app.http.security import new_key
 from app.keys import KeyScope, NamedKey, check_name
@@ -16,7 +16,7 @@ def key(
 ) -> None:
     """Make a key. Its user keeps the line `key`; the other line is for FAQ_KEYS, or without --name and --scope for
     FAQ_ADMIN_KEYS or FAQ_ASK_KEYS."""
-    with failing_clearly():
+    with reporting_errors():
         if (name is None) != (scope is None):
             raise InputError("--name and --scope go together: `python -m app key --name ann --scope edit`.")
         key, digest = new_key()

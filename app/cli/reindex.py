@@ -1,4 +1,4 @@
-"""The command `reindex`: build a release and switch to it."""
+"""The command `reindex`: build a release and activate it."""
 
 import signal
 import sys
@@ -9,20 +9,22 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cli.terminal import failing_clearly, out, told_settings, worker_settings
+from app.cli.terminal import command_settings, out, reporting_errors, worker_settings
 from app.releases.reindexing import reindex as run_reindex
 
 
 def reindex(
-    bundle: Annotated[Path | None, typer.Option(help="The bundle to publish with; default: the one in use.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The directory of the bundle to use. Default: the bundle of the active release.")
+    ] = None,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Build a release of the store's entries, verify it and switch to it. A running service follows within seconds."""
+    """Build a release of the store's entries, verify it and activate it. A running service switches within seconds."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with failing_clearly(), _bar("Indexing") as bar:
+    with reporting_errors(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
-            worker_settings() if job else told_settings(),
+            worker_settings() if job else command_settings(),
             bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
@@ -30,7 +32,7 @@ def reindex(
     out.print(f"Active: {release}", highlight=False)
 
 
-def _bar(what: str) -> Progress:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _bar(label: str) -> Progress:
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

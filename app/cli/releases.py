@@ -7,33 +7,33 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from app.cli.terminal import failing_clearly, out, told_settings
+from app.cli.terminal import command_settings, out, reporting_errors
 from app.jobs import lock
 from app.knowledge.store import Store
 from app.ranking.calibration import Calibrated
 from app.releases.catalog import Catalog, Release
 from app.settings import Settings
 
-cli = typer.Typer(help="What there is to serve, and which release is active.")
-SHARES = ("helped", "wrong")  # of a release's figures, to list
+cli = typer.Typer(help="List the releases, or activate one.")
+SHARES = ("helped", "wrong")  # the figures of a release that the table shows
 
 
 @cli.callback(invoke_without_command=True)
 def list_releases(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """List the releases, newest first."""
     if context.invoked_subcommand is not None:
         return
-    with failing_clearly():
-        _show(asyncio.run(_releases(told_settings())), as_json)
+    with reporting_errors():
+        _show(asyncio.run(_releases(command_settings())), as_json)
 
 
 @cli.command("activate")
 def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
-    """Switch to a release: forward, or back. The store stays as it is."""
-    with failing_clearly():
-        settings = told_settings()
+    """Make a release the active one; an older release too, as a rollback. The store does not change."""
+    with reporting_errors():
+        settings = command_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
             with lock.writer(settings.home, store.database):
@@ -63,8 +63,8 @@ def _show(releases: list[Release], as_json: bool) -> None:
     if as_json:
         out.print_json(json.dumps([_row(release) for release in releases]))
         return
-    fixed = [Column(name, no_wrap=True) for name in ("release", "entries", "created")]
-    table = Table(*fixed, "helped, wrong", "answers, offers from")
+    columns = [Column(name, no_wrap=True) for name in ("release", "entries", "created")]
+    table = Table(*columns, "helped, wrong", "answers, offers from")
     for release in releases:
         row = _row(release)
         state = "\nactive" if release.active else "\nprevious" if release.previous else ""
@@ -79,7 +79,7 @@ def _show(releases: list[Release], as_json: bool) -> None:
 
 
 def _row(release: Release) -> dict[str, Any]:
-    """One release, ready for JSON: its record, its place, its thresholds and figures."""
+    """A release as a JSON object: its record, whether it is active, its thresholds and figures."""
     calibrated = release.calibrated or Calibrated()
     calibration = calibrated.calibration
     return {

@@ -1,4 +1,4 @@
-"""Serve what FAQ_HOME holds."""
+"""The command without a name: start the service."""
 
 import logging
 import os
@@ -13,38 +13,38 @@ import uvicorn
 from fastapi import FastAPI
 
 from app import logs
-from app.cli.terminal import failing_clearly
+from app.cli.terminal import reporting_errors
 from app.errors import SettingsError
 from app.http.connections import bounded_protocol, room_for
 from app.main import create_app
 from app.settings import Settings, unknown_variables
 
 logger = logging.getLogger(__name__)
-SWITCH_S = 0.0005  # after which a thread hands the interpreter on; an encoder that is done waits for it otherwise
-SHUTDOWN_S = 10  # that open requests are given when the service is asked to stop
+SWITCH_S = 0.0005  # the interpreter's thread switch interval; with the default of 5 ms, finished encoders wait for it
+SHUTDOWN_S = 10  # how long open requests may take to finish when the service stops
 
 
 def serve(context: typer.Context) -> None:
-    """Without a command: serve what FAQ_HOME holds."""
+    """Without a command: serve the active release of FAQ_HOME."""
     if context.invoked_subcommand is not None:
         return
-    with failing_clearly():
+    with reporting_errors():
         settings = Settings.read()
         sys.setswitchinterval(SWITCH_S)
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads cost more than a few questions
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads are slower for a few questions
         app = create_app(settings)
         logs.install(texts=settings.log_texts, lines=settings.log_format)
         for line in unknown_variables(os.environ):
             logger.warning(line)
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains first, then raises the signal again
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn finishes open requests, then raises the signal again
             signal.signal(number, lambda *_: sys.exit(0))
         server = uvicorn.Server(_uvicorn(app, settings))
         with _listening(settings) as listener, suppress(SystemExit):
             server.run(sockets=[listener])
         if error := app.state.startup_error:
             raise error
-        if not server.started and server.lifespan.should_exit:  # of what nobody foresaw; uvicorn has logged it
+        if not server.started and server.lifespan.should_exit:  # an unexpected error, which uvicorn has logged
             raise typer.Exit(1)
 
 
@@ -64,7 +64,7 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 @contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """A bound socket, so that a port in use is known before anything is loaded. Raises SettingsError."""
+    """A bound socket. Raises SettingsError if the address is in use, before anything is loaded."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

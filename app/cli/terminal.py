@@ -1,4 +1,4 @@
-"""What every command shares: its settings, its output, and how it fails."""
+"""What all commands share: reading the settings, output, and reporting of errors."""
 
 import logging
 import os
@@ -16,25 +16,25 @@ from app.settings import Settings, unknown_variables
 out = Console()
 
 
-def told_settings() -> Settings:
-    """The settings of a command that a person runs, who is told of variables that have no effect."""
+def command_settings() -> Settings:
+    """The settings of a command that a person runs. Prints a warning for each unknown FAQ_* variable to stderr."""
     for line in unknown_variables(os.environ):
         sys.stderr.write(f"warning: {line}\n")
     return Settings.read()
 
 
 def worker_settings() -> Settings:
-    """The settings of a child of the service, which writes to the service's log."""
+    """The settings of a worker process of the service; it logs to the service's log."""
     settings = Settings.read()
     logs.install(texts=settings.log_texts, lines=settings.log_format)
     return settings
 
 
 @contextmanager
-def failing_clearly() -> Iterator[None]:
-    """Our errors as one message and exit status 2; no traceback for what a person can mend."""
+def reporting_errors() -> Iterator[None]:
+    """Print an error that the user can correct as one message, without a traceback, and exit with status 2."""
     try:
         yield
-    except (FaqError, OSError) as error:  # of the system: a full disk, a missing permission
+    except (FaqError, OSError) as error:  # OSError: such as a full disk or a missing permission
         logs.announce(f"error: {error}", logging.ERROR)
         raise typer.Exit(2) from None

@@ -50,11 +50,9 @@ class BoundedProtocol(HttpToolsProtocol):
     uvicorn's minor version.
     """
 
-    limit: ClassVar[int]  # open connections
+    limit: ClassVar[int]  # of open connections
     on_refusal: ClassVar[Callable[[int], None]]  # called with the status of each refusal
-    idle: ClassVar[
-        OrderedDict[HttpToolsProtocol, None]
-    ]  # connections without a request in progress, longest idle first
+    idle: ClassVar[OrderedDict[HttpToolsProtocol, None]]  # without a request in progress; longest idle first
 
     _timer: TimerHandle | None = None
     _stalled: TimerHandle | None = None
@@ -155,7 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         type(self).on_refusal(status)
-        headers = [] if self in self.idle else self.headers  # of an idle connection: those of the request before
+        headers = [] if self in self.idle else self.headers  # those of an idle connection are of its last request
         self.transport.write(refusal(status, detail, callers_id(Headers(raw=headers))))
         self.transport.close()
 
@@ -169,10 +167,10 @@ def bounded_protocol(limit: int, on_refusal: Callable[[int], None]) -> type[Boun
     return type("BoundedProtocol", (BoundedProtocol,), attributes)
 
 
-def refusal(status: int, detail: str, callers_id: str | None = None) -> bytes:
+def refusal(status: int, detail: str, echoed_id: str | None = None) -> bytes:
     """The bytes of an HTTP response with a problem, for a request that the application never sees.
 
-    `callers_id` is the X-Request-ID that the caller sent, to be echoed.
+    `echoed_id` is the caller's X-Request-ID.
     """
     phrase, code, request_id = HTTPStatus(status).phrase, CODES.get(status, "overloaded"), new_id()
     problem = {"type": f"{TYPE}{code}", "title": phrase, "status": status, "detail": detail, "instance": ""}
@@ -181,7 +179,7 @@ def refusal(status: int, detail: str, callers_id: str | None = None) -> bytes:
         f"HTTP/1.1 {status} {phrase}",
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
-        f"{HEADER.lower()}: {callers_id or request_id}",
+        f"{HEADER.lower()}: {echoed_id or request_id}",
         *(f"{name.lower()}: {value}" for name, value in HEADERS.items()),
         "connection: close",
         *(["retry-after: 2"] if status == 503 else []),

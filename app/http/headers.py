@@ -1,4 +1,4 @@
-"""Security headers on every response; a route that sets its own, as the pages do, keeps it."""
+"""Security headers of every response. A route may set its own values, as the pages do."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,23 +12,23 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """Nothing of an answer is a page, and no answer is kept by a cache."""
+    """Middleware: adds the headers that a response lacks, and `Cache-Control: no-store` to those of the API."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Pass the request on, and add the headers when the response starts."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        ours = {**HEADERS, "Cache-Control": "no-store"} if scope["path"].startswith("/v1/") else HEADERS
+        defaults = {**HEADERS, "Cache-Control": "no-store"} if scope["path"].startswith("/v1/") else HEADERS
 
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in ours.items():
+                for name, value in defaults.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        await self._app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Query parameters that a route does not have are refused, as unknown fields of a body are."""
+"""Refuses unknown query parameters, as the schemas refuse unknown fields of a body."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from app.text.spelling import hint
 async def known_parameters(request: Request) -> None:
     """Raise RequestValidationError for query parameters that the OpenAPI document does not list for this operation.
 
-    Pages are not in that document: a link to one may carry parameters that are meant for others (`utm_source`).
+    Pages are not in that document, so links to them may have parameters of other tools (`utm_source`).
     """
     if not request.scope["query_string"]:
         return
@@ -26,7 +26,7 @@ async def known_parameters(request: Request) -> None:
 
 
 def query_parameters(operation: Mapping[str, Any]) -> set[str]:
-    """The names of the query parameters of one operation of the document."""
+    """The names of the query parameters of an operation of the OpenAPI document."""
     return {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
 
 

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: the only place where HTTP meets our errors."""
+"""Turns errors into RFC 9457 problem details. Only this module knows the HTTP status of each error."""
 
 import logging
 import math
@@ -20,11 +20,11 @@ from app.http.request_id import request_id_of
 
 logger = logging.getLogger(__name__)
 
-TYPE = "urn:faqtual:error:"  # + code; docs/errors.md says what each means and what to do
+TYPE = "urn:faqtual:error:"  # followed by the code; docs/errors.md explains each
 RETRY_AFTER_S = "2"
 ROWS_SHOWN = 1000
 FORM = "multipart/form-data"
-UNEXPECTED = "Something went wrong here. The log has it under the request_id."
+UNEXPECTED = "An unexpected error occurred. Look for this request_id in the service's log."
 
 STATUS: dict[type[errors.FaqError], int] = {
     errors.InputError: 422,
@@ -40,7 +40,7 @@ STATUS: dict[type[errors.FaqError], int] = {
     errors.SettingsError: 500,
 }
 
-UNLOGGED = (errors.NotReady, errors.DeadlineExceeded)  # probes ask long before the first release; metrics count these
+UNLOGGED = (errors.NotReady, errors.DeadlineExceeded)  # readiness probes cause the first; metrics count the second
 
 CODES = {
     400: "bad_request",
@@ -57,20 +57,20 @@ CODES = {
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """Problem details of RFC 9457."""
 
     type: str
     title: str
     status: int
     detail: str
     instance: str
-    code: str = Field(description="Stable; branch on this.")
+    code: str = Field(description="Stable: programs can rely on it.")
     request_id: str
     errors: list[dict[str, Any]] | None = Field(
-        None, description="Each field, row or operation that is wrong, and why."
+        None, description="Each invalid field, row or operation, and the reason."
     )
     report: dict[str, Any] | None = Field(
-        None, description="With 422 to a dry run of an import: what would become of the rows that are not refused."
+        None, description="With 422 to a dry run of an import: what the import would do with the valid rows."
     )
     entry: dict[str, Any] | None = Field(None, description="With 412: the entry as it is now, with its `etag`.")
 
@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.FaqError, _faq_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -92,7 +92,7 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: these statuses with the problem's schema."""
+    """For the `responses` of a route: these statuses, each with the schema of a problem."""
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in sorted(statuses)}
@@ -132,7 +132,7 @@ def problem(
 
 
 async def _faq_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.FaqError)  # noqa: S101 - as it was registered
+    assert isinstance(error, errors.FaqError)  # noqa: S101 - the handler is registered for it
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if status >= 500 and not isinstance(error, UNLOGGED):
         logger.error("%s: %s", error.code, error)
@@ -161,59 +161,60 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    found = [{"field": _field(one["loc"]), "message": _message(one)} for one in error.errors()]
-    if any(one["type"] == "json_invalid" for one in error.errors()):
-        return problem(
-            request.scope, 422, f"The body is not valid JSON: {found[0]['message']}.", "invalid_json", errors=found
-        )
-    detail = "; ".join(f"{one['field']}: {one['message']}" for one in found[:5])
-    return problem(request.scope, 422, detail, errors=found)
+    fields = [{"field": _field(details["loc"]), "message": _message(details)} for details in error.errors()]
+    if any(details["type"] == "json_invalid" for details in error.errors()):
+        detail = f"The body is not valid JSON: {fields[0]['message']}."
+        return problem(request.scope, 422, detail, "invalid_json", errors=fields)
+    detail = "; ".join(f"{entry['field']}: {entry['message']}" for entry in fields[:5])
+    return problem(request.scope, 422, detail, errors=fields)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     detail = error.detail
-    if error.status_code == 400:  # the framework's word for a body that it could not decode
+    if error.status_code == 400:  # from the framework, for a body that it cannot decode
         if request.headers.get("content-type", "").lower().startswith(FORM):
-            return problem(
-                request.scope, 422, f"The form cannot be read: {detail.rstrip('.')}.", "invalid_form", errors=[]
-            )
+            detail = f"The form cannot be read: {detail.rstrip('.')}."
+            return problem(request.scope, 422, detail, "invalid_form", errors=[])
         return problem(request.scope, 422, "The body is not valid JSON in UTF-8.", "invalid_json", errors=[])
-    if detail == HTTPStatus(error.status_code).phrase:  # the framework's own, which says nothing
+    if detail == HTTPStatus(error.status_code).phrase:  # the framework's default, without a reason
         detail = f"{request.method} {request.url.path}: {detail.lower()}."
     return problem(request.scope, error.status_code, detail, headers=dict(error.headers or {}))
 
 
 class Unexpected:
-    """Answers an error that no handler knows with 500, inside all other middleware, so that its response is counted and
-    gets an id and headers like every other. (The framework's own handler of `Exception` stands outside them.)"""
+    """Middleware: answers an error without a handler with 500.
+
+    It is the innermost middleware, so that the others count this response and add the request id and the headers. The
+    framework's handler of `Exception` is outside all middleware.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. Once a response has begun there is nothing left to say: the error goes on, and the server hangs up."""
+        """Pass the request on. If a response has started already, the error is raised, and the server disconnects."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_watched(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_watched)
         except Exception:
-            if begun:
+            if started:
                 raise
             logger.exception("Unexpected error answering %s", request_id_of(scope))
             await problem(scope, 500, UNEXPECTED, "internal_error")(scope, receive, send)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
-    """Nobody reads it; for the count of requests by status, where 499 is nginx's word for it."""
+async def _client_disconnected(request: Request, error: Exception) -> Response:
+    """The client has disconnected. The status, which nginx uses too, is only for the metrics."""
     return Response(status_code=499)
 
 

@@ -1,7 +1,7 @@
-"""How often one may ask: a token bucket for each client address and for each live key.
+"""Rate limits: a token bucket for each client address and for each key.
 
-On a clock that only goes forward: `limits`, the library for this, counts by the wall clock, and one that is set back
-by an hour would refuse for an hour.
+They use the monotonic clock. The library `limits` uses the wall clock: if that is set back by an hour, it refuses
+requests for an hour.
 """
 
 import ipaddress
@@ -13,61 +13,61 @@ from cachetools import LRUCache
 from app.errors import Overloaded
 from app.settings import Rate
 
-KEPT = 100_000  # buckets; the one unused for longest goes first, which by then is full again or is one of a flood
+MAX_BUCKETS = 100_000  # the least recently used one is dropped; it is full again by then, or part of a flood
 
 
 class RateLimited(Overloaded):
-    """More requests than the settings allow; `retry_after_s` says when the next one is welcome."""
+    """More requests than the settings allow; the next one is allowed after `retry_after_s`."""
 
     code = "rate_limited"
 
-    def __init__(self, what: str, retry_after_s: float) -> None:
-        super().__init__(f"Too many requests {what}. Try again in {retry_after_s:.1f} s.")
+    def __init__(self, origin: str, retry_after_s: float) -> None:
+        super().__init__(f"Too many requests {origin}. Try again in {retry_after_s:.1f} s.")
         self.retry_after_s = retry_after_s
 
 
 class Buckets:
-    """One bucket a name, holding up to `rate.count` requests and refilled evenly over `rate.seconds`."""
+    """A token bucket for each name: up to `rate.count` requests, refilled evenly over `rate.seconds`."""
 
-    def __init__(self, rate: Rate, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._what, self._clock = rate, what, clock
-        self._full_at: LRUCache[str, float] = LRUCache(KEPT)  # when each bucket will be full; absent: it is
+    def __init__(self, rate: Rate, origin: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._origin, self._clock = rate, origin, clock
+        self._full_at: LRUCache[str, float] = LRUCache(MAX_BUCKETS)  # when a bucket is full again; missing: it is full
 
     def take(self, name: str) -> None:
-        """One request of `name`. Raises RateLimited, and then takes nothing."""
-        now, each = self._clock(), self._rate.seconds / self._rate.count
-        full_at = max(self._full_at.get(name, now), now) + each
+        """Take one token of `name`. Raises RateLimited if there is none."""
+        now, refill_s = self._clock(), self._rate.seconds / self._rate.count
+        full_at = max(self._full_at.get(name, now), now) + refill_s
         if (wait := full_at - now - self._rate.seconds) > 1e-9:
-            raise RateLimited(self._what, wait)
+            raise RateLimited(self._origin, wait)
         self._full_at[name] = full_at
 
 
 class RateLimits:
-    """The limits of the settings; either may be absent."""
+    """The rate limits of the settings; None is no limit."""
 
     def __init__(self, address: Rate | None, key: Rate | None) -> None:
         self._addresses = Buckets(address, "from this address") if address else None
         self._keys = Buckets(key, "with this key") if key else None
 
     def address(self, host: str | None) -> None:
-        """A request from `host`, before anything else is looked at. Raises RateLimited."""
+        """Count a request from `host`. Raises RateLimited."""
         if self._addresses and host is not None:
             self._addresses.take(network_of(host))
 
     def key(self, digest: str) -> None:
-        """A request with a key that is live; others get no bucket, as there is no end of them. Raises RateLimited."""
+        """Count a request with an accepted key. Unknown keys get no bucket. Raises RateLimited."""
         if self._keys:
             self._keys.take(digest)
 
 
 def network_of(host: str) -> str:
-    """What counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that name its network."""
+    """The client that a host belongs to: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
-        found = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host
-    if isinstance(found, ipaddress.IPv4Address):
+    if isinstance(address, ipaddress.IPv4Address):
         return host
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found), 64), strict=False))
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address), 64), strict=False))

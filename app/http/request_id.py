@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import logs
 
 HEADER = "X-Request-ID"
-_ACCEPTABLE = re.compile(r"^[\x21-\x7e]{1,128}$")
+_ACCEPTABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def request_id_of(scope: Scope) -> str:
@@ -25,7 +25,7 @@ def new_id() -> str:
 def callers_id(headers: Headers) -> str | None:
     """The caller's X-Request-ID; None where it is missing or not 1 to 128 printable ASCII characters."""
     sent = headers.get(HEADER, "")
-    return sent if _ACCEPTABLE.match(sent) else None
+    return sent if _ACCEPTABLE.fullmatch(sent) else None
 
 
 class RequestIds:

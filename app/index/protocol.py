@@ -38,6 +38,9 @@ class IndexRecord(BaseModel):
     plain_text: int = Field(0, description="version of `app.text.markup.plain_text`; 0: no answer has markup")
     target_precision: float | None = Field(None, gt=0, lt=1, description="what its answer threshold was chosen for")
     offer_precision: float | None = Field(None, gt=0, lt=1, description="what its offer threshold was chosen for")
+    unanswerable_share: float | None = Field(
+        None, gt=0, lt=1, description="of the questions that nothing answers, as its confidence expects it"
+    )
     common_identifiers: list[str] | None = Field(
         None, description="identifiers that too many entries hold to tell them apart; None: built without a lookup"
     )

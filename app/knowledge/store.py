@@ -33,7 +33,7 @@ class Counts:
 
 
 class Store:
-    """The knowledge at rest. Safe to share between threads and between processes. Every method may raise StoreError."""
+    """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
     def __init__(self, database: Database, history_days: int | None = None) -> None:
         """`history_days`: how long replaced versions of entries are kept; None: always."""
@@ -42,7 +42,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str, history_days: int | None = None) -> "Store":
-        """Open the database at a SQLAlchemy URL, made and migrated where needed. Raises SettingsError, StoreError."""
+        """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
         return cls(Database.open(url), history_days)
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Store:
     def import_entries(
         self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id", by: str | None = None
     ) -> ImportReport:
-        """Take entries in, all or none; with `dry_run` only tell what that would do.
+        """Import all entries or none; with `dry_run` change nothing and report what an import would do.
 
         `append` adds and updates; `replace` also removes every other entry and takes over the order. An entry is
         updated by its id; with `match="question"` one that was given no id also by its question. `by`: who imports, for

@@ -18,6 +18,7 @@ from app.arrays import Flags, Floats
 from app.errors import IndexUnavailable
 from app.ranking.logistic import fit_logistic, sigmoid
 from app.ranking.offer import Offer
+from app.ranking.unanswerable import Unanswerable
 
 LEAD_CAP = 0.3  # beyond it a lead says nothing new, and a lone candidate has no rival at all
 THIRD_TO_FIFTH = slice(2, 5)  # the third to the fifth best
@@ -35,7 +36,11 @@ class Evidence(NamedTuple):
 
 
 class Calibration(BaseModel):
-    """P(right) = map(sigmoid(bias + weights * evidence)), the answer threshold, and when to offer several."""
+    """P(right) = (1 - u) map(sigmoid(bias + weights * evidence)), the answer threshold, and when to offer several.
+
+    u is the probability that nothing answers the question. Without `unanswerable` it is 0, and the logistic model has
+    learned from unanswerable questions too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +53,7 @@ class Calibration(BaseModel):
     )
     threshold: float = Field(ge=0, le=1)
     offer: Offer = Field(Offer(), description="what is offered to choose from where nothing reaches the threshold")
+    unanswerable: Unanswerable | None = Field(None, description="the probability that nothing answers the question")
 
     @model_validator(mode="before")
     @classmethod
@@ -60,11 +66,20 @@ class Calibration(BaseModel):
         """Whether it tells right from wrong at all."""
         return self.score_weight + self.margin_weight + self.crowd_weight > 0
 
+    def at_share(self, share: float) -> "Calibration":
+        """The same for another share of unanswerable questions, where it knows how likely these are."""
+        if self.unanswerable is None:
+            return self
+        return self.model_copy(update={"unanswerable": self.unanswerable.model_copy(update={"share": share})})
+
     def confidence(self, evidence: Evidence) -> Floats:
-        """P(right) of each candidate, (n,)."""
+        """P(right) of each candidate of one question, (n,)."""
         margin, lead = clip_lead(evidence.margin), clip_lead(evidence.lead_over_third_to_fifth)
         logits = self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * lead
-        return _mapped(sigmoid(logits), self.knots)
+        confidences = _mapped(sigmoid(logits), self.knots)
+        if self.unanswerable is None or not len(confidences):
+            return confidences
+        return confidences * (1.0 - self.unanswerable.probability(float(evidence.score.max())))
 
 
 class Calibrated(BaseModel):

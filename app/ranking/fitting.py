@@ -1,32 +1,36 @@
 """Fits confidence, thresholds and offers on what became of held-out questions. A few lines of numpy: no training.
 
-Candidates at ranks 1 to 5 of each question are examples, right or wrong; questions that nothing answers take part with
-nothing right. Where there are fewer than 20 of those, some are made: every twelfth question is asked once more with its
-own answer left out.
+Candidates at ranks 1 to 5 of each question are examples, right or wrong. The confidence is that of other FAQs, moved by
+the held-out questions as far as their number allows (`app.ranking.prior`); after a reranker, whose scores have no
+scale in common, it is fitted on the held-out questions alone. Thresholds are chosen at the stated share of unanswerable
+questions: where fewer are held out, answerable ones are asked once more with their own answers left out.
 
 Thresholds, joint probabilities and figures rest on cross-fitted confidences: those of a question come from a model
 fitted on questions about other entries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.arrays import Flags, Floats, Integers
-from app.ranking import calibration
+from app.ranking import calibration, prior
 from app.ranking.calibration import Calibrated, Calibration, Evidence, evidence_of
 from app.ranking.decision import Case, Choices, choose, first_of_each, measured
-from app.ranking.heldout import MIN_UNANSWERABLE, Outcome
+from app.ranking.heldout import Outcome
 from app.ranking.offer import MOST, fit_offer, offer_threshold
+from app.ranking.prior import OTHER_FAQS, Prior
 from app.ranking.ranking import Ranking, reranked_scores
 
 RANKS = 5  # candidates of a question that are examples
 FOLDS = 5
 MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing
-UNANSWERABLE_EVERY = 12  # more would say that a question in five has no answer, which most FAQs are not asked
 LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right, however easy the held-out questions are
+USUAL_LEAST = 0.7  # unless a lower precision is asked for: below it an offer of several helps more often than an answer
+
+Fit = Callable[[Sequence["Scored"]], Calibration]
 
 
 class Reread(NamedTuple):
@@ -80,7 +84,7 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     `reread`: some of the questions with their scores by the reranker, where the ranking has one.
     """
     questions = [Scored.of(outcome, ranking) for outcome in outcomes]
-    fitted = _fitted(questions, ranking, "held-out questions")
+    fitted = _fitted(questions, ranking, "held-out questions", shrunk)
     if isinstance(fitted, str):
         return Calibrated(problems=(fitted,))
     release = Calibrated(calibration=fitted.calibration, figures=figures(questions, fitted.cases))
@@ -88,12 +92,29 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     if weight is None or not reread:
         return release
     reranked = [Scored.of(outcome, ranking).reranked(scores, weight) for outcome, scores in reread]
-    again = _fitted(reranked, ranking, "held-out questions with the reranker")
+    again = _fitted(reranked, ranking, "held-out questions with the reranker", alone)
     changes = {"problems": (again,)} if isinstance(again, str) else {"reranked": again.calibration}
     return release.model_copy(update=changes)
 
 
-def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str) -> Fitted | str:
+def shrunk(questions: Sequence[Scored], of: Prior = OTHER_FAQS) -> Calibration:
+    """The calibration of other FAQs, moved by these questions as far as their number allows."""
+    answerable = [question for question in questions if question.answerable]
+    near = [question.scores[0] for question in map(Scored.without_answer, answerable) if len(question.scores)]
+    across = prior.across(np.array(near), of)
+    if not answerable:
+        return across
+    evidence, right, _ = examples(answerable)
+    given_answer = across.model_copy(update={"unanswerable": None})
+    return prior.moved(across, given_answer.confidence(evidence), right)
+
+
+def alone(questions: Sequence[Scored]) -> Calibration:
+    """A calibration fitted on these questions and nothing else."""
+    return calibration.fit(*examples(questions))
+
+
+def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str, how: Fit) -> Fitted | str:
     """The fit; or why it says nothing."""
     answerable = sum(question.answerable for question in questions)
     if answerable < MIN_QUESTIONS:
@@ -101,27 +122,32 @@ def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str) -> Fitted 
     entries = len({question.entry for question in questions if question.answerable})
     if entries < FOLDS:
         return f"The {what} are about {entries} entries only; calibration needs {FOLDS}."
-    fitted = fit(questions, ranking.target_precision, ranking.offer_precision)
+    fitted = fit(questions, ranking, how)
     if fitted is None:
         return f"The scores of {answerable} {what} do not tell right answers from wrong ones."
     return fitted
 
 
-def fit(questions: Sequence[Scored], answer_precision: float, offer_precision: float) -> Fitted | None:
-    """The calibration with the thresholds for these precisions; None where scores do not tell right from wrong."""
-    asked = [*questions, *unanswerable_of(questions)]
-    evidence, right, groups = examples(asked)
-    fitted = calibration.fit(evidence, right, groups)
-    if right.all() or not right.any() or not fitted.discriminates:
+def fit(questions: Sequence[Scored], ranking: Ranking, how: Fit = shrunk) -> Fitted | None:
+    """The calibration with the thresholds for the ranking's precisions; None where scores do not tell right from wrong.
+
+    `how` fits it to some of the questions.
+    """
+    share = ranking.unanswerable_share
+    asked = [*questions, *unanswerable_of(questions, share)]
+    right = np.concatenate([question.right for question in asked])
+    fitted = how(asked).at_share(share)
+    if right.all() or not right.any() or not alone(asked).discriminates:
         return None
     folds = _folds(asked)
-    confidences = _crossfitted(asked, folds)
+    confidences = _crossfitted(asked, folds, how, share)
     best, hits = _best(asked, confidences)
-    threshold = calibration.threshold_for(best[:, 0], answer_precision, LEAST_THRESHOLD)
+    least = max(LEAST_THRESHOLD, min(USUAL_LEAST, ranking.target_precision))
+    threshold = calibration.threshold_for(best[:, 0], ranking.target_precision, least)
     parts = [fit_offer(best[folds != fold], hits[folds != fold]) for fold in range(FOLDS)]
     joint = np.concatenate([part.joint(best[folds == fold]) for fold, part in enumerate(parts)])
     unanswered = np.concatenate([best[folds == fold, 0] < threshold for fold in range(FOLDS)])
-    chosen = {"threshold": round(offer_threshold(joint[unanswered], offer_precision), 4)}
+    chosen = {"threshold": round(offer_threshold(joint[unanswered], ranking.offer_precision), 4)}
     fitted = fitted.model_copy(
         update={"threshold": round(threshold, 4), "offer": fit_offer(best, hits).model_copy(update=chosen)}
     )
@@ -166,11 +192,15 @@ def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, flo
     return {name: round(value, 4) for name, value in shares.items()}
 
 
-def unanswerable_of(questions: Sequence[Scored]) -> list[Scored]:
-    """Questions asked once more without their answer, where too few came without one."""
-    if sum(not question.answerable for question in questions) >= MIN_UNANSWERABLE:
-        return []
-    chosen = [question for question in questions if question.answerable][::UNANSWERABLE_EVERY]
+def unanswerable_of(questions: Sequence[Scored], share: float) -> list[Scored]:
+    """Questions asked once more without their answers, as many as bring the share about, at most all.
+
+    They are spread evenly over the answerable questions.
+    """
+    answerable = [question for question in questions if question.answerable]
+    wanted = round(len(answerable) * share / (1 - share)) - (len(questions) - len(answerable))
+    count = min(max(wanted, 0), len(answerable))
+    chosen = [answerable[i * len(answerable) // count] for i in range(count)]
     return [without for question in chosen if len((without := question.without_answer()).scores)]
 
 
@@ -184,12 +214,12 @@ def _folds(questions: Sequence[Scored]) -> Integers:
     return np.array(_numbers(questions), dtype=np.int64) % FOLDS
 
 
-def _crossfitted(questions: Sequence[Scored], folds: Integers) -> list[Floats]:
+def _crossfitted(questions: Sequence[Scored], folds: Integers, how: Fit, share: float) -> list[Floats]:
     """The confidences of each question's candidates, by a model fitted on the other folds."""
     models = []
     for fold in range(FOLDS):
         others = [question for question, own in zip(questions, folds, strict=True) if own != fold]
-        models.append(calibration.fit(*examples(others)))
+        models.append(how(others).at_share(share))
     return [
         models[fold].confidence(evidence_of(question.scores, question.answers))
         for question, fold in zip(questions, folds, strict=True)

@@ -16,6 +16,7 @@ from app.index.candidates import Candidate, Question
 from app.index.words import answer_of
 from app.ranking.calibration import Calibration, evidence_of
 from app.ranking.matching import held_by, holders_first, same_phrasings, trust_of
+from app.ranking.unanswerable import DEFAULT_SHARE, LEAST_SHARE, MOST_SHARE
 
 BESIDE_EXACT = 0.02  # the most confidence of a candidate beside an entry that holds the question word for word
 
@@ -64,6 +65,9 @@ class Ranking(BaseModel):
     reranked: Calibration | None = Field(None, description="the calibration of what the reranker has been at")
     target_precision: float = Field(0.8, gt=0, lt=1, description="what the answer threshold was chosen for")
     offer_precision: float = Field(0.6, gt=0, lt=1, description="what the offer threshold was chosen for")
+    unanswerable_share: float = Field(
+        DEFAULT_SHARE, ge=LEAST_SHARE, le=MOST_SHARE, description="of the questions that nothing answers"
+    )
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:

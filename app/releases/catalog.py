@@ -1,4 +1,4 @@
-"""What there is to serve: the installed bundles and the releases made with them; which is active; what is kept."""
+"""The installed bundles and their releases: listing, opening, activating and pruning them."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from app.settings import Settings
 class Release:
     """A release and its place: `active`, `previous` (what a rollback returns to), or neither.
 
-    `calibrated`: how sure one may be of it, None where its bundle holds out too little to tell.
+    `calibrated`: its calibration, None where the bundle holds out too few questions to fit one.
     """
 
     record: IndexRecord
@@ -33,7 +33,7 @@ class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
     def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
-        """`observer` is told of everything that releases opened here do."""
+        """`observer` is called with the measurements of every release that is opened here."""
         self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"

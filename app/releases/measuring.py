@@ -38,8 +38,8 @@ async def calibrated(evaluator: Evaluator, bundle: Bundle) -> Calibrated:
     chosen = sample([one.question for one in asked], [bool(one.relevant) for one in asked], HELD_OUT)
     outcomes = await evaluator.ask([asked[i] for i in chosen])
     record = evaluator.index.record
-    precisions = {"target_precision": record.target_precision, "offer_precision": record.offer_precision}
-    ranking = Ranking.of(bundle).model_copy(update={name: value for name, value in precisions.items() if value})
+    stated = {name: getattr(record, name) for name in ("target_precision", "offer_precision", "unanswerable_share")}
+    ranking = Ranking.of(bundle).model_copy(update={name: value for name, value in stated.items() if value})
     return calibrate(outcomes, ranking, _reread(bundle, ranking, outcomes))
 
 

@@ -194,5 +194,6 @@ def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> I
         plain_text=PLAIN_TEXT if any("plain_answer" in payload for payload in payloads) else 0,
         target_precision=settings.target_precision or ranking.target_precision,
         offer_precision=settings.offer_precision or ranking.offer_precision,
+        unanswerable_share=settings.unanswerable_share or ranking.unanswerable_share,
         common_identifiers=common_identifiers(text_of(payload) for payload in payloads),
     )

@@ -1,6 +1,6 @@
-"""The page a person sees at `/`, the API's documentation at `/docs`, and their assets.
+"""The ask page at `/`, the API's documentation at `/docs`, and their assets.
 
-Knows nothing of answering: the page calls `POST /v1/ask`, the documentation reads `openapi.json`.
+The page calls `POST /v1/ask`; the documentation reads `openapi.json`.
 """
 
 import hashlib
@@ -28,11 +28,11 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # the question is in the URL: a link out of an answer must not carry it
+    "Referrer-Policy": "no-referrer",  # the URL holds the question, which links in answers must not reveal
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_REVALIDATE = "no-cache"  # kept by the browser, but asked for (a 304) before each use
-_FOREVER = "public, max-age=31536000, immutable"  # the address names the content
+_REVALIDATE = "no-cache"  # the browser caches it and revalidates it before each use
+_FOREVER = "public, max-age=31536000, immutable"  # the address contains the hash of the content
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _assets() -> dict[str, _File]:
 
 @cache
 def _page(name: str) -> _File:
-    """A page, each asset's address in it completed by the hash of the asset's content."""
+    """A page, with the hash of each asset appended to the asset's address."""
     html = files("app.web").joinpath(name).read_text("utf-8")
     for address, asset in _assets().items():
         html = html.replace(f'"static/{address}"', f'"static/{address}?v={asset.digest}"')
@@ -64,8 +64,8 @@ def _page(name: str) -> _File:
 def _reply(request: Request, file: _File, caching: str) -> Response:
     etag = f'"{file.digest}"'
     headers = {**_HEADERS, "Cache-Control": caching, "ETag": etag}
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if etag in known or "*" in known:
+    cached = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in cached or "*" in cached:
         return Response(status_code=304, headers=headers)
     return Response(file.body, media_type=file.media_type, headers=headers)
 
@@ -84,7 +84,10 @@ async def docs(request: Request) -> Response:
 
 @router.api_route("/static/{name:path}", methods=["GET", "HEAD"])
 async def asset(request: Request, name: str, v: str = "") -> Response:
-    """One asset. Another version's address gets this version's content, uncached: replicas are upgraded one by one."""
+    """One asset. An address with the hash of another version gets this version's content, to be revalidated.
+
+    During an upgrade, replicas of different versions answer.
+    """
     file = _assets().get(name)
     if file is None:
         raise HTTPException(404, f"There is no asset named {name!r}.")

@@ -26,13 +26,13 @@ LINES = {"Content-Type": "application/jsonl"}
 
 
 def wait(client: TestClient, job_id: str) -> dict[str, Any]:
-    """The job, once it has ended."""
+    """The job, after it has ended."""
     for _ in range(300):
         job: dict[str, Any] = client.get(f"/v1/admin/jobs/{job_id}").json()
         if job["status"] not in ("queued", "running"):
             return job
         time.sleep(0.1)
-    raise AssertionError(f"job {job_id} does not end: {job}")
+    raise AssertionError(f"job {job_id} has not ended: {job}")
 
 
 def answers_from(client: TestClient, release: str) -> bool:
@@ -48,8 +48,8 @@ def answers_from(client: TestClient, release: str) -> bool:
 @pytest.fixture
 def guarded(published: Settings) -> Iterator[TestClient]:
     settings = published.model_copy(update={"ask_keys": (digest_of("retired"), digest_of(ASK_KEY))})
-    with TestClient(create_app(settings)) as made:
-        yield made
+    with TestClient(create_app(settings)) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def guarded(published: Settings) -> Iterator[TestClient]:
         ({"X-API-Key": digest_of(ADMIN_KEY)}, 401, 401),
     ],
 )
-def test_keys_and_scopes(guarded: TestClient, headers: dict[str, str], ask: int, admin: int) -> None:
-    asked = guarded.post("/v1/ask", json={"question": "q"}, headers=headers)
+def test_a_key_allows_what_its_scope_allows(guarded: TestClient, headers: dict[str, str], ask: int, admin: int) -> None:
+    question = guarded.post("/v1/ask", json={"question": "q"}, headers=headers)
     administered = guarded.get("/v1/admin/jobs", headers=headers)
-    assert (asked.status_code, administered.status_code) == (ask, admin)
-    for response in (asked, administered):
+    assert (question.status_code, administered.status_code) == (ask, admin)
+    for response in (question, administered):
         if response.status_code == 401:
             assert response.headers["WWW-Authenticate"] == "Bearer"
             assert response.json()["code"] == "unauthorized"
@@ -90,7 +90,7 @@ def test_asking_is_open_without_ask_keys(client: TestClient) -> None:
         assert client.get(path).status_code == 200
 
 
-def test_exposure_without_keys_is_refused() -> None:
+def test_the_service_refuses_to_listen_beyond_loopback_without_keys() -> None:
     digest = digest_of("k")
     for wrong in (
         Settings(host="0.0.0.0"),
@@ -104,7 +104,9 @@ def test_exposure_without_keys_is_refused() -> None:
     create_app(Settings(host="::1"))
 
 
-def test_on_loopback_a_key_is_made_and_printed_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_loopback_an_admin_key_is_generated_and_printed_once(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     with TestClient(create_app(settings.model_copy(update={"admin_keys": ()}))) as client:
         printed = capsys.readouterr().err
         key = printed.strip().rpartition(" ")[2]
@@ -113,7 +115,7 @@ def test_on_loopback_a_key_is_made_and_printed_once(settings: Settings, capsys: 
         assert client.get("/v1/admin/jobs").status_code == 401
 
 
-def test_lists_entries_by_page_and_text(admin: TestClient) -> None:
+def test_entries_are_listed_by_page_and_by_text(admin: TestClient) -> None:
     first = admin.get("/v1/admin/entries", params={"limit": 3}).json()
     assert [entry["id"] for entry in first["entries"]] == ["refund", "password", "delivery"]
     assert first["total"] == 4
@@ -128,7 +130,7 @@ def test_lists_entries_by_page_and_text(admin: TestClient) -> None:
     assert unknown.json()["errors"][0]["field"] == "after"
 
 
-def test_paging_goes_on_after_the_entry_that_ended_the_page_is_deleted(admin: TestClient, published: Settings) -> None:
+def test_paging_continues_after_the_last_entry_of_a_page_is_deleted(admin: TestClient, published: Settings) -> None:
     first = admin.get("/v1/admin/entries", params={"limit": 2}).json()
     store = Store.open(published.sqlalchemy_url)
     store.delete(first["entries"][-1]["id"])
@@ -138,15 +140,15 @@ def test_paging_goes_on_after_the_entry_that_ended_the_page_is_deleted(admin: Te
     assert [entry["id"] for entry in rest.json()["entries"]] == ["delivery", "passage"]
 
 
-def test_what_is_exported_imports_again(admin: TestClient) -> None:
+def test_an_export_imports_as_the_same_entries(admin: TestClient) -> None:
     exported = admin.get("/v1/admin/entries/export")
     assert exported.headers["content-type"].startswith("application/jsonl")
     assert [json.loads(line)["id"] for line in exported.text.splitlines()] == [entry.id for entry in FAQ]
-    again = admin.post("/v1/admin/entries/import?mode=replace", content=exported.content, headers=LINES).json()
-    assert (again["added"], again["updated"], again["unchanged"], again["removed"]) == (0, 0, 4, 0)
+    report = admin.post("/v1/admin/entries/import?mode=replace", content=exported.content, headers=LINES).json()
+    assert (report["added"], report["updated"], report["unchanged"], report["removed"]) == (0, 0, 4, 0)
 
 
-def test_import_modes_and_dry_run(admin: TestClient) -> None:
+def test_append_adds_replace_removes_and_a_dry_run_changes_nothing(admin: TestClient) -> None:
     new = json.dumps({"id": "new", "question": "Can I get a gift?", "answer": "Yes."})
     url = "/v1/admin/entries/import"
     dry = admin.post(f"{url}?dry_run=true&mode=replace", content=new, headers=LINES).json()
@@ -161,7 +163,7 @@ def test_import_modes_and_dry_run(admin: TestClient) -> None:
     assert admin.post(f"{url}?mode=merge", content=new, headers=LINES).status_code == 422
 
 
-def test_import_of_an_uploaded_file(admin: TestClient) -> None:
+def test_a_file_is_imported_from_a_form(admin: TestClient) -> None:
     url = "/v1/admin/entries/import"
     csv = b"question,answer\nWhy?,Because.\n"
     assert admin.post(url, files={"file": ("faq.csv", csv, "application/octet-stream")}).json()["added"] == 1
@@ -204,14 +206,14 @@ def test_a_bad_file_names_every_row_and_changes_nothing(admin: TestClient) -> No
     assert admin.get("/v1/admin/entries").json()["total"] == 4
 
 
-def test_import_wants_to_know_the_format(admin: TestClient) -> None:
+def test_an_import_without_a_known_format_is_refused(admin: TestClient) -> None:
     response = admin.post("/v1/admin/entries/import", content=b"x", headers={"Content-Type": "text/plain"})
     assert response.status_code == 415
     assert "application/jsonl" in response.json()["detail"]
     assert admin.post("/v1/admin/entries/import", content=b"", headers=LINES).status_code == 422
 
 
-def test_reindex_publishes_what_was_imported_and_back_again(admin: TestClient) -> None:
+def test_reindex_publishes_an_import_and_activate_rolls_it_back(admin: TestClient) -> None:
     before = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
     new = json.dumps({"id": "refund", "question": "When will I get my refund?", "answer": "Within six days."})
     admin.post("/v1/admin/entries/import", content=new, headers=LINES)
@@ -230,14 +232,14 @@ def test_reindex_publishes_what_was_imported_and_back_again(admin: TestClient) -
     after = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
     assert after["answers"][0]["answer"] == "Within six days."
     releases = admin.get("/v1/admin/releases").json()["releases"]
-    assert [(one["release"], one["active"], one["previous"]) for one in releases] == [
+    assert [(listed["release"], listed["active"], listed["previous"]) for listed in releases] == [
         (job["release"], True, False),
         (before["release"], False, True),
     ]
     rolled = admin.post(f"/v1/admin/releases/{before['release']}/activate")
     assert (rolled.status_code, rolled.json()["active"]) == (200, True)
-    again = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
-    assert again["answers"][0]["answer"] == "Within five days of the return."
+    reply = admin.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
+    assert reply["answers"][0]["answer"] == "Within five days of the return."
     assert admin.get("/v1/admin/entries", params={"search": "six days"}).json()["entries"]
 
 
@@ -306,13 +308,13 @@ def test_a_job_that_fails_says_why(admin: TestClient, published: Settings) -> No
 def test_a_queued_job_can_be_canceled_once(admin: TestClient) -> None:
     job_id = admin.post("/v1/admin/reindex").json()["job_id"]
     assert admin.post(f"/v1/admin/jobs/{job_id}/cancel").json()["status"] == "canceled"
-    again = admin.post(f"/v1/admin/jobs/{job_id}/cancel")
-    assert again.status_code == 409
+    second = admin.post(f"/v1/admin/jobs/{job_id}/cancel")
+    assert second.status_code == 409
     assert wait(admin, job_id)["status"] == "canceled"
     assert admin.get("/v1/admin/jobs").json()["jobs"][0]["job_id"] == job_id
 
 
-def test_unknown_names(admin: TestClient) -> None:
+def test_unknown_jobs_and_releases_are_not_found(admin: TestClient) -> None:
     assert admin.get("/v1/admin/jobs/nobody").status_code == 404
     assert admin.post("/v1/admin/jobs/nobody/cancel").status_code == 404
     unknown = admin.post("/v1/admin/releases/faq-000000000000-000000000000/activate")

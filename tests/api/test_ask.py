@@ -1,4 +1,4 @@
-"""The question endpoint: what it answers, what it refuses, and how."""
+"""The routes that answer questions: replies, options, and what is refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,12 +16,12 @@ from tests.service import checked_client
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator[TestClient]:
-    """One service for all of these tests, as asking changes nothing."""
+    """One service for all tests here, since asking changes nothing."""
     settings = Settings(home=tmp_path_factory.mktemp("home"), admin_keys=("a" * 64,))
     fill(settings, FAQ)
     publish_home(settings, bundle)
-    with checked_client(settings) as made:
-        yield made
+    with checked_client(settings) as client:
+        yield client
 
 
 def ask(client: TestClient, question: str, **options: object) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def ask(client: TestClient, question: str, **options: object) -> dict[str, Any]:
     return reply
 
 
-def test_answers(client: TestClient) -> None:
+def test_a_question_is_answered_with_the_entry_and_its_confidence(client: TestClient) -> None:
     reply = ask(client, "When do I get my money back?")
     assert set(reply) == {"request_id", "status", "answers", "suggestions", "release", "took_ms"}
     assert reply["status"] == "answered"
@@ -51,33 +51,33 @@ def test_answers(client: TestClient) -> None:
     assert reply["took_ms"] > 0
 
 
-def test_says_that_it_has_no_answer(client: TestClient) -> None:
+def test_a_question_without_an_answer_gets_suggestions(client: TestClient) -> None:
     reply = ask(client, "zzz qqq xxx")
     assert reply["status"] == "no_answer"
     assert reply["answers"] == []
     assert len(reply["suggestions"]) == 3
     assert set(reply["suggestions"][0]) == {"faq_id", "question", "confidence"}
-    confidences = [one["confidence"] for one in reply["suggestions"]]
+    confidences = [suggestion["confidence"] for suggestion in reply["suggestions"]]
     assert confidences == sorted(confidences, reverse=True)
 
 
-def test_zero_never_abstains(client: TestClient) -> None:
+def test_min_confidence_0_always_answers(client: TestClient) -> None:
     reply = ask(client, "zzz qqq xxx", min_confidence=0, top_k=4)
     assert reply["status"] in ("answered", "ambiguous")
     assert len(reply["answers"]) == 4
 
 
-def test_min_confidence_is_kept(client: TestClient) -> None:
+def test_min_confidence_excludes_answers_below_it(client: TestClient) -> None:
     everything = ask(client, "When do I get my money back?", min_confidence=0, top_k=4)["answers"]
-    bar = everything[1]["confidence"]
-    above = ask(client, "When do I get my money back?", min_confidence=bar + 1e-3, top_k=4)["answers"]
-    assert [one["faq_id"] for one in above] == [everything[0]["faq_id"]]
+    threshold = everything[1]["confidence"]
+    above = ask(client, "When do I get my money back?", min_confidence=threshold + 1e-3, top_k=4)["answers"]
+    assert [answer["faq_id"] for answer in above] == [everything[0]["faq_id"]]
     assert ask(client, "do I get money", min_confidence=1)["status"] == "no_answer"
     word_for_word = ask(client, "When do I get my money back?", min_confidence=1)
     assert (word_for_word["status"], word_for_word["answers"][0]["faq_id"]) == ("answered", everything[0]["faq_id"])
 
 
-def test_top_k_bounds_the_answers(client: TestClient) -> None:
+def test_top_k_limits_the_answers(client: TestClient) -> None:
     assert len(ask(client, "refund", min_confidence=0, top_k=1)["answers"]) <= 2
     assert len(ask(client, "refund", min_confidence=0, top_k=50)["answers"]) == 4
 
@@ -99,12 +99,12 @@ def test_a_passage_has_no_question(client: TestClient) -> None:
         ({"category": "nothing such"}, set()),
     ],
 )
-def test_filters(client: TestClient, filters: dict[str, object], expected: set[str]) -> None:
+def test_answers_match_the_filters(client: TestClient, filters: dict[str, object], expected: set[str]) -> None:
     reply = ask(client, "refund", filters=filters, min_confidence=0, top_k=4)
-    assert {one["faq_id"] for one in reply["answers"]} == expected
+    assert {answer["faq_id"] for answer in reply["answers"]} == expected
 
 
-def test_a_batch_is_answered_in_order_and_as_alone(client: TestClient) -> None:
+def test_a_batch_is_answered_in_order_and_like_single_questions(client: TestClient) -> None:
     questions = ["When do I get my money back?", "zzz", "I lost my password"]
     response = client.post("/v1/ask/batch", json={"questions": questions, "top_k": 1})
     assert response.status_code == 200
@@ -151,9 +151,9 @@ def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]
         ({"question": "q", "filters": [1]}, "filters"),
     ],
 )
-def test_bad_input_is_named(client: TestClient, body: object, field: str) -> None:
-    found = problem(client.post("/v1/ask", json=body), 422, "invalid_input")
-    assert any(error["field"].startswith(field) for error in found["errors"]), found
+def test_an_error_names_the_invalid_field(client: TestClient, body: object, field: str) -> None:
+    refusal = problem(client.post("/v1/ask", json=body), 422, "invalid_input")
+    assert any(error["field"].startswith(field) for error in refusal["errors"]), refusal
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_bad_input_is_named(client: TestClient, body: object, field: str) -> Non
         b"null",
     ],
 )
-def test_broken_bodies(client: TestClient, body: bytes) -> None:
+def test_a_body_that_is_not_valid_json_is_refused(client: TestClient, body: bytes) -> None:
     response = client.post("/v1/ask", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 422
     assert response.json()["code"] in ("invalid_input", "invalid_json")
@@ -184,28 +184,28 @@ def test_another_content_type_is_refused(client: TestClient) -> None:
     assert client.post("/v1/ask", content=b'{"question": "q"}', headers=accepted).status_code == 200
 
 
-def test_a_batch_of_33_is_too_large_and_an_empty_one_is_wrong(client: TestClient) -> None:
+def test_a_batch_has_1_to_32_questions(client: TestClient) -> None:
     problem(client.post("/v1/ask/batch", json={"questions": ["q"] * 33}), 413, "too_large")
     assert client.post("/v1/ask/batch", json={"questions": ["q"] * 32}).status_code == 200
     problem(client.post("/v1/ask/batch", json={"questions": []}), 422, "invalid_input")
-    found = problem(client.post("/v1/ask/batch", json={"questions": ["q", ""]}), 422, "invalid_input")
-    assert found["errors"][0]["field"] == "questions.1"
+    refusal = problem(client.post("/v1/ask/batch", json={"questions": ["q", ""]}), 422, "invalid_input")
+    assert refusal["errors"][0]["field"] == "questions.1"
 
 
-def test_a_body_that_is_too_large(client: TestClient) -> None:
+def test_a_body_over_the_limit_is_refused(client: TestClient) -> None:
     big = b'{"question": "' + b"x" * 300_000 + b'"}'
     problem(client.post("/v1/ask", content=big, headers={"Content-Type": "application/json"}), 413, "too_large")
     chunks = (big[i : i + 50_000] for i in range(0, len(big), 50_000))
     problem(client.post("/v1/ask", content=chunks, headers={"Content-Type": "application/json"}), 413, "too_large")
 
 
-def test_every_status_is_a_problem(client: TestClient) -> None:
+def test_errors_of_routing_are_problems_too(client: TestClient) -> None:
     assert problem(client.get("/nowhere"), 404, "not_found")["instance"] == "/nowhere"
     problem(client.get("/v1/ask"), 405, "method_not_allowed")
     problem(client.delete("/livez"), 405, "method_not_allowed")
 
 
-def test_request_ids(client: TestClient) -> None:
+def test_the_callers_request_id_is_echoed_and_the_services_is_in_the_body(client: TestClient) -> None:
     response = client.post("/v1/ask", json={"question": "q"}, headers={"X-Request-ID": "theirs-1"})
     assert response.headers["X-Request-ID"] == "theirs-1"
     assert response.json()["request_id"] != "theirs-1"
@@ -213,20 +213,20 @@ def test_request_ids(client: TestClient) -> None:
     assert response.headers["X-Request-ID"] == response.json()["request_id"]
 
 
-def test_what_was_asked_before_is_answered_alike(client: TestClient) -> None:
+def test_a_cached_reply_equals_the_first_reply(client: TestClient) -> None:
     question = "When do I get my money back, please?"
-    first, again = ask(client, question), ask(client, question)
-    assert {**first, "request_id": "", "took_ms": 0} == {**again, "request_id": "", "took_ms": 0}
-    assert first["request_id"] != again["request_id"]
+    first, second = ask(client, question), ask(client, question)
+    assert {**first, "request_id": "", "took_ms": 0} == {**second, "request_id": "", "took_ms": 0}
+    assert first["request_id"] != second["request_id"]
     assert len(ask(client, question, min_confidence=0, top_k=4)["answers"]) == 4
     assert ask(client, question, min_confidence=1)["status"] == "no_answer"
     filtered = ask(client, question, min_confidence=0, filters={"category": "account"})["answers"]
-    assert [one["faq_id"] for one in filtered] == ["password"]
+    assert [answer["faq_id"] for answer in filtered] == ["password"]
     twice = client.post("/v1/ask/batch", json={"questions": [question, "a wolf", question]}).json()["results"]
     assert twice[0]["answers"] == twice[2]["answers"] == first["answers"]
 
 
-def test_a_filter_on_true_is_not_answered_by_what_was_kept_for_1(client: TestClient) -> None:
+def test_a_filter_on_1_does_not_get_the_cached_reply_for_true(client: TestClient) -> None:
     assert ask(client, "refund", filters={"public": True}, min_confidence=0)["answers"]
     other = client.post("/v1/ask", json={"question": "refund", "filters": {"public": 1}, "min_confidence": 0})
     assert problem(other, 422, "invalid_input")["errors"][0]["field"] == "filters.public"
@@ -248,15 +248,15 @@ def marked(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator
     settings = Settings(home=tmp_path_factory.mktemp("marked"), admin_keys=("a" * 64,))
     fill(settings, MARKED)
     publish_home(settings, bundle)
-    with checked_client(settings) as made:
-        yield made
+    with checked_client(settings) as client:
+        yield client
 
 
-def test_an_answer_is_given_as_it_is_and_as_safe_html_where_wanted(marked: TestClient) -> None:
+def test_an_answer_is_returned_as_imported_and_on_request_as_sanitised_html(marked: TestClient) -> None:
     plain = ask(marked, "How do I reset my password?")["answers"][0]
     assert plain["answer"] == MARKED[0].answer
     assert "answer_html" not in plain
-    for _ in range(2):  # made, then kept
+    for _ in range(2):  # rendered, then from the cache
         best = ask(marked, "How do I reset my password?", render="html")["answers"][0]
         assert {**best, "answer_html": None} == {**plain, "answer_html": None}
         assert best["answer_html"] == (
@@ -266,7 +266,7 @@ def test_an_answer_is_given_as_it_is_and_as_safe_html_where_wanted(marked: TestC
         )
 
 
-def test_a_batch_has_html_where_wanted(marked: TestClient) -> None:
+def test_a_batch_has_html_on_request(marked: TestClient) -> None:
     questions = ["How do I reset my password?", "What is the delivery fee?"]
     results = marked.post("/v1/ask/batch", json={"questions": questions, "render": "html"}).json()["results"]
     assert results[1]["answers"][0]["answer_html"] == "<p>Free if a &lt; b, else &lt;order number&gt; euros.</p>"

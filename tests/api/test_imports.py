@@ -1,4 +1,4 @@
-"""Imports and exports over HTTP: the plan, what is refused, and the way back."""
+"""Imports and exports over HTTP: dry runs, refused rows, and round trips."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def lines(*rows: dict[str, Any]) -> str:
 EDITED = {"question": "how do I reset my PASSWORD", "answer": "Write to us."}
 
 
-def test_a_dry_run_tells_what_would_become_of_every_entry(admin: TestClient) -> None:
+def test_a_dry_run_reports_what_would_happen_to_every_entry(admin: TestClient) -> None:
     changed = {"id": "refund", "question": FAQ[0].question, "answer": "Within a week.", "category": "returns"}
     new = {"id": "new", "question": "Can I get a gift?", "answer": "Yes."}
     plan = admin.post(f"{URL}?dry_run=true", content=lines(changed, new, new), headers=LINES).json()
@@ -35,7 +35,7 @@ def test_a_dry_run_tells_what_would_become_of_every_entry(admin: TestClient) -> 
     assert admin.get("/v1/admin/entries").json()["total"] == 4
 
 
-def test_a_dry_run_of_a_file_with_bad_rows_names_them_and_plans_the_others(admin: TestClient) -> None:
+def test_a_dry_run_of_a_file_with_bad_rows_names_them_and_reports_the_valid_rows(admin: TestClient) -> None:
     new = lines({"id": "new", "question": "Can I get a gift?", "answer": "Yes."})
     response = admin.post(f"{URL}?dry_run=true", content=new + '{"question": "no answer"}\n', headers=LINES)
     assert response.status_code == 422
@@ -61,7 +61,7 @@ def test_an_answer_edited_without_an_id_can_be_matched_by_its_question(admin: Te
     assert entry["id"] == "password"
 
 
-def test_texts_that_the_encoder_does_not_read_to_their_end_are_named(admin: TestClient) -> None:
+def test_texts_longer_than_the_encoder_reads_are_named(admin: TestClient) -> None:
     rows = [{"id": str(i), "question": f"{i}" + " why" * 100, "answer": f"because {i}"} for i in range(2)]
     (warning,) = admin.post(f"{URL}?dry_run=true", content=lines(*rows), headers=LINES).json()["warnings"]
     assert warning.startswith("line 1: `question` is longer than the 64 tokens that the active bundle's encoder reads")
@@ -81,16 +81,16 @@ def test_a_column_is_mapped_to_a_field(admin: TestClient) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_what_is_exported_in_any_format_imports_again(admin: TestClient, kind: ExportFormat) -> None:
+def test_an_export_in_any_format_imports_as_the_same_entries(admin: TestClient, kind: ExportFormat) -> None:
     exported = admin.get("/v1/admin/entries/export", params={"format": kind})
     assert exported.headers["content-disposition"] == f'attachment; filename="faq.{kind}"'
     assert exported.headers["content-type"].partition(";")[0] == MEDIA_TYPES[kind]
     upload = {"file": (f"faq.{kind}", exported.content, MEDIA_TYPES[kind])}
-    again = admin.post(f"{URL}?mode=replace", files=upload).json()
-    assert (again["added"], again["updated"], again["unchanged"], again["removed"]) == (0, 0, 4, 0)
+    report = admin.post(f"{URL}?mode=replace", files=upload).json()
+    assert (report["added"], report["updated"], report["unchanged"], report["removed"]) == (0, 0, 4, 0)
 
 
-def test_an_export_that_excel_cannot_hold_is_refused_before_it_begins(admin: TestClient) -> None:
+def test_an_export_that_excel_cannot_hold_is_refused_before_it_starts(admin: TestClient) -> None:
     row = {"id": "long", "answer": "a", "alternatives": [f"{i} {'x' * 900}" for i in range(40)]}
     admin.post(URL, content=lines(row), headers=LINES)
     refused = admin.get("/v1/admin/entries/export", params={"format": "xlsx"})
@@ -98,7 +98,7 @@ def test_an_export_that_excel_cannot_hold_is_refused_before_it_begins(admin: Tes
     assert admin.get("/v1/admin/entries/export", params={"format": "pdf"}).status_code == 422
 
 
-def test_a_large_file_is_imported_in_a_process_of_its_own(admin: TestClient) -> None:
+def test_a_large_file_is_imported_in_its_own_process(admin: TestClient) -> None:
     rows = [{"id": str(i), "question": f"Question {i}?", "answer": "x" * 500} for i in range(1000)]
     assert len(lines(*rows)) > THREAD_BYTES
     reply = admin.post(f"{URL}?mode=replace", content=lines(*rows), headers=LINES).json()

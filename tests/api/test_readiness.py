@@ -1,4 +1,4 @@
-"""One probe at a time, and its result kept for a while, whether it passed or failed."""
+"""Readiness probes run one at a time, and their result is cached, whether they pass or fail."""
 
 import asyncio
 from collections.abc import AsyncIterator

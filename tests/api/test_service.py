@@ -1,4 +1,4 @@
-"""Health, metrics, the document, and the service without anything to serve."""
+"""Health, metrics, the OpenAPI document, and a service without a release."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.main import create_app
 from app.settings import Settings
 
 
-def test_nothing_to_serve_is_said(settings: Settings) -> None:
+def test_without_a_release_the_service_answers_503_and_says_what_to_do(settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
         assert client.get("/livez").json() == {"status": "alive"}
         for response in (client.get("/readyz"), client.post("/v1/ask", json={"question": "q"})):
@@ -24,7 +24,7 @@ def test_ready_names_the_release(client: TestClient) -> None:
     assert client.get("/readyz").json()["release"].startswith("faq-")
 
 
-def test_not_ready_when_the_bundle_is_damaged(published: Settings) -> None:
+def test_the_service_is_not_ready_if_the_bundle_is_damaged(published: Settings) -> None:
     bundle = next((published.home / "models").iterdir())
     (bundle / "model.onnx").write_bytes(b"x")
     with TestClient(create_app(published)) as client:
@@ -33,7 +33,7 @@ def test_not_ready_when_the_bundle_is_damaged(published: Settings) -> None:
         assert "model.onnx is not the file that was exported" in response.json()["detail"]
 
 
-def test_a_second_service_on_one_home_is_refused(published: Settings) -> None:
+def test_a_second_service_on_the_same_home_is_refused(published: Settings) -> None:
     with (
         TestClient(create_app(published)),
         pytest.raises(Busy, match="Another service is running on"),
@@ -50,7 +50,7 @@ def test_metrics_and_releases_say_that_a_release_is_not_calibrated(admin: TestCl
     assert (release["threshold"], release["offer_threshold"], release["figures"]) == (None, None, {})
 
 
-def test_metrics_count(client: TestClient) -> None:
+def test_metrics_count_questions_and_requests(client: TestClient) -> None:
     before = client.get("/metrics").text
     assert 'faqtual_questions_total{status="no_answer"} 0.0' in before
     client.post("/v1/ask", json={"question": "zzz"})
@@ -87,7 +87,7 @@ def test_the_document_shows_what_asking_takes(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     for path, model in (("/v1/ask", "Ask"), ("/v1/ask/batch", "AskBatch")):
         operation = document["paths"][path]["post"]
-        assert [one["name"] for one in operation["parameters"]] == ["X-Request-Timeout-Ms"]
+        assert [parameter["name"] for parameter in operation["parameters"]] == ["X-Request-Timeout-Ms"]
         assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{model}")
         assert {"429", "504"} <= set(operation["responses"])
 
@@ -98,6 +98,6 @@ def test_the_document_says_whether_asking_takes_a_key(published: Settings) -> No
         assert ("security" in document["paths"]["/v1/ask"]["post"]) == bool(keys)
 
 
-def test_the_pages_are_there(client: TestClient) -> None:
+def test_the_pages_are_served(client: TestClient) -> None:
     assert "text/html" in client.get("/").headers["content-type"]
     assert client.get("/docs").status_code == 200

@@ -1,7 +1,6 @@
-"""What reads from outside, each with inputs that look like what it reads: the targets of the fuzzing tests, and of
-`python -m benchmarks.fuzz`, which gives them more time.
+"""The parsers that the fuzzing tests and `python -m benchmarks.fuzz` run, each with a strategy for its inputs.
 
-A target may refuse (`REFUSALS`), and then in words; anything else that it raises is a defect.
+A target may raise one of `REFUSALS` with a message; any other error is a defect.
 """
 
 import contextlib
@@ -99,7 +98,7 @@ rows_like = st.fixed_dictionaries(
 
 
 def _mutated(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
-    """Some spans replaced, wherever they are."""
+    """The data with some spans replaced."""
     for start, length, new in edits:
         at = start % (len(data) + 1)
         data = data[:at] + new + data[at + length :]
@@ -114,8 +113,8 @@ edits = st.lists(
     ),
     max_size=4,
 )
-json_lines = st.lists(rows | rows_like, max_size=5).map(lambda found: "\n".join(map(json.dumps, found)).encode())
-json_arrays = st.lists(rows | rows_like, max_size=5).map(lambda found: json.dumps(found, indent=1).encode())
+json_lines = st.lists(rows | rows_like, max_size=5).map(lambda rows: "\n".join(map(json.dumps, rows)).encode())
+json_arrays = st.lists(rows | rows_like, max_size=5).map(lambda rows: json.dumps(rows, indent=1).encode())
 cells = st.text(max_size=12) | st.sampled_from([*ODD, '"a', 'a""b', '"x\ny"'])
 tables = st.tuples(
     st.lists(st.sampled_from(NAMES), min_size=1, max_size=6),
@@ -142,12 +141,12 @@ files = st.builds(_mutated, plain_files, edits) | st.builds(_repacked, edits, me
 
 
 def entries_file(given: tuple[str, bytes]) -> None:
-    """What is read is written and read again as the same entries."""
+    """Entries that are read, written and read again stay the same."""
     read = parse_entries(given[1], given[0])
     written = "".join(map(entry_line, read.entries)).encode()
-    again = parse_entries(written, "faq.jsonl")
-    assert again.entries == read.entries
-    assert knowledge_revision(again.entries) == knowledge_revision(read.entries)
+    reread = parse_entries(written, "faq.jsonl")
+    assert reread.entries == read.entries
+    assert knowledge_revision(reread.entries) == knowledge_revision(read.entries)
 
 
 def queries_file(given: tuple[str, bytes]) -> None:
@@ -161,42 +160,42 @@ def queries_file(given: tuple[str, bytes]) -> None:
 
 
 def question(body: bytes) -> None:
-    """The body of /v1/ask and of its batch, as far as the index."""
+    """The body of /v1/ask and /v1/ask/batch, up to the filter of the index."""
     for model in (Ask, AskBatch):
         try:
-            asked = model.model_validate_json(body)
+            request = model.model_validate_json(body)
         except ValidationError:
             continue
         fields = fields_of([{"metadata": {"a": "x", "b": 1, "c": True, "lang": ["de"]}}])
         try:
-            check(asked.where, fields)
+            check(request.where, fields)
         except InputError:
             continue
-        DIALECT.translate(asked.where)
+        DIALECT.translate(request.where)
 
 
 def entry(fields: dict[str, Any]) -> None:
-    """An entry from anywhere: the API, a file, a damaged database."""
-    made = Entry.model_validate(fields)
-    assert Entry.model_validate(made.model_dump()) == made
-    json.dumps(made.model_dump(), allow_nan=False).encode()
+    """An entry from the API, a file or a damaged database."""
+    parsed = Entry.model_validate(fields)
+    assert Entry.model_validate(parsed.model_dump()) == parsed
+    json.dumps(parsed.model_dump(), allow_nan=False).encode()
 
 
 def settings(variables: dict[str, str]) -> None:
-    """Settings from the environment, and given on whole."""
+    """Settings from the environment, passed on to a child process."""
     before = dict(os.environ)
     try:
         os.environ.update(variables)
-        made = Settings()
-        os.environ.update(made.environment())
-        assert Settings() == made
+        read = Settings()
+        os.environ.update(read.environment())
+        assert Settings() == read
     finally:
         os.environ.clear()
         os.environ.update(before)
 
 
 def stored(data: bytes) -> None:
-    """What the service reads from its own disk, damaged."""
+    """Files that the service reads from its own disk, damaged."""
     for model in (IndexRecord, Manifest, Ranking):
         with contextlib.suppress(ValidationError):
             model.model_validate_json(data)

@@ -1,4 +1,4 @@
-"""Every parser, on inputs made to break it: it reads, or refuses in words, and does nothing else."""
+"""Every parser reads an arbitrary input, or refuses it with a message."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,15 +9,15 @@ EXAMPLES = 150
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_reads_or_refuses(target: Target) -> None:
+def test_a_parser_reads_its_input_or_refuses_it_with_a_message(target: Target) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(target.inputs)
     def check(given: object) -> None:
         try:
             target.run(given)
         except REFUSALS as error:
-            said.append(str(error).strip())
+            messages.append(str(error).strip())
 
-    said: list[str] = []
+    messages: list[str] = []
     check()
-    assert all(said)
+    assert all(messages)

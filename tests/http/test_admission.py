@@ -1,4 +1,4 @@
-"""Too many questions, too little time, and nobody there: refused, given up, dropped, and counted."""
+"""A full queue, a deadline that passes, and a client that disconnects: what happens, and what is counted."""
 
 import json
 import socket
@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Settings:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Encoders stand still while it is closed; it opens at the end."""
+    """Encoders wait while it is closed; the teardown opens it."""
     gate = Event()
     gate.set()
     read = Encoder.read
@@ -51,8 +51,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
 
 @pytest.fixture
 def client(home: Settings, gate: Event) -> Iterator[TestClient]:
-    with checked_client(home) as made:
-        yield made
+    with checked_client(home) as client:
+        yield client
 
 
 def figure(client: httpx2.Client, name: str) -> float:
@@ -68,7 +68,7 @@ def until(client: httpx2.Client, name: str, value: float) -> None:
     raise AssertionError(f"{name} does not become {value}")
 
 
-def test_a_full_queue_refuses_at_once(client: TestClient, gate: Event) -> None:
+def test_a_full_queue_refuses_questions_at_once(client: TestClient, gate: Event) -> None:
     gate.clear()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/v1/ask/batch", json={"questions": [f"refund {i}" for i in range(31)]})
@@ -87,7 +87,7 @@ def test_a_full_queue_refuses_at_once(client: TestClient, gate: Event) -> None:
 
 
 @pytest.mark.parametrize(("path", "body"), [("/v1/ask", QUESTION), ("/v1/ask/batch", {"questions": ["gift", "wolf"]})])
-def test_time_that_is_over_ends_the_work(
+def test_the_work_ends_when_the_deadline_passes(
     client: TestClient, gate: Event, path: str, body: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.clear()
@@ -108,17 +108,17 @@ def test_time_that_is_over_ends_the_work(
         gate.set()
         assert blocking.result().status_code == 200
     assert figure(client, "faqtual_expired_total") == len(body.get("questions", [1]))  # type: ignore[arg-type]
-    assert sum(encoded) == 16  # the sixteen, and nothing of what came too late
+    assert sum(encoded) == 16  # the sixteen of the first request only
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "soon", "60001", "1.5"])
-def test_a_time_that_is_none_is_refused(client: TestClient, value: str) -> None:
+def test_an_invalid_deadline_is_refused(client: TestClient, value: str) -> None:
     refused = client.post("/v1/ask", json=QUESTION, headers={"X-Request-Timeout-Ms": value})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"].lower() == "x-request-timeout-ms"
 
 
-def test_the_stages_are_measured(client: TestClient) -> None:
+def test_metrics_measure_every_stage_of_a_question(client: TestClient) -> None:
     client.post("/v1/ask", json={"question": "lost key"})
     client.post("/v1/ask", json={"question": "lost key"})
     assert figure(client, "faqtual_cache_hits_total") == 1
@@ -129,7 +129,7 @@ def test_the_stages_are_measured(client: TestClient) -> None:
 
 @pytest.fixture
 def listening(home: Settings, gate: Event) -> Iterator[tuple[str, int]]:
-    """A real server in a thread, as only a server knows that a connection is closed."""
+    """A real server in a thread: the test client cannot disconnect."""
     server = uvicorn.Server(uvicorn.Config(create_app(home), log_config=None, timeout_graceful_shutdown=5))
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
         running = pool.submit(server.run, sockets=[listener])
@@ -140,7 +140,7 @@ def listening(home: Settings, gate: Event) -> Iterator[tuple[str, int]]:
         server.should_exit = True
 
 
-def test_a_client_that_has_gone_is_not_worked_for(listening: tuple[str, int], gate: Event) -> None:
+def test_the_work_ends_when_the_client_disconnects(listening: tuple[str, int], gate: Event) -> None:
     gate.clear()
     body = json.dumps(QUESTION).encode()
     head = f"POST /v1/ask HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Query parameters that a route does not have."""
+"""Unknown query parameters are refused."""
 
 import re
 
@@ -15,7 +15,7 @@ def test_an_unknown_query_parameter_is_refused_on_every_route(admin: TestClient)
             assert response.json()["errors"][0]["field"] == "metadata", (method, path)
 
 
-def test_the_nearest_parameter_is_named_or_all_where_none_is_near(admin: TestClient) -> None:
+def test_the_message_names_the_nearest_parameter_or_all_of_them(admin: TestClient) -> None:
     near = admin.get("/v1/admin/entries?serach=refund&limit=3").json()
     assert near["detail"] == "serach: There is no query parameter `serach`; did you mean `search`?"
     far = admin.get("/v1/admin/entries?metadata=x&colour=y").json()
@@ -29,10 +29,10 @@ def test_an_unknown_field_of_a_body_is_refused_with_the_nearest_one(client: Test
     assert problem["errors"] == [{"field": "topk", "message": "There is no field `topk`; did you mean `top_k`?"}]
 
 
-def test_without_a_key_nothing_is_said_of_parameters(client: TestClient) -> None:
+def test_without_a_key_the_answer_does_not_mention_parameters(client: TestClient) -> None:
     assert client.get("/v1/admin/entries?metadata=x").status_code == 401
 
 
-def test_a_link_to_a_page_may_carry_parameters_of_others(client: TestClient) -> None:
+def test_links_to_pages_may_have_unknown_parameters(client: TestClient) -> None:
     for address in ("/?q=refund&utm_source=mail", "/docs?utm_source=mail"):
         assert client.get(address).status_code == 200

@@ -1,4 +1,4 @@
-"""What every response has, that of an error nobody foresaw included, and what the log says of it."""
+"""What every response has, after an unexpected error too, and what the log says about it."""
 
 import io
 import json
@@ -26,13 +26,13 @@ def client(settings: Settings) -> Iterator[TestClient]:
     """A service without a release, and with a route that fails."""
     app = create_app(settings)
     app.add_api_route("/v1/fails", fails)
-    with TestClient(app, raise_server_exceptions=False) as made:
-        yield made
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What goes to the root logger, as JSON."""
+    """The JSON lines of the root logger."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
@@ -72,7 +72,7 @@ def test_a_json_log_line_without_a_request_has_no_request_id(log: io.StringIO) -
     assert not {"request_id", "caller_request_id", "exception"} & set(line)
 
 
-def test_a_caller_without_an_id_is_not_given_one_in_the_log(client: TestClient, log: io.StringIO) -> None:
+def test_an_unacceptable_id_of_a_caller_is_not_in_the_log(client: TestClient, log: io.StringIO) -> None:
     client.get("/v1/fails", headers={"X-Request-ID": "not printable \x7f"})
     (line,) = [line for line in lines(log) if line["level"] == "ERROR"]
     assert "caller_request_id" not in line

@@ -1,4 +1,4 @@
-"""What a caller may not do: ask too often, nest too deep, send archives, be framed, or find a question in the log."""
+"""Rate limits, keys, deep nesting, archives, security headers, and a log without questions."""
 
 import io
 import logging
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.http.rate_limit import KEPT, Buckets, RateLimited, RateLimits, network_of
+from app.http.rate_limit import MAX_BUCKETS, Buckets, RateLimited, RateLimits, network_of
 from app.http.security import Keys, digest_of
 from app.keys import SCOPES, NamedKey
 from app.logs import TextLines
@@ -28,7 +28,7 @@ QUESTION = {"question": "When will I get my refund?"}
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -36,7 +36,7 @@ class Clock:
         return self.now
 
 
-# --- how often
+# --- rate limits
 
 
 def test_a_bucket_takes_its_count_and_refills() -> None:
@@ -55,8 +55,8 @@ def test_a_bucket_takes_its_count_and_refills() -> None:
 
 
 @given(st.lists(st.floats(0, 0.5), max_size=60), st.integers(1, 5))
-def test_no_second_sees_more_than_twice_the_count(pauses: list[float], count: int) -> None:
-    """A token bucket allows a full bucket and what flows in meanwhile, and no more."""
+def test_no_period_allows_more_than_twice_the_count(pauses: list[float], count: int) -> None:
+    """A token bucket allows a full bucket and what is refilled meanwhile."""
     clock = Clock()
     buckets = Buckets(Rate(count, 1.0), "here", clock)
     taken: list[float] = []
@@ -71,11 +71,11 @@ def test_no_second_sees_more_than_twice_the_count(pauses: list[float], count: in
         assert len([at for at in taken if start <= at < start + 1]) <= 2 * count
 
 
-def test_buckets_are_bounded() -> None:
+def test_the_number_of_buckets_is_bounded() -> None:
     buckets = Buckets(Rate(1, 1.0), "here", Clock())
-    for number in range(KEPT + 10):
+    for number in range(MAX_BUCKETS + 10):
         buckets.take(str(number))
-    assert len(buckets._full_at) == KEPT
+    assert len(buckets._full_at) == MAX_BUCKETS
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_buckets_are_bounded() -> None:
         ("testclient", "testclient"),
     ],
 )
-def test_what_counts_as_one_client(host: str, network: str) -> None:
+def test_a_client_is_an_ipv4_address_or_an_ipv6_network(host: str, network: str) -> None:
     assert network_of(host) == network
 
 
@@ -98,7 +98,7 @@ def test_without_limits_nothing_is_limited() -> None:
         limits.key("digest")
 
 
-def test_too_many_from_one_address(published: Settings) -> None:
+def test_too_many_requests_from_one_address_are_refused(published: Settings) -> None:
     limited = published.model_copy(update={"rate_limit_address": Rate.of("5/hour")})
     with checked_client(limited) as client:
         for _ in range(5):
@@ -109,11 +109,11 @@ def test_too_many_from_one_address(published: Settings) -> None:
         assert client.get("/livez").status_code == 200
 
 
-def test_too_many_with_one_key(published: Settings) -> None:
+def test_too_many_requests_with_one_key_are_refused(published: Settings) -> None:
     keys = {"ask_keys": (digest_of(ASK_KEY), digest_of("other"))}
     with checked_client(published.model_copy(update={**keys, "rate_limit_key": Rate.of("3/hour")})) as client:
-        asked = [client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": ASK_KEY}).status_code for _ in range(5)]
-        assert asked == [200, 200, 200, 429, 429]
+        known = [client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": ASK_KEY}).status_code for _ in range(5)]
+        assert known == [200, 200, 200, 429, 429]
         assert client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": "other"}).status_code == 200
         wrong = [client.post("/v1/ask", json=QUESTION, headers={"X-API-Key": "wrong"}).status_code for _ in range(5)]
         assert set(wrong) == {401}
@@ -122,20 +122,20 @@ def test_too_many_with_one_key(published: Settings) -> None:
 def test_only_a_trusted_proxy_names_the_client(published: Settings) -> None:
     limited = published.model_copy(update={"rate_limit_address": Rate.of("1/hour")})
     with service(limited) as running:
-        asked = [
+        statuses = [
             running.client.post("/v1/ask", json=QUESTION, headers={"X-Forwarded-For": f"192.0.2.{i}"}).status_code
             for i in range(3)
         ]
-        assert asked == [200, 429, 429]
+        assert statuses == [200, 429, 429]
     with service(limited.model_copy(update={"trusted_proxies": ("127.0.0.1",)})) as running:
         for i in range(3):
-            headers = {"X-Forwarded-For": f"198.51.100.7, 192.0.2.{i}"}  # the first is what the client says of itself
+            headers = {"X-Forwarded-For": f"198.51.100.7, 192.0.2.{i}"}  # the first is the client's own claim
             assert running.client.post("/v1/ask", json=QUESTION, headers=headers).status_code == 200
         assert running.client.post("/v1/ask", json=QUESTION, headers=headers).status_code == 429
 
 
 @pytest.mark.parametrize("text", ["5", "0/second", "-1/hour", "5/day", "5/", "1e3/hour", 5])
-def test_a_rate_is_written_in_one_way(text: object) -> None:
+def test_a_rate_in_another_form_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="100/second"):
         Rate.of(text)
 
@@ -175,7 +175,7 @@ def test_a_key_that_is_set_twice_has_both_scopes() -> None:
     assert (caller.name, caller.scopes) == ("ann", frozenset(("ask", "edit", "publish")))
 
 
-# --- what a body may be
+# --- bodies
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def zipped() -> bytes:
     return stream.getvalue()
 
 
-def test_archives_are_not_opened(admin: TestClient) -> None:
+def test_archives_other_than_xlsx_are_refused(admin: TestClient) -> None:
     url = "/v1/admin/entries/import"
     archive = zipped()
     assert admin.post(url, content=archive, headers={"Content-Type": "application/zip"}).status_code == 415
@@ -217,11 +217,11 @@ def test_archives_are_not_opened(admin: TestClient) -> None:
     assert admin.get("/v1/admin/entries").json()["total"] == 4
 
 
-# --- what a response says
+# --- headers of responses
 
 
 @pytest.mark.parametrize("path", ["/v1/ask", "/livez", "/metrics", "/nothing", "/docs", "/openapi.json", "/"])
-def test_security_headers_are_on_everything(client: TestClient, path: str) -> None:
+def test_every_response_has_the_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
@@ -232,20 +232,20 @@ def test_security_headers_are_on_everything(client: TestClient, path: str) -> No
     assert ("Cache-Control" in headers and headers["Cache-Control"] == "no-store") == path.startswith("/v1")
 
 
-# --- what the log says
+# --- the log
 
 
 def test_an_unexpected_error_is_logged_without_its_message() -> None:
-    asked = " ".join(["what", "the", "user", "asked"])  # a traceback quotes the source
+    secret = " ".join(["what", "the", "user", "asked"])  # a traceback quotes the source
     try:
         try:
-            raise KeyError(asked)
+            raise KeyError(secret)
         except KeyError:
-            raise ValueError(asked) from InputError("ours")
+            raise ValueError(secret) from InputError("ours")
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", None, sys.exc_info())
     text = TextLines().format(record)
-    assert asked not in text
+    assert secret not in text
     assert "InputError: ours" in text
     assert "ValueError: (message withheld" in text
     assert "test_security.py" in text
@@ -272,21 +272,21 @@ def test_nothing_of_a_request_is_in_the_log(published: Settings) -> None:
         assert ADMIN_KEY not in running.log
 
 
-# --- what the service runs
+# --- code in data
 
 
 PICKLES = """
 import sys
 from pathlib import Path
-found = []
-sys.addaudithook(lambda event, arguments: found.append(arguments) if event == "pickle.find_class" else None)
+pickles = []
+sys.addaudithook(lambda event, arguments: pickles.append(arguments) if event == "pickle.find_class" else None)
 from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 with TestClient(create_app(Settings())) as client:
     assert client.post("/v1/ask", json={"question": "q"}).status_code == 200
     assert client.get("/readyz").status_code == 200
-print(found)
+print(pickles)
 """
 
 

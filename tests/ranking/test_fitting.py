@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from app.ranking.fitting import Scored, fit
+from app.ranking import prior
+from app.ranking.calibration import evidence_of
+from app.ranking.fitting import Scored, alone, fit, shrunk, unanswerable_of
 from app.ranking.heldout import MIN_UNANSWERABLE, sample
+from app.ranking.ranking import Ranking
+from app.ranking.unanswerable import LEAST_SHARE, Unanswerable, shifted
 
 
 def questions(n: int, seed: int = 0, telling: float = 0.3, entries: int | None = None) -> list[Scored]:
@@ -18,6 +22,17 @@ def questions(n: int, seed: int = 0, telling: float = 0.3, entries: int | None =
         entry = f"e{i % (entries or n)}"
         found.append(Scored(scores[order], [f"a{j}" for j in order], right[order], entry, answerable=True))
     return found
+
+
+def aiming(answer: float, offer: float, share: float = 0.2) -> Ranking:
+    """A ranking with these target precisions and that share of unanswerable questions."""
+    return Ranking(
+        question_weight=0.7,
+        calibration=prior.across(),
+        target_precision=answer,
+        offer_precision=offer,
+        unanswerable_share=share,
+    )
 
 
 def test_a_sample_has_both_kinds_whatever_the_order_of_the_file() -> None:
@@ -47,14 +62,14 @@ def test_few_questions_are_all_taken() -> None:
 
 def test_scores_that_say_nothing_are_not_fitted() -> None:
     backwards = [one._replace(right=one.right[::-1]) for one in questions(80, telling=0.6)]
-    assert fit(backwards, 0.9, 0.6) is None
+    assert fit(backwards, aiming(0.9, 0.6)) is None
     never = [one._replace(right=np.zeros(6, dtype=bool)) for one in questions(80)]
-    assert fit(never, 0.9, 0.6) is None
+    assert fit(never, aiming(0.9, 0.6)) is None
 
 
 def test_a_stricter_answer_precision_answers_less_and_a_stricter_offer_precision_offers_less() -> None:
     asked = questions(400, telling=0.15)
-    lax, strict, reserved = (fit(asked, *pair) for pair in ((0.7, 0.4), (0.95, 0.4), (0.7, 0.95)))
+    lax, strict, reserved = (fit(asked, aiming(*pair), alone) for pair in ((0.7, 0.4), (0.95, 0.4), (0.7, 0.95)))
     assert lax
     assert strict
     assert reserved
@@ -66,7 +81,7 @@ def test_a_stricter_answer_precision_answers_less_and_a_stricter_offer_precision
 
 
 def test_offers_hold_the_right_answer_as_often_as_they_are_meant_to() -> None:
-    fitted = fit(questions(1500, telling=0.1), 0.9, 0.8)
+    fitted = fit(questions(1500, telling=0.1), aiming(0.9, 0.8, LEAST_SHARE), alone)
     assert fitted
     offered = [any(case.right) for case in fitted.cases if case.status == "ambiguous"]
     assert len(offered) > 500
@@ -79,8 +94,65 @@ def test_the_replies_to_an_entry_are_of_models_that_have_not_seen_it() -> None:
     wrong = np.zeros(6, dtype=bool)
     odd = [one._replace(scores=one.scores + 1, right=wrong, entry="odd") for one in questions(40, seed=1, telling=0.4)]
     apart = [one._replace(entry=f"odd {i}") for i, one in enumerate(odd)]
-    together, each = fit([*asked, *odd], 0.8, 0.6), fit([*asked, *apart], 0.8, 0.6)
+    together, each = (fit([*asked, *more], aiming(0.8, 0.6), alone) for more in (odd, apart))
     assert together
     assert each
     surprised, warned = (sum(case.status == "answered" for case in one.cases[120:]) for one in (together, each))
     assert surprised > warned
+
+
+def test_few_questions_hardly_move_what_other_faqs_say_and_many_do() -> None:
+    across = prior.across()
+    wrong = [one._replace(right=one.right[::-1]) for one in questions(300, telling=0.6)]
+    weights = [shrunk(wrong[:n]).margin_weight for n in (1, 10, 300)]
+    assert across.margin_weight > weights[0] > weights[1] > weights[2]
+    assert weights[0] > 0.8 * across.margin_weight
+    assert shrunk([]) == across
+
+
+def test_a_faq_with_nearer_near_misses_expects_more_unanswerable_questions_at_one_score() -> None:
+    near, far = (shrunk([one._replace(scores=one.scores + by) for one in questions(40)]) for by in (0.2, -0.2))
+    assert near.unanswerable
+    assert far.unanswerable
+    assert near.unanswerable.probability(0.7) > far.unanswerable.probability(0.7)
+
+
+def test_right_wrong_and_unanswerable_add_up_to_one_at_every_share() -> None:
+    """r' = A r / (A (1 - u) + B u), and likewise for wrong answers; u' by the same."""
+    evidence = evidence_of(np.array([0.8, 0.6, 0.5]), list("abc"))
+    trained = prior.across()
+    assert trained.unanswerable
+    u = trained.unanswerable.probability(0.8)
+    right = trained.confidence(evidence)
+    for share in (0.02, 0.2, 0.6):
+        stated = trained.at_share(share)
+        assert stated.unanswerable
+        a, b = (1 - share) / 0.8, share / 0.2
+        total = a * (1 - u) + b * u
+        assert np.allclose(stated.confidence(evidence), a * right / total)
+        assert stated.unanswerable.probability(0.8) == pytest.approx(b * u / total)
+
+
+def test_a_shift_to_another_share_and_back_changes_nothing() -> None:
+    probabilities = np.array([0.0, 0.01, 0.5, 0.99, 1.0])
+    assert np.allclose(shifted(shifted(probabilities, 0.2, 0.6), 0.6, 0.2), probabilities)
+    assert Unanswerable(bias=0, score_weight=0).probability(0.3) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("share", "given", "made"), [(0.2, 0, 10), (0.5, 0, 40), (0.2, 6, 4), (0.2, 30, 0), (0.9, 0, 40)]
+)
+def test_unanswerable_questions_are_made_up_to_the_share(share: float, given: int, made: int) -> None:
+    asked = questions(40)
+    unanswerable = [one.without_answer() for one in questions(given, seed=1)]
+    found = unanswerable_of([*asked, *unanswerable], share)
+    assert len(found) == made
+    assert not any(one.answerable or one.right.any() for one in found)
+
+
+def test_a_higher_share_of_unanswerable_questions_makes_less_sure() -> None:
+    few, many = (fit(questions(200), aiming(0.9, 0.6, share)) for share in (0.05, 0.5))
+    assert few
+    assert many
+    evidence = evidence_of(np.array([0.7, 0.5]), ["a", "b"])
+    assert many.calibration.confidence(evidence)[0] < few.calibration.confidence(evidence)[0]

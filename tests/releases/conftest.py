@@ -1,4 +1,4 @@
-"""The releases of a fresh home: in either kind of index, or embedded alone."""
+"""The releases of a fresh home: in either kind of index, or only embedded."""
 
 from collections.abc import AsyncIterator
 
@@ -10,13 +10,13 @@ from app.settings import Settings
 
 @pytest.fixture(params=[None, ":memory:"])
 async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
-    made = Catalog(settings.model_copy(update={"qdrant_url": request.param}))
-    yield made
-    await made.close()
+    catalog = Catalog(settings.model_copy(update={"qdrant_url": request.param}))
+    yield catalog
+    await catalog.close()
 
 
 @pytest.fixture
 async def embedded(settings: Settings) -> AsyncIterator[Catalog]:
-    made = Catalog(settings)
-    yield made
-    await made.close()
+    catalog = Catalog(settings)
+    yield catalog
+    await catalog.close()

@@ -25,13 +25,13 @@ async def names(catalog: Catalog) -> list[str]:
     return [one.record.name for one in await catalog.releases()]
 
 
-async def test_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
+async def test_publishing_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
     name = await publish(catalog, bundle, FAQ)
     assert name == f"faq-{bundle.revision}-{knowledge_revision(FAQ)}"
     assert await catalog.active() == name
 
 
-async def test_answers_from_what_was_published(catalog: Catalog, bundle: Bundle) -> None:
+async def test_a_release_answers_from_what_was_published(catalog: Catalog, bundle: Bundle) -> None:
     answerer = await catalog.open(await publish(catalog, bundle, FAQ))
     (answered,) = await answerer.ask(["When do I get my money back?"])
     assert answered.status == "answered"
@@ -82,7 +82,7 @@ async def test_dropping_the_last_release_of_a_bundle_drops_the_bundle(
     assert {path.name[:12] for path in embedded.vectors.iterdir()} == {other_bundle.revision}
 
 
-def test_kept_releases() -> None:
+def test_the_kept_releases_are_the_active_the_previous_and_the_last_of_another_bundle() -> None:
     def record(name: str) -> IndexRecord:
         _, bundle, knowledge = name.split("-")
         return IndexRecord(name=name, bundle=bundle, knowledge=knowledge, entries=1, dimension=1, created_at="")
@@ -93,7 +93,7 @@ def test_kept_releases() -> None:
     assert kept_releases(records, "faq-b-1", None) == {"faq-b-1", "faq-a-2"}
 
 
-async def test_rolls_back(catalog: Catalog, bundle: Bundle) -> None:
+async def test_a_rollback_activates_the_previous_release(catalog: Catalog, bundle: Bundle) -> None:
     first = await publish(catalog, bundle, FAQ)
     second = await publish(catalog, bundle, FAQ[:2])
     await catalog.activate(first)
@@ -117,7 +117,7 @@ async def test_a_release_whose_bundle_is_gone_or_damaged_is_not_activated(embedd
     assert await embedded.active() == second
 
 
-async def test_a_damaged_release_is_built_anew_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
+async def test_a_damaged_release_is_built_again_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
     name = await publish(embedded, bundle, FAQ)
     shutil.rmtree(embedded.models.parent / "index" / name / "shard" / "segments")
     again = await publish(embedded, bundle, FAQ)
@@ -136,7 +136,7 @@ async def test_an_index_of_another_bundle_is_refused(catalog: Catalog, bundle: B
     await index.close()
 
 
-async def test_verification_counts(catalog: Catalog, bundle: Bundle) -> None:
+async def test_verification_compares_the_number_of_entries(catalog: Catalog, bundle: Bundle) -> None:
     name = await publish(catalog, bundle, FAQ)
     index = await catalog.indexes.open(name)
     index.record = index.record.model_copy(update={"entries": 5})

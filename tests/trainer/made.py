@@ -25,7 +25,7 @@ def asked(question: str, before: Place | None, after: Place) -> Asked:
 
 def results(*questions: Asked, entries: dict[str, Shown] | None = None) -> Results:
     """Results of a FAQ with the entries `right` and `wrong`."""
-    trained = all(one.before is not None for one in questions)
+    trained = all(question.before is not None for question in questions)
     return Results(
         counts=Counts(
             entries=2, phrasings=6, passages=0, pairs=9, trained_entries=2, heldout=len(questions), unanswerable=0
@@ -40,7 +40,7 @@ def results(*questions: Asked, entries: dict[str, Shown] | None = None) -> Resul
     )
 
 
-def run(directory: Path, made: Results, curve: int = 4) -> Run:
+def run(directory: Path, measured: Results, curve: int = 4) -> Run:
     """A run of those results, with `curve` epochs of metrics in two stages."""
     found = Run.create({"data": "my faq.jsonl", "queries": None}, directory)
     lines: list[dict[str, object]] = []
@@ -50,13 +50,13 @@ def run(directory: Path, made: Results, curve: int = 4) -> Run:
         lines += [{**line, "learning_rate": 1e-4 / (1 + epoch), "grad_norm": 1.0}]
         lines += [{"step": 10 * begun + 10, "epoch": begun + 1, "stage": stage, "metrics": {"mrr": 0.5 + epoch / 20}}]
     (found.directory / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    (found.directory / RESULTS).write_text(made.model_dump_json(), encoding="utf-8")
+    (found.directory / RESULTS).write_text(measured.model_dump_json(), encoding="utf-8")
     manifest = Manifest(
         schema_version=1,
         revision="0123456789ab",
         created_at=found.status().created_at,
         base_model="tiny",
-        recipe="default" if made.note is None else "base",
+        recipe="default" if measured.note is None else "base",
         encoding=Encoding(dimension=32, max_tokens=64, precision="int8"),
         training_data_sha256="f" * 64,
         checks=CHECKS,

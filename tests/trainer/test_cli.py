@@ -54,7 +54,7 @@ def test_an_error_is_one_line_and_exit_code_2(
     assert "Traceback" not in shown.err
 
 
-def test_runs_are_listed_and_looked_at(
+def test_runs_are_listed_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

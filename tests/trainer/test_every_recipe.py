@@ -28,13 +28,13 @@ from trainer.training.towers import ANSWER, QUESTION, tower
 from trainer.training.triplets import TripletLoss
 
 ENTRIES = faq(40, 3)
-READS = {"default": "labelled", "frozen-head": "faq", "dual": "faq", "groups": "labelled", "pairs": "pairs"}
+DATA_FORMATS = {"default": "labelled", "frozen-head": "faq", "dual": "faq", "groups": "labelled", "pairs": "pairs"}
 
 
 def short(name: str) -> Recipe:
     """The recipe, short, and coarse enough to change two random layers."""
     recipe = RECIPES[name]
-    epochs = 20.0 if recipe.trains == "head" else 2.0
+    epochs = 20.0 if recipe.trainable == "head" else 2.0
     return replace(recipe, epochs=epochs, batch_size=16, learning_rate=3e-3, bf16=False, measure_every=1)
 
 
@@ -54,7 +54,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same FAQ in each of the shapes that a recipe may read."""
+    """The same FAQ in each data format."""
     directory = tmp_path_factory.mktemp("files")
     texts = [(entry.id, text) for entry in ENTRIES for text in (entry.answer, *entry.phrasings)]
     pairs = [(phrasing, entry.answer, i) for i, entry in enumerate(ENTRIES) for phrasing in entry.phrasings]
@@ -77,12 +77,12 @@ def trained(files: dict[str, Path], tiny_base: Path, tmp_path_factory: pytest.Te
     @cache
     def run(name: str) -> Run:
         out = tmp_path_factory.mktemp(name) / "run"
-        return fit.start(files[READS[name]], None, str(tiny_base), short(name), out)
+        return fit.start(files[DATA_FORMATS[name]], None, str(tiny_base), short(name), out)
 
     return run
 
 
-@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("name", DATA_FORMATS)
 def test_a_recipe_makes_a_run_and_a_bundle_like_any_other(name: str, trained: Callable[[str], Run]) -> None:
     run = trained(name)
     assert run.status().state == "succeeded"
@@ -96,12 +96,12 @@ def test_a_recipe_makes_a_run_and_a_bundle_like_any_other(name: str, trained: Ca
     assert bundle.manifest.recipe == name
     encoder, whole = Encoder(bundle, threads=1), model.load(str(run.directory / MODEL), "cpu")
     texts = [ENTRIES[0].question, ENTRIES[1].answer]
-    for side, found in (
+    for side, embedded in (
         (QUESTION, encoder.encode_queries(texts)),
         (ANSWER, np.concatenate(encoder.encode_documents(texts))),
     ):
         exact = tower(whole, side).encode(texts, normalize_embeddings=True, show_progress_bar=False)
-        assert (exact * found).sum(axis=1).min() > 0.98
+        assert (exact * embedded).sum(axis=1).min() > 0.98
 
 
 @pytest.mark.parametrize("name", ["frozen-head", "dual", "groups"])
@@ -124,14 +124,14 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bundle(
 
     monkeypatch.setattr(kind, "forward", interrupted)
     with pytest.raises(Interrupted, match="--resume"):
-        fit.start(files[READS[name]], None, str(tiny_base), short(name), tmp_path / "parts")
+        fit.start(files[DATA_FORMATS[name]], None, str(tiny_base), short(name), tmp_path / "parts")
     assert Run.find(str(tmp_path / "parts")).status().state == "interrupted"
     parts = fit.resume(str(tmp_path / "parts"))
     assert Bundle.load(parts.bundle).revision == Bundle.load(whole.bundle).revision
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "needs", "has"),
+    ("name", "data_format", "needs", "has"),
     [
         ("groups", "faq", "`text` and `label`", "`answer`"),
         ("groups", "pairs", "`text` and `label`", "`a`, `b`"),
@@ -139,21 +139,21 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bundle(
         ("dual", "pairs", "`answer` or `text` and `label`", "`a`, `b`"),
     ],
 )
-def test_data_of_another_shape_is_refused_in_a_sentence(
-    name: str, shape: str, needs: str, has: str, files: dict[str, Path], tiny_base: Path, tmp_path: Path
+def test_data_of_another_format_is_refused_with_the_fields_that_it_needs(
+    name: str, data_format: str, needs: str, has: str, files: dict[str, Path], tiny_base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=f"recipe {name} needs {needs}; line 1 has .*{has}"):
-        fit.start(files[shape], None, str(tiny_base), short(name), tmp_path / "run")
+        fit.start(files[data_format], None, str(tiny_base), short(name), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_towers_differ_and_answers_come_before_echoes(trained: Callable[[str], Run], tmp_path: Path) -> None:
-    two, one = (Bundle.load(trained(name).bundle) for name in ("dual", "frozen-head"))
+    two, single = (Bundle.load(trained(name).bundle) for name in ("dual", "frozen-head"))
     encoder = Encoder(two, threads=1)
     text = ENTRIES[0].question
     assert float(encoder.encode_queries([text])[0] @ encoder.encode_documents([text])[0][0]) < 0.999
     assert two.manifest.metrics["heldout"]["outranks_echo"] > 0.5
-    assert one.manifest.metrics["heldout"]["outranks_echo"] == 0
+    assert single.manifest.metrics["heldout"]["outranks_echo"] == 0
     damaged = tmp_path / "damaged"
     shutil.copytree(two.directory, damaged)
     (damaged / ANSWERS).write_bytes(b"another graph")
@@ -161,7 +161,7 @@ def test_towers_differ_and_answers_come_before_echoes(trained: Callable[[str], R
         Bundle.load(damaged)
 
 
-def test_the_frozen_encoder_reads_a_text_once_for_all_runs(
+def test_the_frozen_encoder_embeds_a_text_once_for_all_runs(
     files: dict[str, Path],
     trained: Callable[[str], Run],
     tiny_base: Path,
@@ -176,7 +176,7 @@ def test_the_frozen_encoder_reads_a_text_once_for_all_runs(
     assert Bundle.load(second.bundle).revision == Bundle.load(first.bundle).revision
 
 
-def test_a_head_leaves_the_encoder_as_it_was(trained: Callable[[str], Run], tiny_base: Path) -> None:
+def test_training_a_head_changes_no_weight_of_the_encoder(trained: Callable[[str], Run], tiny_base: Path) -> None:
     after = model.load(str(trained("frozen-head").directory / MODEL), "cpu")
     for name, value in model.backbone(model.load(str(tiny_base), "cpu")).state_dict().items():
         assert value.equal(model.backbone(after).state_dict()[name]), name

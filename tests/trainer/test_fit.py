@@ -1,5 +1,6 @@
 """Whole runs on a tiny encoder: to the end, interrupted and resumed, too small to train."""
 
+import html
 import json
 import signal
 from collections.abc import Iterable
@@ -18,13 +19,15 @@ from trainer import fit
 from trainer.data.training_set import training_set
 from trainer.evaluation.validation import Validation
 from trainer.evaluation.weights import DEFAULTS
-from trainer.recipes import Recipe
+from trainer.guard import SHARES
+from trainer.recipes import RankingRecipe
 from trainer.runs import Run
 from trainer.training import model
+from trainer.training.labels import PairLabels
 from trainer.training.loop import Interrupted, train
 from trainer.training.losses import EntryRankingLoss
 
-RECIPE = Recipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
+RECIPE = RankingRecipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
 BOTH = replace(RECIPE, epochs=2, hard_epochs=1, hard_learning_rate=1e-3, negatives=2, patience=0)
 
 
@@ -37,6 +40,9 @@ def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path
     assert bundle.manifest.training_data_sha256 == run.config["training_data_sha256"]
     assert bundle.manifest.metrics["heldout"]["queries"] == 40
     assert Ranking.of(bundle).calibration != DEFAULTS.calibration
+    assert (shipped := run.shipped())
+    assert shipped.share in (0, *SHARES)
+    assert shipped.reason in html.unescape((run.directory / "report.html").read_text())
     lines = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     measured = [line["epoch"] for line in lines if "metrics" in line]
@@ -46,7 +52,7 @@ def test_from_a_file_to_a_bundle(faq_file: Path, tiny_base: Path, tmp_path: Path
 
 
 class Recorder:
-    """The kinds and groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
+    """The groups of the texts of every batch that the loss was given; interrupts at the one asked for."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -55,8 +61,8 @@ class Recorder:
     def listen(self, patch: pytest.MonkeyPatch) -> None:
         forward = EntryRankingLoss.forward
 
-        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
-            self.batches.append(labels[:, 1:].flatten().tolist())
+        def record(loss: EntryRankingLoss, features: Iterable[dict[str, Tensor]], labels: PairLabels) -> Tensor:
+            self.batches.append([*labels.groups.tolist(), *labels.negative_groups.tolist()])
             if len(self.batches) == self.interrupt_at:
                 signal.raise_signal(signal.SIGINT)
             return forward(loss, features, labels)
@@ -129,7 +135,9 @@ def test_no_epochs_export_the_base_model(faq_file: Path, tiny_base: Path, tmp_pa
     run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
     bundle = Bundle.load(run.bundle)
     assert bundle.manifest.recipe == "base"
-    assert Ranking.of(bundle) == DEFAULTS
+    assert Ranking.of(bundle).question_weight == DEFAULTS.question_weight
+    assert Ranking.of(bundle).calibration != DEFAULTS.calibration  # what is held out calibrates it too
+    assert run.shipped() is None
 
 
 def test_too_small_a_faq_gets_the_base_model_and_is_told(tiny_base: Path, tmp_path: Path) -> None:

@@ -44,13 +44,13 @@ def wait_for(run: Run, beyond: int, process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_found_and_loses_no_more_than_a_checkpoint_interval(
+def test_a_killed_run_is_reported_and_loses_at_most_one_checkpoint_interval(
     faq_file: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "run")
     begin = command("fit", "--data", str(faq_file), "--base", str(tiny_base), "--out", str(run.directory))
-    asked = ["--epochs", "8", "--batch-size", "8"]
-    with subprocess.Popen([*begin, *asked], env=environment(), stderr=subprocess.PIPE, text=True) as process:
+    options = ["--epochs", "8", "--batch-size", "8"]
+    with subprocess.Popen([*begin, *options], env=environment(), stderr=subprocess.PIPE, text=True) as process:
         wait_for(run, CHECKPOINT_EVERY + 5, process)
         process.send_signal(signal.SIGKILL)
 

@@ -2,7 +2,6 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ def run(tmp_path: Path) -> Run:
     return Run.create({"data": "faq.jsonl"}, tmp_path / "run")
 
 
-def test_a_run_says_what_was_asked_and_how_far_it_is(run: Run) -> None:
+def test_a_run_keeps_its_configuration_and_its_progress(run: Run) -> None:
     run.update(phase="training", step=3, steps=10)
     status = Run.find(str(run.directory)).status()
     assert (status.state, status.phase, status.step, status.pid) == ("running", "training", 3, os.getpid())
@@ -38,12 +37,12 @@ def test_a_run_whose_process_is_gone_is_killed(run: Run) -> None:
     assert "gone" in (run.status().reason or "")
 
 
-def test_a_pid_that_was_used_again_is_not_the_run(run: Run) -> None:
+def test_a_process_that_reuses_the_pid_is_not_the_run(run: Run) -> None:
     run.update(pid=1, started="never")
     assert run.status().state == "killed"
 
 
-def test_a_run_that_another_process_works_on_is_left_alone(run: Run) -> None:
+def test_a_run_of_another_live_process_cannot_be_started(run: Run) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         run.update(pid=process.pid, started=None)
         with pytest.raises(Conflict, match=str(process.pid)):
@@ -51,7 +50,7 @@ def test_a_run_that_another_process_works_on_is_left_alone(run: Run) -> None:
         process.communicate(b"\n")
 
 
-def test_unknown_and_broken_runs(run: Run) -> None:
+def test_unknown_runs_and_unreadable_statuses_are_errors(run: Run) -> None:
     with pytest.raises(NotFound, match="nowhere"):
         Run.find("nowhere")
     (run.directory / STATUS).write_text("{", encoding="utf-8")
@@ -80,7 +79,7 @@ def test_a_log_that_is_being_written_is_followed_by_whole_lines(run: Run) -> Non
     assert list(lines) == ["two\n", "three\n"]
 
 
-def test_a_log_may_be_followed_before_it_is_there(run: Run) -> None:
+def test_a_log_can_be_followed_before_it_exists(run: Run) -> None:
     lines = run.follow(keep_on=True)
     assert next(lines) == ""
     (run.directory / "log").write_text("one\n", encoding="utf-8")
@@ -112,33 +111,33 @@ def test_an_ended_run_has_no_time_left(run: Run) -> None:
     ("seconds", "text"),
     [(0, "0 s"), (59.6, "1 min 0 s"), (75, "1 min 15 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h"), (-3, "0 s")],
 )
-def test_times_are_for_people(seconds: float, text: str) -> None:
+def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def shown(run: Run, show: Callable[[Run, Console], None], terminal: bool) -> str:
+def followed(run: Run, with_log: bool, terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200, color_system=None)
-    show(run, console)
+    watch.follow(run, console, with_log)
     return str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_killed_run_is_told_how_to_go_on(run: Run, terminal: bool) -> None:
+def test_the_display_of_a_killed_run_says_how_to_resume(run: Run, terminal: bool) -> None:
     (run.directory / "log").write_text("one\n", encoding="utf-8")
     run.update(phase="training", step=7, steps=10, pid=1, started="never")
-    said = shown(run, watch.follow_log, terminal)
-    assert "one\n" in said
+    output = followed(run, True, terminal)
+    assert "one\n" in output
     if terminal:
-        assert "killed: training, step 7 of 10" in said
-        assert f"fit --resume {run.directory}" in said
-    assert "killed" in shown(run, watch.follow_status, terminal)
+        assert "killed: training, step 7 of 10" in output
+        assert f"fit --resume {run.directory}" in output
+    assert "killed" in followed(run, False, terminal)
 
 
-def test_a_running_one_says_how_long_it_takes(run: Run) -> None:
+def test_the_display_of_a_run_says_how_long_it_takes(run: Run) -> None:
     run.update(phase="training", step=7, steps=10, epoch=1.5)
     status = run.status().model_copy(update={"eta_seconds": 75})
-    said = watch.line(run, status).plain
-    assert said == "run running: training, step 7 of 10, epoch 1.5, 1 min 15 s left"
+    output = watch.line(run, status).plain
+    assert output == "run running: training, step 7 of 10, epoch 1.5, 1 min 15 s left"
 
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(run: Run) -> None:
@@ -146,6 +145,6 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others(run: Run) -> None:
     (other.directory / STATUS).write_text("{", encoding="utf-8")
     console = Console(file=io.StringIO(), width=200, color_system=None)
     console.print(watch.table(all_runs(run.directory.parent)))
-    said = str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
-    assert "unreadable" in said
-    assert "running" in said
+    output = str(console.file.getvalue())  # type: ignore[attr-defined]  # the StringIO from above
+    assert "unreadable" in output
+    assert "running" in output

@@ -1,4 +1,4 @@
-"""The pages: what is served, with which headers, and that nothing in them needs more than their policy allows."""
+"""The pages: their headers and caching, and that their content security policy allows all they need."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ SINKS = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval
 
 
 class Outline(HTMLParser):
-    """What a page holds: its tags with attributes, and whether every one that opens closes, in order."""
+    """The tags of a page with their attributes. Fails unless every tag is closed in order."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def addresses(client: TestClient, page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [*PAGES, *(f"/static/{name}" for name in [*ASSETS, *SWAGGER])])
-def test_security_headers(client: TestClient, path: str) -> None:
+def test_every_file_has_the_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy == {
@@ -92,35 +92,35 @@ def test_security_headers(client: TestClient, path: str) -> None:
         ("/static/swagger/swagger-ui-bundle.js", "text/javascript"),
     ],
 )
-def test_media_types(client: TestClient, path: str, kind: str) -> None:
+def test_every_file_has_its_media_type(client: TestClient, path: str, kind: str) -> None:
     assert client.get(path).headers["Content-Type"] == f"{kind}; charset=utf-8"
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/static/page.css", "/static/page.js"])
-def test_unchanged_is_304(client: TestClient, path: str) -> None:
+def test_an_unchanged_file_is_answered_with_304(client: TestClient, path: str) -> None:
     first = client.get(path)
     etag = first.headers["ETag"]
     assert first.headers["Cache-Control"] == "no-cache"
     for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-        again = client.get(path, headers={"If-None-Match": known})
-        assert (again.status_code, again.content) == (304, b"")
-        assert again.headers["ETag"] == etag
-        assert again.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
+        cached = client.get(path, headers={"If-None-Match": known})
+        assert (cached.status_code, cached.content) == (304, b"")
+        assert cached.headers["ETag"] == etag
+        assert cached.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
     assert client.get(path, headers={"If-None-Match": '"other"'}).content == first.content
 
 
 @pytest.mark.parametrize(("page", "assets"), [("/", 2), ("/docs", 4)])
 def test_a_page_names_its_assets_by_content(client: TestClient, page: str, assets: int) -> None:
-    found = addresses(client, page)
-    assert len(found) == assets
-    for address in found:
+    named = addresses(client, page)
+    assert len(named) == assets
+    for address in named:
         response = client.get(f"/{address}")
         assert response.status_code == 200
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert response.headers["ETag"].strip('"') in address
 
 
-def test_an_address_of_another_version_is_not_kept(client: TestClient) -> None:
+def test_an_address_of_another_version_is_revalidated(client: TestClient) -> None:
     response = client.get("/static/page.js?v=0123456789abcdef")
     assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
 
@@ -128,7 +128,7 @@ def test_an_address_of_another_version_is_not_kept(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "name", ["nothing.js", "page.html", "pages.py", "__init__.py", "..%2Fpages.py", "page.css%00", "swagger/README.md"]
 )
-def test_unknown_asset_is_404(client: TestClient, name: str) -> None:
+def test_an_unknown_asset_is_not_found(client: TestClient, name: str) -> None:
     assert client.get(f"/static/{name}").status_code == 404
 
 
@@ -139,12 +139,12 @@ def test_head_has_the_headers_of_get(client: TestClient, path: str) -> None:
     assert head.headers == got.headers
 
 
-def test_nothing_of_it_is_in_the_schema(client: TestClient) -> None:
+def test_the_pages_are_not_in_the_openapi_document(client: TestClient) -> None:
     assert client.get("/openapi.json").json()["paths"] == {}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_html_is_whole_and_has_nothing_inline(client: TestClient, page: str) -> None:
+def test_the_html_is_well_formed_and_has_no_inline_code(client: TestClient, page: str) -> None:
     outline = Outline(client.get(page).text)
     assert outline.inline == []
     for tag, attrs in outline.tags:
@@ -154,7 +154,7 @@ def test_html_is_whole_and_has_nothing_inline(client: TestClient, page: str) -> 
         assert not re.match(r"https?:|//", attrs.get("href") or attrs.get("src") or ""), tag
 
 
-def test_ids_are_unique_and_referred_to(client: TestClient) -> None:
+def test_ids_are_unique_and_used(client: TestClient) -> None:
     outline = Outline(client.get("/").text)
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -176,10 +176,10 @@ def test_a_person_can_use_it_without_a_mouse(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("name", ASSETS)
-def test_assets_reach_for_nothing_outside(name: str) -> None:
+def test_assets_load_nothing_from_other_hosts(name: str) -> None:
     text = files("app.web").joinpath(name).read_text("utf-8")
     assert not [sink for sink in SINKS if sink in text]
-    assert text.count("DOMParser") == (name == "page.js")  # in `rendered`, of what the service has made safe
+    assert text.count("DOMParser") == (name == "page.js")  # in `rendered`, for HTML that the service has sanitised
     assert not re.search(r"https?://\w|@import|url\(", text)
 
 
@@ -192,7 +192,7 @@ def test_the_documentation_is_swagger_ui_as_it_was_published() -> None:
     assert "Apache License" in folder.joinpath("LICENSE").read_text("utf-8")
 
 
-def test_below_a_prefix(client: TestClient) -> None:
+def test_the_pages_work_below_a_path_prefix(client: TestClient) -> None:
     """Every address in a page is relative, so that a proxy may serve it below a path."""
     for page in PAGES:
         outline = Outline(client.get(page).text)

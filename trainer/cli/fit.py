@@ -5,42 +5,77 @@ from typing import Annotated
 
 import typer
 
+from app.ranking.unanswerable import LEAST_SHARE, MOST_SHARE
 from trainer.recipes import dimensions_of, recipe_named
 
 
 def fit(
     data: Annotated[
-        Path | None, typer.Option(help="A FAQ, labelled texts, scored pairs or generated queries, as the recipe reads.")
+        Path | None,
+        typer.Option(
+            help="Training data: a FAQ, labelled texts, scored pairs or generated queries, as the recipe needs."
+        ),
     ] = None,
-    queries: Annotated[Path | None, typer.Option(help="Labelled questions, `faq_id: null` among them.")] = None,
-    recipe: Annotated[str, typer.Option(help="A named way to train.")] = "default",
-    base: Annotated[str | None, typer.Option(help="Base model: a name, a directory, or a hub's name.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="0: the base model, exported as it is. Unset: by size.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs in a batch; more means more negatives.")] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="Labelled questions about the FAQ; `faq_id` is null where no entry answers.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Name of the training recipe.")] = "default",
+    base: Annotated[
+        str | None, typer.Option(help="Base model: a packaged one, a directory, or a name on a model hub.")
+    ] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(help="Training epochs. 0: export the base model unchanged. Unset: by the size of the data."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pairs per batch; a larger batch has more negatives.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the split, the batches and the dropout.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Lower: the hardest negatives count more.")] = None,
-    hard_epochs: Annotated[float | None, typer.Option(help="Of stage 2, with mined negatives. 0: no stage 2.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed of the split, the batches and dropout.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the loss. Lower: the hardest negatives count more.")
+    ] = None,
+    hard_epochs: Annotated[
+        float | None, typer.Option(help="Epochs of stage 2, with mined negatives. 0: no stage 2.")
+    ] = None,
     hard_lr: Annotated[float | None, typer.Option(help="Peak learning rate of stage 2.")] = None,
-    negatives: Annotated[int | None, typer.Option(help="Mined for each pair in stage 2.")] = None,
-    margin: Annotated[float | None, typer.Option(help="Most similar a negative may be, the positive being 1.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better one that end a stage; 0: none.")] = None,
-    lora_rank: Annotated[int | None, typer.Option(help="Train adapters of that rank alone.")] = None,
-    matryoshka: Annotated[str | None, typer.Option(help="Leading dimensions to train too, as in 256,128,64.")] = None,
-    dimension: Annotated[int | None, typer.Option(help="Export that many leading dimensions alone.")] = None,
-    loss: Annotated[str | None, typer.Option(help="ranking, hard-triplets or semi-hard-triplets.")] = None,
-    triplet_margin: Annotated[float | None, typer.Option(help="By how much triplets are to differ, in cosine.")] = None,
-    gradient_checkpointing: Annotated[bool, typer.Option(help="Less memory for a third more work.")] = False,
-    generated: Annotated[Path | None, typer.Option(help="Queries that `generate` made for that FAQ.")] = None,
-    reranker: Annotated[bool, typer.Option(help="Train a cross-encoder for the best candidates too.")] = False,
+    negatives: Annotated[int | None, typer.Option(help="Mined negatives per pair in stage 2.")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Highest similarity of a mined negative, as a share of the positive's.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End a stage after this many epochs without improvement. 0: never.")
+    ] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Train only LoRA adapters of this rank.")] = None,
+    matryoshka: Annotated[
+        str | None, typer.Option(help="Shorter embedding sizes to train as well, for example 256,128,64.")
+    ] = None,
+    dimension: Annotated[int | None, typer.Option(help="Export only this many leading dimensions.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="Loss of the recipe groups: hard-triplets or semi-hard-triplets.")
+    ] = None,
+    triplet_margin: Annotated[
+        float | None, typer.Option(help="Margin of the triplet losses, in cosine distance.")
+    ] = None,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option(help="Use less memory; training takes a third longer.")
+    ] = False,
+    generated: Annotated[
+        Path | None, typer.Option(help="Directory of queries that `generate` made for this FAQ.")
+    ] = None,
+    reranker: Annotated[
+        bool, typer.Option(help="Also train a cross-encoder that reranks the best candidates.")
+    ] = False,
     target_precision: Annotated[
         float | None,
-        typer.Option(min=0.5, max=0.99, help="The share of the answers given that should be right. Unset: 0.905."),
+        typer.Option(min=0.5, max=0.99, help="Share of the given answers that should be right. Unset: 0.8."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's directory; unset: a new one under ./runs.")] = None,
-    resume: Annotated[str | None, typer.Option(help="A run, by name or directory, to carry on with.")] = None,
+    unanswerable_share: Annotated[
+        float | None,
+        typer.Option(min=LEAST_SHARE, max=MOST_SHARE, help="Share of the questions that no entry answers. Unset: 0.2."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run. Unset: a new one under ./runs.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Resume the run with this name or directory.")] = None,
 ) -> None:
-    """Fine-tune on a FAQ, export, check and calibrate. The last line printed is the run's directory."""
+    """Fine-tune on a FAQ, export, check and calibrate. Prints the run's directory as the last line."""
     from trainer import fit as fitting
     from trainer.training.model import DEFAULT_BASE
 
@@ -67,5 +102,15 @@ def fit(
             triplet_margin=triplet_margin,
             gradient_checkpointing=gradient_checkpointing or None,
         )
-        run = fitting.start(data, queries, base or DEFAULT_BASE, changed, out, reranker, target_precision, generated)
+        run = fitting.start(
+            data,
+            queries,
+            base or DEFAULT_BASE,
+            changed,
+            out,
+            reranker,
+            target_precision,
+            generated,
+            unanswerable_share,
+        )
     typer.echo(run.directory)

@@ -7,9 +7,9 @@ import typer
 
 
 def publish(
-    bundle: Annotated[Path, typer.Option(help="The bundle's directory, or a run's.")],
+    bundle: Annotated[Path, typer.Option(help="Directory of a bundle or of a run.")],
 ) -> None:
-    """Install a bundle in FAQ_HOME, embed the store's entries with it, verify, and switch to the new release."""
+    """Build a release of the stored entries with a bundle, verify it, and switch the service to it."""
     from trainer import publish as publishing
 
     typer.echo(publishing.publish(bundle))

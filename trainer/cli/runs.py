@@ -1,4 +1,4 @@
-"""The command `runs` and what is under it."""
+"""The command `runs` and its subcommands."""
 
 from typing import Annotated
 
@@ -8,54 +8,54 @@ from rich.console import Console
 from trainer.reports import watch
 from trainer.runs import Run, all_runs
 
-cli = typer.Typer(invoke_without_command=True, help="List runs, or look at one.")
+cli = typer.Typer(invoke_without_command=True, help="List the runs, or show one.")
 
 
 @cli.callback()
 def runs_default(context: typer.Context) -> None:
-    """List the runs, unless another command is given."""
+    """List the runs if no subcommand is given."""
     if context.invoked_subcommand is None:
         list_runs()
 
 
 @cli.command("list")
 def list_runs() -> None:
-    """Every run under ./runs, oldest first."""
+    """List every run under ./runs, oldest first."""
     Console().print(watch.table(all_runs()))
 
 
 @cli.command()
 def status(
-    run: Annotated[str, typer.Argument(help="Its name or directory.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="One line that keeps up, until it ends.")] = False,
+    run: Annotated[str, typer.Argument(help="Name or directory of the run.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the progress on one line until the run ends.")
+    ] = False,
 ) -> None:
-    """How far a run is, as JSON."""
-    found = Run.find(run)
+    """Show the progress of a run, as JSON."""
     if follow:
-        watch.follow_status(found, Console())
+        watch.follow(Run.find(run), Console())
     else:
-        typer.echo(found.status().model_dump_json(indent=2))
+        typer.echo(Run.find(run).status().model_dump_json(indent=2))
 
 
 @cli.command()
 def logs(
-    run: Annotated[str, typer.Argument(help="Its name or directory.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep on until the run has ended.")] = False,
+    run: Annotated[str, typer.Argument(help="Name or directory of the run.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the run ends.")] = False,
 ) -> None:
-    """What a run has logged."""
-    found = Run.find(run)
+    """Print the log of a run."""
     if follow:
-        watch.follow_log(found, Console())
+        watch.follow(Run.find(run), Console(), with_log=True)
     else:
-        typer.echo("".join(found.follow()), nl=False)
+        typer.echo("".join(Run.find(run).follow()), nl=False)
 
 
 @cli.command()
 def report(
-    run: Annotated[str, typer.Argument(help="Its name or directory.")],
-    measure: Annotated[bool, typer.Option("--measure", help="Ask the held-out questions again first.")] = False,
+    run: Annotated[str, typer.Argument(help="Name or directory of the run.")],
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the held-out questions again first.")] = False,
 ) -> None:
-    """Write a run's report.html, plots and model card again, from its files."""
+    """Write report.html, the plots and the model card of a run from its files."""
     from trainer.reports import page
 
     if measure:

@@ -1,4 +1,4 @@
-"""Evaluation queries, labelled texts and scored pairs: what the trainer and the measurements read beside FAQ files."""
+"""Reads evaluation queries, labelled texts and scored pairs from files."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question and what answers it, named by an entry's id, by the answer's text, or by a label."""
+    """A question and its answer, named by an entry's id, by the answer's text, or by a label."""
 
     question: str
     faq_id: str | None = None
@@ -31,7 +31,7 @@ class Query:
 
     @property
     def unanswerable(self) -> bool:
-        """True when nothing in the FAQ answers the question (`"faq_id": null` in the file)."""
+        """Whether no entry of the FAQ answers the question (`"faq_id": null` in the file)."""
         return self.faq_id is None and self.answer is None and self.label is None
 
 
@@ -45,9 +45,9 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPair:
-    """Two texts, how much it counts that they belong together (0: that they do not), and their subgroup.
+    """Two texts that belong together, with a weight, and their subgroup. A score of 0: they do not belong together.
 
-    Texts of different subgroups do not belong together; of those of one subgroup the pairs alone say.
+    Texts of different subgroups do not belong together. Within a subgroup, only the pairs decide.
     """
 
     a: str
@@ -98,7 +98,7 @@ def _query(row: dict[str, object]) -> Query:
     }
     if "faq_id" not in row and not any(targets.values()):
         has = ", ".join(f"`{key}`" for key in row)
-        raise BadRow(f"needs `faq_id` (null: nothing answers it), `answer` or `label`; it has {has}")
+        raise BadRow(f"needs `faq_id` (null: no entry answers it), `answer` or `label`; it has {has}")
     tags = {key: value for key, value in row.items() if key != "question" and key not in TARGETS and value is not None}
     return Query(question, **targets, tags=tags)
 
@@ -115,7 +115,7 @@ def _pair(row: dict[str, object]) -> ScoredPair:
     if isinstance(score, str):
         score = _number(score)
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score < math.inf:
-        raise BadRow("`score` must be a number, 0 or more: 0 says that the two do not belong together")
+        raise BadRow("`score` must be a number from 0 up; 0 means that the two texts do not belong together")
     a, b = (text.clean_required(row[name], name, limit) for name, limit in _PAIR_LENGTHS.items())
     return ScoredPair(a, b, float(score), _name(row, "subgroup") or "0")
 

@@ -1,4 +1,4 @@
-"""Scored pairs to train on: what belongs together and how much it counts, and what is to be kept apart."""
+"""Training sets of scored pairs: weighted pairs that belong together, and known negatives."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,26 +14,26 @@ from trainer.data.training_set import Pair, TrainingSet, separated, training_set
 def scored_set(
     entries: Sequence[Entry], pairs: Sequence[ScoredPair], queries: Sequence[Query] = (), seed: int = 0
 ) -> TrainingSet:
-    """Split as `training_set` does, and train on the scored pairs alone, each weighing what its score says.
+    """The split of `training_set`, with only the scored pairs to train on. The score of a pair is its weight.
 
-    Subgroups are the groups; those that share a text of a pair that belongs together are one. Raises InputError where
-    there is nothing to tell apart.
+    Subgroups are the groups. Subgroups that share a text of a pair that belongs together are merged. Raises InputError
+    if no text is a negative of any other.
     """
     pairs = [replace(pair, b=plain_text(pair.b)) for pair in pairs]
     split = training_set(entries, queries, seed)
-    kept = {pair[:2] for pair in split.pairs}
-    right = [pair for pair in pairs if pair.score]
-    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in right])
+    split_pairs = {pair[:2] for pair in split.pairs}
+    positives = [pair for pair in pairs if pair.score]
+    groups = united([[f"\x1f{pair.subgroup}", normalize(pair.a), normalize(pair.b)] for pair in positives])
     trained = [
         Pair(pair.a, pair.b, group, pair.score)
-        for pair, group in zip(right, groups, strict=True)
-        if (pair.a, pair.b) in kept
+        for pair, group in zip(positives, groups, strict=True)
+        if (pair.a, pair.b) in split_pairs
     ]
-    made = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
-    if not made.apart and len(set(groups)) < 2:
+    training = separated(trained, split.heldout, [(pair.a, pair.b) for pair in pairs if not pair.score])
+    if not training.known_negatives and len(set(groups)) < 2:
         raise InputError(
-            "All pairs are of one `subgroup` and none has `score` 0: there is nothing to tell apart. "
-            "Give each question a subgroup of its own, or name pairs that do not belong together.",
+            "All pairs have one `subgroup` and none has `score` 0, so that no text is a negative of any other. "
+            "Give each question a subgroup of its own, or add pairs with `score` 0.",
             "data",
         )
-    return made
+    return training

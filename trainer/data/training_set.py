@@ -1,7 +1,7 @@
-"""What is trained on and what is held out. Knows no model: entries and labelled questions in, texts out.
+"""Splits entries and labelled questions into pairs to train on and held-out questions.
 
-The split depends on the texts alone (SHA-256 of the text and the seed), so the same FAQ splits alike everywhere, and
-an entry that is added later leaves the others where they were.
+The split depends only on the texts and the seed (SHA-256), so that a FAQ splits the same way everywhere, and an added
+entry does not move the others.
 """
 
 import hashlib
@@ -18,65 +18,65 @@ from app.text.markup import plain_text
 from app.text.normalize import normalize
 from trainer.data.queries import Query
 
-RICH = 3  # an entry with that many phrasings can spare one
-HELD_PHRASINGS = 0.2  # of a rich entry's phrasings, at least one
-HELD_ENTRIES = 0.1  # of the other entries, held out whole
+RICH = 3  # phrasings, from which an entry has one or more held out
+HELD_PHRASINGS = 0.2  # share of such an entry's phrasings, at least one
+HELD_ENTRIES = 0.1  # share of the other entries, of which all phrasings are held out
 HELD_ENTRIES_BOUNDS = (3, 500)
-FEWEST_TO_HOLD = 10  # below it no entry is held out whole: there is nothing to spare
-HELD_QUERIES = 0.3  # of the labelled questions that an entry answers
-MIN_GROUPS, MIN_PAIRS = 16, 48  # less is too small to train on
+FEWEST_TO_HOLD = 10  # with fewer such entries, none is held out whole
+HELD_QUERIES = 0.3  # share of the labelled questions that an entry answers
+MIN_GROUPS, MIN_PAIRS = 16, 48  # the least to train on
 
 
 class Pair(NamedTuple):
-    """Two texts of one entry, to be brought together. Texts of one group are never negatives of each other."""
+    """Two texts of one entry, to be embedded alike. Texts of one group are never negatives of each other."""
 
     anchor: str
     positive: str
     group: int
-    weight: float = 1.0  # how much it counts
-    answered: bool = True  # the positive is an answer, not another phrasing
+    weight: float = 1.0  # in the loss
+    answered: bool = True  # whether the positive is an answer, not another phrasing
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The pairs, the held-out questions, and which texts must be kept apart whatever their groups are."""
+    """The pairs, the held-out questions, and the known negatives, which count whatever their groups are."""
 
     pairs: tuple[Pair, ...]
     heldout: tuple[HeldOut, ...]
-    apart: tuple[tuple[str, str], ...] = ()  # a text, and what must not be an answer to it
+    known_negatives: tuple[tuple[str, str], ...] = ()  # a text, and a text that is not an answer to it
 
     @property
     def groups(self) -> int:
-        """How many distinct things there are to tell apart."""
+        """The number of distinct groups."""
         return len({pair.group for pair in self.pairs})
 
     @property
     def too_small(self) -> str | None:
-        """Why this cannot be trained on, as a sentence; None when it can."""
-        if (self.groups >= MIN_GROUPS or self.apart) and len(self.pairs) >= MIN_PAIRS:
+        """Why this is too small to train on, for people; None if it is large enough."""
+        if (self.groups >= MIN_GROUPS or self.known_negatives) and len(self.pairs) >= MIN_PAIRS:
             return None
         return (
-            f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training; "
-            f"it takes {MIN_GROUPS} entries and {MIN_PAIRS} pairs. The base model is used as it is, "
-            "calibrated by defaults. More phrasings of each question help most."
+            f"Too small to train on: {self.groups} entries with {len(self.pairs)} pairs of texts remain for training, "
+            f"and {MIN_GROUPS} entries and {MIN_PAIRS} pairs are needed. The base model is used without training, "
+            "calibrated on the held-out questions. To train it, add phrasings of each question."
         )
 
     @property
     def sha256(self) -> str:
-        """Digest of all that training and calibration see."""
+        """A digest of everything that training and calibration use."""
         content: list[object] = [[pair[:2] for pair in self.pairs], self.heldout]
-        if self.apart or any(pair.weight != 1 for pair in self.pairs):
-            content += [[pair[2:] for pair in self.pairs], self.apart]
+        if self.known_negatives or any(pair.weight != 1 for pair in self.pairs):
+            content += [[pair[2:] for pair in self.pairs], self.known_negatives]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
 def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: int = 0) -> TrainingSet:
     """Split entries and labelled questions. Raises InputError naming questions whose entry is not in the FAQ.
 
-    An entry with three phrasings or more holds a fifth of them out, at least one. Of the others, a tenth are held out
-    whole, along with all that shares a text with them. Of the labelled questions that an entry answers, three tenths
-    are held out and the rest are trained on as further phrasings; those that nothing answers are all held out. A
-    question that is word for word an answer to train on is not held out.
+    Of an entry with three phrasings or more, a fifth of them is held out, at least one. Of the other entries, a tenth
+    is held out whole, with all entries that share a text with them. Of the labelled questions of an entry, three tenths
+    are held out and the others are further phrasings. All questions that no entry answers are held out. A question that
+    is also an answer to train on is not held out.
     """
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
@@ -86,15 +86,15 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     }
     heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
     trained: list[tuple[str, ...]] = []
-    for entry, group, asked in zip(entries, groups, extra, strict=True):
-        spare = set(entry.phrasings) | set(asked) if group in whole else _spare(entry, asked, seed)
+    for entry, group, labelled in zip(entries, groups, extra, strict=True):
+        spare = set(entry.phrasings) | set(labelled) if group in whole else _spare(entry, labelled, seed)
         spare = {text for text in spare if normalize(text) not in answers}
         heldout += [
             HeldOut(text, entry.id, entry.plain_answer)
-            for text in dict.fromkeys((*entry.phrasings, *asked))
+            for text in dict.fromkeys((*entry.phrasings, *labelled))
             if text in spare
         ]
-        trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *asked)) if text not in spare))
+        trained.append(tuple(text for text in dict.fromkeys((*entry.phrasings, *labelled)) if text not in spare))
     seen = {normalize(question.question) for question in heldout}
     pairs: list[Pair] = []
     for entry, group, texts in zip(entries, groups, trained, strict=True):
@@ -103,11 +103,13 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     return separated(pairs, heldout)
 
 
-def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable[tuple[str, str]] = ()) -> TrainingSet:
-    """The training set without the pairs, and the texts to keep apart, that contain a held-out question.
+def separated(
+    pairs: Iterable[Pair], heldout: Iterable[HeldOut], known_negatives: Iterable[tuple[str, str]] = ()
+) -> TrainingSet:
+    """The training set, without the pairs and known negatives that contain a held-out question.
 
-    Texts are compared by `normalize`, as evaluation compares a question with the phrasings of the index. Every way to
-    build a training set ends here. Duplicates are removed; the order stays.
+    Texts are compared by `normalize`, as evaluation compares a question with the phrasings of the index. Every function
+    that builds a training set ends here. Duplicates are removed; the order stays.
     """
     questions = tuple(dict.fromkeys(heldout))
     seen = {normalize(question.question) for question in questions}
@@ -118,17 +120,17 @@ def separated(pairs: Iterable[Pair], heldout: Iterable[HeldOut], apart: Iterable
     return TrainingSet(
         tuple(pair for pair in dict.fromkeys(pairs) if trainable(pair.anchor, pair.positive)),
         questions,
-        tuple(texts for texts in dict.fromkeys(apart) if trainable(*texts)),
+        tuple(texts for texts in dict.fromkeys(known_negatives) if trainable(*texts)),
     )
 
 
 def group_entries(entries: Sequence[Entry]) -> list[int]:
-    """A number for each entry; entries that share an answer or a phrasing, directly or through others, share it."""
+    """The group of each entry. Entries that share an answer or a phrasing, directly or not, are one group."""
     return united([[normalize(text) for text in (entry.plain_answer, *entry.phrasings)] for entry in entries])
 
 
 def united(keys: Sequence[Iterable[str]]) -> list[int]:
-    """A number for each, the same for those that share a key, directly or through others."""
+    """A number for each item, equal for items that share a key, directly or through others (union-find)."""
     parent = list(range(len(keys)))
 
     def root(i: int) -> int:
@@ -138,8 +140,8 @@ def united(keys: Sequence[Iterable[str]]) -> list[int]:
         return i
 
     first: dict[str, int] = {}
-    for i, some in enumerate(keys):
-        for key in some:
+    for i, own_keys in enumerate(keys):
+        for key in own_keys:
             parent[root(i)] = root(first.setdefault(key, i))
     return [root(i) for i in range(len(keys))]
 
@@ -149,9 +151,10 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     for entry, group in zip(entries, groups, strict=True):
         members[group].append(entry)
     poor = {
-        group: min(order(entry.plain_answer, seed) for entry in some)
-        for group, some in members.items()
-        if any(entry.phrasings for entry in some) and all(len(entry.phrasings) < RICH for entry in some)
+        group: min(order(entry.plain_answer, seed) for entry in group_members)
+        for group, group_members in members.items()
+        if any(entry.phrasings for entry in group_members)
+        and all(len(entry.phrasings) < RICH for entry in group_members)
     }
     if len(poor) < FEWEST_TO_HOLD:
         return set()
@@ -160,9 +163,9 @@ def _whole_groups(entries: Sequence[Entry], groups: Sequence[int], seed: int) ->
     return set(sorted(poor, key=poor.__getitem__)[:count])
 
 
-def _spare(entry: Entry, asked: Sequence[str], seed: int) -> set[str]:
-    """The phrasings and labelled questions of an entry that are held out; its canonical question stays."""
-    spare = set(_share(asked, HELD_QUERIES, 0, seed))
+def _spare(entry: Entry, labelled: Sequence[str], seed: int) -> set[str]:
+    """The phrasings and labelled questions of an entry that are held out; never its canonical question."""
+    spare = set(_share(labelled, HELD_QUERIES, 0, seed))
     if len(entry.phrasings) >= RICH:
         spare |= set(_share(entry.phrasings[1:], HELD_PHRASINGS, 1, seed))
     return spare
@@ -173,15 +176,15 @@ def _share(texts: Sequence[str], share: float, least: int, seed: int) -> list[st
 
 
 def _resolve(queries: Iterable[Query], entries: Sequence[Entry]) -> tuple[list[list[str]], list[str]]:
-    """For each entry the questions that it answers, and the questions that nothing answers."""
+    """The labelled questions of each entry, and the questions that no entry answers."""
     find = resolver(entries)
     extra: list[list[str]] = [[] for _ in entries]
     unanswerable, unknown = [], []
     for query in queries:
         if query.unanswerable:
             unanswerable.append(query.question)
-        elif found := find(query):
-            extra[found[0]].append(query.question)
+        elif positions := find(query):
+            extra[positions[0]].append(query.question)
         else:
             unknown.append(query.question)
     refuse_unknown(unknown)
@@ -189,19 +192,21 @@ def _resolve(queries: Iterable[Query], entries: Sequence[Entry]) -> tuple[list[l
 
 
 def renamed(queries: Iterable[Query], aliases: Mapping[str, str]) -> list[Query]:
-    """Queries that name an entry by an id that was merged into another name that other one."""
+    """The queries, with the ids of merged entries replaced by the ids that they were merged into."""
     return [replace(query, faq_id=aliases.get(query.faq_id or "", query.faq_id)) for query in queries]
 
 
 def refuse_unknown(unknown: Sequence[str]) -> None:
-    """Raises InputError when there are questions whose entry is not in the FAQ."""
+    """Raises InputError if there are questions whose entry is not in the FAQ."""
     if unknown:
-        some = "; ".join(unknown[:5])
-        raise InputError(f"{len(unknown)} labelled questions name no entry of the FAQ, by id or by answer: {some}")
+        examples = "; ".join(unknown[:5])
+        raise InputError(
+            f"{len(unknown)} labelled questions name an id or an answer that is not in the FAQ: {examples}"
+        )
 
 
 def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
-    """A function from a query to the positions of the entries that answer it: by id, else by answer, else by label.
+    """A function that gives the positions of the entries that answer a query: by id, else by answer, else by label.
 
     A label is an entry's id, or the value of its metadata field `label`.
     """
@@ -223,12 +228,12 @@ def resolver(entries: Sequence[Entry]) -> Callable[[Query], Sequence[int]]:
 
 
 def order(text: str, seed: int) -> str:
-    """A key that sorts texts at random, the same way in every process."""
+    """A key that sorts texts in a random order, the same in every process."""
     return hashlib.sha256(f"{seed}\x1f{text}".encode()).hexdigest()
 
 
 def _pairs(texts: Sequence[str], answer: str, group: int) -> list[Pair]:
-    """Each phrasing with the answer, and each with the next phrasing."""
+    """A pair of each phrasing with the answer, and of each phrasing with the next one."""
     ring = zip(texts, (*texts[1:], texts[0]), strict=True) if len(texts) > 2 else [texts] if len(texts) == 2 else []
-    phrased = [Pair(one, other, group, answered=False) for one, other in ring]
+    phrased = [Pair(text, following, group, answered=False) for text, following in ring]
     return [Pair(text, answer, group) for text in texts] + phrased

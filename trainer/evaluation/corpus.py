@@ -1,7 +1,7 @@
-"""A knowledge encoded once, and scored by meaning alone for many questions at a time: all entries, exactly.
+"""Exact semantic scores of all entries for blocks of questions, each text encoded once.
 
-`ranking.ranking` scores one question's candidates, by their words too. A test holds both to the same scores where
-words count nothing.
+`app.ranking.ranking` scores the candidates of one question, also by their words. A test asserts that both give the same
+scores where the weight of words is 0.
 """
 
 from collections import defaultdict
@@ -16,18 +16,18 @@ from app.arrays import Vectors
 from app.knowledge.entry import Entry
 from app.text.normalize import normalize
 
-BLOCK_CELLS = 2_000_000  # of a score matrix held at a time: questions x (windows or phrasings)
+BLOCK_CELLS = 2_000_000  # the largest score matrix in memory: questions x (windows or phrasings)
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
 class Encodes(Protocol):
-    """What makes vectors of texts: a bundle's encoder, or a model under training."""
+    """An encoder of texts: a bundle's, or a model in training."""
 
     @property
     def two_sided(self) -> bool:
-        """Whether questions and answers are encoded differently."""
+        """Whether questions and answers have encoders of their own."""
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension)."""
@@ -38,29 +38,28 @@ class Encodes(Protocol):
 
 @dataclass(frozen=True)
 class Similarities:
-    """Of one block of questions: to the answers' best windows and to the best phrasings, both (questions, entries)."""
+    """Cosines of a block of questions with each entry's best answer window and best phrasing, (questions, entries)."""
 
     answer: Floats
-    phrasing: Floats  # -inf where the entry has no phrasing (left)
-    removed: int  # how many questions stood in the index as a phrasing
+    phrasing: Floats  # -inf where the entry has no phrasing
+    removed: int  # how many of the questions are themselves a phrasing in the index
 
     def scores(self, question_weight: float) -> Floats:
-        """What the service ranks by where words count nothing, (questions, entries)."""
-        has = np.isfinite(self.phrasing)
-        combined = question_weight * np.where(has, self.phrasing, 0) + (1 - question_weight) * self.answer
-        return np.where(has, combined, self.answer)
+        """The service's scores if words count nothing, (questions, entries)."""
+        phrasing = np.where(np.isfinite(self.phrasing), self.phrasing, self.answer)
+        return question_weight * phrasing + (1 - question_weight) * self.answer
 
 
 class Corpus:
-    """All entries of an index, in the order of their ids, and their vectors."""
+    """The entries of an index, in the order of their ids, and their vectors."""
 
     def __init__(self, entries: Sequence[Entry], encoder: Encodes) -> None:
         self.entries = sorted(entries, key=lambda entry: entry.id)
         windows = encoder.encode_documents([entry.plain_answer for entry in self.entries])
         self._windows: Vectors = np.concatenate(windows)  # (all windows, dimension)
-        self._window_starts = _starts([len(one) for one in windows])
+        self._window_starts = _starts([len(vectors) for vectors in windows])
         counts = [len(entry.phrasings) for entry in self.entries]
-        self._phrased = np.flatnonzero(counts)  # the entries that have phrasings
+        self._phrased = np.flatnonzero(counts)  # positions of the entries with phrasings
         self._phrasing_starts = _starts([count for count in counts if count])
         texts = [text for entry in self.entries for text in entry.phrasings]
         self._phrasings: Vectors = encoder.encode_queries(texts)  # (all phrasings, dimension)
@@ -72,9 +71,9 @@ class Corpus:
         return len(self.entries)
 
     def blocks(self, questions: Vectors, texts: Sequence[str]) -> Iterator[tuple[slice, Similarities]]:
-        """The similarities of (n, dimension) questions, block by block; `texts` are theirs.
+        """Blocks of questions: their rows and similarities. `questions` are the vectors, (n, dimension), of `texts`.
 
-        A phrasing that is the question itself is left out for that question.
+        Ignores a phrasing that is the question itself.
         """
         size = max(1, BLOCK_CELLS // max(1, len(self._windows), len(self._phrasings)))
         for start in range(0, len(texts), size):
@@ -86,12 +85,12 @@ class Corpus:
         phrasing = np.full((len(texts), len(self)), -np.inf, dtype=np.float32)
         removed = 0
         if len(self._phrased):
-            found = questions @ self._phrasings.T  # (questions, all phrasings)
+            cosines = questions @ self._phrasings.T  # (questions, all phrasings)
             for row, text in enumerate(texts):
                 own = self._columns.get(normalize(text), [])
-                found[row, own] = -np.inf
+                cosines[row, own] = -np.inf
                 removed += bool(own)
-            phrasing[:, self._phrased] = np.maximum.reduceat(found, self._phrasing_starts, axis=1)
+            phrasing[:, self._phrased] = np.maximum.reduceat(cosines, self._phrasing_starts, axis=1)
         return Similarities(answer, phrasing, removed)
 
 
@@ -100,6 +99,6 @@ def _starts(counts: Sequence[int]) -> Integers:
 
 
 def numbered(texts: Sequence[str]) -> Integers:
-    """A number for each text, (n,), the same for the same text."""
+    """A number for each text, (n,), equal for equal texts."""
     first: dict[str, int] = {}
     return np.array([first.setdefault(text, len(first)) for text in texts], dtype=np.int64)

@@ -1,13 +1,12 @@
-"""How good a model is, measured with the index and the ranking that serve it.
+"""Evaluation of a bundle with the index and the ranking of the service, by one of two protocols.
 
-answers    each question asked of an index of all entries, as the service would ask it. Every entry with an identical
-           answer is relevant. A question that stands in the index as a phrasing has that phrasing removed, and is
-           counted.
-tutorial   every question and answer is searched among all questions and answers, itself excluded; its partner is
-           relevant (the Quaterion tutorial's protocol). A pair counts once, as the mean of its two sides.
+answers    searches an index of all entries for each question, as the service does. All entries with the right answer
+           are relevant. A phrasing that is the question itself is removed for that question and counted.
+tutorial   searches all questions and answers for each question and each answer, itself excluded; the other half of the
+           pair is relevant (the protocol of the Quaterion tutorial). A pair counts once, as the mean of its two sides.
 
-A model under training is measured by meaning alone, in blocks of questions. Of each question only the places of what
-is relevant and the best few entries are kept.
+A model in training is evaluated by meaning alone, in blocks of questions. Only the ranks of the relevant entries and
+the best few entries of each question are kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +32,8 @@ from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, numbered
 from trainer.evaluation.figures import Figures, Outcomes
 from trainer.evaluation.served import Served, served
 
-TOP = 3  # entries kept of each ranking, to show
-CANDIDATES = 100  # of each kind; what stands lower counts as last
+TOP = 3  # entries of each ranking that are kept for display
+CANDIDATES = 100  # of each kind that the index returns; entries below them count as last
 
 Protocol = Literal["answers", "tutorial"]
 Encode = Callable[[Sequence[str]], Vectors]
@@ -44,9 +43,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FunctionEncoder:
-    """Any function from texts to (n, dimension) unit vectors in the place of a bundle's encoder.
+    """An encoder made of functions from texts to unit vectors, (n, dimension).
 
-    `answers` is for models whose two sides differ. An answer is one vector: what the function cuts off is not seen.
+    `answer` is for models with an encoder of its own for answers. Each answer is one window, cut where the function
+    cuts it.
     """
 
     question: Encode
@@ -54,7 +54,7 @@ class FunctionEncoder:
 
     @property
     def two_sided(self) -> bool:
-        """Whether there is a function of its own for answers."""
+        """Whether answers have a function of their own."""
         return self.answer is not None
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
@@ -69,24 +69,24 @@ class FunctionEncoder:
 def validation(
     encoder: Encodes, question_weight: float, entries: Sequence[Entry], queries: Sequence[Query]
 ) -> dict[str, float]:
-    """The ranking metrics of a model, by meaning alone; nothing where no query is answerable.
+    """The mean ranking metrics of a model by meaning alone; empty where no query is answerable.
 
-    Of a model whose sides differ also the share of questions whose answer outranks their echo.
+    For a two-sided model also the share of questions whose answer is nearer than the question's own text.
     """
     outcomes = dense(question_weight, Corpus(entries, encoder), encoder, queries)
-    found = metrics.summarize([places for places in outcomes.ranked if len(places)])
-    if found and outcomes.echo is not None:
-        found[figures.ECHO] = float(outcomes.echo[outcomes.answerable].mean())
-    return found
+    means = metrics.summarize([places for places in outcomes.ranked if len(places)])
+    if means and outcomes.echo is not None:
+        means[figures.ECHO] = float(outcomes.echo[outcomes.answerable].mean())
+    return means
 
 
 def evaluate(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Figures:
-    """Figures of one bundle with their intervals, ready for JSON. Raises like `outcomes_of`."""
+    """The figures of a bundle with their intervals, ready for JSON. Raises InputError, as `outcomes_of` does."""
     return figures.with_intervals(outcomes_of(bundle, entries, queries, protocol))
 
 
 def outcomes_of(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Query], protocol: Protocol) -> Outcomes:
-    """What becomes of each query. Raises InputError for queries that no entry of the index answers."""
+    """The outcome of each query. Raises InputError for queries whose entry or answer is not in the index."""
     encoder = Encoder(bundle)
     if protocol == "tutorial":
         return tutorial(encoder, *_partners(entries, queries))
@@ -95,15 +95,16 @@ def outcomes_of(bundle: Bundle, entries: Sequence[Entry], queries: Sequence[Quer
 
 
 def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outcomes:
-    """The protocol `answers`: each question asked of the index, and how sure one is of the best."""
+    """The outcomes by the protocol `answers`."""
     entries = sorted(index.entries, key=lambda entry: entry.id)
     position = {entry.id: i for i, entry in enumerate(entries)}
     relevant = _relevant(entries, queries)
-    ids = [frozenset(entries[i].id for i in one) for one in relevant]
-    found = index.ask([Asked(query.question, one) for query, one in zip(queries, ids, strict=True)], CANDIDATES)
-    rankings = [ranking.rank(one.question, one.candidates) for one in found]
+    ids = [frozenset(entries[i].id for i in positions) for positions in relevant]
+    asked = [Asked(query.question, right) for query, right in zip(queries, ids, strict=True)]
+    results = index.ask(asked, CANDIDATES)
+    rankings = [ranking.rank(result.question, result.candidates) for result in results]
     replies = [decide(best, 1, ranking.calibration) for best in rankings]
-    order = [np.array([position[one.candidate.id] for one in best]) for best in rankings]  # positions, best first
+    order = [np.array([position[ranked.candidate.id] for ranked in best]) for best in rankings]  # positions, best first
     few = min(TOP, len(entries))
     return Outcomes(
         queries,
@@ -115,8 +116,8 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
         np.array([best[0].confidence for best in rankings]),
         ranking.calibration.threshold,
         [_case(reply, right) for reply, right in zip(replies, ids, strict=True)],
-        sum(one.removed for one in found),
-        _outranked(index.encoder, found),
+        sum(result.removed for result in results),
+        _outranks_echo(index.encoder, results),
     )
 
 
@@ -125,40 +126,40 @@ def _case(reply: Answered, right: frozenset[str]) -> Case:
 
 
 def _places(best_first: Integers, relevant: Integers, entries: int) -> Integers:
-    """The places of what is relevant, ascending; what the index did not bring stands last of all."""
+    """The ranks of the relevant positions, ascending; those that the index did not return come last."""
     places = np.flatnonzero(np.isin(best_first, relevant)) + 1
     missing = len(relevant) - len(places)
     return np.concatenate([places, np.arange(entries - missing, entries) + 1]).astype(np.int64)
 
 
 def dense(question_weight: float, corpus: Corpus, encoder: Encodes, queries: Sequence[Query]) -> Outcomes:
-    """All entries ranked for each question by meaning alone, exactly: for a model that is not a bundle yet."""
+    """The outcomes of an exact ranking of all entries by meaning alone: for a model that is not a bundle yet."""
     relevant = _relevant(corpus.entries, queries)
     texts = [query.question for query in queries]
     ranked: list[Integers] = []
     best: list[Integers] = []
-    removed, right = 0, np.full(len(texts), -np.inf)  # right: how near the nearest right answer is
+    removed, right = 0, np.full(len(texts), -np.inf)  # right: cosine of the nearest right answer
     vectors = encoder.encode_queries(texts)
     for rows, block in corpus.blocks(vectors, texts):
         removed += block.removed
-        right[rows] = [row[one].max(initial=-np.inf) for row, one in zip(block.answer, relevant[rows], strict=True)]
+        right[rows] = [row[of].max(initial=-np.inf) for row, of in zip(block.answer, relevant[rows], strict=True)]
         scores = block.scores(question_weight)
-        ranked += [metrics.ranks(row, one) for row, one in zip(scores, relevant[rows], strict=True)]
+        ranked += [metrics.ranks(row, of) for row, of in zip(scores, relevant[rows], strict=True)]
         best.append(_best(scores))
     top = np.concatenate(best) if best else np.empty((0, 1), dtype=np.int64)
     echo = right > _echoes(encoder, vectors, texts) if encoder.two_sided else None
     return Outcomes(queries, corpus.entries, relevant, ranked, top, removed=removed, echo=echo)
 
 
-def _outranked(encoder: Encodes, found: Sequence[Outcome]) -> NDArray[np.bool_]:
-    """Where a right answer is nearer to the question than the question's own text would be, were it one, (n,)."""
-    vectors = np.array([one.question.vector for one in found])
-    right = [one.features.answer[one.right].max(initial=-np.inf) for one in found]
-    return np.array(right) > _echoes(encoder, vectors, [one.question.text for one in found])
+def _outranks_echo(encoder: Encodes, results: Sequence[Outcome]) -> NDArray[np.bool_]:
+    """For which questions a right answer is nearer than the question's own text, encoded as an answer, (n,)."""
+    vectors = np.array([result.question.vector for result in results])
+    right = [result.features.answer[result.right].max(initial=-np.inf) for result in results]
+    return np.array(right) > _echoes(encoder, vectors, [result.question.text for result in results])
 
 
 def _echoes(encoder: Encodes, vectors: Vectors, texts: Sequence[str]) -> Vectors:
-    """How similar each question is to its own text, were that an answer, (n,)."""
+    """The cosine of each question with its own text, encoded as an answer, (n,)."""
     if not encoder.two_sided:
         return np.asarray((vectors * vectors).sum(axis=-1), dtype=np.float32)
     pairs = zip(encoder.encode_documents(texts), vectors, strict=True)
@@ -166,13 +167,15 @@ def _echoes(encoder: Encodes, vectors: Vectors, texts: Sequence[str]) -> Vectors
 
 
 def tutorial(encoder: Encodes, queries: Sequence[Query], partners: Sequence[Entry]) -> Outcomes:
-    """The protocol `tutorial` over n questions and the entries with their answers."""
+    """The outcomes by the protocol `tutorial` of n questions and the entries with their answers, 2n queries."""
     asked_texts, answer_texts = [query.question for query in queries], [entry.plain_answer for entry in partners]
     texts = [*asked_texts, *answer_texts]
     windows = encoder.encode_documents(answer_texts)
-    vectors = np.concatenate([encoder.encode_queries(asked_texts), [one[0] for one in windows]])  # (2n, dimension)
-    groups = np.tile(numbered([entry.plain_answer for entry in partners]), 2)  # (2n,): of one answer
-    same = numbered(texts)  # (2n,): of one text
+    vectors = np.concatenate(
+        [encoder.encode_queries(asked_texts), [vectors[0] for vectors in windows]]
+    )  # (2n, dimension)
+    groups = np.tile(numbered([entry.plain_answer for entry in partners]), 2)  # (2n,): equal for equal answers
+    same = numbered(texts)  # (2n,): equal for equal texts
     side = np.arange(len(texts)) >= len(queries)
     relevant = [np.flatnonzero((groups == groups[i]) & (side != side[i])) for i in range(len(texts))]
     ranked, best = [], []
@@ -193,36 +196,34 @@ def _blocks(vectors: Vectors) -> Iterator[tuple[int, Vectors]]:
 
 
 def _best(scores: Vectors) -> Integers:
-    """The positions of the best few of each row, best first, ties in given order: (queries, up to TOP)."""
-    left, each = scores.copy(), np.arange(len(scores))
-    found = []
-    for _ in range(min(TOP, scores.shape[1])):
-        found.append(left.argmax(axis=1))
-        left[each, found[-1]] = -np.inf
-    return np.stack(found, axis=1).astype(np.int64)
+    """The positions of the best entries of each row, best first, (queries, up to TOP); ties keep their order."""
+    remaining, rows = scores.copy(), np.arange(len(scores))
+    best = []
+    for _ in range(min(TOP, scores.shape[1])):  # faster than sorting whole rows
+        best.append(remaining.argmax(axis=1))
+        remaining[rows, best[-1]] = -np.inf
+    return np.stack(best, axis=1).astype(np.int64)
 
 
 def _relevant(entries: Sequence[Entry], queries: Sequence[Query]) -> list[Integers]:
-    """The positions of all entries that answer each query; those with an identical answer do too."""
+    """The positions of all entries with the right answer of each query. Raises InputError for an unknown entry."""
     find = resolver(entries)
-    found = [() if query.unanswerable else find(query) for query in queries]
-    refuse_unknown([q.question for q, one in zip(queries, found, strict=True) if not one and not q.unanswerable])
-    ids = numbered([entry.plain_answer for entry in entries])
-    same: dict[int, list[int]] = {}
-    for i, one in enumerate(ids.tolist()):
-        same.setdefault(one, []).append(i)
-    every = [sorted({i for one in some for i in same[int(ids[one])]}) for some in found]
-    return [np.array(one, dtype=np.int64) for one in every]
+    named = [() if query.unanswerable else find(query) for query in queries]
+    refuse_unknown(
+        [query.question for query, of in zip(queries, named, strict=True) if not of and not query.unanswerable]
+    )
+    answers = numbered([entry.plain_answer for entry in entries])
+    return [np.flatnonzero(np.isin(answers, answers[list(positions)])) for positions in named]
 
 
 def _partners(entries: Sequence[Entry], queries: Sequence[Query]) -> tuple[list[Query], list[Entry]]:
-    """Each answerable query and the entry with its answer: one of the index, or one made of the answer it came with."""
+    """The answerable queries, and for each the entry with its answer: of the index, or made of the query's answer."""
     find = resolver(entries)
     asked, partners = [], []
     for query in queries:
-        found = [entries[i] for i in find(query)[:1]] or ([Entry(answer=query.answer)] if query.answer else [])
-        asked += [query] * len(found)
-        partners += found
+        partner = [entries[i] for i in find(query)[:1]] or ([Entry(answer=query.answer)] if query.answer else [])
+        asked += [query] * len(partner)
+        partners += partner
     if not partners:
-        raise InputError("No query has an answer, so there are no pairs to search for.")
+        raise InputError("There are no pairs to search for: no query has a `faq_id`, an `answer` or a `label`.")
     return asked, partners

@@ -1,7 +1,7 @@
-"""From what became of each query to figures: means and their intervals. Knows no model."""
+"""Figures of an evaluation: means over its queries and their intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,90 +23,75 @@ SAMPLED = (
     *(f"coverage@{100 * precision:.0f}" for precision in PRECISIONS),
 )
 
+_PER_QUERY = ("queries", "relevant", "ranked", "top", "score", "confidence", "cases", "echo", "groups")
+
 Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each query, all (queries,) alike."""
+    """The result of each query. Fields that have one value per query are marked (queries,)."""
 
     queries: Sequence[Query]
-    entries: Sequence[Entry]  # what was searched
-    relevant: Sequence[Integers]  # positions of what is right; empty: nothing is
-    ranked: Sequence[Integers]  # the places of those, ascending
-    top: Integers  # (queries, a few): positions of the best, best first
-    score: Floats | None = None  # of the best; None where the protocol has no confidence
-    confidence: Floats | None = None
-    threshold: float = 0.0
-    cases: Sequence[Case] | None = None  # what the service would reply, with `top_k` 1
-    removed: int | None = None  # questions that stood in the index as a phrasing
-    echo: Flags | None = None  # where a right answer is nearer to the question than the question's own text would be
-    groups: Integers | None = None  # (queries,): which entry each is about, where `relevant` does not say it
-    sides: int = 1  # queries that are asked for each that counts
+    entries: Sequence[Entry]  # that were searched
+    relevant: Sequence[Integers]  # (queries,): positions of the right entries; empty for an unanswerable query
+    ranked: Sequence[Integers]  # (queries,): the ranks of these, ascending
+    top: Integers  # (queries, a few): positions of the best entries, best first
+    score: Floats | None = None  # (queries,): of the best entry; None where the protocol has no confidence
+    confidence: Floats | None = None  # (queries,)
+    threshold: float = 0.0  # from which confidence the service answers
+    cases: Sequence[Case] | None = None  # (queries,): the service's reply with `top_k` 1
+    removed: int | None = None  # how many questions were a phrasing in the index
+    echo: Flags | None = None  # (queries,): a right answer is nearer to the question than the question's own text
+    groups: Integers | None = None  # (queries,): the entry that each is about, where `relevant` does not tell
+    sides: int = 1  # queries per pair: 2 where each pair is asked from both sides
 
     @cached_property
     def answerable(self) -> Flags:
-        """Where something is right."""
-        return np.array([len(one) > 0 for one in self.relevant], dtype=bool)
+        """Which queries have a right entry, (queries,)."""
+        return np.array([len(positions) > 0 for positions in self.relevant], dtype=bool)
 
     @cached_property
     def right(self) -> Flags:
-        """Where the best entry is right."""
-        return np.array([len(one) > 0 and one[0] == 1 for one in self.ranked], dtype=bool)
+        """For which queries the best entry is right, (queries,)."""
+        return np.array([len(places) > 0 and places[0] == 1 for places in self.ranked], dtype=bool)
 
     @cached_property
     def answers(self) -> Flags:
-        """Where the service would answer rather than refuse."""
-        sure = np.ones(len(self.queries), dtype=bool)
-        return sure if self.confidence is None else self.confidence >= self.threshold
+        """Which queries the service would answer, (queries,); all where the protocol has no confidence."""
+        everywhere = np.ones(len(self.queries), dtype=bool)
+        return everywhere if self.confidence is None else self.confidence >= self.threshold
 
     @cached_property
     def about(self) -> Integers:
-        """(queries,): a number for each, the same for queries about one entry; entries with one answer are one.
-
-        A query that nothing answers has a number of its own.
-        """
+        """(queries,): a number for each, equal for queries about the same answer; unique for an unanswerable query."""
         if self.groups is not None:
             return self.groups
         own = len(self.entries) + np.arange(len(self.queries))
-        return np.array([one[0] if len(one) else own[i] for i, one in enumerate(self.relevant)], dtype=np.int64)
-
-    @property
-    def asked(self) -> int:
-        """How many queries there are; a pair that is asked from both sides counts once."""
-        return len(self.queries) // self.sides
+        return np.array([right[0] if len(right) else own[i] for i, right in enumerate(self.relevant)], dtype=np.int64)
 
     @cached_property
     def table(self) -> dict[str, Floats]:
-        """Every ranking metric of every answerable query."""
+        """Every ranking metric, (answerable queries,) each."""
         return metrics.table([places for places in self.ranked if len(places)])
 
     def subset(self, chosen: Sequence[int]) -> "Outcomes":
-        """The same of some of the queries."""
-        rows = np.array(chosen, dtype=np.int64)
-        return Outcomes(
-            [self.queries[i] for i in rows],
-            self.entries,
-            [self.relevant[i] for i in rows],
-            [self.ranked[i] for i in rows],
-            self.top[rows],
-            None if self.score is None else self.score[rows],
-            None if self.confidence is None else self.confidence[rows],
-            self.threshold,
-            None if self.cases is None else [self.cases[i] for i in rows],
-            echo=None if self.echo is None else self.echo[rows],
-            groups=None if self.groups is None else self.groups[rows],
-            sides=self.sides,
-        )
+        """The outcomes of the queries at these positions."""
+        columns = {name: getattr(self, name) for name in _PER_QUERY if getattr(self, name) is not None}
+        rows: dict[str, Any] = {
+            name: values[list(chosen)] if isinstance(values, np.ndarray) else [values[i] for i in chosen]
+            for name, values in columns.items()
+        }
+        return replace(self, removed=None, **rows)
 
     def entry(self, query: int) -> Entry | None:
-        """The entry that is right, the first of several; None where nothing is."""
+        """The right entry, the first of several; None for an unanswerable query."""
         return self.entries[self.relevant[query][0]] if len(self.relevant[query]) else None
 
 
 def summary(outcomes: Outcomes) -> Figures:
-    """All figures as one flat object; those that there is nothing to measure by are left out."""
-    figures: Figures = {"queries": outcomes.asked, "entries": len(outcomes.entries)}
+    """All figures by name, without those that these queries cannot measure."""
+    figures: Figures = {"queries": len(outcomes.queries) // outcomes.sides, "entries": len(outcomes.entries)}
     if outcomes.removed is not None:
         figures["phrasings_removed"] = outcomes.removed
     figures |= {name: float(values.mean()) for name, values in outcomes.table.items()}
@@ -116,15 +101,17 @@ def summary(outcomes: Outcomes) -> Figures:
 
 
 def with_intervals(outcomes: Outcomes) -> Figures:
-    """`summary`, and under `intervals` the 95 % bootstrap interval of each figure that has one, as [low, high]."""
-    found = statistics.mean_intervals(outcomes.table, outcomes.about[outcomes.answerable])
+    """`summary`, and under `intervals` the 95 % bootstrap intervals by name, as [low, high]."""
+    intervals = statistics.mean_intervals(outcomes.table, outcomes.about[outcomes.answerable])
     if outcomes.confidence is not None and len(outcomes.queries):
-        found |= _sampled_intervals(outcomes, outcomes.confidence)
-    return {**summary(outcomes), "intervals": {name: list(ends) for name, ends in found.items()}}
+        samples = statistics.bootstrap(sampled(outcomes, outcomes.confidence), outcomes.about)
+        ends = zip(SAMPLED, *statistics.ends(samples).tolist(), strict=True)
+        intervals |= {name: (low, high) for name, low, high in ends if np.isfinite(low)}
+    return {**summary(outcomes), "intervals": {name: list(interval) for name, interval in intervals.items()}}
 
 
 def _decisions(outcomes: Outcomes) -> Figures:
-    """What the service would do: how much it answers, how often rightly, and how much it rightly refuses."""
+    """How much the service answers, how often it is right, and how many unanswerable questions it refuses."""
     answers, right, answerable = outcomes.answers, outcomes.right, outcomes.answerable
     if not len(answers):
         return {}
@@ -138,7 +125,7 @@ def _decisions(outcomes: Outcomes) -> Figures:
 
 
 def _confidence(outcomes: Outcomes) -> Figures:
-    """What the confidence is worth, whatever the threshold."""
+    """Figures of the confidence that do not depend on the threshold."""
     confidence, right = outcomes.confidence, outcomes.right
     if confidence is None or not len(right):
         return {}
@@ -161,14 +148,14 @@ def _confidence(outcomes: Outcomes) -> Figures:
 
 
 def sampled(outcomes: Outcomes, confidence: Floats) -> statistics.Statistic:
-    """The figures of `SAMPLED` under weights (samples, queries): (samples, figures), NaN where nothing is measured."""
+    """A function from weights, (samples, queries), to the figures of `SAMPLED`, (samples, figures), or NaN."""
     right, answers, answerable = outcomes.right, outcomes.answers, outcomes.answerable
-    helps = effects(outcomes.cases or ())
+    values = effects(outcomes.cases or ())
 
     def each(weights: Floats) -> Floats:
         with np.errstate(invalid="ignore"):
-            found = [_mean(helps[name], weights) for name in HELP]
-            found += [
+            columns = [_mean(values[name], weights) for name in HELP]
+            columns += [
                 weights @ answers / weights.sum(axis=1),
                 weights @ (answers & right) / weights.sum(axis=1),
                 weights @ (answers & right) / (weights @ answers),
@@ -176,18 +163,13 @@ def sampled(outcomes: Outcomes, confidence: Floats) -> statistics.Statistic:
                 metrics.auroc(confidence, right, weights),
                 metrics.auroc(confidence, answerable, weights),
             ]
-        found += [metrics.coverage(confidence, right, precision, weights) for precision in PRECISIONS]
-        return np.stack(found, axis=1)
+        columns += [metrics.coverage(confidence, right, precision, weights) for precision in PRECISIONS]
+        return np.stack(columns, axis=1)
 
     return each
 
 
 def _mean(values: Floats, weights: Floats) -> Floats:
-    """The weighted mean of what is not NaN, (samples,); NaN where nothing is, or no value was given."""
+    """The weighted means of the values that are not NaN, (samples,); NaN without any."""
     counts = ~np.isnan(values)
     return np.asarray(weights[:, : len(values)] @ np.where(counts, values, 0) / (weights[:, : len(values)] @ counts))
-
-
-def _sampled_intervals(outcomes: Outcomes, confidence: Floats) -> dict[str, statistics.Interval]:
-    low, high = statistics.ends(statistics.bootstrap(sampled(outcomes, confidence), outcomes.about))
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(SAMPLED) if np.isfinite(low[i])}

@@ -1,8 +1,8 @@
-"""How good rankings and confidences are. Numbers in, numbers out; knows no model and no file.
+"""Metrics of rankings and of confidences, defined in docs/evaluation.md.
 
-Ranking metrics follow from the places at which the relevant entries stand, so no ranking is ever sorted or kept whole.
-Those of confidence take weights, (samples, queries), that say how often each query counts: a row of ones for the
-figure itself, resampled rows for its interval (`trainer.evaluation.statistics`). Definitions are in docs/evaluation.md.
+Ranking metrics need only the ranks of the relevant entries, so no whole ranking is sorted or kept. Confidence metrics
+take weights, (samples, queries): how often each query counts. One row of ones gives the figure itself, resampled rows
+give its interval (`trainer.evaluation.statistics`).
 """
 
 from collections.abc import Sequence
@@ -17,33 +17,35 @@ BINS = 10
 
 
 def ranks(scores: NDArray[np.float32], relevant: Integers) -> Integers:
-    """The places (1 is best), ascending, of the `relevant` positions in `scores` (entries,); ties in given order.
+    """The ranks of the `relevant` positions by `scores`, (entries,), ascending from 1; equal scores keep their order.
 
-    What is not a number is nobody's first place: it stands last, and above it nothing counts as beaten.
+    NaN ranks last.
     """
-    found = []
+    places = []
     for position in relevant:
         score = scores[position]
         place = 1 + int((~(scores <= score)).sum()) + int((scores[:position] == score).sum())
-        found.append(min(place, len(scores)))
-    return np.sort(np.array(found, dtype=np.int64))
+        places.append(min(place, len(scores)))
+    return np.sort(np.array(places, dtype=np.int64))
 
 
 def table(ranked: Sequence[Integers]) -> dict[str, Floats]:
-    """Every ranking metric of every query, each (queries,); `ranked` is what `ranks` gave, never empty, for each."""
+    """Every ranking metric, (queries,) each; `ranked` has the `ranks` of each query, at least one."""
     if not ranked:
         return {}
-    counts = np.array([len(one) for one in ranked])
-    places = np.concatenate(ranked)  # of all queries, one after the other
+    counts = np.array([len(places) for places in ranked])
+    places = np.concatenate(ranked)  # of all queries in turn
     owner = np.repeat(np.arange(len(ranked)), counts)
-    nth = 1 + np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)  # among its query's own
+    nth = (
+        1 + np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+    )  # 1 for the best of its query, and so on
 
     def total(values: NDArray[np.generic]) -> Floats:
         return np.bincount(owner, weights=values, minlength=len(ranked)).astype(np.float64)
 
-    found = {
+    metrics = {
         "precision@1": total(places == 1),
-        "mrr": 1.0 / np.array([one[0] for one in ranked]),
+        "mrr": 1.0 / np.array([places[0] for places in ranked]),
         "average_precision": total(nth / places) / counts,
         "r_precision": total(places <= counts[owner]) / counts,
     }
@@ -51,7 +53,7 @@ def table(ranked: Sequence[Integers]) -> dict[str, Floats]:
     for k in CUTOFFS:
         hits = total(places <= k)
         dcg = total((places <= k) / np.log2(1 + places))
-        found |= {
+        metrics |= {
             f"hit@{k}": np.minimum(hits, 1),
             f"precision@{k}": hits / k,
             f"recall@{k}": hits / counts,
@@ -59,16 +61,16 @@ def table(ranked: Sequence[Integers]) -> dict[str, Floats]:
             f"dcg@{k}": dcg,
             f"ndcg@{k}": dcg / np.cumsum(gains)[np.minimum(k, counts) - 1],
         }
-    return found
+    return metrics
 
 
 def summarize(ranked: Sequence[Integers]) -> dict[str, float]:
-    """The means of `table` over the queries; nothing where there are none."""
+    """The mean of each metric of `table`; empty without queries."""
     return {name: float(values.mean()) for name, values in table(ranked).items()}
 
 
 def auroc(scores: Floats, positive: Flags, weights: Floats | None = None) -> Floats:
-    """The chance that a positive scores above a negative, a tie counting half, (samples,); NaN where one is missing."""
+    """The area under the ROC curve, ties counting half, (samples,); NaN without a positive or without a negative."""
     order = np.argsort(scores, kind="stable")
     weights = _weights(weights, len(scores))[:, order]
     ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # where each run of equal scores begins
@@ -82,25 +84,25 @@ def auroc(scores: Floats, positive: Flags, weights: Floats | None = None) -> Flo
 
 
 def coverage(confidence: Floats, right: Flags, precision: float, weights: Floats | None = None) -> Floats:
-    """The largest share of all queries that one threshold answers with at least that precision, (samples,)."""
+    """The largest share of queries that a threshold answers with at least that precision, (samples,)."""
     order = np.argsort(-confidence, kind="stable")
     weights = _weights(weights, len(confidence))[:, order]
     answered = np.cumsum(weights, axis=1)
     enough = np.cumsum(weights * right[order], axis=1) >= precision * answered - 1e-9
-    ends = np.diff(confidence[order], append=-np.inf) != 0  # a threshold does not part equal confidences
+    ends = np.diff(confidence[order], append=-np.inf) != 0  # a threshold cannot separate equal confidences
     most = np.where(enough & ends, answered, 0).max(axis=1, initial=0)
     return np.asarray(most / np.maximum(1, weights.sum(axis=1)))
 
 
 def threshold_at(confidence: Floats, right: Flags, precision: float) -> float:
-    """The threshold of `coverage`; infinite where none reaches that precision."""
+    """The threshold with the largest `coverage`; infinite where none reaches that precision."""
     share = coverage(confidence, right, precision)[0]
     count = round(share * len(confidence))
     return float(np.sort(confidence)[::-1][count - 1]) if count else np.inf
 
 
 def calibration_error(confidence: Floats, right: Flags, bins: int = BINS) -> float:
-    """The mean distance of confidence from the share that is right, over `bins` bins of equally many queries."""
+    """The expected calibration error over `bins` bins with equally many queries."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     gaps = [abs(confidence[part].mean() - right[part].mean()) * len(part) for part in parts]
@@ -108,13 +110,13 @@ def calibration_error(confidence: Floats, right: Flags, bins: int = BINS) -> flo
 
 
 def calibration_error_of_perfect(confidence: Floats, bins: int = BINS, samples: int = 1000, seed: int = 0) -> float:
-    """What the calibration error of confidences that are exactly true stays below, 95 times of 100, at this size."""
+    """The 95th percentile of the calibration error if these confidences were exactly right."""
     ordered = np.sort(confidence)
-    draws = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     errors = np.zeros(samples)
     for part in np.array_split(ordered, bins):
         if len(part):
-            right = np.array([draws.random(len(part)) < part for _ in range(samples)]).mean(axis=1)
+            right = np.array([rng.random(len(part)) < part for _ in range(samples)]).mean(axis=1)
             errors += abs(part.mean() - right) * len(part)
     return float(np.quantile(errors / max(1, len(ordered)), 0.95))
 

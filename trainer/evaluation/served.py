@@ -1,4 +1,4 @@
-"""An index as the service would have it, for as long as something is measured: built by what publishes, on disk."""
+"""A temporary index on disk, built by the code that publishes, to measure what the service would answer."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from app.settings import Settings
 
 
 class Served:
-    """An open index of some entries, to be asked."""
+    """An open index of entries."""
 
     def __init__(self, index: Index, encoder: Encoder, entries: Sequence[Entry], runner: asyncio.Runner) -> None:
         self.entries = entries
@@ -30,21 +30,21 @@ class Served:
         self._runner = runner
 
     def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
-        """What becomes of each question."""
+        """The candidates of each question, up to `limit` of each kind."""
         return self._runner.run(self._evaluator.ask(asked, limit))
 
     def ask_heldout(self, heldout: Sequence[HeldOut]) -> list[Outcome]:
-        """Likewise of held-out questions, without those whose entry is gone."""
+        """The candidates of held-out questions, without questions whose entry is not in the index."""
         return self.ask(resolve(heldout, self._evaluator.payloads))
 
     def ranking(self, bundle: Bundle) -> Ranking:
-        """The bundle's ranking, calibrated for these entries as a release of them would be."""
+        """The bundle's ranking with the calibration that a release of these entries would have."""
         return ranking_of(bundle, self._runner.run(calibrated(self._evaluator, bundle)))
 
 
 @contextmanager
 def served(bundle: Bundle, entries: Sequence[Entry], encoder: Encoder) -> Iterator[Served]:
-    """The entries, indexed. `encoder` is the bundle's."""
+    """An index of the entries. `encoder` is the bundle's."""
     with TemporaryDirectory() as scratch, asyncio.Runner() as runner:
         index = runner.run(_built(Path(scratch), bundle, entries, encoder))
         try:

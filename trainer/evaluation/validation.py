@@ -1,33 +1,35 @@
-"""The held-out questions as a measure of a model under training: bounded, so that an epoch's end costs seconds.
+"""Evaluation of a model in training on held-out questions, at most 1,000, so that the end of an epoch takes seconds.
 
-A question whose entry keeps other phrasings is ranked as served. One whose entry was held out whole is ranked among
-the answers alone: its own phrasing is the question itself, and beside entries that are found by theirs too it would
-measure how closely the phrasings of others lie, not how well its answer is found.
+A question whose entry keeps other phrasings is ranked as in the service. If all phrasings of its entry are held out, a
+question is ranked among the answers alone: the phrasings of other entries would compete with an entry that has none.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize as unit_length
 
-from app.arrays import Vectors
+from app.arrays import Floats, Vectors
 from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
+from app.text.normalize import normalize
 from trainer.data.queries import Query
 from trainer.data.training_set import order
-from trainer.evaluation.evaluate import FunctionEncoder, validation
+from trainer.evaluation.corpus import Corpus
+from trainer.evaluation.evaluate import FunctionEncoder, dense, validation
 from trainer.evaluation.weights import QUESTION_WEIGHT
 from trainer.training.head import Frozen, head_of, tail
 from trainer.training.loop import native_bf16
 from trainer.training.tokens import Tokens, embed
 from trainer.training.towers import ANSWER, QUESTION, has_towers, tower
 
-FEWEST = 30  # questions; the best epoch by fewer is chance
-QUESTIONS, ENTRIES = 1000, 5000  # at most: the same ones every time
+FEWEST = 30  # questions; with fewer, the choice of the best epoch is chance
+QUESTIONS, ENTRIES = 1000, 5000  # at most; the same sample in every epoch
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,26 @@ class Validation:
     known: dict[tuple[str, ...], Tokens | Tensor] = field(default_factory=dict)  # of the texts that were met already
 
     @classmethod
-    def of(cls, entries: Sequence[Entry], heldout: Sequence[HeldOut], bf16: bool = False) -> "Validation | None":
+    def of(
+        cls,
+        entries: Sequence[Entry],
+        heldout: Sequence[HeldOut],
+        bf16: bool = False,
+        fewest: int = FEWEST,
+        most_questions: int = QUESTIONS,
+        most_entries: int = ENTRIES,
+    ) -> "Validation | None":
         """What is held out, cut to the bounds; None where it is too little to choose by."""
         asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 1))
-        if len(asked) < FEWEST:
+        if len(asked) < fewest:
             return None
-        asked = asked[:QUESTIONS]
+        asked = asked[:most_questions]
         wanted = {one.faq_id for one in asked}
         others = sorted((entry for entry in entries if entry.id not in wanted), key=lambda entry: order(entry.id, 1))
-        kept = {entry.id for entry in others[: max(0, ENTRIES - len(wanted))]} | wanted
+        kept = {entry.id for entry in others[: max(0, most_entries - len(wanted))]} | wanted
         some = [entry for entry in entries if entry.id in kept]
-        secret = {one.question for one in heldout}
-        phrased = {entry.id for entry in some if not secret.issuperset(entry.phrasings)}
+        secret = {normalize(one.question) for one in heldout}
+        phrased = {entry.id for entry in some if not secret.issuperset(map(normalize, entry.phrasings))}
         bare = [entry.model_copy(update={"question": "", "alternatives": ()}) for entry in some]
         parts = [
             (some, [Query(*one) for one in asked if one.faq_id in phrased]),
@@ -60,19 +70,35 @@ class Validation:
 
     def __call__(self, model: SentenceTransformer) -> dict[str, float]:
         """The ranking metrics of the model, phrasings counting as by default; means over all questions."""
-
-        bf16 = self.bf16 and native_bf16()
-
-        def encode(side: str, texts: Sequence[str]) -> Vectors:
-            return self._embedded(tower(model, side), texts, bf16).numpy()
-
-        encoder = FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER) if has_towers(model) else None)
+        encoder = self._encoder(model)
         total = sum(len(queries) for _, queries in self.parts)
         figures: dict[str, float] = {}
         for entries, queries in self.parts:
             for name, value in validation(encoder, QUESTION_WEIGHT, entries, queries).items():
                 figures[name] = figures.get(name, 0.0) + value * len(queries) / total
         return figures
+
+    @property
+    def about(self) -> list[str]:
+        """The entry that each question is about, in the order of `reciprocal_ranks`."""
+        return [query.faq_id or "" for _, queries in self.parts for query in queries]
+
+    def reciprocal_ranks(self, model: SentenceTransformer) -> Floats:
+        """The reciprocal rank of each question's right answer, by meaning alone, (questions,)."""
+        encoder = self._encoder(model)
+        found = [
+            dense(QUESTION_WEIGHT, Corpus(entries, encoder), encoder, queries).table["mrr"]
+            for entries, queries in self.parts
+        ]
+        return np.concatenate(found).astype(np.float64)
+
+    def _encoder(self, model: SentenceTransformer) -> FunctionEncoder:
+        bf16 = self.bf16 and native_bf16()
+
+        def encode(side: str, texts: Sequence[str]) -> Vectors:
+            return self._embedded(tower(model, side), texts, bf16).numpy()
+
+        return FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER) if has_towers(model) else None)
 
     def _embedded(self, model: SentenceTransformer, texts: Sequence[str], bf16: bool) -> Tensor:
         """Unit-length embeddings, (texts, dimension); of a text that was met before, only what has changed since."""
@@ -84,4 +110,4 @@ class Validation:
             return embed(model, known, bf16)
         with torch.no_grad():
             vectors: Tensor = tail(model)({"sentence_embedding": known})["sentence_embedding"]
-        return normalize(vectors.float(), dim=-1).cpu()
+        return unit_length(vectors.float(), dim=-1).cpu()

@@ -1,4 +1,4 @@
-"""How much phrasings and words count, and how sure one may be: fitted on held-out questions, asked of a real index."""
+"""The weights of phrasings and words and the calibration, fitted on held-out questions with a real index."""
 
 import logging
 from collections.abc import Sequence
@@ -8,33 +8,29 @@ import numpy as np
 from app.arrays import Floats
 from app.encoding.bundle import HeldOut
 from app.ranking import fitting as calibrating
-from app.ranking.calibration import Calibration
-from app.ranking.fitting import MIN_QUESTIONS
+from app.ranking import prior
+from app.ranking.fitting import Scored
 from app.ranking.heldout import Outcome, sample
-from app.ranking.offer import Offer
 from app.ranking.ranking import Ranking, combined
+from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.evaluation.served import Served
 
 MAX_QUESTIONS = 1500  # more teach nothing new
-PRECISION = 0.905  # what the answers above the threshold average on held-out questions; real ones do better
-OFFER_PRECISION = 0.72  # likewise of offers of two or three answers
+PRECISION = 0.8  # what the answers above the threshold average on held-out questions; real ones do better
+OFFER_PRECISION = 0.62  # likewise of offers of two or three answers
 WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 LEXICAL_WEIGHTS = (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03)
-QUESTION_WEIGHT, LEXICAL_WEIGHT = 0.6, 0.01
+QUESTION_WEIGHT, LEXICAL_WEIGHT = 0.7, 0.01
 MANY_PHRASINGS, MANY_WEIGHT = 8, 0.8
+QUESTION_UNIT, LEXICAL_UNIT = 0.2, 0.01  # of a distance from the usual weights
+EXPECTED_LOSS, SPREAD, TRANSFER = 0.01, 0.01, 0.02  # a unit away, in MRR: mean and deviation of what other FAQs gain,
+# and how far held-out phrasings are from real questions; see docs/log.md
 
-# Of the base model; see benchmarks/default_calibration.py, which prints them.
+# Of other FAQs: benchmarks/generalize prints them.
 DEFAULTS = Ranking(
     question_weight=QUESTION_WEIGHT,
     lexical_weight=LEXICAL_WEIGHT,
-    calibration=Calibration(
-        bias=-3.43,
-        score_weight=2.51,
-        margin_weight=10.3,
-        crowd_weight=6.42,
-        threshold=0.65,
-        offer=Offer(two=(0.07, 0.96), three=(0.08, 1.02), threshold=0.63),
-    ),
+    calibration=prior.across(),
     target_precision=PRECISION,
     offer_precision=OFFER_PRECISION,
 )
@@ -48,47 +44,61 @@ def chosen(heldout: Sequence[HeldOut]) -> list[HeldOut]:
     return [heldout[i] for i in sample([one.question for one in heldout], answerable, MAX_QUESTIONS)]
 
 
-def calibrate(index: Served, heldout: Sequence[HeldOut], precision: float = PRECISION) -> Ranking:
-    """The ranking for a bundle; the defaults where too little is held out."""
+def calibrate(
+    index: Served, heldout: Sequence[HeldOut], precision: float = PRECISION, unanswerable_share: float = DEFAULT_SHARE
+) -> Ranking:
+    """The ranking for a bundle. Where too little is held out to choose thresholds by, these are the defaults."""
+    stated = {"target_precision": precision, "unanswerable_share": unanswerable_share}
     outcomes = index.ask_heldout(chosen(heldout))
-    defaults = DEFAULTS.model_copy(update={"target_precision": precision})
-    if sum(one.answerable for one in outcomes) < MIN_QUESTIONS:
-        return defaults
+    if not outcomes:
+        calibration = DEFAULTS.calibration.at_share(unanswerable_share)
+        return DEFAULTS.model_copy(update={**stated, "calibration": calibration})
     phrasing, lexical = choose_weights(outcomes)
-    ranking = defaults.model_copy(update={"question_weight": phrasing, "lexical_weight": lexical})
+    ranking = DEFAULTS.model_copy(update={**stated, "question_weight": phrasing, "lexical_weight": lexical})
     found = calibrating.calibrate(outcomes, ranking)
     for problem in found.problems:
-        log.warning("The default calibration is kept. %s", problem)
-    return ranking.model_copy(update={"calibration": found.calibration}) if found.calibration else ranking
+        log.warning("Thresholds are the defaults. %s", problem)
+    calibration = found.calibration or calibrating.shrunk([Scored.of(outcome, ranking) for outcome in outcomes])
+    return ranking.model_copy(update={"calibration": calibration.at_share(unanswerable_share)})
 
 
 def choose_weights(outcomes: Sequence[Outcome]) -> tuple[float, float]:
-    """The weights of phrasings and of words next to the defaults, of those that tie with the best MRR.
+    """The weights of phrasings and of words: the usual ones, unless held-out questions gain clearly by others.
 
-    What is within one standard error of the best ties with it ("Classification and Regression Trees", Breiman et al.
-    1984, 3.4.3): held-out phrasings, which are made to differ, share fewer words than real questions do. Questions that
-    were compared with answers alone say nothing about phrasings: where too few others are left, the weight of these
-    stays as it is.
+    The gain of others in MRR has a prior from other FAQs, on which leaving the usual weights costs; held-out phrasings
+    are the likelihood, less their distance from real questions. The largest posterior mean is taken. Questions that
+    were compared with answers alone say nothing about phrasings and are left out.
     """
-    answerable = [one for one in outcomes if one.answerable]
-    phrased = [one for one in answerable if not one.bare and (one.features.matched >= 0).any()]
-    usual = usual_weight(answerable)
-    weights: tuple[float, ...] = WEIGHTS if len(phrased) >= MIN_QUESTIONS else (usual,)
-    features = Stacked(phrased if len(weights) > 1 else answerable)
-    found = {(phrasing, words): features.gains(phrasing, words) for phrasing in weights for words in LEXICAL_WEIGHTS}
-    best = max(found.values(), key=lambda gains: float(gains.mean()))
-    good = [pair for pair, gains in found.items() if (best - gains).mean() <= _standard_error(best - gains)]
-    return min(good, key=lambda pair: abs(pair[0] - usual) + 20 * abs(pair[1] - LEXICAL_WEIGHT))
+    usual = usual_weight(outcomes), LEXICAL_WEIGHT
+    phrased = [one for one in outcomes if one.answerable and not one.bare and (one.features.matched >= 0).any()]
+    if not phrased:
+        return usual
+    features = Stacked(phrased)
+    before = features.gains(*usual)
+    pairs = [(phrasing, words) for phrasing in WEIGHTS for words in LEXICAL_WEIGHTS]
+    expected = {pair: _expected(features.gains(*pair) - before, _distance(pair, usual)) for pair in pairs}
+    best = max(expected, key=expected.__getitem__)
+    return best if expected[best] > 0 else usual
+
+
+def _expected(gains: Floats, distance: float) -> float:
+    """The posterior mean of the gain of weights at that squared distance from the usual ones, by (questions,) gains."""
+    if not distance:
+        return 0.0
+    noise = float(gains.var()) / len(gains) + TRANSFER**2 * distance
+    spread = SPREAD**2 * distance
+    return (float(gains.mean()) * spread - EXPECTED_LOSS * distance * noise) / (spread + noise)
+
+
+def _distance(pair: tuple[float, float], usual: tuple[float, float]) -> float:
+    phrasing, words = (one - other for one, other in zip(pair, usual, strict=True))
+    return (phrasing / QUESTION_UNIT) ** 2 + (words / LEXICAL_UNIT) ** 2
 
 
 def usual_weight(outcomes: Sequence[Outcome]) -> float:
     """The default weight of phrasings, which counts for more where entries have many: see docs/log.md."""
     counts = [len(candidate.questions) for one in outcomes for candidate in one.candidates]
     return MANY_WEIGHT if counts and float(np.mean(counts)) >= MANY_PHRASINGS else QUESTION_WEIGHT
-
-
-def _standard_error(values: Floats) -> float:
-    return float(values.std() / np.sqrt(len(values)))
 
 
 class Stacked:

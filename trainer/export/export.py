@@ -1,7 +1,7 @@
-"""From a sentence-transformers model to a bundle: graph, tokenizer, ranking, checks. Written aside, then renamed.
+"""Export of a sentence-transformers model to a bundle: graph, tokenizer, ranking and checks.
 
-Two graphs are made, in 32-bit floats and in 8-bit integers, of a model of two towers two of each. The second is taken
-if it passes every check, of towers both:
+The export writes a temporary directory and then renames it. It makes one graph in 32-bit floats and one in 8-bit
+integers, for each tower of the model. The bundle has the 8-bit graphs if all of them pass every check:
 parity               cosine between torch and the graph, on average and at the least, over a sample of the FAQ's texts
 batch_independence   least cosine between a text alone and the same text in a batch of 16
 ranking              what 8 bits cost in precision@1 and MRR over the FAQ's own phrasings, beyond what chance explains
@@ -28,6 +28,7 @@ from app.encoding.encoder import Encoder
 from app.errors import FaqError
 from app.knowledge.entry import Entry
 from app.ranking.ranking import Ranking
+from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.data.queries import Query
 from trainer.data.training_set import order
 from trainer.evaluation import evaluate, figures, statistics
@@ -55,7 +56,7 @@ log = logging.getLogger("trainer")
 
 
 class ExportFailed(FaqError):
-    """The exported graph does not do what the model does."""
+    """The exported graph computes other embeddings than the model."""
 
     code = "export_failed"
 
@@ -66,17 +67,17 @@ def export(
     *,
     entries: Sequence[Entry],
     heldout: Sequence[HeldOut] = (),
-    tuned: bool = False,
     precision: Precision = "int8",
     crossencoder: CrossEncoder | None = None,
     target_precision: float = PRECISION,
+    unanswerable_share: float = DEFAULT_SHARE,
     **fields: object,
 ) -> Bundle:
     """The model as a bundle in `target`, which appears only when it is complete and checked.
 
-    `tuned`: calibrate on the held-out questions; otherwise by defaults. `precision` int8 falls back to fp32 when a
-    check fails. `crossencoder`: goes in as the reranker if it helps. `target_precision`: what the threshold is chosen
-    for. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
+    The held-out questions calibrate it. `precision` int8 falls back to fp32 when a check fails. `crossencoder`: goes in
+    as the reranker if it helps. `target_precision`: what the threshold is chosen for. `unanswerable_share`: of the
+    questions that nothing answers. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
 
     Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
     """
@@ -86,7 +87,7 @@ def export(
     try:
         chosen, checks = _choose(model, aside, entries, precision, fields)
         with served(chosen, entries, Encoder(chosen)) as index:
-            ranking = calibrate(index, heldout, target_precision) if tuned else _defaults(target_precision)
+            ranking = calibrate(index, heldout, target_precision, unanswerable_share)
             metrics = measure(index, ranking, heldout)
             _write(chosen.directory, ranking, heldout)
             added = add(crossencoder, chosen, index, heldout, precision == "int8") if crossencoder else None
@@ -99,13 +100,13 @@ def export(
         seal(chosen.directory, encoding=chosen.manifest.encoding, reranker=reranker, **fields)
         shutil.rmtree(target, ignore_errors=True)
         durable.move(chosen.directory, target)
-        _tell(ranking, metrics)
+        _log_summary(ranking, metrics)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Bundle.load(target)
 
 
-def _tell(ranking: Ranking, metrics: dict[str, Any]) -> None:
+def _log_summary(ranking: Ranking, metrics: dict[str, Any]) -> None:
     calibration = ranking.calibration
     weights = f"phrasings count {ranking.question_weight:.0%}, words {ranking.lexical_weight}"
     thresholds = f"answers from {calibration.threshold:.2f}, offers from {calibration.offer.threshold:.2f}"
@@ -117,7 +118,7 @@ def _tell(ranking: Ranking, metrics: dict[str, Any]) -> None:
 
 
 def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bundle:
-    """The model as a bundle for measuring only: 32-bit floats, defaults, no checks."""
+    """The model as a bundle for evaluation only: 32-bit floats, the default ranking, no checks."""
     return _graph_bundle(model, directory, "fp32", {"created_at": _now(), **fields})
 
 
@@ -127,10 +128,6 @@ def measure(index: Served, ranking: Ranking, heldout: Sequence[HeldOut]) -> dict
     return {"heldout": figures.summary(evaluate.answered(index, ranking, queries))} if queries else {}
 
 
-def _defaults(target_precision: float) -> Ranking:
-    return DEFAULTS.model_copy(update={"target_precision": target_precision})
-
-
 def _choose(
     model: SentenceTransformer, aside: Path, entries: Sequence[Entry], precision: Precision, fields: dict[str, Any]
 ) -> tuple[Bundle, dict[str, Any]]:
@@ -138,7 +135,7 @@ def _choose(
     exact = _graph_bundle(model, aside / "fp32", "fp32", fields)
     checks: dict[str, Any] = {"fp32": _agreement(model, exact, entries)}
     if reason := _failure(checks["fp32"]):
-        raise ExportFailed(f"The exported graph does not do what the model does: {reason}.")
+        raise ExportFailed(f"The exported graph computes other embeddings than the model: {reason}.")
     if precision == "fp32":
         return exact, checks
     small = _graph_bundle(model, aside / "int8", "int8", fields, (exact, _feeds(model, entries)))
@@ -151,7 +148,7 @@ def _choose(
     for name, values in checks.items():
         log.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in values.items()))
     if reason:
-        log.warning("8 bits are not used: %s", reason)
+        log.warning("The model is exported in 32-bit floats because the 8-bit form failed a check: %s", reason)
     return (exact, checks) if reason else (small, checks)
 
 
@@ -165,7 +162,7 @@ def _failure(found: dict[str, float]) -> str | None:
 
 
 def _loss(changes: Mapping[str, Difference]) -> str | None:
-    """Which metric 8 bits cost too much of, where it is no chance; of a few questions more or less it may be."""
+    """The first metric that 8 bits lower significantly and by more than RANKING_LOSS, as a reason; None if none."""
     lost = {name: one for name, one in changes.items() if -one.mean > RANKING_LOSS and one.p < SIGNIFICANT}
     reasons = (f"{name} fell by {-one.mean:.4f}, more than {RANKING_LOSS}, p {one.p:.3f}" for name, one in lost.items())
     return next(reasons, None)
@@ -178,7 +175,7 @@ def _graph_bundle(
     fields: dict[str, Any],
     source: _Source | None = None,
 ) -> Bundle:
-    """A bundle that can be encoded with, its ranking and figures still to come; of 8 bits where it has a source."""
+    """A bundle with graphs and tokenizer, with the default ranking; in 8 bits if `source` has the exact bundle."""
     directory.mkdir(parents=True)
     for name, one in zip((MODEL, ANSWERS), towers(model), strict=False):
         if source is None:

@@ -1,6 +1,6 @@
-"""A sentence encoder as one lean float32 ONNX graph: token ids and mask in, unit-length embedding out.
+"""Export of a sentence encoder to one float32 ONNX graph: token ids and mask in, unit-length embedding out.
 
-Attention becomes ONNX Runtime's fused operator, which is a third faster than the operators that it stands for.
+Attention becomes ONNX Runtime's fused MultiHeadAttention operator, which is a third faster than separate operators.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
 
 from app.errors import InputError
-from trainer.export.lean import CONTRIB, lean
+from trainer.export.optimize import CONTRIB_DOMAIN, optimize
 from trainer.training.towers import towers
 
 OPSET = 20  # the first with Gelu
@@ -44,7 +44,7 @@ def _attention(
     scaling: float | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
-    """Stand in for a transformer's attention with ONNX Runtime's fused operator."""
+    """A transformer's attention as one MultiHeadAttention node of ONNX Runtime, (batch, length, heads, size)."""
     batch, heads, length, size = query.shape
     if key.shape[1] != heads:
         raise _refuse("grouped-query attention")
@@ -56,7 +56,7 @@ def _attention(
     if scaling is not None:
         attributes["scale"] = float(scaling)
     mixed = torch.onnx.ops.symbolic(
-        f"{CONTRIB}::MultiHeadAttention",
+        f"{CONTRIB_DOMAIN}::MultiHeadAttention",
         (flat(query), flat(key), flat(value), None, attention_mask),
         attributes,
         dtype=query.dtype,
@@ -67,23 +67,23 @@ def _attention(
 
 
 def _key_mask(*_: object, attention_mask: Tensor | None = None, **__: object) -> Tensor | None:
-    """Hand the (batch, sequence) mask over as the fused operator wants it."""
+    """The (batch, sequence) mask as int32, the type that the fused operator takes."""
     return None if attention_mask is None else attention_mask.to(torch.int32)
 
 
 class _Encoder(nn.Module):
-    """Token ids and mask in, unit-length sentence embedding out."""
+    """Transformer, pooling, dense layers and normalization as one module."""
 
     def __init__(self, backbone: nn.Module, pooling_mode: str, dense: Sequence[Dense]) -> None:
         super().__init__()
         self.backbone = backbone
         self.pooling_mode = pooling_mode
         self.dense = nn.ModuleList(dense)
-        self.typed = "token_type_ids" in inspect.signature(backbone.forward).parameters
+        self.has_token_types = "token_type_ids" in inspect.signature(backbone.forward).parameters
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Encode one padded batch."""
-        extra = {"token_type_ids": torch.zeros_like(input_ids)} if self.typed else {}
+        """Unit-length embeddings, (batch, dimension), of (batch, sequence) ids and mask."""
+        extra = {"token_type_ids": torch.zeros_like(input_ids)} if self.has_token_types else {}
         hidden = self.backbone(input_ids, attention_mask=attention_mask, **extra).last_hidden_state
         if self.pooling_mode == "cls":
             pooled = hidden[:, 0]
@@ -96,17 +96,18 @@ class _Encoder(nn.Module):
 
 
 def _encoder(model: SentenceTransformer) -> _Encoder:
-    """Read the pipeline: a transformer, a pooling, dense layers, a normalisation."""
+    """The modules of a sentence-transformers pipeline as an `_Encoder`. Raises InputError for other pipelines."""
     modules = list(model)
     kinds = " + ".join(type(module).__name__ for module in modules)
+    unsupported = _refuse(f"it is {kinds}, not Transformer + Pooling [+ Dense] [+ Normalize]")
     if len(modules) < 2 or not isinstance(modules[0], Transformer) or not isinstance(modules[1], Pooling):
-        raise _refuse(f"it is {kinds}, not Transformer + Pooling [+ Dense] [+ Normalize]")
+        raise unsupported
     pooling, rest = modules[1], modules[2:]
     if rest and isinstance(rest[-1], Normalize):
         rest = rest[:-1]
     dense = [module for module in rest if isinstance(module, Dense)]
     if len(dense) != len(rest):
-        raise _refuse(f"it is {kinds}, not Transformer + Pooling [+ Dense] [+ Normalize]")
+        raise unsupported
     if any(layer.module_input_name != layer.module_output_name for layer in dense):
         raise _refuse("a Dense module renames its output")
     if pooling.pooling_mode not in ("mean", "cls"):
@@ -119,9 +120,9 @@ def _encoder(model: SentenceTransformer) -> _Encoder:
 
 
 def refuse_unexportable(model: SentenceTransformer) -> None:
-    """Raise InputError if a tower cannot be exported, as far as its modules and configuration tell.
+    """Raises InputError if the modules or the configuration of a tower show that it cannot be exported.
 
-    `fit` calls it before it spends time on training.
+    `fit` calls it before training starts.
     """
     for encoder in towers(model):
         backbone: Any = _encoder(encoder).backbone
@@ -129,10 +130,10 @@ def refuse_unexportable(model: SentenceTransformer) -> None:
 
 
 def _refuse_attention(module: nn.Module, config: PreTrainedConfig, max_tokens: int) -> None:
-    """Raise InputError for a kind of attention that the fused operator does not compute.
+    """Raises InputError for a kind of attention that the fused operator does not compute.
 
-    The operator lets every token attend to every token. Without this check the graph of a model with sliding windows
-    computes other embeddings than the model, but only of texts longer than the window.
+    The operator lets every token attend to every token. Without this check, the graph of a model with sliding windows
+    would compute wrong embeddings of texts that are longer than the window.
     """
     heads = getattr(config, "num_attention_heads", None)
     if getattr(config, "num_key_value_heads", heads) not in (None, heads):
@@ -149,14 +150,13 @@ def _refuse_attention(module: nn.Module, config: PreTrainedConfig, max_tokens: i
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporter: its deprecations and notes are not ours to act on, and would end a test run."""
+    """Silence the warnings and notes of torch.onnx, which nobody here can act on."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.onnx._internal.exporter._registration")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
@@ -165,7 +165,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _fused_attention(config: PreTrainedConfig) -> Iterator[None]:
-    """Let the transformer use `_attention` for the time of the export."""
+    """Make the transformer use `_attention` during the export."""
     AttentionInterface.register(ATTENTION, _attention)
     AttentionMaskInterface.register(ATTENTION, _key_mask)
     before = config._attn_implementation
@@ -177,10 +177,10 @@ def _fused_attention(config: PreTrainedConfig) -> Iterator[None]:
 
 
 def export_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
-    """Write the fp32 encoder: `input_ids`, `attention_mask` -> `sentence_embedding`.
+    """Write the float32 encoder to `path`: `input_ids`, `attention_mask` -> `sentence_embedding`.
 
-    The embedding is always unit-length, whether or not the pipeline ends in a
-    Normalize module.  The model is left as it was found.
+    The embedding has unit length, also where the pipeline has no Normalize module. The model does not change. Raises
+    InputError for a model that cannot be exported.
     """
     encoder = _encoder(model)
     config: Any = encoder.backbone.config
@@ -195,9 +195,9 @@ def export_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None
 def write(
     module: nn.Module, config: PreTrainedConfig, inputs: Sequence[str], output: str, path: Path, max_tokens: int
 ) -> None:
-    """Write a module around the transformer of `config`, in evaluation mode, as a float32 graph.
+    """Write a module around the transformer of `config`, in evaluation mode, to `path` as a float32 graph.
 
-    It takes so many (batch, sequence) int64 tensors, in that order, `input_ids` first.  Raises InputError for a
+    `inputs` names the module's arguments in order, each a (batch, sequence) int64 tensor. Raises InputError for a
     transformer that cannot be exported.
     """
     _refuse_attention(module, config, max_tokens)
@@ -220,4 +220,4 @@ def write(
             output_names=[output],
             dynamic_shapes=tuple(shape for _ in inputs),
         )
-    lean(path)
+    optimize(path)

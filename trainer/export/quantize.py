@@ -1,8 +1,8 @@
-"""A graph of `trainer.export.graph`, its matrix products and word table in 8-bit integers.
+"""Dynamic int8 quantization of an encoder's ONNX graph: its MatMul nodes and its token embedding table.
 
-Each token has an activation scale of its own, computed in the graph, so that a text's embedding does not depend on what
-it is batched with. ONNX Runtime's own dynamic quantisation takes one scale over the whole batch, and does depend on it.
-Outlier channels are evened out as in SmoothQuant (Xiao et al. 2022, arXiv 2211.10438).
+The graph computes one activation scale per token, so a text's embedding does not depend on the rest of its batch.
+ONNX Runtime's own dynamic quantization uses one scale for the whole batch, so there it does depend on it.
+Outlier channels are smoothed as in SmoothQuant (Xiao et al. 2022, arXiv 2211.10438).
 """
 
 from collections.abc import Sequence
@@ -16,163 +16,166 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from trainer.export.lean import CONTRIB
+from trainer.export.optimize import CONTRIB_DOMAIN
 
 FloatArray = npt.NDArray[np.float32]
 
 SMOOTHING = 0.7
-"""How much of the outlier channels moves from the activations into the weights."""
-STEP, ZERO = 1 / 127, 128
-"""Scale and zero point of activations, which are brought to [-1, 1] beforehand."""
+"""SmoothQuant's alpha: how much of the outliers moves from the activations to the weights."""
+SCALE, ZERO_POINT = 1 / 127, 128
+"""Of activations, which the graph first divides into [-1, 1]."""
 TINY = 1e-6
 
 Feed = dict[str, npt.NDArray[np.int64]]
-"""One batch of model inputs: `input_ids` and `attention_mask`."""
+"""One batch of model inputs by name, (batch, tokens) each: `input_ids` and `attention_mask`."""
 
 
 @dataclass
 class _Graph:
-    """An ONNX graph being rewritten."""
+    """An ONNX graph and the nodes that replace its own."""
 
     model: onnx.ModelProto
-    weights: dict[str, onnx.TensorProto] = field(init=False)
+    initializers: dict[str, onnx.TensorProto] = field(init=False)
     producers: dict[str, onnx.NodeProto] = field(init=False)
     nodes: list[onnx.NodeProto] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        """Index the graph by name."""
-        self.weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        """Index the initializers and the nodes by the names of their outputs."""
+        self.initializers = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self.producers = {name: node for node in self.model.graph.node for name in node.output}
 
-    def get(self, name: str) -> npt.NDArray[Any]:
-        """Return a constant's value."""
-        return numpy_helper.to_array(self.weights[name])
+    def value(self, name: str) -> npt.NDArray[Any]:
+        """The value of an initializer."""
+        return numpy_helper.to_array(self.initializers[name])
 
-    def put(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
-        """Add a constant, once, and return its name."""
-        self.weights.setdefault(name, numpy_helper.from_array(np.asarray(value), name))
+    def add_initializer(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
+        """Add an initializer unless the name is taken. Returns the name."""
+        self.initializers.setdefault(name, numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def add(self, kind: str, inputs: list[str], output: str, **attributes: int) -> str:
-        """Append a node and return its output."""
-        domain = CONTRIB if kind == "MatMulIntegerToFloat" else ""
-        node = helper.make_node(kind, inputs, [output], name=output, domain=domain, **attributes)  # type: ignore[arg-type]
+    def add_node(self, op_type: str, inputs: list[str], output: str, **attributes: int) -> str:
+        """Append a node with one output. Returns the output's name."""
+        domain = CONTRIB_DOMAIN if op_type == "MatMulIntegerToFloat" else ""
+        node = helper.make_node(op_type, inputs, [output], name=output, domain=domain, **attributes)  # type: ignore[arg-type]
         self.nodes.append(node)
         return output
 
-    def products(self) -> dict[str, list[onnx.NodeProto]]:
-        """Return the matrix products with constant weights, by what they multiply."""
-        found: dict[str, list[onnx.NodeProto]] = {}
+    def matmuls(self) -> dict[str, list[onnx.NodeProto]]:
+        """The MatMul nodes whose weight is a 2-D initializer, grouped by the name of their first input."""
+        matmuls: dict[str, list[onnx.NodeProto]] = {}
         for node in self.model.graph.node:
-            weight = self.weights.get(node.input[1]) if node.op_type == "MatMul" else None
+            weight = self.initializers.get(node.input[1]) if node.op_type == "MatMul" else None
             if weight is not None and len(weight.dims) == 2:
-                found.setdefault(node.input[0], []).append(node)
-        return found
+                matmuls.setdefault(node.input[0], []).append(node)
+        return matmuls
 
     def finish(self) -> onnx.ModelProto:
-        """Put the new nodes in, and leave out the constants nobody uses any more."""
+        """The model with the new nodes and only the initializers that they use."""
         graph = self.model.graph
         used = {name for node in self.nodes for name in node.input}
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self.nodes)
-        graph.initializer.extend(tensor for name, tensor in self.weights.items() if name in used)
-        if all(opset.domain != CONTRIB for opset in self.model.opset_import):
-            self.model.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+        graph.initializer.extend(tensor for name, tensor in self.initializers.items() if name in used)
+        if all(opset.domain != CONTRIB_DOMAIN for opset in self.model.opset_import):
+            self.model.opset_import.append(helper.make_opsetid(CONTRIB_DOMAIN, 1))
         return self.model
 
 
-def _reach(graph: _Graph, feeds: Sequence[Feed]) -> dict[str, FloatArray]:
-    """Return the largest size of every channel that is multiplied, over some texts."""
-    names = list(graph.products())
+def _activation_ranges(graph: _Graph, feeds: Sequence[Feed]) -> dict[str, FloatArray]:
+    """The largest absolute activation of each channel, (channels,), by MatMul input, without padding tokens."""
+    names = list(graph.matmuls())
     probe = onnx.ModelProto()
     probe.CopyFrom(graph.model)
     probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
-    reach: dict[str, FloatArray] = {}
+    ranges: dict[str, FloatArray] = {}
     for feed in feeds:
         real = feed["attention_mask"] > 0
         for name, value in zip(names, session.run(names, feed), strict=True):
-            largest = np.abs(value[real]).max(0)
-            reach[name] = np.maximum(reach.get(name, TINY), largest)
-    return reach
+            ranges[name] = np.maximum(ranges.get(name, TINY), np.abs(value[real]).max(0))
+    return ranges
 
 
-def _smooth(graph: _Graph, source: str, products: list[onnx.NodeProto], reach: FloatArray) -> tuple[str, FloatArray]:
-    """Even out the channels that are multiplied, and return what they were divided by.
+def _smooth(graph: _Graph, source: str, matmuls: list[onnx.NodeProto], ranges: FloatArray) -> tuple[str, FloatArray]:
+    """Divide each channel of `source` by a factor, so that outlier channels do not use up the 8 bits (SmoothQuant).
 
-    A few channels are far larger than the others, and would use up the 8 bits
-    (SmoothQuant).  What feeds the products is divided channel by channel, and
-    the weights will be multiplied: the same product, without the outliers.
-    Behind a layer normalisation only; elsewhere it was measured not to help, and is left out.
+    Returns the name of the smoothed input and the factors, (channels,). The caller multiplies the weights by them,
+    which leaves the product unchanged. Only the output of a LayerNormalization is smoothed; elsewhere smoothing did
+    not help when measured, and the factors are 1.
     """
     node = graph.producers.get(source)
     if node is None or node.op_type != "LayerNormalization" or source != node.output[0]:
-        return source, np.ones(len(reach), np.float32)
-    weight = np.maximum(np.max([np.abs(graph.get(p.input[1])).max(1) for p in products], 0), TINY)
-    factor = reach**SMOOTHING / weight ** (1 - SMOOTHING)
+        return source, np.ones(len(ranges), np.float32)
+    weight = np.maximum(np.max([np.abs(graph.value(matmul.input[1])).max(1) for matmul in matmuls], 0), TINY)
+    factor = ranges**SMOOTHING / weight ** (1 - SMOOTHING)
     factor = (factor / np.exp(np.log(factor).mean())).astype(np.float32)
-    return graph.add("Mul", [source, graph.put(f"{source}_even", 1 / factor)], f"{source}_smooth"), factor
+    return graph.add_node(
+        "Mul", [source, graph.add_initializer(f"{source}_smoothing", 1 / factor)], f"{source}_smooth"
+    ), factor
 
 
-def _quantize_rows(graph: _Graph, source: str) -> tuple[str, str]:
-    """Bring every token to [-1, 1] by its own largest value, then to 8 bits.
+def _quantize_tokens(graph: _Graph, source: str) -> tuple[str, str]:
+    """Divide each token by its largest absolute value, then quantize it to uint8.
 
-    Returns the names of the integers and of the tokens' largest values. A token of zeros has the largest value 0: what
-    becomes of 0 / 0 is some 8-bit number, and multiplied by 0 in the end.
+    Returns the names of the quantized tokens and of the largest values. For a token of zeros 0 / 0 quantizes to an
+    arbitrary number, which `_integer_matmul` multiplies by 0.
     """
-    axis = graph.put("last_axis", np.array([-1], np.int64))
-    scale, zero = graph.put("row_scale", np.float32(STEP)), graph.put("row_zero", np.uint8(ZERO))
-    size = graph.add("Abs", [source], f"{source}_abs")
-    top = graph.add("ReduceMax", [size, axis], f"{source}_top", keepdims=1)
-    unit = graph.add("Div", [source, top], f"{source}_unit")
-    return graph.add("QuantizeLinear", [unit, scale, zero], f"{source}_q"), top
+    axis = graph.add_initializer("last_axis", np.array([-1], np.int64))
+    scale, zero_point = (
+        graph.add_initializer("token_scale", np.float32(SCALE)),
+        graph.add_initializer("token_zero_point", np.uint8(ZERO_POINT)),
+    )
+    absolute = graph.add_node("Abs", [source], f"{source}_abs")
+    largest = graph.add_node("ReduceMax", [absolute, axis], f"{source}_max", keepdims=1)
+    unit = graph.add_node("Div", [source, largest], f"{source}_unit")
+    return graph.add_node("QuantizeLinear", [unit, scale, zero_point], f"{source}_q"), largest
 
 
-def _integer_product(graph: _Graph, node: onnx.NodeProto, rows: tuple[str, str], factor: FloatArray) -> None:
-    """Multiply 8-bit rows by 8-bit weights that have one scale per column."""
-    name, (integers, top) = node.input[1], rows
-    weight = graph.get(name) * factor[:, None]
-    steps = np.maximum(np.abs(weight).max(0), TINY) / 127
-    graph.put(f"{name}_q", np.rint(weight / steps).astype(np.int8))
-    graph.put(f"{name}_scale", steps.astype(np.float32))
-    inputs = [integers, f"{name}_q", "row_scale", f"{name}_scale", "row_zero"]
-    product = graph.add("MatMulIntegerToFloat", inputs, f"{node.output[0]}_unit")
-    graph.add("Mul", [product, top], node.output[0])
+def _integer_matmul(graph: _Graph, node: onnx.NodeProto, tokens: tuple[str, str], factors: FloatArray) -> None:
+    """Replace a MatMul by one of int8 weights, with one scale per column, and quantized tokens."""
+    name, (quantized, largest) = node.input[1], tokens
+    weight = graph.value(name) * factors[:, None]
+    scales = np.maximum(np.abs(weight).max(0), TINY) / 127
+    graph.add_initializer(f"{name}_q", np.rint(weight / scales).astype(np.int8))
+    graph.add_initializer(f"{name}_scale", scales.astype(np.float32))
+    inputs = [quantized, f"{name}_q", "token_scale", f"{name}_scale", "token_zero_point"]
+    product = graph.add_node("MatMulIntegerToFloat", inputs, f"{node.output[0]}_unit")
+    graph.add_node("Mul", [product, largest], node.output[0])
 
 
 def _integer_lookup(graph: _Graph, node: onnx.NodeProto) -> None:
-    """Look words up in an 8-bit table that has one scale per word."""
-    name, ids = node.input[0], node.input[1]
-    table = graph.get(name)
-    steps = np.maximum(np.abs(table).max(1, keepdims=True), TINY) / 127
-    words, scales = graph.put(f"{name}_q", np.rint(table / steps).astype(np.int8)), f"{name}_scale"
-    graph.put(scales, steps.astype(np.float32))
-    found = graph.add("Gather", [words, ids], f"{node.output[0]}_q")
-    found = graph.add("Cast", [found], f"{node.output[0]}_cast", to=onnx.TensorProto.FLOAT)
-    steps_found = graph.add("Gather", [scales, ids], f"{node.output[0]}_scale")
-    graph.add("Mul", [found, steps_found], node.output[0])
+    """Replace a Gather of token embeddings by one from an int8 table, with one scale per token."""
+    (name, ids), output = node.input, node.output[0]
+    table = graph.value(name)
+    scales = np.maximum(np.abs(table).max(1, keepdims=True), TINY) / 127
+    quantized = graph.add_initializer(f"{name}_q", np.rint(table / scales).astype(np.int8))
+    rows = graph.add_node("Gather", [quantized, ids], f"{output}_q")
+    rows = graph.add_node("Cast", [rows], f"{output}_cast", to=onnx.TensorProto.FLOAT)
+    scale = graph.add_initializer(f"{name}_scale", scales.astype(np.float32))
+    row_scales = graph.add_node("Gather", [scale, ids], f"{output}_scale")
+    graph.add_node("Mul", [rows, row_scales], output)
 
 
 def quantize(source_path: Path, target_path: Path, feeds: Sequence[Feed]) -> None:
-    """Turn a graph of `graph.export_onnx` into 8-bit integers, one scale per token.
+    """Write the graph at `source_path`, which `trainer.export.graph` made, to `target_path` in int8.
 
-    `feeds` are some tokenised texts, about 100, of the kind that will be encoded:
-    they only decide how outlier channels are evened out.
+    `feeds` are about 100 tokenized texts of the kind that the service will encode; only the smoothing of outlier
+    channels depends on them. Raises ValueError without feeds or without a MatMul to quantize.
     """
     graph = _Graph(onnx.load(source_path))
-    products = graph.products()
-    if not products or not feeds:
-        raise ValueError("nothing to quantize, or no texts to measure")
-    reach = _reach(graph, feeds)
-    rows: dict[str, tuple[tuple[str, str], FloatArray]] = {}
+    matmuls = graph.matmuls()
+    if not matmuls or not feeds:
+        raise ValueError("Quantization needs a graph with MatMul nodes and at least one text.")
+    ranges = _activation_ranges(graph, feeds)
+    inputs: dict[str, tuple[tuple[str, str], FloatArray]] = {}  # of MatMul nodes: quantized tokens and factors
     for node in graph.model.graph.node:
         source = node.input[0] if node.input else ""
-        if any(node is product for product in products.get(source, [])):
-            if source not in rows:
-                smooth, factor = _smooth(graph, source, products[source], reach[source])
-                rows[source] = _quantize_rows(graph, smooth), factor
-            _integer_product(graph, node, *rows[source])
-        elif node.op_type == "Gather" and node.input[0] in graph.weights and node.input[1] == "input_ids":
+        if node in matmuls.get(source, []):
+            if source not in inputs:
+                smooth, factors = _smooth(graph, source, matmuls[source], ranges[source])
+                inputs[source] = _quantize_tokens(graph, smooth), factors
+            _integer_matmul(graph, node, *inputs[source])
+        elif node.op_type == "Gather" and node.input[0] in graph.initializers and node.input[1] == "input_ids":
             _integer_lookup(graph, node)
         else:
             graph.nodes.append(node)

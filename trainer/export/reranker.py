@@ -1,7 +1,7 @@
-"""The cross-encoder into the bundle: its graph, its checks, and how much its score counts.
+"""Export of the cross-encoder into a bundle: its graph, its checks and the weight of its score.
 
-What is added to the score of each of the best 20 candidates is its logit times one weight, fitted on held-out
-questions; what stands below them stays below. A reranker that does not help there, beyond chance, is left out.
+The score of each of the best 20 candidates gains its logit times one weight, fitted on held-out questions; other
+candidates stay below them. A reranker without a significant gain on these questions is left out.
 
 parity               correlation of the model's scores with the graph's, over the candidates of a few questions
 batch_independence   1 - the largest change of a score between a pair alone and among others, in standard deviations
@@ -33,7 +33,7 @@ from trainer.export.quantize import Feed, quantize
 from trainer.reranking.training import CrossEncoder
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-NOWHERE = 1000.0  # the place of what the index did not bring
+NOWHERE = 1000.0  # the rank of an entry that the index did not return
 QUESTIONS = 500  # held-out ones, at most: 20 pairs each
 SAMPLE = 8  # questions whose pairs parity and independence are checked on
 PARITY, PARITY_SMALL = 0.9999, 0.99  # at least, in 32 and in 8 bits
@@ -46,7 +46,7 @@ log = logging.getLogger("trainer")
 
 @dataclass(frozen=True)
 class Added:
-    """What a bundle says of its reranker; `ranking` is the bundle's with it."""
+    """What a bundle records about its reranker; `ranking` is the bundle's with the reranker."""
 
     settings: Reranking
     ranking: Ranking
@@ -66,7 +66,7 @@ class Candidates:
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome], ranking: Ranking, with_question: bool) -> "Candidates":
-        """What the reranker is for, of questions that something answers."""
+        """The best candidates of questions, (questions, up to 20), by the scores of `ranking`."""
         every = [ranking.scores(one.features) for one in outcomes]
         orders = [np.argsort(-scores, kind="stable") for scores in every]
         right = [one.right[order] for one, order in zip(outcomes, orders, strict=True)]
@@ -98,7 +98,7 @@ class Candidates:
 def add(
     made: CrossEncoder, bundle: Bundle, index: Served, heldout: Sequence[HeldOut], small: bool = True
 ) -> Added | None:
-    """Write reranker.onnx into an unsealed bundle; None, and a word why, if it is left out.
+    """Write reranker.onnx into an unsealed bundle. Returns None, and logs the reason, if it is left out.
 
     The bundle's ranking is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
     """
@@ -107,12 +107,12 @@ def add(
     outcomes = index.ask_heldout(asked)
     answered = [one for one in outcomes if one.answerable]
     if len(answered) < MIN_QUESTIONS:
-        log.warning("Too few questions are held out to fit the reranker's weight; it is left out.")
+        log.warning("The reranker is left out: too few held-out questions to fit its weight.")
         return None
     found = Candidates.of(answered, Ranking.of(bundle), made.with_question)
     with TemporaryDirectory() as scratch:
         chosen = _chosen(made, found, bundle, Path(scratch), small)
-        reason = chosen.failure or (None if chosen.weight else "it does not help on held-out questions, beyond chance")
+        reason = chosen.failure or (None if chosen.weight else "it has no significant gain on held-out questions")
         if reason:
             log.warning("The reranker is left out: %s.", reason)
             return None
@@ -137,7 +137,7 @@ def _fitted(ranking: Ranking, chosen: "_Graph", reread: Sequence[Reread]) -> Ran
     weighed = ranking.model_copy(update={"reranker_weight": chosen.weight})
     calibrated = calibrate([one.outcome for one in reread], weighed, reread)
     for problem in calibrated.problems:
-        log.warning("Reranked answers get the calibration of those that are not. %s", problem)
+        log.warning("Reranked answers use the calibration of answers without the reranker. %s", problem)
     return weighed.model_copy(update={"reranked": calibrated.reranked or ranking.calibration})
 
 
@@ -158,9 +158,9 @@ def figures(candidates: Candidates, added: Floats) -> dict[str, float]:
 
 
 def fit_weight(candidates: Candidates, scores: Floats) -> float:
-    """What the reranker's scores are to be multiplied by: the best MRR of a grid, the smallest weight of equals.
+    """The weight of the reranker's scores with the best MRR, from a grid; of equals the smallest.
 
-    0 where that gains less than its own standard error, over the questions.
+    0 where the gain is below its standard error over the questions.
     """
     before = 1 / candidates.places(0 * scores)
     gains = [1 / candidates.places(weight * scores) - before for weight in WEIGHTS]
@@ -172,7 +172,7 @@ def fit_weight(candidates: Candidates, scores: Floats) -> float:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph that may be taken, its scores of the candidates, and the weight that fits them; 0 where none does."""
+    """An exported graph, its scores of the candidates, and the fitted weight; 0 if it does not help."""
 
     graph: Path
     settings: Reranking
@@ -200,7 +200,7 @@ def _chosen(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path
     both = {**exact.checks, "reranker int8": checks}
     log.info("Reranker, 8 bits: %s", ", ".join(f"{key} {value:.4f}" for key, value in checks.items()))
     if reason:
-        log.warning("The reranker is not brought to 8 bits: %s", reason)
+        log.warning("The reranker is exported in 32-bit floats because the 8-bit form failed a check: %s", reason)
         return replace(exact, checks=both)
     return _Graph(path, reranker.settings, scores, fit_weight(found, scores) or exact.weight, both)
 

@@ -1,8 +1,7 @@
-"""Passages in, TSV parts of queries and passages out: `python -m trainer generate`.
+"""Generation of queries for passages, in a directory of TSV parts and state.json: `python -m trainer generate`.
 
-After every batch the state is written down: how many batches are done, and the pairs that no part holds yet. Batches
-and the seed of each depend on the passages and on what was asked for alone, so an interrupted run carries on with the
-queries that it would have made. The directory holds nothing else: state.json and the parts.
+After every batch state.json records the number of batches done and the pairs that are in no part yet. Batches and their
+seeds depend only on the passages and the request, so a resumed run makes the same queries as an uninterrupted one.
 """
 
 import hashlib
@@ -22,21 +21,21 @@ from app.text.limits import QUESTION_LENGTH
 from app.text.normalize import normalize
 from trainer.data import generated_parts as parts
 from trainer.data.generated_parts import Asked
-from trainer.generation.asking import Asker, asker_of, batches
+from trainer.generation.generators import QueryGenerator, batches, load_generator
 from trainer.generation.roundtrip import RoundTrip
 from trainer.generation.sampling import Sampling
 from trainer.training.callbacks import stopping
 from trainer.training.loop import Interrupted, progress_bar
 
 STATE = "state.json"
-RANKS = (1, 3, 10, 100)  # at which the report counts what comes back
+RANKS = (1, 3, 10, 100)  # at which the report counts the passages found by their queries
 
 log = logging.getLogger("trainer")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be generated. `round_trip`: the rank at which a query must find its passage; 0: whichever."""
+    """The settings of a generation. `round_trip`: the worst rank at which a query may find its passage; 0: any."""
 
     model: str
     endpoint: str | None = None
@@ -45,7 +44,7 @@ class Request:
     encoder: str = ""
 
     def check(self) -> None:
-        """Raises InputError naming the field that makes no sense."""
+        """Raises InputError with the name of the first invalid field."""
         sampling = self.sampling
         wrong = {
             "queries_per_passage": sampling.queries < 1,
@@ -58,14 +57,14 @@ class Request:
             raise InputError(f"{bad[0]} must be positive, and top_p at most 1", bad[0])
 
     def digest(self, passages: Sequence[str]) -> str:
-        """Of everything that the queries depend on."""
+        """SHA-256 of everything that the queries depend on."""
         content = [asdict(self), list(passages)]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
 @dataclass
 class State:
-    """How far a directory is. `rest`: pairs that wait for the next part; `counts`: what became of the queries."""
+    """The progress of a directory. `rest`: pairs for the next part; `counts`: of queries by what happened to them."""
 
     digest: str
     batches: int = 0
@@ -76,26 +75,27 @@ class State:
 
     @classmethod
     def of(cls, directory: Path, digest: str) -> "State":
-        """What the directory holds, or a beginning. Raises Conflict when it was made otherwise."""
+        """The state in the directory, or a new one. Raises Conflict for a directory of another request, InputError."""
         path = directory / STATE
         if not path.is_file():
             if directory.is_dir() and any(directory.iterdir()):
                 raise Conflict(f"{directory} is not empty. Choose another --out.")
             return cls(digest)
         try:
-            found: dict[str, Any] = json.loads(path.read_bytes())
-            state = cls(**{**found, "rest": [Asked(*one) for one in found["rest"]], "counts": Counter(found["counts"])})
+            saved: dict[str, Any] = json.loads(path.read_bytes())
+            rest = [Asked(*pair) for pair in saved["rest"]]
+            state = cls(**{**saved, "rest": rest, "counts": Counter(saved["counts"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path} cannot be read: {error}", "out") from error
         if state.digest != digest:
             raise Conflict(
                 f"{directory} holds queries of other passages, of another model or with other settings. "
-                "Choose another --out, or ask for the same."
+                "Choose another --out, or repeat the command that began it."
             )
         return state
 
     def save(self, directory: Path) -> None:
-        """Write the full parts, then state.json. A part that is written again is the same again."""
+        """Write the full parts, then state.json. Writing a part twice gives the same file."""
         while len(self.rest) >= parts.PAIRS or (self.finished and self.rest):
             parts.write(directory, self.parts, self.rest[: parts.PAIRS])
             self.rest, self.parts = self.rest[parts.PAIRS :], self.parts + 1
@@ -103,25 +103,28 @@ class State:
 
 
 def generate(passages: Sequence[str], request: Request, out: Path) -> State:
-    """Do all that is left to do. Raises Interrupted, Conflict, InputError, EndpointUnavailable; what is done stays."""
+    """Generate what `out` lacks. Raises Interrupted, Conflict, InputError, EndpointUnavailable and keeps all parts."""
     state = State.of(out, request.digest(passages))
     out.mkdir(parents=True, exist_ok=True)
     if not state.finished:
         with progress_bar() as progress:
-            _Work(passages, request, out, state, asker_of(request.model, request.endpoint)).carry_out(progress)
+            _Work(passages, request, out, state, load_generator(request.model, request.endpoint)).run(progress)
     log.info(report(state, request))
     return state
 
 
 def report(state: State, request: Request) -> str:
-    """What became of the queries, in a sentence or two."""
+    """The counts of the queries in sentences."""
     counts = state.counts
-    made = f"{counts['asked']:,} queries were made; {counts['empty']:,} were empty and {counts['repeated']:,} repeated"
-    made += f" another of their passage. {counts['kept']:,} pairs were written, in {state.parts} parts."
+    summary = (
+        f"{counts['asked']:,} queries were made; {counts['empty']:,} were empty and {counts['repeated']:,} repeated "
+        f"another query of their passage. {counts['kept']:,} pairs were written, in {state.parts} parts."
+    )
     if not request.round_trip or not counts["tried"]:
-        return made
+        return summary
     shares = ", ".join(f"{counts[f'at_{rank}'] / counts['tried']:.1%} at rank {rank}" for rank in RANKS)
-    return f"{made} Round trip: {counts['kept'] / counts['tried']:.1%} kept; their passage was found by {shares}."
+    kept = f"{counts['kept'] / counts['tried']:.1%}"
+    return f"{summary} Round trip: {kept} were kept. Queries that found their passage: {shares}."
 
 
 @dataclass
@@ -132,36 +135,37 @@ class _Work:
     request: Request
     out: Path
     state: State
-    asker: Asker
+    generator: QueryGenerator
 
-    def carry_out(self, progress: Progress) -> None:
+    def run(self, progress: Progress) -> None:
         stop: list[bool] = []
         task = progress.add_task("generating", total=len(self.passages))
         trip = RoundTrip(self.passages, self.request.encoder) if self.request.round_trip else None
         with stopping(lambda: stop.append(True)):
-            for number, batch in enumerate(batches(self.passages, self.asker, self.request.sampling)):
+            for number, batch in enumerate(batches(self.passages, self.generator, self.request.sampling)):
                 if number >= self.state.batches:
                     self._batch(number, batch, trip)
                 self._show(progress, task, len(batch))
                 if stop:
                     raise Interrupted(
-                        f"Interrupted; {self.out} keeps what was made. The same command goes on from there."
+                        f"Interrupted. {self.out} keeps the queries made so far; the same command resumes."
                     )
         self.state.finished = True
         self.state.save(self.out)
 
     def _batch(self, number: int, batch: Sequence[int], trip: RoundTrip | None) -> None:
         seed = int.from_bytes(hashlib.sha256(f"{self.request.sampling.seed}/{number}".encode()).digest()[:4], "big")
-        asked = self.asker.ask([self.passages[one] for one in batch], self.request.sampling, seed)
-        found = [(query, one) for one, queries in zip(batch, asked, strict=True) for query in self._clean(queries)]
+        generated = self.generator.generate([self.passages[i] for i in batch], self.request.sampling, seed)
+        pairs = [(query, i) for i, queries in zip(batch, generated, strict=True) for query in self._clean(queries)]
         if trip is not None:
-            found = self._returned(found, trip)
-        self.state.rest += [Asked(query, self.passages[one]) for query, one in found]
-        self.state.counts["kept"] += len(found)
+            pairs = self._returned(pairs, trip)
+        self.state.rest += [Asked(query, self.passages[i]) for query, i in pairs]
+        self.state.counts["kept"] += len(pairs)
         self.state.batches = number + 1
         self.state.save(self.out)
 
     def _clean(self, queries: Sequence[str]) -> list[str]:
+        """The usable queries of one passage, each once."""
         kept: dict[str, str] = {}
         for query in map(parts.flat, queries):
             self.state.counts["asked"] += 1
@@ -171,12 +175,13 @@ class _Work:
                 self.state.counts["repeated"] += 1
         return list(kept.values())
 
-    def _returned(self, found: Sequence[tuple[str, int]], trip: RoundTrip) -> list[tuple[str, int]]:
-        ranks = trip.ranks([query for query, _ in found], [one for _, one in found])
-        self.state.counts["tried"] += len(found)
-        for rank in RANKS:
-            self.state.counts[f"at_{rank}"] += sum(one <= rank for one in ranks)
-        return [one for one, rank in zip(found, ranks, strict=True) if rank <= self.request.round_trip]
+    def _returned(self, pairs: Sequence[tuple[str, int]], trip: RoundTrip) -> list[tuple[str, int]]:
+        """The pairs whose query finds its passage."""
+        ranks = trip.ranks([query for query, _ in pairs], [i for _, i in pairs])
+        self.state.counts["tried"] += len(pairs)
+        for limit in RANKS:
+            self.state.counts[f"at_{limit}"] += sum(rank <= limit for rank in ranks)
+        return [pair for pair, rank in zip(pairs, ranks, strict=True) if rank <= self.request.round_trip]
 
     def _show(self, progress: Progress, task: TaskID, count: int) -> None:
         progress.update(task, advance=count, description=f"generating, {self.state.counts['kept']:,} pairs")

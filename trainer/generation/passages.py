@@ -1,7 +1,7 @@
-"""Documents cut into passages: what queries are generated for.
+"""Passages of documents, for which queries are generated.
 
-A file is a FAQ or texts in rows (`answer`, `text` or `passage`; JSON lines, JSON, CSV), plain text, Markdown or HTML; a
-directory is all such files in it. Texts are cut at their headings, paragraphs and sentences, wherever one is too long.
+A file is a FAQ or has texts in rows (`answer`, `text` or `passage`; JSON lines, JSON, CSV), or is plain text, Markdown
+or HTML; a directory stands for all such files in it. Long texts are split at headings, paragraphs and sentences.
 """
 
 import logging
@@ -20,13 +20,13 @@ from app.text.markup import plain_text
 from app.text.normalize import normalize
 from trainer.data.generated_parts import flat
 
-LENGTH = 600  # characters of a passage, at most; about what 160 tokens hold
-WORDS = 4  # fewer is a heading, or a word of thanks, and asks for nothing
+LENGTH = 600  # the most characters of a passage, about 160 tokens
+WORDS = 4  # shorter pieces are headings or thanks, which answer no question
 _ROW_SUFFIXES = [suffix for suffix, format in SUFFIXES.items() if format in ("json", "table", "xlsx", "yaml")]
 COLUMNS = ("answer", "text", "passage")
 
 _NO_TEXT = "script, style, noscript, template, nav, header, footer, form, iframe, svg"
-_APART = "br, td, th"
+_INLINE_BREAKS = "br, td, th"
 _BLOCKS = (
     "address, article, aside, blockquote, dd, div, dl, dt, h1, h2, h3, h4, h5, h6, hr, li, main, ol, p, pre, section, "
     "table, tr, ul"
@@ -34,44 +34,42 @@ _BLOCKS = (
 
 log = logging.getLogger("trainer")
 
-Cut = Callable[[str], list[str]]
-
 
 def read(path: Path, length: int = LENGTH) -> list[str]:
-    """The distinct passages of a file or a directory, each on one line, in order.
+    """The distinct passages of a file or a directory in order, each on one line.
 
-    Raises FileError with every row that holds no text, and InputError for what cannot be read or holds no passage.
+    Raises FileError with every row that has no text, and InputError if a file cannot be read or there is no passage.
     """
-    found: dict[str, str] = {}
+    passages: dict[str, str] = {}
     taken = repeated = short = 0
     for text in (text for file in _files(path) for text in _texts(file, length)):
         taken += 1
         if len(text.split()) < WORDS:
             short += 1
-        elif found.setdefault(normalize(text), text) is not text:
+        elif passages.setdefault(normalize(text), text) is not text:
             repeated += 1
-    if not found:
-        raise InputError(f"{path} holds no passage of {WORDS} words or more.", "passages")
+    if not passages:
+        raise InputError(f"{path} has no passage of {WORDS} words or more.", "passages")
     log.info(
         "%d passages; of %d pieces %d repeat others and %d have fewer than %d words",
-        len(found), taken, repeated, short, WORDS,
+        len(passages), taken, repeated, short, WORDS,
     )  # fmt: skip
-    return list(found.values())
+    return list(passages.values())
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _READERS)
-    if not found:
-        raise InputError(f"{path} holds no file that ends in one of {', '.join(sorted(_READERS))}.", "passages")
-    return found
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _READERS)
+    if not files:
+        raise InputError(f"{path} has no file that ends in one of {', '.join(sorted(_READERS))}.", "passages")
+    return files
 
 
 def _texts(file: Path, length: int) -> Iterator[str]:
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
-        raise InputError(f"{file}: a file's name must end in one of {', '.join(sorted(_READERS))}", "passages")
+        raise InputError(f"{file}: the name of the file must end in one of {', '.join(sorted(_READERS))}.", "passages")
     for piece in reader(file, length):
         if text := flat(piece):
             yield text
@@ -84,7 +82,7 @@ def _rows(file: Path, length: int) -> Iterator[str]:
         if isinstance(text, str):
             yield from cut(plain_text(text))
         else:
-            opened.reject(row.place, f"needs a text called {', '.join(f'`{name}`' for name in COLUMNS)}")
+            opened.reject(row.place, f"needs a text in one of {', '.join(f'`{name}`' for name in COLUMNS)}")
     opened.check()
 
 
@@ -101,11 +99,11 @@ def _html(file: Path, length: int) -> Iterator[str]:
 
 
 def text_of_html(html: str) -> str:
-    """What a page says, its blocks set apart by empty lines; without its navigation, forms and scripts."""
+    """The text of a page with an empty line between blocks, without navigation, forms and scripts."""
     tree = LexborHTMLParser(html)
     for node in tree.css(_NO_TEXT):
         node.decompose()
-    for node in tree.css(_APART):
+    for node in tree.css(_INLINE_BREAKS):
         node.insert_after(" ")
     for node in tree.css(_BLOCKS):
         node.insert_before("\n\n")

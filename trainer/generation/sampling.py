@@ -1,12 +1,12 @@
-"""How queries are drawn, whoever makes them."""
+"""The sampling settings of every query generator."""
 
 from typing import NamedTuple
 
 
 class Sampling(NamedTuple):
-    """How words are drawn: of the likeliest `top_k` (0: of all) those that make up `top_p`."""
+    """Draw tokens from the likeliest `top_k` (0: all), of those from the likeliest with total probability `top_p`."""
 
-    queries: int = 3  # for each passage
+    queries: int = 3  # per passage
     top_p: float = 0.95
     top_k: int = 50
     temperature: float = 1.0

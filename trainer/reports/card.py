@@ -1,4 +1,4 @@
-"""The model card: README.md of a run's directory, for whoever is handed the model. Drawn from the run's files alone."""
+"""The model card, README.md in a run's directory, for everyone who receives the model."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ CARD = "README.md"
 
 
 def write(run: Run, results: Results, manifest: Manifest, shown: Sequence[Figure], plots: Sequence[str]) -> None:
-    """Write the card. `plots`: the names of the drawings that lie under plots/."""
+    """Write the card. `plots` are the names of the drawings in plots/."""
     parts = [
         _head(manifest),
         _what(manifest, results),
@@ -27,43 +27,44 @@ def write(run: Run, results: Results, manifest: Manifest, shown: Sequence[Figure
 
 
 def publish_command(run: Run) -> str:
-    """What makes this run's bundle the one that answers."""
+    """The command that publishes this run's bundle."""
     return f"python -m trainer publish --bundle {shlex.quote(str((run.directory / BUNDLE).resolve()))}"
 
 
 def _head(manifest: Manifest) -> str:
-    """The fields that model hubs read."""
+    """The YAML front matter that model hubs read."""
     fields = {
         "base_model": manifest.base_model,
         "pipeline_tag": "sentence-similarity",
         "library_name": "faqtual",
         "tags": ["faq", "retrieval", "onnx"],
     }
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]  # JSON is YAML
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]  # JSON is valid YAML
     return "\n".join(["---", *lines, "---"])
 
 
 def _what(manifest: Manifest, results: Results) -> str:
     encoding = manifest.encoding
-    made = results.note or f"Fine-tuned from `{manifest.base_model}` on one FAQ with the recipe `{manifest.recipe}`."
+    origin = results.note or f"Fine-tuned from `{manifest.base_model}` on one FAQ with the recipe `{manifest.recipe}`."
     return f"""# FAQ encoder {manifest.revision}
 
-{made} It turns a question or an answer into {encoding.dimension} numbers; texts that belong together get close ones
-({encoding.similarity} similarity, at most {encoding.max_tokens} tokens of a text). `bundle/` holds it as ONNX
-({encoding.precision}) with tokenizer, ranking and calibrated confidence; `model/`, where present, as
-sentence-transformers saves it."""
+{origin} It encodes questions and answers as vectors of {encoding.dimension} numbers; a question and its answer have a
+high {encoding.similarity} similarity. It reads at most {encoding.max_tokens} tokens of a text at once. `bundle/` is the
+ONNX model ({encoding.precision}) with tokenizer, ranking and calibrated confidence, ready to serve; `model/`, if
+present, is the same model for sentence-transformers."""
 
 
 def _figures(shown: Sequence[Figure], drawn: bool) -> str:
     if not shown:
-        return "## Figures\n\nNothing could be held out, so nothing was measured."
+        return "## Figures\n\nNo questions could be held out, so nothing was measured."
     names = [name for name, _ in shown[0].bars]
     rows = [
-        f"| {one.name} | {' | '.join(f'{share.value:.1%}' for _, share in one.bars)} | {one.note} |" for one in shown
+        f"| {figure.name} | {' | '.join(f'{share.value:.1%}' for _, share in figure.bars)} | {figure.note} |"
+        for figure in shown
     ]
     table = "\n".join([f"| | {' | '.join(names)} | |", "|---" * (len(names) + 2) + "|", *rows])
     picture = "\n\n![Before and after](plots/before-after.svg)" if drawn else ""
-    return f"## Figures\n\nOn held-out questions that training never saw:\n\n{table}{picture}"
+    return f"## Figures\n\nOn held-out questions, which are not in the training data:\n\n{table}{picture}"
 
 
 def _data(run: Run, results: Results, manifest: Manifest) -> str:
@@ -75,11 +76,12 @@ def _data(run: Run, results: Results, manifest: Manifest) -> str:
 
 
 def _use(run: Run) -> str:
-    return f"## Use\n\n```sh\n{publish_command(run)}\n```\n\n`report.html` shows what changed, question by question."
+    return f"## Use\n\n```sh\n{publish_command(run)}\n```\n\n`report.html` shows the change of each question."
 
 
 def _limits() -> str:
     return """## Limits
 
-It knows this FAQ. On other subjects expect the base model's quality at best, and a confidence that means little. The
-confidence and its threshold were fitted on the held-out questions above; those figures flatter it a little."""
+The model is trained for this FAQ. On other subjects expect at best the quality of the base model, and no meaningful
+confidence. The confidence and its threshold were fitted on the held-out questions above, so those figures are slightly
+too good."""

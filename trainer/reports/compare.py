@@ -1,9 +1,10 @@
-"""Two models on the same questions: what differs, whether by chance, and which questions got better or worse."""
+"""Comparison of two bundles on the same questions: differences, their significance, and the questions that changed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,146 +16,124 @@ from app.errors import NotFound
 from trainer.evaluation import slices, statistics
 from trainer.evaluation.evaluate import outcomes_of
 from trainer.evaluation.figures import Figures, Outcomes
-from trainer.reports import tables as report
+from trainer.reports import tables
 from trainer.runs import Run
-
-Change = Literal["better", "worse", "same"]
 
 
 def compare(a: str, b: str, queries: Sequence[Path], index: Path, by: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything about A against B, ready for JSON; each names a bundle's directory, a run's, or a run.
+    """The comparison of A with B, ready for JSON. Each is a bundle's directory, a run's directory or a run's name.
 
-    Raises BundleError, InputError, FileError with every bad row of a file.
+    Raises BundleError, InputError, and FileError with every bad row of a file.
     """
-    bundles = {"a": bundle_named(a), "b": bundle_named(b)}
-    entries, asked = report.read(queries, index)
-    outcomes = {name: outcomes_of(bundle, entries, asked, "answers") for name, bundle in bundles.items()}
-    found: dict[str, Any] = {"queries_files": [str(path) for path in queries], "index_file": str(index)}
-    for name, given in (("a", a), ("b", b)):
-        manifest = bundles[name].manifest
-        named = {
-            "name": given,
-            "bundle": manifest.revision,
-            "base_model": manifest.base_model,
-            "recipe": manifest.recipe,
-        }
-        found[name] = {**named, "figures": report.figured(outcomes[name], by)}
-    return {**found, **compared(outcomes["a"], outcomes["b"])}
+    bundles = [bundle_named(name) for name in (a, b)]
+    entries, asked = tables.read(queries, index)
+    before, after = (outcomes_of(bundle, entries, asked, "answers") for bundle in bundles)
+    return {
+        "queries_files": [str(path) for path in queries],
+        "index_file": str(index),
+        "a": _system(a, bundles[0], tables.figured(before, by)),
+        "b": _system(b, bundles[1], tables.figured(after, by)),
+        **compared(before, after),
+    }
+
+
+def _system(name: str, bundle: Bundle, figures: Figures) -> dict[str, Any]:
+    manifest = bundle.manifest
+    origin = {"bundle": manifest.revision, "base_model": manifest.base_model, "recipe": manifest.recipe}
+    return {"name": name, **origin, "figures": figures}
 
 
 def bundle_named(name: str) -> Bundle:
-    """The bundle in that directory, in that run's, or of the run called so. Raises BundleError."""
+    """The bundle in a directory, in a run's directory, or of the run with that name. Raises BundleError."""
     path = Path(name)
     if not path.exists():
-        with suppress(NotFound):  # loading it says what is wrong
+        with suppress(NotFound):  # loading the bundle reports what is wrong
             path = Run.find(name).directory
-    return report.bundle_in(path)
+    return tables.bundle_in(path)
 
 
 def compared(before: Outcomes, after: Outcomes) -> dict[str, Any]:
-    """Differences of the figures with their significance; which questions changed; all of them, most improved first."""
+    """The differences of the figures, counts of the questions that changed, and all questions, most improved first."""
     questions = [_question(before, after, i) for i in range(len(before.queries))]
-    moved = [one for one in questions if one["right"]]
-    places = [(one["a"]["rank"], one["b"]["rank"]) for one in moved]
-    better, worse = (sum(one["change"] == kind for one in moved) for kind in ("better", "worse"))
-    refused = [(one["a"]["refused"], one["b"]["refused"]) for one in questions if not one["right"]]
+    answerable = [question for question in questions if question["right"]]
+    places = [(question["a"]["rank"], question["b"]["rank"]) for question in answerable]
+    refused = [(question["a"]["refused"], question["b"]["refused"]) for question in questions if not question["right"]]
+    changes = Counter(question["change"] for question in answerable)
     return {
-        "differences": report.differences(before, after),
-        "better": better,
-        "worse": worse,
-        "same": len(moved) - better - worse,
+        "differences": tables.differences(before, after),
+        **{change: changes[change] for change in ("better", "worse", "same")},
         "sign_test_p": _sign_test(before, after),
         "now_first": sum(a > 1 and b == 1 for a, b in places),
         "no_longer_first": sum(a == 1 and b > 1 for a, b in places),
         "now_refused": sum(b and not a for a, b in refused),
         "no_longer_refused": sum(a and not b for a, b in refused),
-        "questions": sorted(questions, key=lambda one: -one["gain"]),
+        "questions": sorted(questions, key=lambda question: -question["gain"]),
     }
 
 
 def _sign_test(before: Outcomes, after: Outcomes) -> float:
-    """Two-sided p, entry by entry: whether right answers rose for more of its questions than they fell for."""
-    rises = [was[0] - now[0] for was, now in zip(before.ranked, after.ranked, strict=True) if len(was)]
+    """The p of the sign test on each entry's net change: by how many places the right answers of its questions rose."""
+    rises = [a[0] - b[0] for a, b in zip(before.ranked, after.ranked, strict=True) if len(a)]
     return statistics.sign_test_of(np.array(rises, dtype=np.float64), before.about[before.answerable])
 
 
 def _question(before: Outcomes, after: Outcomes, i: int) -> Figures:
-    """One question under both. `gain`: of the reciprocal rank; where nothing is right, of refusing (1, 0 or -1)."""
-    each = {"a": slices.shown(before, i), "b": slices.shown(after, i)}
-    common = {name: each["a"][name] for name in ("question", "right")}
-    parts = {name: {key: one[key] for key in one if key not in common} for name, one in each.items()}
-    if common["right"]:
-        gain = 1 / parts["b"]["rank"] - 1 / parts["a"]["rank"]
-    else:
-        gain = float(parts["b"]["refused"]) - float(parts["a"]["refused"])
-    change: Change = "better" if gain > 0 else "worse" if gain < 0 else "same"
-    return {**common, "change": change, "gain": gain, **parts}
+    """One question by both. `gain`: in reciprocal rank, or in refusing an unanswerable question (1, 0, -1)."""
+    a, b = slices.shown(before, i), slices.shown(after, i)
+    common = {name: (a.pop(name), b.pop(name))[0] for name in ("question", "right")}
+    gain = 1 / b["rank"] - 1 / a["rank"] if common["right"] else float(b["refused"]) - float(a["refused"])
+    return {**common, "change": "better" if gain > 0 else "worse" if gain < 0 else "same", "gain": gain, "a": a, "b": b}
 
 
-def show(found: dict[str, Any], top: int, console: Console | None = None) -> None:
-    """Print the figures of both, the verdict, and the `top` questions that changed most, each way."""
+def show(comparison: dict[str, Any], top: int, console: Console | None = None) -> None:
+    """Print the figures of both, the verdict, and the `top` questions that got better and worse most."""
     console = console or Console()
-    systems = {name.upper(): found[name]["figures"] for name in ("a", "b")}
     for name in ("a", "b"):
-        one = found[name]
-        console.print(
-            f"{name.upper()}: {one['name']} ({one['recipe']}, {one['bundle']})", markup=False, highlight=False
-        )
-    console.print(report.headline_table(systems, found["differences"], report.counts(systems["A"])))
-    for field in systems["A"].get("slices", {}):
-        console.print(report.slice_table({name: one["slices"][field] for name, one in systems.items()}, field))
-    console.print(verdict(found), highlight=False)
-    for kind, order in (("better", 1), ("worse", -1)):
-        some = [one for one in found["questions"][::order] if one["change"] == kind]
-        ranked = [one for one in some if one["right"]]
-        refusals = [one for one in some if not one["right"]]
-        _show_changed(console, ranked[:top], f"{kind} with B: {min(top, len(ranked))} of {len(ranked)}")
-        what = "rightly refused by B only" if kind == "better" else "wrongly answered by B only"
-        _show_changed(console, refusals[:top], f"{what}: {min(top, len(refusals))} of {len(refusals)}")
+        origin = "{name} ({recipe}, {bundle})".format(**comparison[name])
+        console.print(f"{name.upper()}: {origin}", markup=False, highlight=False)
+    systems = {name.upper(): comparison[name]["figures"] for name in ("a", "b")}
+    tables.show_figures(console, systems, comparison["differences"])
+    console.print(verdict(comparison), highlight=False)
+    questions = comparison["questions"]
+    _show_changed(console, questions, "better", "rightly refused by B only", top)
+    _show_changed(console, questions[::-1], "worse", "wrongly answered by B only", top)
 
 
-def verdict(found: dict[str, Any]) -> str:
-    """In words: how many questions changed which way, and whether chance alone would do that."""
+def verdict(comparison: dict[str, Any]) -> str:
+    """In sentences: how many questions changed in which direction, and whether chance explains it."""
+    first = comparison["differences"].get("precision@1")
     lines = [
-        f"With B the right answer stands higher for {found['better']} questions, lower for {found['worse']}, as before "
-        f"for {found['same']} (sign test on entries: p {_p(found['sign_test_p'])}). "
-        f"{found['now_first']} are now first, {found['no_longer_first']} no longer."
+        "With B the right answer ranks higher for {better} questions, lower for {worse} and the same for {same} "
+        "(sign test on entries: {p}). {now_first} are now first, {no_longer_first} no longer."
     ]
-    if found["now_refused"] or found["no_longer_refused"]:
+    if comparison["now_refused"] or comparison["no_longer_refused"]:
         lines.append(
-            f"Of the questions that nothing answers, {found['now_refused']} are now rightly refused, "
-            f"{found['no_longer_refused']} no longer."
+            "Of the questions that nothing answers, {now_refused} are now rightly refused, "
+            "{no_longer_refused} no longer."
         )
-    first = found["differences"].get("precision@1")
-    if first is not None and first["p"] < report.CLEAR:
+    if first is not None and first["p"] < tables.CLEAR:
         better = "B" if first["mean"] > 0 else "A"
-        lines.append(
-            f"{better} puts the right answer first more often; chance hardly explains it (p {_p(first['p'])})."
-        )
+        lines.append(f"{better} puts the right answer first more often; chance hardly explains it ({{p_first}}).")
     elif first is not None:
-        lines.append(f"By precision@1 the two cannot be told apart on these questions (p {_p(first['p'])}).")
-    return "\n".join(lines)
+        lines.append("By precision@1 the two cannot be told apart on these questions ({p_first}).")
+    p_first = statistics.p_equation(first["p"]) if first else ""
+    return "\n".join(lines).format(**comparison, p=statistics.p_equation(comparison["sign_test_p"]), p_first=p_first)
 
 
-def _show_changed(console: Console, questions: Sequence[Figures], title: str) -> None:
-    if not questions:
-        return
-    ranked = bool(questions[0]["right"])
-    table = Table(
-        *(["rank"] if ranked else []), "question", "first with A", "first with B", title=title, show_lines=True
-    )
-    for one in questions:
-        ranks = [f"{one['a']['rank']} -> {one['b']['rank']}"] if ranked else []
-        table.add_row(*ranks, escape(one["question"]), *(_first(one, name) for name in ("a", "b")))
-    console.print(table)
+def _show_changed(console: Console, questions: Sequence[Figures], change: str, refusals: str, top: int) -> None:
+    """Print the first `top` questions that changed so, the answerable ones and the others in tables of their own."""
+    changed = [question for question in questions if question["change"] == change]
+    for answerable, title in ((True, f"{change} with B"), (False, refusals)):
+        rows = [question for question in changed if bool(question["right"]) is answerable]
+        columns = [*(["rank"] if answerable else []), "question", "first with A", "first with B"]
+        table = Table(*columns, title=f"{title}: {min(top, len(rows))} of {len(rows)}", show_lines=True)
+        for row in rows[:top]:
+            ranks = [f"{row['a']['rank']} -> {row['b']['rank']}"] if answerable else []
+            table.add_row(*ranks, escape(row["question"]), _first(row["a"]), _first(row["b"]))
+        if table.row_count:
+            console.print(table)
 
 
-def _first(one: Figures, name: str) -> str:
-    text = escape(one[name]["top"][0]["text"])
-    if one["right"] and one[name]["rank"] == 1:
-        return f"[green]✓ {text}[/green]"
-    return text
-
-
-def _p(p: float) -> str:
-    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
+def _first(system: Figures) -> str:
+    text = escape(system["top"][0]["text"])
+    return f"[green]✓ {text}[/green]" if system["rank"] == 1 else text

@@ -1,7 +1,7 @@
-"""SVG by matplotlib, coloured by CSS variables, so that one drawing serves light and dark.
+"""SVG by matplotlib with CSS variables for colours, so that one drawing suits light and dark pages.
 
-An inline SVG takes colours and typeface from the page; `standalone` gives it its own. The same drawing gives the same
-bytes. Knows nothing of what is drawn.
+An inline SVG takes its colours and typeface from the page; `standalone` adds them to a file. The same drawing gives the
+same bytes.
 """
 
 import io
@@ -13,9 +13,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-SIZE = (340, 232)  # CSS pixels; two side by side on a laptop, one across a phone, so text is never scaled
-MARGIN = 14  # around a drawing that stands alone
-# What matplotlib is told to draw with, and what is written in its place.
+SIZE = (340, 232)  # CSS pixels: two fit side by side on a laptop and one on a phone, so text is never scaled
+MARGIN = 14  # CSS pixels around a standalone drawing
+DASHED = (0, (3, 3))
+# The colours that matplotlib draws with, and the CSS variables that replace them.
 INK, SOFT, LINE, ACCENT, WRONG, BASE = (f"#00000{i}" for i in range(1, 7))
 _VARIABLES = {INK: "ink", SOFT: "ink-2", LINE: "line", ACCENT: "accent", WRONG: "wrong", BASE: "base"}
 _STANDALONE = """<style>
@@ -27,18 +28,18 @@ _STANDALONE = """<style>
 
 
 def standalone(svg: str) -> str:
-    """A drawing as a file of its own, with colours, a ground for both schemes, and a margin."""
+    """The drawing as the content of a file, with colours and a background for both colour schemes, and a margin."""
 
-    def opened(found: re.Match[str]) -> str:
-        width, height = int(found[2]) + 2 * MARGIN, int(found[3]) + 2 * MARGIN
+    def opened(match: re.Match[str]) -> str:
+        width, height = int(match[2]) + 2 * MARGIN, int(match[3]) + 2 * MARGIN
         size = f'width="{width}" height="{height}" viewBox="{-MARGIN} {-MARGIN} {width} {height}"'
-        return f"{found[1]}{size}{found[4]}{_STANDALONE % (-MARGIN, -MARGIN)}"
+        return f"{match[1]}{size}{match[4]}{_STANDALONE % (-MARGIN, -MARGIN)}"
 
     return re.sub(r'(<svg[^>]*)viewBox="0 0 (\d+) (\d+)"([^>]*>)', opened, svg, count=1) + "\n"
 
 
 def drawn(title: str, unit: str, draw: Callable[[Axes], None], alternative: str, size: tuple[int, int] = SIZE) -> str:
-    """What `draw` puts on the axes, titled; `unit` is the vertical axis's, `alternative` what a screen reader says."""
+    """SVG of what `draw` puts on the axes. `unit` labels the vertical axis; screen readers read `alternative`."""
     with rc_context(_style(title)):
         figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
         axes = figure.subplots()
@@ -53,10 +54,15 @@ def drawn(title: str, unit: str, draw: Callable[[Axes], None], alternative: str,
     return _inlined(file.getvalue(), alternative)
 
 
+def note(axes: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **style: Any) -> None:  # noqa: ANN401
+    """Write `text` at a point of the data, moved by `offset` points; `style` is matplotlib's."""
+    axes.annotate(text, at, offset, textcoords="offset points", **{"color": INK, **style})
+
+
 def _style(salt: str) -> dict[Any, Any]:
     return {
         "svg.fonttype": "none",
-        "svg.hashsalt": salt,  # the same drawing gives the same file, and two of them on a page share no id
+        "svg.hashsalt": salt,  # deterministic ids that differ between drawings
         "font.family": "DejaVu Sans",
         "font.size": 11,
         "axes.labelcolor": SOFT,
@@ -78,7 +84,7 @@ def _style(salt: str) -> dict[Any, Any]:
 
 
 def _inlined(svg: str, alternative: str) -> str:
-    """What a page can hold: no prolog, colours by variable, the page's typeface, a name for those who cannot see it."""
+    """The SVG for a page: without prolog, with CSS variables, the page's typeface and a name for screen readers."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
@@ -86,4 +92,4 @@ def _inlined(svg: str, alternative: str) -> str:
     svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{alternative}"', svg, count=1)
     svg = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--sans)", svg)
     svg = re.sub(r"font-family: 'DejaVu Sans'[^;\"]*", "font-family: var(--sans)", svg)
-    return re.sub(r"#00000[1-6]", lambda found: f"var(--{_VARIABLES[found.group()]})", svg).strip()
+    return re.sub(r"#00000[1-6]", lambda match: f"var(--{_VARIABLES[match.group()]})", svg).strip()

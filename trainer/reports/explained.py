@@ -1,34 +1,35 @@
-"""What the report says in words and figures, for people who own a FAQ and need not know a metric's name."""
+"""The sentences and figures of the report, for the owners of a FAQ, who need not know the names of metrics."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from app.encoding.bundle import Manifest
 from trainer.evaluation.figures import COUNTS
+from trainer.evaluation.statistics import p_equation, p_value
 from trainer.reports import findings
 from trainer.reports.findings import SURE, Findings, Share
-from trainer.reports.results import Asked, Place, Results
+from trainer.reports.results import Place, Results
 from trainer.runs import Run, duration
 
-ROUGH = 100  # held-out questions: with fewer, every figure is rough
+ROUGH = 100  # with fewer held-out questions the report warns that its figures are rough
 _CHECKS = {
-    "parity": "Says what the trained model says (cosine, mean)",
-    "parity_least": "… for the text where it differs most",
-    "batch_independence": "Says the same alone as among 15 others (least cosine)",
-    "precision@1_cost": "Right answers first lost to 8 bits",
-    "mrr_cost": "Mean reciprocal rank lost to 8 bits",
+    "parity": "Agreement with the trained model (mean cosine; 1 is equal)",
+    "parity_least": "… for the text that differs most",
+    "batch_independence": "Same result alone as among 15 other texts (least cosine)",
+    "precision@1_cost": "Loss of “right answer first” by 8 bits",
+    "mrr_cost": "Loss of mean reciprocal rank by 8 bits",
 }
 _CASED = {"Mrr": "MRR", "Ndcg": "nDCG", "Dcg": "DCG", "Auroc": "AUROC", "R precision": "R-precision"}
 
-Which = Callable[[Asked], Place | None]
+Measure = Callable[[Sequence[Place], float], Share]  # of a system's answers, at its threshold
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a reader should know who reads nothing else."""
+    """The summary at the top of the report."""
 
     title: str
     lines: list[str]
@@ -37,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Figure:
-    """A share that matters to people, of each system, oldest first, in their words."""
+    """A share, what it means, and its value for each system, the base model first."""
 
     name: str
     meaning: str
@@ -45,110 +46,98 @@ class Figure:
 
     @property
     def note(self) -> str:
-        """How exact the last bar is."""
+        """The counts and the interval of the last bar."""
         share = self.bars[-1][1]
         low, high = share.interval
         return f"{share.count:,} of {share.of:,}, 95% interval {low:.0%} to {high:.0%}"
 
 
-def verdict(results: Results, found: Findings) -> Verdict:
-    """The page's first words."""
-    now = findings.within(results.questions, _after, 1)
+def verdict(results: Results, by_result: Findings) -> Verdict:
+    """The summary: what came first, before and after, and whether chance explains the difference."""
+    now = findings.within(results.places_after, 1)
     if not now.of:
-        title = "Nothing could be held out, so nothing was measured."
-        return Verdict(title, [results.note] if results.note else ["A FAQ with more phrasings can be measured."])
+        title = "No questions could be held out, so nothing was measured."
+        return Verdict(
+            title, [results.note or "Add more phrasings to the FAQ, or give labelled questions by --queries."]
+        )
     comes = f"The right answer comes first for {now.count:,} of {now.of:,}"
     if results.before is None:
         return Verdict(f"{comes} questions, with the base model.", [results.note or "", _decisions(results)])
-    before = findings.within(results.questions, _before, 1).count
+    before = findings.within(results.places_before, 1).count
     change = "as before" if before == now.count else f"{'up' if now.count > before else 'down'} from {before:,}"
-    lines = [_significance(found), _decisions(results)]
-    return Verdict(f"{comes} new questions, {change}.", lines, _warning(now, before, found))
+    lines = [_significance(by_result), _decisions(results)]
+    return Verdict(f"{comes} new questions, {change}.", lines, _warning(now, before, by_result))
 
 
-def _significance(found: Findings) -> str:
-    moved = f"{found.gained:,} went from wrong to right, {found.lost:,} from right to wrong."
-    if found.gained == found.lost:
-        return f"{moved} On these questions the training changed nothing on the whole."
-    chance = "p\u00a0<\u00a00.001" if found.chance < 0.001 else f"p\u00a0=\u00a0{found.chance:.3f}"
-    if found.chance < SURE:
-        return f"{moved} That is more than chance would do ({chance})."
-    return f"{moved} That much may still be chance ({chance}); more questions would tell."
+def _significance(by_result: Findings) -> str:
+    moved = f"{by_result.gained:,} went from wrong to right, {by_result.lost:,} from right to wrong."
+    if by_result.gained == by_result.lost:
+        return f"{moved} Overall, the training changed nothing on these questions."
+    chance = p_equation(by_result.chance).replace(" ", "\u00a0")
+    if by_result.chance < SURE:
+        return f"{moved} Chance hardly explains this difference ({chance})."
+    return f"{moved} Chance may explain this difference ({chance}); measure more questions to be sure."
 
 
 def _decisions(results: Results) -> str:
-    share, right = _figure_of(results, findings.answered), _figure_of(results, findings.answered_right)
+    places, threshold = results.places_after, results.after.threshold
+    share, right = findings.answered(places, threshold), findings.answered_right(places, threshold)
     if not share.count:
-        return "It is sure enough of none of them to answer by itself."
-    rest = "" if share.count == share.of else " For the others it says that it has no answer, and suggests the closest."
-    return (
-        f"It is sure enough to answer {share.value:.0%} of them by itself, and {right.value:.0%} of those answers are "
-        f"right.{rest}"
+        return "Its confidence is too low to answer any of them by itself."
+    rest = (
+        ""
+        if share.count == share.of
+        else " For the others it offers two or three entries, or says that it has no answer."
     )
+    return f"It answers {share.value:.0%} of them by itself, and {right.value:.0%} of these answers are right.{rest}"
 
 
-def _warning(now: Share, before: int, found: Findings) -> str:
+def _warning(now: Share, before: int, by_result: Findings) -> str:
     if now.count < before:
-        sure = "" if found.chance < SURE else " It may be chance, but there is no gain to publish either."
+        sure = "" if by_result.chance < SURE else " This may be chance, but there is no gain in publishing it."
         return f"On these questions the fine-tuned model is worse than the base model.{sure}"
     if now.of < ROUGH:
-        return f"With only {now.of} questions every figure here is rough. Read the questions, not the percentages."
+        return f"With only {now.of} questions, every percentage here is rough. Read the questions below instead."
     return ""
 
 
 def figures(results: Results) -> list[Figure]:
-    """The shares that people care about; none where nothing was held out."""
+    """The main figures; none where nothing was held out."""
     if not results.questions:
         return []
-    rows = [
-        ("Right answer first", "Of the questions that the FAQ answers: the right answer is the one that is given.", 1),
-        ("Right among the first three", "The right answer is given, or is one of the two that follow.", 3),
-        ("Right among the first ten", "The right answer is found at all, if someone reads on.", 10),
-    ]
-    places = [Figure(name, meaning, _bars(results, _within(k))) for name, meaning, k in rows]
-    sure = [
-        Figure(
+    rows: list[tuple[str, str, Measure]] = [
+        ("Right answer first", "Of the questions that the FAQ answers: the first answer is right.", _within(1)),
+        ("Right among the first three", "One of the first three answers is right.", _within(3)),
+        ("Right among the first ten", "One of the first ten answers is right.", _within(10)),
+        (
             "Answered by itself",
-            "Of all questions: it is sure enough to answer. For the others it says that it has no answer.",
-            _bars(results, findings.answered),
+            "Of all questions: its confidence is high enough. For the others it offers two or three entries, or none.",
+            findings.answered,
         ),
-        Figure(
-            "Answers that are right",
-            "Of the answers that it gives by itself. The visitor sees these.",
-            _bars(results, findings.answered_right),
+        ("Answers that are right", "Of the answers that it gives by itself.", findings.answered_right),
+        (
+            "Rightly refused",
+            "Of the questions that nothing in the FAQ answers: it gives none of its entries as the answer.",
+            findings.refused,
         ),
     ]
-    if results.counts.unanswerable:
-        meaning = "Of the questions that nothing in the FAQ answers: it says so, rather than answer something else."
-        sure.append(Figure("Rightly refused", meaning, _bars(results, findings.refused)))
-    return [one for one in places + sure if one.bars[-1][1].of]
+    every = [Figure(name, meaning, _bars(results, measure)) for name, meaning, measure in rows]
+    return [figure for figure in every if figure.bars[-1][1].of]
 
 
-def _bars(results: Results, of: Callable[..., Share]) -> list[tuple[str, Share]]:
-    now = of(results.questions, _after, results.after.threshold)
+def _bars(results: Results, measure: Measure) -> list[tuple[str, Share]]:
+    now = measure(results.places_after, results.after.threshold)
     if results.before is None:
         return [("base", now)]
-    return [("base", of(results.questions, _before, results.before.threshold)), ("fine-tuned", now)]
+    return [("base", measure(results.places_before, results.before.threshold)), ("fine-tuned", now)]
 
 
-def _within(k: int) -> Callable[..., Share]:
-    return lambda asked, which, _: findings.within(asked, which, k)
-
-
-def _figure_of(results: Results, of: Callable[..., Share]) -> Share:
-    return of(results.questions, _after, results.after.threshold)
-
-
-def _before(one: Asked) -> Place | None:
-    return one.before
-
-
-def _after(one: Asked) -> Place | None:
-    return one.after
+def _within(k: int) -> Measure:
+    return lambda places, _: findings.within(places, k)
 
 
 def metric_rows(results: Results) -> list[dict[str, str]]:
-    """Every figure there is: base, fine-tuned, their difference and its p."""
+    """Every figure as text: base, fine-tuned, their difference and its p."""
     rows = []
     for name, now in results.after.figures.items():
         if name in COUNTS or not isinstance(now, float):
@@ -157,54 +146,54 @@ def metric_rows(results: Results) -> list[dict[str, str]]:
         was = results.before.figures.get(name) if results.before else None
         if isinstance(was, float):
             row |= {"before": f"{was:.3f}", "difference": f"{now - was:+.3f}".replace("-", "−")}
-        if found := results.differences.get(name):
-            row["p"] = "< 0.001" if found["p"] < 0.001 else f"{found['p']:.3f}"
+        if change := results.differences.get(name):
+            row["p"] = p_value(change["p"])
         rows.append(row)
     return rows
 
 
 def metric_name(name: str) -> str:
-    """A metric as people write it."""
+    """The name of a metric for display."""
     words = name.replace("_", " ").capitalize()
-    return re.sub("|".join(_CASED), lambda found: _CASED[found.group()], words)
+    return re.sub("|".join(_CASED), lambda match: _CASED[match.group()], words)
 
 
-def parts(found: Findings) -> list[dict[str, object]]:
-    """What became of the questions that can be answered: four kinds that leave none out."""
+def parts(by_result: Findings) -> list[dict[str, object]]:
+    """The answerable questions by right or wrong, before and now: four kinds that add up to all."""
     rows = [
-        ("gained", found.gained, "wrong before, right now"),
-        ("kept-right", found.kept_right, "right before and now"),
-        ("kept-wrong", found.kept_wrong, "wrong before and now"),
-        ("lost", found.lost, "right before, wrong now"),
+        ("gained", by_result.gained, "wrong before, right now"),
+        ("kept-right", by_result.kept_right, "right before and now"),
+        ("kept-wrong", by_result.kept_wrong, "wrong before and now"),
+        ("lost", by_result.lost, "right before, wrong now"),
     ]
     return [{"kind": kind, "count": count, "label": label} for kind, count, label in rows]
 
 
 def checks(manifest: Manifest) -> dict[str, Any]:
-    """The table of the export's checks, and a sentence on what came of them."""
-    kept = {name: found for name, found in manifest.checks.items() if isinstance(found, dict)}
+    """The table of the export's checks, and a sentence about the form that is served."""
+    kept = {name: values for name, values in manifest.checks.items() if isinstance(values, dict)}
     rows = [
-        {"name": text, "figures": [f"{found[key]:.4f}" if key in found else "–" for found in kept.values()]}
+        {"name": text, "figures": [f"{values[key]:.4f}" if key in values else "–" for values in kept.values()]}
         for key, text in _CHECKS.items()
-        if any(key in found for found in kept.values())
+        if any(key in values for values in kept.values())
     ]
     names = {"fp32": "32-bit floats", "int8": "8-bit integers"}
     return {"names": [names.get(name, name) for name in kept], "rows": rows, "line": _chosen(manifest, kept)}
 
 
-def _chosen(manifest: Manifest, found: dict[str, dict[str, Any]]) -> str:
+def _chosen(manifest: Manifest, checks: dict[str, dict[str, Any]]) -> str:
     if manifest.encoding.precision == "int8":
         return (
-            "Served in 8-bit integers: a quarter of the size, and faster. This form passed every check against the "
-            "model that was trained."
+            "The model is served in 8-bit integers: a quarter of the size, and faster. This form passed every check "
+            "against the trained model."
         )
-    if "int8" in found:
-        return "The 8-bit form failed a check, so the model is served in 32-bit floats: larger and slower, and exact."
-    return "Served in 32-bit floats."
+    if "int8" in checks:
+        return "The 8-bit form failed a check, so the model is served in 32-bit floats: exact, but larger and slower."
+    return "The model is served in 32-bit floats."
 
 
 def data_rows(run: Run, results: Results, manifest: Manifest) -> list[tuple[str, str]]:
-    """What went in, and how it was divided."""
+    """The training data and its split, as names and values."""
     counts, config = results.counts, run.config
     rows = [
         ("FAQ", str(config.get("data"))),
@@ -216,8 +205,9 @@ def data_rows(run: Run, results: Results, manifest: Manifest) -> list[tuple[str,
             "Trained on",
             "" if results.note else f"{counts.pairs:,} pairs of texts of {counts.trained_entries:,} entries",
         ),
+        ("Shipped", shipped.reason if (shipped := run.shipped()) else ""),
         ("Held out", f"{counts.heldout:,} questions"),
-        ("Held out that nothing answers", f"{counts.unanswerable:,}" if counts.unanswerable else ""),
+        ("Held-out questions without an answer", f"{counts.unanswerable:,}" if counts.unanswerable else ""),
         ("From start to bundle", _took(run, manifest)),
     ]
     return [(name, value) for name, value in rows if value]

@@ -1,115 +1,115 @@
-"""What the results say, for people: which questions changed, which are unsure, and whether it may all be chance."""
+"""What became of the held-out questions: which changed, which are unsure, and how likely chance explains it."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
-from trainer.evaluation.statistics import sign_test_of
+from trainer.evaluation.corpus import numbered
+from trainer.evaluation.statistics import sign_test_of, wilson_interval
 from trainer.reports.results import Asked, Place, Results
 
-Z = 1.96  # of a 95% interval
-SURE = 0.05  # a difference that chance gives more rarely than that is not put down to chance
+SURE = 0.05  # a difference with a smaller p is not called chance
 
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many."""
+    """`count` of `of` questions."""
 
     count: int
     of: int
 
     @property
     def value(self) -> float:
-        """Between 0 and 1; 0 of nothing is 0."""
+        """count / of, between 0 and 1; 0 where `of` is 0."""
         return self.count / self.of if self.of else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95% interval (Wilson 1927)."""
-        if not self.of:
-            return 0.0, 1.0
-        n, p = self.of, self.value
-        middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
-        half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        return wilson_interval(self.count, self.of)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Questions by what became of them. The lists overlap; each begins with what matters most."""
+    """The held-out questions by result. The lists overlap; each begins with the most important question."""
 
     better: list[Asked]  # the right answer moved up
-    worse: list[Asked]
+    worse: list[Asked]  # it moved down
     kept_right: int
     kept_wrong: int
     gained: int  # wrong before, right now
-    lost: int
-    chance: float  # two-sided p of the sign test on each entry's gains and losses
-    unsure: list[Asked]  # right, but not sure enough to be answered
-    mistaken: list[Asked]  # answered, and wrong
-    missed: list[Asked]  # the right answer does not stand first
+    lost: int  # right before, wrong now
+    chance: float  # two-sided p of the sign test on the net change of each entry
+    unsure: list[Asked]  # right, with a confidence below the threshold
+    mistaken: list[Asked]  # wrong, with a confidence above the threshold
+    missed: list[Asked]  # the right answer is not first
 
 
 def findings(results: Results) -> Findings:
-    """Sort out the held-out questions."""
-    asked, threshold = results.questions, results.after.threshold
-    answerable = [one for one in asked if one.after.rank is not None]
-    pairs = [(one.before.right, one.after.right) for one in answerable if one.before is not None]
-    sure = [one for one in asked if one.after.confidence >= threshold]
+    """Sort the held-out questions by what became of them."""
+    threshold, confidence = results.after.threshold, attrgetter("after.confidence")
+    answerable = [question for question in results.questions if question.after.rank is not None]
+    changes = [(question.before.right, question.after.right) for question in answerable if question.before]
+    right = [question for question in answerable if question.after.right]
     return Findings(
-        better=sorted((one for one in answerable if gain(one) > 0), key=lambda one: -gain(one)),
-        worse=sorted((one for one in answerable if gain(one) < 0), key=gain),
-        kept_right=pairs.count((True, True)),
-        kept_wrong=pairs.count((False, False)),
-        gained=pairs.count((False, True)),
-        lost=pairs.count((True, False)),
-        chance=_chance(answerable),
-        unsure=sorted(
-            (one for one in answerable if one.after.right and one.after.confidence < threshold),
-            key=lambda one: one.after.confidence,
+        better=sorted((question for question in answerable if gain(question) > 0), key=gain, reverse=True),
+        worse=sorted((question for question in answerable if gain(question) < 0), key=gain),
+        kept_right=changes.count((True, True)),
+        kept_wrong=changes.count((False, False)),
+        gained=changes.count((False, True)),
+        lost=changes.count((True, False)),
+        chance=_chance([question for question in answerable if question.before]),
+        unsure=sorted((question for question in right if question.after.confidence < threshold), key=confidence),
+        mistaken=sorted(
+            (
+                question
+                for question in results.questions
+                if not question.after.right and question.after.confidence >= threshold
+            ),
+            key=confidence,
+            reverse=True,
         ),
-        mistaken=sorted((one for one in sure if not one.after.right), key=lambda one: -one.after.confidence),
-        missed=sorted((one for one in answerable if not one.after.right), key=lambda one: -(one.after.rank or 0)),
+        missed=sorted(
+            (question for question in answerable if not question.after.right),
+            key=attrgetter("after.rank"),
+            reverse=True,
+        ),
     )
 
 
-def _chance(answerable: Sequence[Asked]) -> float:
-    """How often chance alone would tell the two systems apart as clearly."""
-    both = [one for one in answerable if one.before is not None]
-    changes = [float(one.after.right) - float(one.before.right) for one in both if one.before is not None]
-    numbers: dict[str | None, int] = {}
-    entries = [numbers.setdefault(one.faq_id, len(numbers)) for one in both]
-    return sign_test_of(np.array(changes), np.array(entries, dtype=np.int64))
+def _chance(compared: Sequence[Asked]) -> float:
+    """The p of the sign test on questions that both systems were asked."""
+    changes = [float(question.after.right) - float(question.before.right) for question in compared if question.before]
+    return sign_test_of(np.array(changes), numbered([question.faq_id or "" for question in compared]))
 
 
-def gain(one: Asked) -> float:
-    """By how much the reciprocal rank of the right answer rose."""
-    if one.before is None or one.before.rank is None or one.after.rank is None:
+def gain(question: Asked) -> float:
+    """The increase of the reciprocal rank of the right answer; 0 where there is nothing to compare."""
+    if question.before is None or question.before.rank is None or question.after.rank is None:
         return 0.0
-    return 1 / one.after.rank - 1 / one.before.rank
+    return 1 / question.after.rank - 1 / question.before.rank
 
 
-def within(asked: Sequence[Asked], which: Callable[[Asked], Place | None], k: int) -> Share:
-    """How many of the questions that can be answered have a right answer among the first `k`."""
-    ranks = [place.rank for one in asked if (place := which(one)) is not None and place.rank is not None]
+def within(places: Sequence[Place], k: int) -> Share:
+    """The share of the answerable questions with a right answer among the first `k`."""
+    ranks = [place.rank for place in places if place.rank is not None]
     return Share(sum(rank <= k for rank in ranks), len(ranks))
 
 
-def answered(asked: Sequence[Asked], which: Callable[[Asked], Place | None], threshold: float) -> Share:
-    """How many questions are answered at that threshold."""
-    places = [place for one in asked if (place := which(one)) is not None]
+def answered(places: Sequence[Place], threshold: float) -> Share:
+    """The share of the questions that are answered at that threshold."""
     return Share(sum(place.confidence >= threshold for place in places), len(places))
 
 
-def answered_right(asked: Sequence[Asked], which: Callable[[Asked], Place | None], threshold: float) -> Share:
-    """How many of the answers given at that threshold are right."""
-    given = [place for one in asked if (place := which(one)) is not None and place.confidence >= threshold]
-    return Share(sum(place.right for place in given), len(given))
+def answered_right(places: Sequence[Place], threshold: float) -> Share:
+    """The share of the answers given at that threshold that are right."""
+    given = [place.right for place in places if place.confidence >= threshold]
+    return Share(sum(given), len(given))
 
 
-def refused(asked: Sequence[Asked], which: Callable[[Asked], Place | None], threshold: float) -> Share:
-    """How many of the questions that nothing answers get no answer."""
-    places = [place for one in asked if (place := which(one)) is not None and place.rank is None]
-    return Share(sum(place.confidence < threshold for place in places), len(places))
+def refused(places: Sequence[Place], threshold: float) -> Share:
+    """The share of the unanswerable questions that get no answer at that threshold."""
+    sure = [place.confidence >= threshold for place in places if place.rank is None]
+    return Share(sure.count(False), len(sure))

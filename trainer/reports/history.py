@@ -1,6 +1,7 @@
-"""metrics.jsonl as curves: what was measured at which step. Work that was lost with a killed process is left out.
+"""The curves in metrics.jsonl: loss and learning rate over steps, metrics over epochs.
 
-In the file each stage counts its own steps and epochs; in the curves they go on from stage to stage.
+Rows that a resumed run repeats are dropped. In the file each stage counts its own steps and epochs; in the curves they
+continue from stage to stage.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any
 
 from trainer.runs import METRICS
 
-METRICS_OF_EPOCH = "metrics"  # of a line: what was measured when an epoch began or ended
+METRICS_OF_EPOCH = "metrics"  # key of a line with the metrics at the beginning or end of an epoch
 STEPS = ("loss", "learning_rate", "grad_norm")
 
 Row = dict[str, Any]
@@ -20,7 +21,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Curve:
-    """One quantity over the run, as (x, y) points; `starts` is where the second stage and those after it begin."""
+    """The (x, y) points of one quantity; `starts` are the x at which the second stage and those after it begin."""
 
     points: list[tuple[float, float]] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
@@ -28,15 +29,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class History:
-    """Loss and the like over steps, metrics of the held-out questions over epochs."""
+    """The quantities of `STEPS` over steps, and the metrics of the held-out questions over epochs, by name."""
 
     steps: dict[str, Curve]
     epochs: dict[str, Curve]
 
 
 def read(directory: Path) -> History:
-    """The curves of a run; none where nothing was trained."""
-    rows = _laid_out(_kept(_rows(directory / METRICS)))
+    """The curves of the run in `directory`; none where nothing was trained."""
+    rows = _continued(_kept(_rows(directory / METRICS)))
     measured = [{**row, **row[METRICS_OF_EPOCH]} for row in rows if isinstance(row.get(METRICS_OF_EPOCH), dict)]
     names = dict.fromkeys(name for row in measured for name in row[METRICS_OF_EPOCH])
     return History(
@@ -46,7 +47,7 @@ def read(directory: Path) -> History:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """The whole lines; a killed process may have left half of one."""
+    """The complete lines; a killed process may leave half a line."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -59,7 +60,7 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _kept(rows: Iterator[Row]) -> list[Row]:
-    """The rows of the run as it went in the end: a resumed one steps back to its checkpoint."""
+    """The rows without those that were lost: a resumed run goes back to the step of its checkpoint."""
     kept: list[Row] = []
     for row in rows:
         while kept and kept[-1].get("stage") == row.get("stage") and kept[-1]["step"] > row["step"]:
@@ -68,15 +69,15 @@ def _kept(rows: Iterator[Row]) -> list[Row]:
     return kept
 
 
-def _laid_out(rows: list[Row]) -> list[Row]:
-    """The rows with the steps and epochs of a stage counted on from the stage before."""
-    found: list[Row] = []
+def _continued(rows: list[Row]) -> list[Row]:
+    """The rows with steps and epochs that continue from the previous stage."""
+    continued: list[Row] = []
     steps, epochs = 0, 0.0
     for row in rows:
-        if found and found[-1].get("stage") != row.get("stage"):
-            steps, epochs = found[-1]["step"], found[-1]["epoch"]
-        found.append({**row, "step": steps + row["step"], "epoch": epochs + float(row.get("epoch") or 0)})
-    return found
+        if continued and continued[-1].get("stage") != row.get("stage"):
+            steps, epochs = continued[-1]["step"], continued[-1]["epoch"]
+        continued.append({**row, "step": steps + row["step"], "epoch": epochs + float(row.get("epoch") or 0)})
+    return continued
 
 
 def _curve(rows: list[Row], name: str, axis: str) -> Curve:

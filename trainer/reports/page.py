@@ -1,6 +1,6 @@
-"""report.html: what a run changed, for the people who own the FAQ. A pure function of the run's directory.
+"""report.html: what a run changed, for the owners of the FAQ. It depends on the run's directory alone.
 
-One file that asks for nothing: styles and plots are in it, there is no script, and texts of the FAQ are escaped.
+The page is one file that loads nothing: it contains its styles and plots and no script, and escapes the FAQ's texts.
 """
 
 import shlex
@@ -22,13 +22,13 @@ from trainer.reports.results import Results, shortened
 from trainer.runs import BUNDLE, Run
 
 REPORT, PLOTS = "report.html", "plots"
-FEW, MANY = 3, 60  # questions of a list that are shown, and that can be unfolded
+FEW, MANY = 3, 60  # questions of a list that are visible, and with those that can be unfolded
 MAIN_METRICS = ("precision@1", "mrr", "ndcg@10", "recall@10")
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing, the name of its file, and what to see in it."""
+    """A drawing, the name of its file, and a sentence on how to read it."""
 
     name: str
     svg: str
@@ -36,7 +36,7 @@ class Plot:
 
 
 def write(run: Run) -> Path:
-    """Write report.html, the plots and the model card. Raises InputError where the run's files do not allow it."""
+    """Write report.html, the plots and the model card. Raises InputError when the run's files are missing or broken."""
     results, manifest = Results.read(run.directory), _manifest(run.directory / BUNDLE / MANIFEST)
     shown, measured = explained.figures(results), history.read(run.directory)
     sections = {"certainty": certainty(results), "training": training(measured), "metrics": metrics(measured)}
@@ -50,20 +50,20 @@ def write(run: Run) -> Path:
 
 
 def render(run: Run, results: Results, manifest: Manifest, sections: dict[str, list[Plot]]) -> str:
-    """The page."""
+    """The HTML of the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"shortened": shortened, "percent": lambda value: f"{value:.0%}"}
-    found = findings(results)
+    by_result = findings(results)
     return environment.from_string(_text("page.html")).render(
         name=run.directory.resolve().name,
         css=_text("page.css"),
         results=results,
         manifest=manifest,
-        found=found,
-        verdict=explained.verdict(results, found),
+        by_result=by_result,
+        verdict=explained.verdict(results, by_result),
         figures=explained.figures(results),
         metric_rows=explained.metric_rows(results),
-        parts=explained.parts(found),
+        parts=explained.parts(by_result),
         checks=explained.checks(manifest),
         data=explained.data_rows(run, results, manifest),
         sections=sections,
@@ -75,52 +75,53 @@ def render(run: Run, results: Results, manifest: Manifest, sections: dict[str, l
 
 
 def certainty(results: Results) -> list[Plot]:
-    """How sure the model is, and how rightly."""
-    after = [one.after for one in results.questions]
+    """The plots of confidences and scores; none where nothing was held out."""
+    before, after, threshold = results.places_before, results.places_after, results.after.threshold
     if not after:
         return []
-    before = [one.before for one in results.questions if one.before is not None]
-    found = [
+    bins = plots.score_bins([places for places in (before, after) if places])
+    scores = [Plot("scores-before", plots.scores(before, "Scores, base model", bins))] if before else []
+    return [
         Plot(
             "confidence",
-            plots.confidences(after, results.after.threshold),
-            "Right answers should lie to the right of the dashed line, wrong ones to its left.",
+            plots.confidences(after, threshold),
+            "The service gives the answers to the right of the dashed line. They should be right; wrong ones should be "
+            "to its left.",
         ),
         Plot(
             "reliability",
             certainty_plots.reliability(after),
-            "Of the answers of which it is 80% sure, 80% should be right. Bars: 95% intervals.",
+            "Of the answers with a confidence of 80%, 80% should be right. Vertical lines are 95% intervals.",
         ),
         Plot(
             "tradeoff",
-            certainty_plots.tradeoff(after, results.after.threshold),
-            "A higher threshold goes left along the line: fewer answers, more of them right.",
+            certainty_plots.tradeoff(after, threshold),
+            "A higher threshold moves the dot to the left: fewer questions answered, more of the answers right.",
+        ),
+        *scores,
+        Plot(
+            "scores-after",
+            plots.scores(after, "Scores, fine-tuned" if before else "Scores, base model", bins),
+            "The less right and wrong answers overlap, the better the score separates them.",
         ),
     ]
-    systems = [("before", "base model", before), ("after", "fine-tuned" if before else "base model", after)]
-    drawn = [system for system in systems if system[2]]
-    bins = plots.score_bins([places for _, _, places in drawn])
-    captions = ["", "The further apart right and wrong lie, the better the score tells them apart."]
-    for (name, title, places), caption in zip(drawn, captions[-len(drawn) :], strict=True):
-        found.append(Plot(f"scores-{name}", plots.scores(places, f"Scores, {title}", bins), caption))
-    return found
 
 
 def training(measured: History) -> list[Plot]:
-    """Loss and learning rate over the steps."""
-    found = []
-    if curve := measured.steps.get("loss"):
-        caption = (
-            "How hard it still is to tell each right answer from the others of its batch. It should fall and level off."
-        )
-        found.append(Plot("loss", plots.loss(curve), caption))
-    if curve := measured.steps.get("learning_rate"):
-        found.append(Plot("learning-rate", plots.learning_rate(curve), "How large each step was."))
-    return found
+    """The plots of loss and learning rate over the steps, as far as they were recorded."""
+    kinds = [
+        ("loss", plots.loss, "How hard it is to pick each right answer in its batch. Stage 2 has harder batches."),
+        ("learning_rate", plots.learning_rate, "How large each training step was."),
+    ]
+    return [
+        Plot(name.replace("_", "-"), draw(measured.steps[name]), caption)
+        for name, draw, caption in kinds
+        if name in measured.steps
+    ]
 
 
 def metrics(measured: History) -> list[Plot]:
-    """Each metric by epoch, the best known ones first."""
+    """A plot of each metric over the epochs, the main metrics first."""
 
     def order(item: tuple[str, Curve]) -> tuple[int, str]:
         return (MAIN_METRICS.index(item[0]) if item[0] in MAIN_METRICS else len(MAIN_METRICS), item[0])
@@ -132,8 +133,9 @@ def metrics(measured: History) -> list[Plot]:
 
 
 def before_after(shown: list[Figure]) -> list[Plot]:
-    """The bars of the figures, for the model card; the page has its own."""
-    rows = [(one.name, one.bars[0][1].value if len(one.bars) > 1 else None, one.bars[-1][1].value) for one in shown]
+    """The figures as a plot of bars for the model card; the page draws them in HTML."""
+    shares = [(figure.name, [share.value for _, share in figure.bars]) for figure in shown]
+    rows = [(name, values[0] if len(values) > 1 else None, values[-1]) for name, values in shares]
     return [Plot("before-after", plots.before_after(rows))] if rows else []
 
 

@@ -1,6 +1,7 @@
-"""The plots of a run: what is drawn, and where it is labelled; `trainer.reports.drawing` makes SVG of it.
+"""The plots of a run: curves over its steps and epochs, bars, and histograms of scores and confidences.
 
-Base is grey and fine-tuned is the accent everywhere; right and wrong differ by place as well as by colour.
+The base model is always grey and the fine-tuned one has the accent colour. Right and wrong differ by position too, not
+only by colour.
 """
 
 import itertools
@@ -14,17 +15,17 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from app.arrays import Floats, Integers
-from trainer.reports.drawing import ACCENT, BASE, INK, SOFT, WRONG, drawn
+from trainer.reports.drawing import ACCENT, BASE, DASHED, INK, SOFT, WRONG, drawn, note
 from trainer.reports.history import Curve
 from trainer.reports.results import Place
 
 BINS = 20
-DOTS = 20  # epochs: more are a line without dots
+DOTS = 20  # epochs; a longer curve has no dots
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Of a histogram: the edges, and the largest count that it must have room for."""
+    """The bins of a histogram: their edges, and the largest count that the axis must hold."""
 
     edges: Floats
     most: int
@@ -42,7 +43,7 @@ def learning_rate(curve: Curve) -> str:
 
 
 def metric(name: str, curve: Curve) -> str:
-    """One metric of the validation questions, epoch by epoch."""
+    """One metric of the validation questions over epochs; the best value is labelled."""
 
     def draw(axes: Axes) -> None:
         x, y = _xy(curve)
@@ -50,28 +51,20 @@ def metric(name: str, curve: Curve) -> str:
         for part in _segments(curve):
             axes.plot(x[part], y[part], color=ACCENT, linewidth=2, marker=dots, markersize=5, clip_on=False)
         best = int(y.argmax())
-        axes.annotate(
-            f"{y[best]:.3f}",
-            (x[best], y[best]),
-            (0, 8),
-            textcoords="offset points",
-            ha="center",
-            color=INK,
-            weight="bold",
-        )
+        note(axes, f"{y[best]:.3f}", (x[best], y[best]), (0, 8), ha="center", weight="bold")
         axes.margins(x=0.06, y=0.22)
         if y.max() <= 1:
             axes.set_ylim(max(0, axes.get_ylim()[0]), min(1, axes.get_ylim()[1]))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel("epoch")
-        _stages(axes, curve)
+        _mark_stages(axes, curve, 0)
 
     return drawn(name, "", draw, f"{name} after each epoch")
 
 
 def before_after(rows: Sequence[tuple[str, float | None, float]]) -> str:
-    """Bars of base against fine-tuned, one pair for each named share."""
+    """A pair of bars for each share: base and fine-tuned. `rows` are names and both values."""
 
     def draw(axes: Axes) -> None:
         for i, (name, before, after) in enumerate(rows):
@@ -94,93 +87,69 @@ def before_after(rows: Sequence[tuple[str, float | None, float]]) -> str:
 
 
 def score_bins(systems: Sequence[Sequence[Place]]) -> Bins:
-    """Bins that hold the scores of all systems, so that their plots can be compared by eye."""
-    every = [place.score for places in systems for place in places]
-    edges = np.linspace(math.floor(10 * min(every)) / 10, math.ceil(10 * max(every) + 1e-6) / 10, BINS + 1)
-    return Bins(edges, max(int(count.max()) for places in systems for count in _counted(places, _score, edges)))
+    """Bins for the scores of all systems, so that their plots have the same axes."""
+    scores = [place.score for places in systems for place in places]
+    edges = np.linspace(math.floor(10 * min(scores)) / 10, math.ceil(10 * max(scores) + 1e-6) / 10, BINS + 1)
+    return Bins(edges, max(int(count.max()) for places in systems for count in _counted(places, "score", edges)))
 
 
 def scores(places: Sequence[Place], title: str, bins: Bins) -> str:
-    """Scores of what stands first: right answers upwards, wrong ones downwards."""
-    return _mirrored(_counted(places, _score, bins.edges), bins, title, "score (similarity)")
+    """A histogram of the scores of first answers: right ones upwards, wrong ones downwards."""
+    return _mirrored(_counted(places, "score", bins.edges), bins, title, "score (similarity)")
 
 
 def confidences(places: Sequence[Place], threshold: float) -> str:
-    """Confidence of what stands first, and the threshold from which it is given as an answer."""
+    """A histogram of the confidences of first answers, right ones upwards, with the answer threshold."""
     edges = np.linspace(0, 1, BINS + 1)
-    counts = _counted(places, lambda place: place.confidence, edges)
+    counts = _counted(places, "confidence", edges)
 
     def mark(axes: Axes) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (3, 3)))
-        side = -1 if threshold > 0.55 else 1
-        axes.annotate(
-            f"answers from {threshold:.0%}",
-            (threshold, 1),
-            (5 * side, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="right" if side < 0 else "left",
-            va="top",
-            color=INK,
-        )
+        axes.axvline(threshold, color=INK, linewidth=1, linestyle=DASHED)
+        offset, align = ((-5, -2), "right") if threshold > 0.55 else ((5, -2), "left")
+        coordinates = ("data", "axes fraction")
+        note(axes, f"answers from {threshold:.0%}", (threshold, 1), offset, xycoords=coordinates, ha=align, va="top")
 
     most = max(int(count.max()) for count in counts)
     return _mirrored(counts, Bins(edges, most), "Right and wrong by confidence", "confidence", mark)
 
 
 def _steps(curve: Curve, title: str, unit: str, peak: bool = False) -> str:
-    """A quantity over steps, labelled where it ends or, with `peak`, where it is highest."""
+    """A quantity over steps, labelled at its end or, with `peak`, at its maximum."""
 
     def draw(axes: Axes) -> None:
         x, y = _xy(curve)
         for part in _segments(curve):
             axes.plot(x[part], y[part], color=ACCENT, linewidth=2, clip_on=False)
         at = int(y.argmax()) if peak else -1
-        axes.annotate(
-            f"{y[at]:.2f}",
-            (x[at], y[at]),
-            (6, 0),
-            textcoords="offset points",
-            va="center",
-            color=INK,
-            weight="bold",
-            annotation_clip=False,
-        )
+        note(axes, f"{y[at]:.2f}", (x[at], y[at]), (6, 0), va="center", weight="bold", annotation_clip=False)
         axes.set_ylim(0, max(y) * 1.1 or 1)
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel("step")
-        _stages(axes, curve)
+        _mark_stages(axes, curve, 0.9)
 
     return drawn(title, unit, draw, f"{title} over the steps of the training")
 
 
 def _segments(curve: Curve) -> list[NDArray[np.bool_]]:
-    """Which points belong to which stage; a point where one ends and the next begins belongs to either."""
+    """A mask of the points of each stage, (points,); a point between two stages belongs to both."""
     x, ends = _xy(curve)[0], [-np.inf, *curve.starts, np.inf]
     parts = [(x >= begin) & (x <= end) for begin, end in itertools.pairwise(ends)]
     return [part for part in parts if part.any()]
 
 
-def _stages(axes: Axes, curve: Curve) -> None:
-    """Where a later stage begins: from there on the loss is that of harder batches."""
+def _mark_stages(axes: Axes, curve: Curve, height: float) -> None:
+    """Mark where the second stage and those after it begin, with a label at `height`, 0 to 1, of the axes."""
     for number, start in enumerate(curve.starts, start=2):
-        axes.axvline(start, color=SOFT, linewidth=1, linestyle=(0, (3, 3)))
-        axes.annotate(
-            f"stage {number}",
-            (start, 0),
-            (4, 4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            color=SOFT,
-        )
+        axes.axvline(start, color=SOFT, linewidth=1, linestyle=DASHED)
+        note(axes, f"stage {number}", (start, height), (4, 4), xycoords=("data", "axes fraction"), color=SOFT)
 
 
 def _mirrored(
     counts: tuple[Integers, Integers], bins: Bins, title: str, unit: str, mark: Callable[[Axes], None] | None = None
 ) -> str:
-    """Two histograms back to back, so that neither hides the other."""
+    """Two histograms, of right answers upwards and of wrong ones downwards; `mark` draws on top of them."""
     (right, wrong), edges = counts, bins.edges
 
     def draw(axes: Axes) -> None:
@@ -201,16 +170,13 @@ def _mirrored(
     return drawn(title, "questions", draw, f"{title}: {right.sum()} right and {wrong.sum()} wrong")
 
 
-def _counted(places: Sequence[Place], value: Callable[[Place], float], edges: Floats) -> tuple[Integers, Integers]:
-    """How many right ones and how many wrong ones fall into each bin."""
+def _counted(places: Sequence[Place], field: str, edges: Floats) -> tuple[Integers, Integers]:
+    """The numbers of right and of wrong answers in each bin of a field of their places, (bins,) each."""
     right, wrong = (
-        np.histogram([value(place) for place in places if place.right is kind], edges)[0] for kind in (True, False)
+        np.histogram([getattr(place, field) for place in places if place.right is kind], edges)[0]
+        for kind in (True, False)
     )
     return right, wrong
-
-
-def _score(place: Place) -> float:
-    return place.score
 
 
 def _xy(curve: Curve) -> tuple[Floats, Floats]:

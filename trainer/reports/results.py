@@ -1,7 +1,6 @@
-"""What a run changed, question by question: results.json, which the report is drawn from.
+"""results.json: the answers of the base model and of a run's bundle to every held-out question, for the reports.
 
-Every held-out question is asked twice, of the base model and of the run's bundle, with the encoder and the ranking
-that serve. A question that stands in the FAQ as a phrasing has that phrasing left out.
+Both use the encoder and the ranking of the service. A phrasing of the FAQ that is the question itself is ignored.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from trainer.reports.tables import BASE, base_bundle, differences
 from trainer.runs import Run
 
 RESULTS = "results.json"
-UNTRAINED = "No epochs were asked for: this is the base model as it is, calibrated by defaults."
+UNTRAINED = "No epochs were asked for: this is the base model as it is, calibrated on what is held out."
 EXCERPT = 280  # characters of an answer that are kept for showing
 
 
@@ -32,21 +31,21 @@ class _Frozen(BaseModel):
 
 
 class Place(_Frozen):
-    """What one system makes of a question: where the right answer stands, and what stands first."""
+    """One system's answer to a question: the rank of the right entry, and the entry that is ranked first."""
 
     rank: int | None  # of the best right entry; None: nothing in the FAQ answers the question
-    found: str  # the entry that stands first
+    found: str  # id of the entry that is ranked first
     score: float
     confidence: float
 
     @property
     def right(self) -> bool:
-        """Whether what stands first answers the question."""
+        """Whether the entry that is ranked first answers the question."""
         return self.rank == 1
 
 
 class Asked(_Frozen):
-    """A held-out question, asked before and after. `faq_id` None: nothing answers it; `before` None: no training."""
+    """A held-out question and its answers. `faq_id` is None if nothing answers it, `before` if nothing was trained."""
 
     question: str
     faq_id: str | None
@@ -55,14 +54,14 @@ class Asked(_Frozen):
 
 
 class Shown(_Frozen):
-    """As much of an entry as a report shows."""
+    """The part of an entry that a report shows."""
 
     question: str
     answer: str
 
 
 class Counts(_Frozen):
-    """The FAQ and what was made of it."""
+    """The sizes of the FAQ, of the training set and of the held-out questions."""
 
     entries: int
     phrasings: int
@@ -70,7 +69,7 @@ class Counts(_Frozen):
     pairs: int
     trained_entries: int
     heldout: int
-    unanswerable: int  # of those held out
+    unanswerable: int  # of the held-out questions
 
 
 class System(_Frozen):
@@ -81,7 +80,7 @@ class System(_Frozen):
 
 
 class Results(_Frozen):
-    """results.json."""
+    """The content of results.json."""
 
     counts: Counts
     note: str | None  # why nothing was trained
@@ -90,6 +89,16 @@ class Results(_Frozen):
     differences: dict[str, dict[str, float]]  # of figures: mean, low, high, p
     questions: tuple[Asked, ...]
     entries: dict[str, Shown]
+
+    @property
+    def places_before(self) -> list[Place]:
+        """The base model's answers; empty if nothing was trained."""
+        return [question.before for question in self.questions if question.before is not None]
+
+    @property
+    def places_after(self) -> list[Place]:
+        """The bundle's answers."""
+        return [question.after for question in self.questions]
 
     @classmethod
     def read(cls, directory: Path) -> "Results":
@@ -105,7 +114,7 @@ class Results(_Frozen):
 
 def measure(run: Run, entries: Sequence[Entry], training: TrainingSet, base: str) -> Results:
     """Ask both systems every held-out question and write results.json."""
-    queries = [Query(one.question, one.faq_id) for one in training.heldout]
+    queries = [Query(question.question, question.faq_id) for question in training.heldout]
     bundle = Bundle.load(run.bundle)
     note = (training.too_small or UNTRAINED) if bundle.manifest.recipe == BASE else None
     after = outcomes_of(bundle, entries, queries, "answers")
@@ -128,18 +137,18 @@ def measure(run: Run, entries: Sequence[Entry], training: TrainingSet, base: str
 
 
 def _asked(before: Outcomes | None, after: Outcomes) -> tuple[Asked, ...]:
-    first = [None] * len(after.queries) if before is None else _places(before)
-    pairs = zip(after.queries, first, _places(after), strict=True)
-    return tuple(Asked(question=one.question, faq_id=one.faq_id, before=was, after=now) for one, was, now in pairs)
+    places = [None] * len(after.queries) if before is None else _places(before)
+    rows = zip(after.queries, places, _places(after), strict=True)
+    return tuple(Asked(question=query.question, faq_id=query.faq_id, before=a, after=b) for query, a, b in rows)
 
 
 def _places(outcomes: Outcomes) -> list[Place]:
     if outcomes.score is None or outcomes.confidence is None:
         return []
-    found = [outcomes.entries[i].id for i in outcomes.top[:, 0]]
+    first = [outcomes.entries[i].id for i in outcomes.top[:, 0]]
     ranks = [int(places[0]) if len(places) else None for places in outcomes.ranked]
-    columns = zip(ranks, found, outcomes.score.tolist(), outcomes.confidence.tolist(), strict=True)
-    return [Place(rank=rank, found=name, score=score, confidence=sure) for rank, name, score, sure in columns]
+    columns = zip(ranks, first, outcomes.score.tolist(), outcomes.confidence.tolist(), strict=True)
+    return [Place(rank=rank, found=entry, score=score, confidence=sure) for rank, entry, score, sure in columns]
 
 
 def _system(outcomes: Outcomes) -> System:
@@ -154,16 +163,19 @@ def _counts(entries: Sequence[Entry], training: TrainingSet) -> Counts:
         pairs=len(training.pairs),
         trained_entries=training.groups,
         heldout=len(training.heldout),
-        unanswerable=sum(one.faq_id is None for one in training.heldout),
+        unanswerable=sum(question.faq_id is None for question in training.heldout),
     )
 
 
 def _shown(entries: Sequence[Entry], asked: Sequence[Asked]) -> dict[str, Shown]:
-    """The entries that the report may name."""
-    places = [place for one in asked for place in (one.before, one.after) if place is not None]
-    names = {place.found for place in places} | {one.faq_id for one in asked}
-    some = [entry for entry in entries if entry.id in names]
-    return {entry.id: Shown(question=entry.question, answer=shortened(entry.answer, EXCERPT)) for entry in some}
+    """The entries that a report names, by id."""
+    places = [place for question in asked for place in (question.before, question.after) if place is not None]
+    ids = {place.found for place in places} | {question.faq_id for question in asked}
+    return {
+        entry.id: Shown(question=entry.question, answer=shortened(entry.answer, EXCERPT))
+        for entry in entries
+        if entry.id in ids
+    }
 
 
 def shortened(text: str, length: int) -> str:

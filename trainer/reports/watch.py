@@ -1,4 +1,4 @@
-"""Runs as seen from another terminal: a table of them, one of them as it goes on, its log."""
+"""The terminal output of `runs`: a table of all runs, and the progress and the log of one."""
 
 from rich.console import Console
 from rich.live import Live
@@ -12,21 +12,21 @@ _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "killed": "
 
 
 def table(runs: list[Run]) -> Table:
-    """The runs, one a line; one whose status cannot be read says so."""
-    found = Table("run", "state", "phase", "step", "left", "began", box=None)
+    """One row per run; a run whose status cannot be read is marked `unreadable`."""
+    rows = Table("run", "state", "phase", "step", "left", "began", box=None)
     for run in runs:
         try:
             status = run.status()
         except InputError:
-            found.add_row(Text(run.name), Text("unreadable", "red"), "", "", "", "")
+            rows.add_row(Text(run.name), Text("unreadable", "red"), "", "", "", "")
             continue
         state, step = Text(status.state, _STYLES[status.state]), f"{status.step:,}/{status.steps:,}"
-        found.add_row(Text(run.name), state, status.phase, step, _left(status), status.created_at)
-    return found
+        rows.add_row(Text(run.name), state, status.phase, step, _left(status), status.created_at)
+    return rows
 
 
 def line(run: Run, status: Status) -> Text:
-    """How far a run is, on one line."""
+    """The progress of a run on one line."""
     parts = [status.phase]
     if status.steps:
         parts.append(f"step {status.step:,} of {status.steps:,}, epoch {status.epoch:.1f}")
@@ -34,37 +34,29 @@ def line(run: Run, status: Status) -> Text:
         parts.append(f"{left} left")
     if status.reason and status.state != "running":
         parts.append(status.reason)
-    said = ", ".join(part for part in parts if part)
-    return Text.assemble((run.name, "bold"), " ", (status.state, _STYLES[status.state]), f": {said}" if said else "")
+    details = ", ".join(part for part in parts if part)
+    return Text.assemble(
+        (run.name, "bold"), " ", (status.state, _STYLES[status.state]), f": {details}" if details else ""
+    )
 
 
-def follow_status(run: Run, console: Console) -> None:
-    """One line that keeps up with the run, until it ends."""
-    with Live(line(run, run.status()), console=console, auto_refresh=False) as live:
-        for _ in run.follow(keep_on=True):
-            live.update(line(run, run.status()), refresh=True)
-        live.update(line(run, run.status()), refresh=True)
-    _ended(run, console)
+def follow(run: Run, console: Console, with_log: bool = False) -> None:
+    """Show the progress of a run on one line until it ends; `with_log` prints its log above.
 
-
-def follow_log(run: Run, console: Console) -> None:
-    """The log as it grows and, on a terminal, how far the run is below it; until it ends."""
-    if not console.is_terminal:
+    Where the console is no terminal, `with_log` prints the log alone.
+    """
+    if with_log and not console.is_terminal:
         for text in run.follow(keep_on=True):
             console.out(text, end="", highlight=False)
         return
-    with Live(line(run, run.status()), console=console, auto_refresh=False, transient=True) as live:
+    with Live(line(run, run.status()), console=console, auto_refresh=False) as live:
         for text in run.follow(keep_on=True):
-            if text:
+            if with_log and text:
                 console.out(text, end="", highlight=False)
             live.update(line(run, run.status()), refresh=True)
-    console.print(line(run, run.status()))
-    _ended(run, console)
-
-
-def _ended(run: Run, console: Console) -> None:
+        live.update(line(run, run.status()), refresh=True)
     if run.status().resumable:
-        console.print(f"Carry on with: python -m trainer fit --resume {run.directory}", markup=False, highlight=False)
+        console.print(f"Resume it with: python -m trainer fit --resume {run.directory}", markup=False, highlight=False)
 
 
 def _left(status: Status) -> str:

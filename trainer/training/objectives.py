@@ -1,6 +1,6 @@
-"""What a stage learns by: rows, how they come in batches, and the loss of a batch. One function for each kind.
+"""What a stage learns by: its rows, their batches, and the loss of a batch. One function for each kind of recipe.
 
-Here a recipe's choices (`trains`, `loss`) become parts of sentence-transformers' trainer; the loop knows no others.
+The losses and samplers of the project exist only where sentence-transformers' own know no groups; see their modules.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ from datasets import Dataset
 from sentence_transformers.base.sampler import DefaultBatchSampler, GroupByLabelBatchSampler
 
 from trainer.data.training_set import TrainingSet
-from trainer.recipes import Recipe, Stage
+from trainer.recipes import ContrastiveRecipe, FrozenHeadRecipe, Recipe, Stage, TripletRecipe
 from trainer.training import distributed, triplets
-from trainer.training.batches import Batch, LabelCollator, PairCollator, PairTexts, Texts, TokenTexts, VectorTexts
+from trainer.training.batches import Batch, LabelCollator, PairCollator, PairTexts, TokenTexts, VectorTexts
 from trainer.training.blocks import BatchLoss, BlockEncoder, BlockHead
 from trainer.training.head import Frozen, tail
 from trainer.training.losses import EntryRankingLoss, Scoring
@@ -25,7 +25,11 @@ from trainer.training.triplets import TripletLoss
 
 @dataclass(frozen=True)
 class Objective:
-    """The dataset has a column `row`, and `label`: the group; `loss.figures` are those of the latest batch."""
+    """The parts that sentence-transformers' trainer takes.
+
+    The dataset has the columns `row`, `length` (tokens) and `label` (the group). `loss.figures` holds figures of the
+    latest batch.
+    """
 
     dataset: Dataset
     collator: Callable[..., Batch]
@@ -34,10 +38,10 @@ class Objective:
 
 
 def rows(training: TrainingSet, recipe: Recipe) -> int:
-    """How many rows an epoch has: pairs, or texts where triplets are made of them."""
-    if recipe.loss == "ranking":
-        return len(training.pairs)
-    return triplets.rows(list(triplets.grouped_texts(training.pairs).values()))
+    """The rows of an epoch: pairs, or texts for triplets."""
+    if isinstance(recipe, TripletRecipe):
+        return triplets.rows(list(triplets.grouped_texts(training.pairs).values()))
+    return len(training.pairs)
 
 
 def objective(
@@ -48,32 +52,53 @@ def objective(
     negatives: Negatives | None,
     bf16: bool,
 ) -> Objective:
-    """The objective of a stage, with the negatives that were mined for it."""
-    if recipe.loss != "ranking":
-        return _triplets(model, training, recipe)
+    """The objective of a stage, with the negatives mined for it. Raises TypeError for an unknown type of recipe."""
+    match recipe:
+        case TripletRecipe():
+            return _triplets(model, training, recipe)
+        case FrozenHeadRecipe():
+            return _head(model, training, recipe, stage, bf16)
+        case ContrastiveRecipe():
+            return _ranking(model, training, recipe, stage, negatives)
+    raise TypeError(f"There is no objective for {type(recipe).__name__}.")
+
+
+def _ranking(
+    model: BlockEncoder, training: TrainingSet, recipe: ContrastiveRecipe, stage: Stage, negatives: Negatives | None
+) -> Objective:
     candidates, mined = (negatives.candidates, negatives.mined) if negatives else ((), ())
-    of = PairTexts(training.pairs, candidates, training.apart, towers=has_towers(model), echo=recipe.echo)
-    headed = recipe.trains == "head"
-    texts: Texts = (
-        VectorTexts(Frozen(model, bf16).vectors([text for text, _ in of.texts]))
-        if headed
-        else TokenTexts(model, of.texts)
+    pair_texts = PairTexts(
+        training.pairs, candidates, training.known_negatives, towers=has_towers(model), echo=recipe.echo
     )
-    collator = PairCollator(of, texts, mined)
+    collator = PairCollator(pair_texts, TokenTexts(model, pair_texts.texts), mined)
     lengths = collator.lengths()
-    each = sum(lengths) / max(1, len(lengths)) * (1 + stage.negatives)  # tokens of a pair, about
-    whole = headed or fits(model, each * stage.plan.batch_size / distributed.count(), recipe.gradient_checkpointing)
-    scoring = Scoring(stage.temperature, recipe.dimensions, recipe.same_side)
-    loss = EntryRankingLoss(BlockHead(*tail(model)) if headed else model, scoring, recompute=not whole)
-    return Objective(_dataset([pair.group for pair in training.pairs], lengths), collator, EntryBatchSampler, loss)
+    tokens = sum(lengths) / max(1, len(lengths)) * (1 + stage.negatives)  # of a pair, about
+    fit = fits(model, tokens * stage.plan.batch_size / distributed.count(), recipe.gradient_checkpointing)
+    return _pairs(training, collator, EntryRankingLoss(model, _scoring(recipe, stage), recompute=not fit))
 
 
-def _triplets(model: BlockEncoder, training: TrainingSet, recipe: Recipe) -> Objective:
+def _head(model: BlockEncoder, training: TrainingSet, recipe: FrozenHeadRecipe, stage: Stage, bf16: bool) -> Objective:
+    pair_texts = PairTexts(training.pairs, (), training.known_negatives)
+    texts = VectorTexts(Frozen(model, bf16).vectors([text for text, _ in pair_texts.texts]))
+    loss = EntryRankingLoss(BlockHead(*tail(model)), _scoring(recipe, stage))
+    return _pairs(training, PairCollator(pair_texts, texts), loss)
+
+
+def _triplets(model: BlockEncoder, training: TrainingSet, recipe: TripletRecipe) -> Objective:
     grouped = triplets.grouped_texts(training.pairs)
     texts = TokenTexts(model, [(text, QUESTION) for text in grouped])
     lengths = [texts.length(i) for i in range(len(grouped))]
     loss = TripletLoss(model, recipe.loss, recipe.triplet_margin)
     return Objective(_dataset(list(grouped.values()), lengths), LabelCollator(texts), GroupByLabelBatchSampler, loss)
+
+
+def _scoring(recipe: ContrastiveRecipe, stage: Stage) -> Scoring:
+    return Scoring(recipe.temperature_of(stage), recipe.dimensions, recipe.same_side)
+
+
+def _pairs(training: TrainingSet, collator: PairCollator, loss: EntryRankingLoss) -> Objective:
+    dataset = _dataset([pair.group for pair in training.pairs], collator.lengths())
+    return Objective(dataset, collator, EntryBatchSampler, loss)
 
 
 def _dataset(groups: Sequence[int], lengths: Sequence[int]) -> Dataset:

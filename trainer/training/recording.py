@@ -1,4 +1,4 @@
-"""A run's status and log, kept while it is carried out, whichever way it ends."""
+"""Writes the status and the log of a run, however it ends."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ log = logging.getLogger("trainer")
 
 @contextmanager
 def status_kept(run: Run) -> Iterator[None]:
-    """Keep the run's status true, however what is done within ends."""
+    """Write the final state of the run when the block ends, normally or with an exception."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
@@ -23,14 +23,14 @@ def status_kept(run: Run) -> Iterator[None]:
     except BaseException as error:
         run.update(state="failed", reason=f"{type(error).__name__}: {error}")
         if not isinstance(error, FaqError):
-            log.exception("The run failed; its state is kept in %s.", run.directory)
+            log.exception("The run failed. Its state is kept in %s.", run.directory)
         raise
     run.update(state="succeeded", phase="done", reason=None)
 
 
 @contextmanager
 def logging_to(run: Run) -> Iterator[None]:
-    """What is logged, and what libraries warn of, goes to the run's log too."""
+    """Also write log records and the warnings of libraries to the run's log."""
     handler = logging.FileHandler(run.directory / runs.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("trainer", "py.warnings", "sentence_transformers", "transformers")]

@@ -1,7 +1,9 @@
-"""Which pairs stand in a batch together: of like length, and of different entries wherever that is possible.
+"""Batches of pairs of similar length and, where possible, of different groups.
 
-A batch of like lengths is padded little. Pairs of one entry in one batch do no harm, as the loss masks them, but are
-lost as negatives. The order depends on seed and epoch alone, so a resumed run meets the batches it would have met.
+Similar lengths need little padding. Pairs of one group in a batch do no harm, because the loss masks them, but they
+are lost as negatives. The project has a sampler of its own because sentence-transformers' NoDuplicatesBatchSampler
+compares texts, not groups, and ignores lengths. The order depends only on seed and epoch, so a resumed run gets the
+same batches.
 """
 
 import random
@@ -18,7 +20,7 @@ WINDOW = 16  # batches that are sorted by length together
 class EntryBatchSampler(DefaultBatchSampler):
     """Batches of row numbers of a dataset with the columns `length` and `label` (the entry group).
 
-    Under torchrun every batch is full and every rank gets as many: what is left over in one epoch waits for another.
+    Under torchrun every batch is full and all ranks get the same number. The remaining rows are not used in that epoch.
     """
 
     def __init__(
@@ -36,10 +38,10 @@ class EntryBatchSampler(DefaultBatchSampler):
         self.ranks = get_world_size()
 
     def __iter__(self) -> Iterator[list[int]]:
-        found = batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
+        order = batches(self.groups, self.lengths, self.batch_size, f"{self.seed}/{self.epoch}")
         if self.ranks > 1:
-            found = [batch for batch in found if len(batch) == self.batch_size]
-        yield from found[: len(self)]
+            order = [batch for batch in order if len(batch) == self.batch_size]
+        yield from order[: len(self)]
 
     def __len__(self) -> int:
         if self.ranks == 1:
@@ -48,24 +50,24 @@ class EntryBatchSampler(DefaultBatchSampler):
 
 
 def batches(groups: Sequence[int], lengths: Sequence[int], size: int, seed: str) -> list[list[int]]:
-    """All rows, each once, in batches of `size` (the last made may be smaller), in random order."""
+    """All rows, each once, in batches of `size` (one may be smaller), in random order."""
     rng = random.Random(seed)  # noqa: S311  # shuffles; no secret
     rows = list(range(len(groups)))
     rng.shuffle(rows)
-    found: list[list[int]] = []
+    shuffled: list[list[int]] = []
     for start in range(0, len(rows), WINDOW * size):
         window = sorted(rows[start : start + WINDOW * size], key=lengths.__getitem__)
         while window:
             batch = _take(window, groups, size)
-            found.append(batch)
+            shuffled.append(batch)
             taken = set(batch)
             window = [row for row in window if row not in taken]
-    rng.shuffle(found)
-    return found
+    rng.shuffle(shuffled)
+    return shuffled
 
 
 def _take(window: Sequence[int], groups: Sequence[int], size: int) -> list[int]:
-    """The first `size` rows of different groups; where there are too few, the first of the rest fill up."""
+    """The first `size` rows of different groups, filled up with the first other rows."""
     first: dict[int, int] = {}
     for row in window:
         first.setdefault(groups[row], row)

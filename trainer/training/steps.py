@@ -1,7 +1,4 @@
-"""sentence-transformers' trainer, as the loop uses it: one GPU a process, plain checkpoints, and batches that fit.
-
-Below a stage's directory it leaves checkpoints that it can go on from.
-"""
+"""sentence-transformers' trainer, configured for a stage: one GPU a process, plain checkpoints, batches that fit."""
 
 import logging
 import math
@@ -17,24 +14,24 @@ from torch import Tensor, nn
 
 from trainer.recipes import Recipe, Stage
 from trainer.training import distributed
-from trainer.training.callbacks import WHOLE
+from trainer.training.callbacks import COMPLETE
 from trainer.training.towers import QUESTION
 
-CHECKPOINT_EVERY = 50  # steps, or a tenth of all, whichever is more
+CHECKPOINT_EVERY = 50  # steps; a tenth of all steps if that is more
 WEIGHTS = "weights.pt"
 log = logging.getLogger("trainer")
 
 
 class BatchTrainer(SentenceTransformerTrainer):
-    """Trains by a `BatchLoss`. Checkpoints hold plain weights: adapters need nothing special."""
+    """Trains by a `BatchLoss`. Checkpoints hold the plain weights, with or without adapters."""
 
     args: Any
     model: Any
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:  # noqa: ANN401
-        """The loss of one step; a batch that does not fit into memory is tried again in smaller blocks.
+        """The loss of one step. A batch that does not fit into memory is repeated in smaller blocks.
 
-        Raises the allocator's error where a single text does not fit, and at once under torchrun, where the other
+        Raises the allocator's error if a single text does not fit. Under torchrun it raises at once, because the other
         processes wait in a collective operation of the failed step.
         """
         function: Any = self.loss  # a BatchLoss
@@ -45,7 +42,7 @@ class BatchTrainer(SentenceTransformerTrainer):
             except RuntimeError as error:
                 if distributed.count() > 1 or not should_reduce_batch_size(error) or not function.shrink():
                     raise
-            log.warning("A batch does not fit into memory. From now on %s.", function.manner)
+            log.warning("A batch does not fit into memory. From now on %s.", function.memory_use)
             model.zero_grad(set_to_none=True)
             clear_device_cache(garbage_collection=True)
 
@@ -72,13 +69,13 @@ class Arguments(SentenceTransformerTrainingArguments):
 
 
 def last_checkpoint(directory: Path) -> str | None:
-    """The latest whole checkpoint in the directory of a stage; what was left unfinished there is deleted."""
-    found = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / WHOLE).exists()]
+    """The latest complete checkpoint of a stage. Incomplete ones are deleted."""
+    checkpoints = sorted(directory.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    complete = [path for path in checkpoints if (path / COMPLETE).exists()]
     if distributed.leads():
-        for path in set(found) - set(whole):
+        for path in set(checkpoints) - set(complete):
             shutil.rmtree(path)
-    return str(whole[-1]) if whole else None
+    return str(complete[-1]) if complete else None
 
 
 def arguments(
@@ -97,12 +94,12 @@ def arguments(
         seed=recipe.seed,
         bf16=bf16,
         use_cpu=not cuda,
-        ddp_broadcast_buffers=False,  # they do not change
-        ddp_find_unused_parameters=True,  # a tower's, where a process's part of a batch has no text for it
+        ddp_broadcast_buffers=False,  # buffers do not change
+        ddp_find_unused_parameters=True,  # a process's part of a batch can have no text for a tower
         dataloader_drop_last=distributed.count() > 1,
-        dataloader_pin_memory=cuda and recipe.trains != "head",  # a head's batches are on the GPU already
+        dataloader_pin_memory=cuda and recipe.trainable != "head",  # the batches of a head are already on the GPU
         batch_sampler=sampler,
-        router_mapping={"row": QUESTION},  # asked for where there are towers; our batches name theirs themselves
+        router_mapping={"row": QUESTION},  # required for towers; the batches name the tower themselves
         save_strategy="steps",
         save_steps=max(CHECKPOINT_EVERY, plan.steps // 10),
         save_total_limit=2,

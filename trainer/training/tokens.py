@@ -1,8 +1,8 @@
-"""Texts as token ids: read once before the training, put together without waste in every batch.
+"""Texts as token ids: tokenized once before the training, and padded in blocks of similar length in every batch.
 
-A batch's texts, each once, are sorted by length and cut into blocks of about as many tokens, padded each by itself.
-A batch then has hardly any padding, whichever pairs are in it. Where memory is short, blocks are what is embedded
-again for its gradients, one at a time (GradCache).
+The distinct texts of a batch are sorted by length and cut into blocks of about the same number of tokens. Each block is
+padded on its own, so that a batch has little padding. Where memory is short, one block at a time is recomputed for its
+gradients; see `trainer.training.blocks`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,33 +13,33 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
-READ_TOGETHER = 1024  # texts that are tokenised in one call
-BLOCK_TOKENS = {"cpu": 3072, "cuda": 131_072}  # of a block, padding included; a processor's caches, a GPU's cores
-MULTIPLE = 8  # widths of blocks: kernels are made for each width anew, and like round ones
+TOKENIZED_TOGETHER = 1024  # texts that are tokenized in one call
+BLOCK_TOKENS = {"cpu": 3072, "cuda": 131_072}  # of a block, with padding: fits a CPU's caches, fills a GPU's cores
+MULTIPLE = 8  # of the width of a block, because kernels are compiled for each width
 
 TokenIds = NDArray[np.int64]
 Block = dict[str, Tensor]
 
 
 class Tokens:
-    """The token ids of texts, (length,) each, in the order that these were given in."""
+    """The token ids of texts, (length,) each, in the order of the texts."""
 
     def __init__(self, model: SentenceTransformer, texts: Sequence[str]) -> None:
         self.padding = int(model.tokenizer.pad_token_id or 0)
         self.block_tokens = BLOCK_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
         self.ids: list[TokenIds] = []
-        for start in range(0, len(texts), READ_TOGETHER):
-            read = model.preprocess(list(texts[start : start + READ_TOGETHER]))
-            rows = zip(read["input_ids"].cpu().numpy(), read["attention_mask"].cpu().numpy(), strict=True)
+        for start in range(0, len(texts), TOKENIZED_TOGETHER):
+            features = model.preprocess(list(texts[start : start + TOKENIZED_TOGETHER]))
+            rows = zip(features["input_ids"].cpu().numpy(), features["attention_mask"].cpu().numpy(), strict=True)
             self.ids += [row[mask.astype(bool)].astype(np.int64) for row, mask in rows]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def blocks(self, chosen: Sequence[int]) -> Iterator[tuple[list[int], Block]]:
-        """The chosen texts, shortest first, in padded blocks; with each block, which they are."""
+        """The chosen texts in padded blocks, shortest first: the numbers of the block's texts, and its features."""
         block: list[int] = []
-        for text in sorted(chosen, key=lambda one: len(self.ids[one])):
+        for text in sorted(chosen, key=lambda text: len(self.ids[text])):
             if block and _width(self.ids[text]) * (len(block) + 1) > self.block_tokens:
                 yield block, self._padded(block)
                 block = []
@@ -49,7 +49,7 @@ class Tokens:
 
     def _padded(self, block: Sequence[int]) -> Block:
         """Token ids and mask, both (block, width)."""
-        width = _width(self.ids[block[-1]])  # the longest stands last
+        width = _width(self.ids[block[-1]])  # the longest is the last
         ids = np.full((len(block), width), self.padding, dtype=np.int64)
         mask = np.zeros((len(block), width), dtype=np.int64)
         for row, text in enumerate(block):
@@ -63,23 +63,27 @@ def _width(ids: TokenIds) -> int:
 
 
 def embed(model: SentenceTransformer, tokens: Tokens, bf16: bool) -> Tensor:
-    """The unit-length embeddings of all texts, (texts, dimension), in float32 on the processor; no gradients."""
+    """The unit-length embeddings of all texts, (texts, dimension), in float32 on the CPU, without gradients."""
     return torch.nn.functional.normalize(embed_with(model, model, tokens, bf16), dim=-1)
 
 
 def embed_with(modules: nn.Module, model: SentenceTransformer, tokens: Tokens, bf16: bool) -> Tensor:
-    """What `modules`, all of the model or the first of its modules, make of all texts, (texts, dimension)."""
+    """The output of `modules`, the first modules of the model or all of them, for all texts, (texts, dimension)."""
     training = model.training
     model.eval()
-    found: list[tuple[list[int], Tensor]] = []
+    embedded: list[tuple[list[int], Tensor]] = []
     device = model.device
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for block, features in tokens.blocks(range(len(tokens))):
             vectors = modules({name: value.to(device) for name, value in features.items()})["sentence_embedding"]
-            found.append((block, vectors.float().cpu()))
+            embedded.append((block, vectors.float().cpu()))
     model.train(training)
-    order = torch.tensor([one for block, _ in found for one in block])
-    return torch.cat([vectors for _, vectors in found])[order.argsort()] if found else torch.empty(0, _width_of(model))
+    order = torch.tensor([text for block, _ in embedded for text in block])
+    return (
+        torch.cat([vectors for _, vectors in embedded])[order.argsort()]
+        if embedded
+        else torch.empty(0, _width_of(model))
+    )
 
 
 def _width_of(model: SentenceTransformer) -> int:

@@ -1,7 +1,7 @@
 """A model of two towers: one encoder reads questions and phrasings, another reads answers.
 
-sentence-transformers' Router holds both, under its own names for the sides. A model without a Router has one tower,
-which reads everything; all that asks here for a tower works for both kinds.
+sentence-transformers' Router holds both. A model without a Router has one tower, which reads everything; the functions
+here work for both kinds of model.
 """
 
 import copy
@@ -10,7 +10,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules.router import Router
 
-QUESTION, ANSWER = "query", "document"  # the Router's names
+QUESTION, ANSWER = "query", "document"  # the Router's names of the sides
 
 
 def has_towers(model: SentenceTransformer) -> bool:
@@ -19,21 +19,21 @@ def has_towers(model: SentenceTransformer) -> bool:
 
 
 def tower(model: SentenceTransformer, side: str) -> SentenceTransformer:
-    """The encoder of one side, as a model that shares its weights with the whole; the model itself if it has one."""
+    """The encoder of one side, which shares its weights with the model. With one tower, the model itself."""
     if not has_towers(model):
         return model
     modules = list(model[0].sub_modules[side])  # type: ignore[index]  # a ModuleDict
-    found = SentenceTransformer(modules=[*modules, *list(model)[1:]], device=str(model.device))
-    return found.train(model.training)
+    encoder = SentenceTransformer(modules=[*modules, *list(model)[1:]], device=str(model.device))
+    return encoder.train(model.training)
 
 
 def towers(model: SentenceTransformer) -> list[SentenceTransformer]:
-    """Every encoder of the model, that of questions first."""
+    """The encoders of the model, that of the questions first."""
     return [tower(model, side) for side in (QUESTION, ANSWER)] if has_towers(model) else [model]
 
 
-def in_two(model: SentenceTransformer) -> SentenceTransformer:
-    """A model of two towers that both begin as this one, which becomes the tower of questions."""
+def as_two_towers(model: SentenceTransformer) -> SentenceTransformer:
+    """A model of two towers: `model` itself for the questions, and a copy of it for the answers."""
     modules: list[Any] = list(model)
     router = Router.for_query_document(modules, copy.deepcopy(modules), default_route=QUESTION)
     return SentenceTransformer(modules=[router], device=str(model.device)).eval()

@@ -1,8 +1,9 @@
-"""Triplets of labelled texts: a text of the same group is to lie nearer than a text of another, by a margin.
+"""Triplets of labelled texts: a text of the same group must be nearer than a text of another group, by a margin.
 
-The losses are sentence-transformers': of each text the farthest of its group and the nearest of the others ("In Defense
-of the Triplet Loss for Person Re-Identification"; Hermans et al. 2017, arXiv 1703.07737), or of each pair of a group
-the nearest of the others that is farther away ("FaceNet"; Schroff et al. 2015, arXiv 1503.03832, semi-hard).
+The losses are sentence-transformers'; `TripletLoss` only adds batches in blocks. One compares, for each text, the
+farthest text of its group with the nearest text of another ("In Defense of the Triplet Loss for Person
+Re-Identification"; Hermans et al. 2017, arXiv 1703.07737). The other compares each pair of a group with the nearest
+text of another group that is farther away ("FaceNet"; Schroff et al. 2015, arXiv 1503.03832, semi-hard).
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from sentence_transformers.sentence_transformer.losses.batch_hard_triplet import
 from torch import Tensor, nn
 
 from trainer.data.training_set import Pair
-from trainer.recipes import Loss
+from trainer.recipes import TripletKind
 from trainer.training.blocks import BatchLoss
 
 LOSSES = {"hard-triplets": BatchHardTripletLoss, "semi-hard-triplets": BatchSemiHardTripletLoss}
@@ -23,11 +24,11 @@ EACH = 2  # texts that a group gives to a batch at a time
 
 
 class TripletLoss(BatchLoss):
-    """One of `LOSSES`, by cosine distance, of a batch that comes in blocks; labels are the texts' groups, (n,)."""
+    """One of `LOSSES`, by cosine distance, of a batch in blocks. The labels are the groups of the texts, (texts,)."""
 
-    def __init__(self, model: nn.Module, kind: Loss, margin: float) -> None:
+    def __init__(self, model: nn.Module, kind: TripletKind, margin: float) -> None:
         super().__init__(model)
-        self.of: Any = LOSSES[kind](
+        self.loss: Any = LOSSES[kind](
             cast(SentenceTransformer, model),
             distance_metric=BatchHardTripletLossDistanceFunction.cosine_distance,
             margin=margin,
@@ -35,24 +36,24 @@ class TripletLoss(BatchLoss):
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """The mean loss over the batch's triplets, a scalar."""
-        loss: Tensor = self.of.compute_loss_from_embeddings([self.embed(features)], labels)
-        return loss
+        value: Tensor = self.loss.compute_loss_from_embeddings([self.embed(features)], labels)
+        return value
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What sentence-transformers writes into the model card."""
-        config: dict[str, Any] = self.of.get_config_dict()
+        """The settings that sentence-transformers writes into a model card."""
+        config: dict[str, Any] = self.loss.get_config_dict()
         return config
 
 
 def grouped_texts(pairs: Iterable[Pair]) -> dict[str, int]:
-    """Every text of the pairs, and its group."""
+    """The distinct texts of the pairs, with their groups."""
     return {text: pair.group for pair in pairs for text in pair[:2]}
 
 
 def rows(groups: Sequence[int]) -> int:
-    """How many of the texts an epoch of sentence-transformers' GroupByLabelBatchSampler meets.
+    """The number of texts that an epoch of sentence-transformers' GroupByLabelBatchSampler uses.
 
-    Groups give two texts in turn, and the sampler ends when one group alone has any left.
+    Groups give two texts in turn, and the sampler ends when only one group has texts left.
     """
     turns = sorted((count // EACH for count in Counter(groups).values() if count >= EACH), reverse=True)
-    return EACH * sum(min(one, turns[1]) for one in turns) if len(turns) > 1 else 0
+    return EACH * sum(min(turn, turns[1]) for turn in turns) if len(turns) > 1 else 0

@@ -18,7 +18,7 @@ def test_tabs_and_line_breaks_do_not_break_a_part(tmp_path: Path) -> None:
 def test_parts_are_read_in_order(tmp_path: Path) -> None:
     for number in (2, 10, 1):
         parts.write(tmp_path, number, [Asked(f"q{number}", "p")])
-    assert [one.query for one in parts.read(tmp_path).pairs] == ["q1", "q2", "q10"]
+    assert [pair.query for pair in parts.read(tmp_path).pairs] == ["q1", "q2", "q10"]
 
 
 def test_lines_without_a_pair_are_skipped_and_said(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_lines_without_a_pair_are_skipped_and_said(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no TSV file, and no directory with any"):
+    with pytest.raises(InputError, match="is neither a TSV file nor a directory with TSV files"):
         parts.read(tmp_path)
     (tmp_path / "bad.tsv").write_bytes(b"\xff\xfe\t")
     with pytest.raises(InputError, match=r"bad.tsv is not UTF-8"):

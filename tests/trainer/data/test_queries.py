@@ -43,7 +43,7 @@ def test_csv_says_unanswerable_with_an_empty_cell(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ('{"text": "a", "label": 1}', "needs `question`; it has `text`, `label`"),
-        ('{"question": "a"}', "needs `faq_id` (null: nothing answers it), `answer` or `label`; it has `question`"),
+        ('{"question": "a"}', "needs `faq_id` (null: no entry answers it), `answer` or `label`; it has `question`"),
         ('{"question": "a", "answer": null}', "needs `faq_id`"),
         ('{"question": " ", "faq_id": null}', "`question` is empty"),
         ('{"question": "a", "faq_id": ""}', "`faq_id` is empty"),

@@ -19,9 +19,9 @@ def write(path: Path, *rows: object) -> Path:
 
 def test_a_label_is_an_entry_its_first_text_the_answer() -> None:
     texts = [Labelled("a", "1"), Labelled("x", "2"), Labelled("b", "1"), Labelled("a", "1"), Labelled("c", "1")]
-    one, two = entries_of_labels(texts)
-    assert (one.id, one.answer, one.phrasings) == ("1", "a", ("b", "c"))
-    assert (two.id, two.answer, two.phrasings) == ("2", "x", ())
+    first, second = entries_of_labels(texts)
+    assert (first.id, first.answer, first.phrasings) == ("1", "a", ("b", "c"))
+    assert (second.id, second.answer, second.phrasings) == ("2", "x", ())
 
 
 def test_a_label_with_a_text_too_long_for_a_phrasing_is_named() -> None:
@@ -88,26 +88,26 @@ def test_pairs_that_belong_together_are_trained_on_by_weight_and_the_others_kept
     entries = entries_of_pairs(pairs)
     assert next(entry for entry in entries if entry.answer == "answer 1").negatives == ("question 0",)
     training = scored_set(entries, pairs)
-    held = {normalize(one.question) for one in training.heldout}
+    held = {normalize(question.question) for question in training.heldout}
     assert held
     assert {pair.anchor: pair.weight for pair in training.pairs} == {
         pair.a: pair.score for pair in pairs if pair.score and pair.a not in held
     }
     assert len({pair.group for pair in training.pairs}) == len(training.pairs)
-    assert ("question 0" in held) or training.apart == (("question 0", "answer 1"),)
+    assert ("question 0" in held) or training.known_negatives == (("question 0", "answer 1"),)
 
 
 def test_a_held_out_question_is_not_trained_on_as_the_other_side_of_a_pair_either() -> None:
     pairs = scored(40)
     split = scored_set(entries_of_pairs(pairs), pairs)
-    held = [one.question for one in split.heldout if one.faq_id is not None]
+    held = [question.question for question in split.heldout if question.faq_id is not None]
     more = [ScoredPair(f"stranger {i}", f"{text.upper()}?", 0, "0") for i, text in enumerate(held)]
     pairs += [ScoredPair("question 1", "other", 0, "1"), *more]
     training = scored_set(entries_of_pairs(scored(40)), pairs)
-    questions = {normalize(one.question) for one in training.heldout}
+    questions = {normalize(question.question) for question in training.heldout}
     assert questions
     assert not questions & {normalize(text) for pair in training.pairs for text in pair[:2]}
-    assert not questions & {normalize(text) for texts in training.apart for text in texts}
+    assert not questions & {normalize(text) for texts in training.known_negatives for text in texts}
 
 
 def test_subgroups_are_groups_and_one_text_in_two_of_them_joins_them() -> None:

@@ -22,7 +22,7 @@ def test_rich_entries_hold_a_phrasing_out_and_keep_the_canonical_one() -> None:
 def test_poor_entries_are_held_out_whole_with_their_answers() -> None:
     entries = faq(60, 1)
     training = training_set(entries)
-    gone = {one.faq_id for one in training.heldout}
+    gone = {question.faq_id for question in training.heldout}
     assert len(gone) == 6
     assert not {entry.answer for entry in entries if entry.id in gone} & {pair.positive for pair in training.pairs}
 
@@ -30,26 +30,30 @@ def test_poor_entries_are_held_out_whole_with_their_answers() -> None:
 def test_an_answer_of_a_whole_held_out_entry_is_trained_on_under_no_other_entry() -> None:
     entries = [Entry(id=f"{i}", question=f"question {i}", answer=f"answer {i // 2}") for i in range(100)]
     training = training_set(entries)
-    held = {entry.answer for entry in entries if entry.id in {one.faq_id for one in training.heldout}}
+    held = {entry.answer for entry in entries if entry.id in {question.faq_id for question in training.heldout}}
     assert held
     assert not held & {pair.positive for pair in training.pairs}
 
 
 def test_no_held_out_question_is_trained_on_in_any_spelling() -> None:
-    entries = [*faq(40, 4), *(one.model_copy(update={"id": f"x{one.id}"}) for one in faq(40, 1))]
-    asked = [Query(f"labelled  QUESTION {i}", faq_id=entries[i % 40].id) for i in range(80)]
-    training = training_set(entries, asked)
-    assert not {normalize(one.question) for one in training.heldout} & texts(training)
+    entries = [*faq(40, 4), *(entry.model_copy(update={"id": f"x{entry.id}"}) for entry in faq(40, 1))]
+    labelled = [Query(f"labelled  QUESTION {i}", faq_id=entries[i % 40].id) for i in range(80)]
+    training = training_set(entries, labelled)
+    assert not {normalize(question.question) for question in training.heldout} & texts(training)
 
 
 def test_a_question_that_is_an_answer_word_for_word_is_never_both_held_out_and_trained_on() -> None:
     entries = faq(40, 4)
-    asked = [Query(f"Labelled question {i}", faq_id=entries[0].id) for i in range(6)]
-    held = [one.question for one in training_set(entries, asked).heldout if one.question.startswith("Labelled")]
+    labelled = [Query(f"Labelled question {i}", faq_id=entries[0].id) for i in range(6)]
+    held = [
+        question.question
+        for question in training_set(entries, labelled).heldout
+        if question.question.startswith("Labelled")
+    ]
     entries += [Entry(id=f"echo {i}", question=f"Who {i}?", answer=f"{text.upper()}!") for i, text in enumerate(held)]
     unanswerable = Query(entries[1].answer.lower())
-    training = training_set(entries, [*asked, unanswerable])
-    questions = {one.question for one in training.heldout}
+    training = training_set(entries, [*labelled, unanswerable])
+    questions = {question.question for question in training.heldout}
     assert held
     assert not questions & set(held)  # the answers stay trainable
     assert {f"{text.upper()}!" for text in held} <= {pair.positive for pair in training.pairs}
@@ -67,11 +71,11 @@ def test_another_seed_splits_otherwise() -> None:
 
 
 def test_labelled_questions_are_partly_trained_on_and_unanswerable_ones_held_out() -> None:
-    asked = [*(Query(f"asked {i}", faq_id=faq(1, 2)[0].id) for i in range(10)), Query("what is love")]
-    training = training_set(faq(9, 2), asked)
-    assert sum(one.question.startswith("asked") for one in training.heldout) == 3
+    labelled = [*(Query(f"asked {i}", faq_id=faq(1, 2)[0].id) for i in range(10)), Query("what is love")]
+    training = training_set(faq(9, 2), labelled)
+    assert sum(question.question.startswith("asked") for question in training.heldout) == 3
     assert sum(pair.anchor.startswith("asked") and pair.positive.startswith("To") for pair in training.pairs) == 7
-    assert [one.question for one in training.heldout if one.faq_id is None] == ["what is love"]
+    assert [question.question for question in training.heldout if question.faq_id is None] == ["what is love"]
 
 
 def test_a_labelled_question_of_an_unknown_entry_is_refused_by_name() -> None:

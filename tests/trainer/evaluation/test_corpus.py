@@ -37,7 +37,7 @@ def scores_of(entries: list[Entry], encoder: Encoder, question: str) -> dict[str
         for entry in entries
     ]
     ranked = DEFAULTS.rank(Question(question, encoder.encode_queries([question])[0]), candidates)
-    return {one.candidate.id: one.score for one in ranked}
+    return {ranked_entry.candidate.id: ranked_entry.score for ranked_entry in ranked}
 
 
 @pytest.mark.parametrize("block_cells", [1, 2_000_000])

@@ -43,7 +43,7 @@ def test_a_question_of_the_index_is_removed_and_counted(tiny_bundle: Bundle) -> 
     assert (found["queries"], found["entries"], found["phrasings_removed"]) == (2, 20, 1)
 
 
-def test_queries_by_id_answer_and_label(tiny_bundle: Bundle) -> None:
+def test_a_query_names_its_entry_by_id_answer_or_label(tiny_bundle: Bundle) -> None:
     entries = faq(20, 2)
     labelled = [
         *entries,
@@ -51,7 +51,7 @@ def test_queries_by_id_answer_and_label(tiny_bundle: Bundle) -> None:
     ]
     entry = entries[3]
     by = [Query("x", faq_id=entry.id), Query("x", answer=entry.answer), Query("x", label=entry.id)]
-    found = [evaluate(tiny_bundle, labelled, [one], "answers")["mrr"] for one in by]
+    found = [evaluate(tiny_bundle, labelled, [query], "answers")["mrr"] for query in by]
     assert len(set(found)) == 1
     assert evaluate(tiny_bundle, labelled, [Query("x", label="7")], "answers")["queries"] == 1
 
@@ -81,7 +81,7 @@ def test_only_unanswerable_queries_have_no_ranking(tiny_bundle: Bundle) -> None:
 
 def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundle) -> None:
     entries = faq(30, 1)
-    questions, answers = [one.question for one in entries], [one.answer for one in entries]
+    questions, answers = [entry.question for entry in entries], [entry.answer for entry in entries]
     vectors = Encoder(tiny_bundle, threads=1).encode_queries([*questions, *answers])
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -np.inf)
@@ -100,7 +100,7 @@ def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundl
     assert found["intervals"]["mrr"][0] < found["mrr"] < found["intervals"]["mrr"][1]
 
 
-def test_blocks_change_nothing(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_block_size_does_not_change_the_figures(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = faq(20, 2)
     asked = [Query(entry.question + "?", faq_id=entry.id) for entry in entries]
     encoder = Encoder(tiny_bundle, threads=1)
@@ -126,7 +126,7 @@ def test_a_model_under_training_is_ranked_as_the_index_ranks_where_words_count_n
     assert validation(as_function, 0.6, entries, [Query("what is love")]) == {}
 
 
-def test_what_the_index_does_not_bring_stands_last() -> None:
+def test_entries_that_the_index_does_not_return_rank_last() -> None:
     places = evaluating._places(np.array([7, 3, 5]), np.array([2, 3, 9]), 10)
     assert places.tolist() == [2, 9, 10]
 
@@ -147,7 +147,7 @@ def test_what_is_kept_of_each_query(words: Bundle) -> None:
     assert figured["accuracy"] == pytest.approx(figured["answered"] * figured["answered_right"])
 
 
-def test_every_interval_holds_its_figure(words: Bundle) -> None:
+def test_every_interval_contains_its_figure(words: Bundle) -> None:
     entries = faq(30, 2)
     asked = asked_of(entries)
     asked[:10] = [replace(query, question="how do I get a voucher") for query in asked[:10]]
@@ -160,14 +160,16 @@ def test_every_interval_holds_its_figure(words: Bundle) -> None:
 
 
 def test_slices_by_tag_and_by_metadata(words: Bundle) -> None:
-    entries = [one.model_copy(update={"metadata": {"for": ["a", "b"] if i else []}}) for i, one in enumerate(faq(6, 2))]
+    entries = [
+        entry.model_copy(update={"metadata": {"for": ["a", "b"] if i else []}}) for i, entry in enumerate(faq(6, 2))
+    ]
     found = outcomes(words, entries, asked_of(entries))
     by_style = slices.slices(found, "style")
     assert {name: one["queries"] for name, one in by_style.items()} == {"polite": 3, "terse": 3, "(none)": 1, "odd": 1}
     assert by_style["terse"]["precision@1"] == 1
     assert by_style["odd"]["unanswerable"] == 1
     by_field = slices.slices(found, "for")
-    assert {name: one["queries"] for name, one in by_field.items()} == {
+    assert {name: slice_["queries"] for name, slice_ in by_field.items()} == {
         "a": 5,
         "b": 5,
         "(unanswerable)": 2,
@@ -178,8 +180,10 @@ def test_slices_by_tag_and_by_metadata(words: Bundle) -> None:
 
 
 def test_the_tutorials_protocol_has_slices_and_worst_questions_too(tiny_bundle: Bundle) -> None:
-    entries = [one.model_copy(update={"metadata": {"half": i // 5}}) for i, one in enumerate(faq(10, 1))]
-    asked = [Query(one.question, faq_id=one.id) for one in entries] + [Query("and why", answer="Because it is so.")]
+    entries = [entry.model_copy(update={"metadata": {"half": i // 5}}) for i, entry in enumerate(faq(10, 1))]
+    asked = [Query(entry.question, faq_id=entry.id) for entry in entries] + [
+        Query("and why", answer="Because it is so.")
+    ]
     found = outcomes_of(tiny_bundle, entries, [*asked, Query("what is love")], "tutorial")
     by_half = slices.slices(found, "half")
     assert {name: one["queries"] for name, one in by_half.items()} == {"0": 5, "1": 5, "(none)": 1}
@@ -232,7 +236,7 @@ def test_base_and_fine_tuned_side_by_side(
     assert "[voucher" in shown(worst, capsys, monkeypatch)
 
 
-def test_from_files_to_figures(tiny_bundle: Bundle, tmp_path: Path) -> None:
+def test_figures_are_measured_from_files_and_written_as_json(tiny_bundle: Bundle, tmp_path: Path) -> None:
     index = write_faq(tmp_path / "faq.jsonl", faq(5, 2))
     queries, others = tmp_path / "queries.jsonl", tmp_path / "others.jsonl"
     queries.write_text('{"question": "where", "faq_id": "cancel-parcel-0"}\n', encoding="utf-8")
@@ -274,6 +278,6 @@ def test_pairs_of_the_tutorial_count_once_and_those_with_one_answer_are_one_entr
     asked = [Query(entry.question, answer=entry.answer) for entry in entries]
     again = [Query(f"{entry.question} please", answer=entry.answer) for entry in entries[:5]]
     found = outcomes_of(tiny_bundle, entries, [*asked, *again], "tutorial")
-    assert found.asked == 25
+    assert figures.summary(found)["queries"] == 25
     assert len(set(found.about.tolist())) == 20
-    assert found.subset([0, 25]).asked == 1
+    assert figures.summary(found.subset([0, 25]))["queries"] == 1

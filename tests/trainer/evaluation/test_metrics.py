@@ -51,14 +51,14 @@ def test_ranks_count_from_one_and_ties_keep_their_order() -> None:
     assert ranks(SCORES, np.array([0])).tolist() == [5]
 
 
-def test_what_is_not_a_number_is_not_first() -> None:
+def test_a_score_that_is_nan_ranks_last() -> None:
     broken = np.full(5, np.nan, dtype=np.float32)
     assert ranks(broken, np.array([0])).tolist() == [5]
     broken[2] = 1
     assert ranks(broken, np.array([2])).tolist() == [5]
 
 
-def test_the_means() -> None:
+def test_summarize_gives_the_means_over_the_queries() -> None:
     found = summarize([np.array([1]), np.array([4]), np.array([2, 3])])
     assert found["precision@1"] == pytest.approx(1 / 3)
     assert found["mrr"] == pytest.approx((1 + 1 / 4 + 1 / 2) / 3)
@@ -113,7 +113,7 @@ def test_auroc_agrees_with_scikit_learn_weighted_and_with_ties() -> None:
     rng = np.random.default_rng(1)
     scores, positive = rng.integers(0, 10, size=80) / 10, rng.random(80) < 0.3
     weights = rng.integers(0, 4, size=(5, 80)).astype(float)
-    expected = [roc_auc_score(positive, scores, sample_weight=one) for one in weights]
+    expected = [roc_auc_score(positive, scores, sample_weight=row) for row in weights]
     assert metrics.auroc(scores, positive, weights) == pytest.approx(expected)
     assert metrics.auroc(scores, positive)[0] == pytest.approx(roc_auc_score(positive, scores))
     assert np.isnan(metrics.auroc(scores, np.ones(80, dtype=bool))[0])
@@ -152,7 +152,7 @@ def test_the_calibration_error_of_ten_equal_bins() -> None:
     assert metrics.calibration_error(np.empty(0), np.empty(0, dtype=bool)) == 0
 
 
-def test_true_confidences_stay_below_their_own_bound() -> None:
+def test_the_calibration_error_of_exact_confidences_stays_below_its_bound() -> None:
     rng = np.random.default_rng(4)
     confidence = rng.random(400)
     bound = metrics.calibration_error_of_perfect(confidence)

@@ -11,7 +11,7 @@ def heldout(entries: list[Entry], which: slice) -> list[HeldOut]:
     return [HeldOut(text, entry.id) for entry in entries for text in entry.phrasings[which]]
 
 
-def test_few_questions_choose_nothing() -> None:
+def test_too_few_questions_choose_no_epoch() -> None:
     entries = faq(29, 3)
     assert Validation.of(entries, heldout(entries, slice(1, 2))) is None
 
@@ -26,7 +26,16 @@ def test_entries_that_are_held_out_whole_are_searched_among_answers_alone() -> N
     assert all(not entry.phrasings for entry in bare)
 
 
-def test_a_model_is_measured_by_both(tiny_base: Path) -> None:
+def test_a_held_out_question_in_another_spelling_leaves_its_entry_without_phrasings() -> None:
+    entries = faq(40, 3)
+    spelled = [HeldOut(f" {question.question.upper()}", question.faq_id) for question in heldout(entries, slice(None))]
+    measure = Validation.of(entries, spelled)
+    assert measure is not None
+    ((bare, _),) = measure.parts
+    assert all(not entry.phrasings for entry in bare)
+
+
+def test_a_model_is_measured_by_both_parts(tiny_base: Path) -> None:
     entries = faq(40, 3)
     held = [*heldout(entries[:30], slice(1, 2)), *heldout(entries[30:], slice(None))]
     both, first = Validation.of(entries, held), Validation.of(entries, held[:30])

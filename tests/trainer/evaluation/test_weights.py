@@ -31,9 +31,17 @@ def scored(outcomes: list[Outcome]) -> list[Scored]:
     return [Scored.of(outcome, DEFAULTS) for outcome in outcomes]
 
 
-def test_too_few_held_out_questions_leave_the_defaults(index: Served) -> None:
-    ranking = calibrate(index, held(faq(MIN_QUESTIONS - 1, 3)), 0.9)
-    assert ranking == DEFAULTS.model_copy(update={"target_precision": 0.9})
+def test_too_few_held_out_questions_leave_the_default_thresholds(index: Served) -> None:
+    calibration = calibrate(index, held(faq(MIN_QUESTIONS - 1, 3)), 0.9).calibration
+    assert calibration.threshold == DEFAULTS.calibration.threshold
+    assert calibration.offer == DEFAULTS.calibration.offer
+    assert calibration.unanswerable != DEFAULTS.calibration.unanswerable  # near misses are known
+
+
+def test_nothing_held_out_leaves_the_defaults_at_the_stated_share(index: Served) -> None:
+    ranking = calibrate(index, [], 0.9, 0.4)
+    assert (ranking.target_precision, ranking.unanswerable_share) == (0.9, 0.4)
+    assert ranking.calibration == DEFAULTS.calibration.at_share(0.4)
 
 
 def test_a_held_out_phrasing_does_not_stand_in_the_index(index: Served) -> None:
@@ -67,11 +75,11 @@ def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(tiny
 
 def test_unanswerable_questions_are_made_where_none_are_given(index: Served) -> None:
     questions = scored(index.ask_heldout(held(faq(40, 3))))
-    made = unanswerable_of(questions)
-    assert [one.entry for one in made] == [one.entry for one in questions[::12]]
+    made = unanswerable_of(questions, 0.2)
+    assert [one.entry for one in made] == [one.entry for one in questions[::4]]
     assert not any(one.answerable or one.right.any() for one in made)
     unanswerable = [HeldOut(f"what is love {i}", None) for i in range(20)]
-    assert unanswerable_of(scored(index.ask_heldout([*held(faq(40, 3)), *unanswerable]))) == []
+    assert unanswerable_of(scored(index.ask_heldout([*held(faq(40, 3)), *unanswerable])), 0.2) == []
 
 
 def test_questions_about_one_entry_are_fitted_on_together(index: Served) -> None:

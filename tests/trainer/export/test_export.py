@@ -37,7 +37,7 @@ def test_a_bundle_of_8_bits_encodes_like_the_model(encoder_model: SentenceTransf
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
-def test_checks_figures_and_held_out_questions_are_in_it(bundle: Bundle) -> None:
+def test_a_bundle_has_its_checks_figures_and_held_out_questions(bundle: Bundle) -> None:
     assert bundle.manifest.checks["int8"]["batch_independence"] > 0.999
     assert bundle.manifest.checks["fp32"]["parity_least"] > 0.9999
     assert bundle.manifest.metrics["heldout"]["unanswerable"] == 1
@@ -63,7 +63,7 @@ def test_8_bits_that_fail_a_check_are_not_used(
     assert bundle.manifest.checks["int8"]["passed"] is False
 
 
-def test_an_export_that_fails_leaves_what_was_there(
+def test_a_failed_export_leaves_the_old_bundle(
     encoder_model: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bundle").mkdir()
@@ -81,7 +81,7 @@ def test_the_packaged_model_is_verified(monkeypatch: pytest.MonkeyPatch) -> None
         model.packaged()
 
 
-def test_a_model_that_is_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_model_that_cannot_be_found_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match="cannot be loaded"):
         model.load(str(tmp_path / "nowhere"))

@@ -17,7 +17,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(caught.value.code or 0)
 
 
-def test_from_a_folder_to_pairs(
+def test_a_folder_of_documents_becomes_pairs(
     tiny_t5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "docs").mkdir()
@@ -29,12 +29,12 @@ def test_from_a_folder_to_pairs(
     assert shown.out.splitlines()[-1] == str(tmp_path / "out")
     assert "5 passages; of 5 pieces 0 repeat others" in shown.err
     assert "10 queries were made" in shown.err
-    assert {one.passage for one in parts.read(tmp_path / "out").pairs} <= set(passages(5))
+    assert {pair.passage for pair in parts.read(tmp_path / "out").pairs} <= set(passages(5))
     assert typed(monkeypatch, *command, "--queries-per-passage", 3, "--length", 90) == 2
     assert "Choose another --out" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_senseless_setting_is_refused_before_anything_is_read(
+def test_an_invalid_setting_is_refused_before_files_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ("generate", "--model", "t5", "--passages", tmp_path / "nowhere", "--out", tmp_path / "out")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.errors import InputError
-from trainer.generation.asking import asker_of, batches
 from trainer.generation.endpoint import Endpoint, EndpointUnavailable
+from trainer.generation.generators import batches, load_generator
 from trainer.generation.sampling import Sampling
 
 
@@ -70,7 +70,7 @@ def server() -> Iterator[Served]:
 def test_queries_come_one_a_line_without_bullets(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     with Endpoint(server.address, "small") as endpoint:
-        found = endpoint.ask(["a tent", "a refund"], Sampling(3, top_p=0.9, temperature=0.5), seed=7)
+        found = endpoint.generate(["a tent", "a refund"], Sampling(3, top_p=0.9, temperature=0.5), seed=7)
     assert found == [
         ["How does a tent work?", "What is it?", "Third one?"],
         ["How does a refund work?", "What is it?", "Third one?"],
@@ -81,30 +81,30 @@ def test_queries_come_one_a_line_without_bullets(server: Served, monkeypatch: py
     assert server.keys == {"Bearer secret"}
 
 
-def test_an_address_alone_takes_the_first_model(server: Served) -> None:
-    asker = asker_of(server.address)
-    assert isinstance(asker, Endpoint)
-    with asker:
-        assert asker.name == "first-model"
-        assert [len(batch) for batch in batches([f"p{i}" for i in range(70)], asker, Sampling())] == [32, 32, 6]
+def test_a_url_without_a_name_takes_the_first_model(server: Served) -> None:
+    generator = load_generator(server.address)
+    assert isinstance(generator, Endpoint)
+    with generator:
+        assert generator.name == "first-model"
+        assert [len(batch) for batch in batches([f"p{i}" for i in range(70)], generator, Sampling())] == [32, 32, 6]
 
 
-def test_what_passes_is_tried_again(server: Served) -> None:
+def test_a_temporary_failure_is_tried_again(server: Served) -> None:
     server.failures = [503, 429, 500]
     with Endpoint(server.address, "small", pause=0.01) as endpoint:
-        assert endpoint.ask(["a tent"], Sampling(1), 0) == [["How does a tent work?"]]
+        assert endpoint.generate(["a tent"], Sampling(1), 0) == [["How does a tent work?"]]
     assert server.failures == []
 
 
 @pytest.mark.parametrize(
     ("failures", "error", "message", "left"),
     [
-        ([503] * 9, EndpointUnavailable, r"failed 4 times; .*503.*luck", 5),
-        ([401] * 3, InputError, r"refuses with status 401.*luck", 2),
+        ([503] * 9, EndpointUnavailable, r"failed 4 times. .*503.*luck", 5),
+        ([401] * 3, InputError, r"refused the request with status 401.*luck", 2),
     ],
     ids=["it is not tried for ever", "a refusal is final"],
 )
-def test_what_fails_is_named(
+def test_a_lasting_failure_is_named(
     server: Served, failures: list[int], error: type[Exception], message: str, left: int
 ) -> None:
     server.failures = failures
@@ -112,20 +112,20 @@ def test_what_fails_is_named(
         Endpoint(server.address, "small", pause=0.01) as endpoint,
         pytest.raises(error, match=message),
     ):
-        endpoint.ask(["a tent"], Sampling(1), 0)
+        endpoint.generate(["a tent"], Sampling(1), 0)
     assert len(server.failures) == left
 
 
 def test_an_answer_without_text_is_no_query(server: Served) -> None:
     server.content = "\n \n"
     with Endpoint(server.address, "small") as endpoint:
-        assert endpoint.ask(["a tent"], Sampling(1), 0) == [[]]
+        assert endpoint.generate(["a tent"], Sampling(1), 0) == [[]]
 
 
-def test_nobody_there(server: Served) -> None:
+def test_an_endpoint_that_does_not_answer_or_is_no_url_is_refused(server: Served) -> None:
     address = server.address
     server.server_close()
     with pytest.raises(EndpointUnavailable, match="ConnectError"):
         Endpoint(address, pause=0.01)
-    with pytest.raises(InputError, match="begins with http"):
+    with pytest.raises(InputError, match="must begin with http"):
         Endpoint("localhost:8000")

@@ -27,7 +27,7 @@ def test_every_format_gives_the_same_passages(tmp_path: Path) -> None:
         assert " ".join(passages.read(tmp_path / name)).removeprefix("# Returns ") == " ".join(texts), name
 
 
-def test_a_directory_is_all_of_its_files_and_repeats_are_dropped(tmp_path: Path) -> None:
+def test_a_directory_gives_the_passages_of_all_its_files_without_repeats(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "a.txt").write_text("You may return goods within thirty days.")
     (tmp_path / "inner" / "b.md").write_text("you may RETURN goods  within thirty days.")
@@ -51,7 +51,7 @@ def test_markdown_is_cut_at_its_headings(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_page_is_what_it_says_without_what_surrounds_it() -> None:
+def test_navigation_and_scripts_of_an_html_page_are_dropped() -> None:
     page = """<html><head><style>p {}</style></head><body><nav>Home</nav><h1>Returns &amp; refunds</h1>
         <p>You <b>may</b> return<br>goods.</p><table><tr><td>Fee<td>none</table>
         <script>track()</script></body></html>"""
@@ -61,13 +61,13 @@ def test_a_page_is_what_it_says_without_what_surrounds_it() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("faq.jsonl", '{"question": "no text"}\n', r"faq.jsonl:1: needs a text called `answer`, `text`, `passage`"),
+        ("faq.jsonl", '{"question": "no text"}\n', r"faq.jsonl:1: needs a text in one of `answer`, `text`, `passage`"),
         ("faq.jsonl", '{"text": 7}\n', "faq.jsonl:1: needs a text"),
         ("short.txt", "Thank you.", "no passage of 4 words"),
         ("photo.png", "x", "must end in one of"),
     ],
 )
-def test_what_cannot_be_used_is_named(name: str, content: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_named(name: str, content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         passages.read(tmp_path / name)
@@ -79,6 +79,6 @@ def test_the_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         passages.read(tmp_path / "old.txt")
 
 
-def test_an_empty_directory_is_said_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no file"):
+def test_a_directory_without_documents_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no file"):
         passages.read(tmp_path)

@@ -76,11 +76,11 @@ def test_what_changed_is_shown(
     monkeypatch.setenv("COLUMNS", "200")
     entries = faq(40, 2)
     asked = asked_of(entries)
-    before = outcomes(words, entries, [replace(one, question=f"the tent [/] {i}") for i, one in enumerate(asked)])
-    after = outcomes(words, entries, [replace(one, question=f"{one.question} [/]") for one in asked])
+    before = outcomes(words, entries, [replace(query, question=f"the tent [/] {i}") for i, query in enumerate(asked)])
+    after = outcomes(words, entries, [replace(query, question=f"{query.question} [/]") for query in asked])
     found = compare.compared(before, after)
-    for name, one in (("a", before), ("b", after)):
-        found[name] = {"name": f"[{name}]", "recipe": "r", "bundle": "0", "figures": report.figured(one)}
+    for name, results in (("a", before), ("b", after)):
+        found[name] = {"name": f"[{name}]", "recipe": "r", "bundle": "0", "figures": report.figured(results)}
     compare.show(found, 2)
     shown = capsys.readouterr().out
     assert "B puts the right answer first more often" in shown
@@ -90,7 +90,7 @@ def test_what_changed_is_shown(
     assert "✓" in shown
 
 
-def test_a_name_that_is_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_of_no_bundle_and_no_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BundleError, match="nowhere is no bundle"):
         compare.bundle_named("nowhere")

@@ -65,10 +65,10 @@ def written(directory: Path, *questions: Asked, **more: dict[str, Shown]) -> str
     return page.write(made.run(directory, made.results(*questions, **more))).read_text(encoding="utf-8")
 
 
-def test_questions_are_sorted_by_what_became_of_them() -> None:
+def test_questions_are_sorted_by_their_results() -> None:
     found = findings.findings(made.results(*FOUR))
     names = {
-        kind: [one.question for one in getattr(found, kind)]
+        kind: [question.question for question in getattr(found, kind)]
         for kind in ("better", "worse", "unsure", "mistaken", "missed")
     }
     assert names == {
@@ -82,7 +82,7 @@ def test_questions_are_sorted_by_what_became_of_them() -> None:
     assert found.chance == 1
 
 
-def test_a_share_knows_how_exact_it_is() -> None:
+def test_a_share_has_its_wilson_interval() -> None:
     low, high = Share(8, 10).interval
     assert (round(low, 3), round(high, 3)) == (0.490, 0.943)  # Wilson 1927
     assert Share(0, 0).interval == (0, 1)
@@ -105,7 +105,7 @@ def test_the_title_says_what_happened(questions: list[tuple[Place, Place]], titl
     assert bool(said.warning) is (bool(questions) and "base model" not in title)
 
 
-def test_it_needs_nothing_but_itself(tmp_path: Path) -> None:
+def test_the_report_loads_nothing(tmp_path: Path) -> None:
     html = written(tmp_path / "run", *FOUR)
     outline = Outline(html)
     assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in outline.tags}
@@ -123,7 +123,7 @@ def test_links_within_the_page_lead_somewhere(tmp_path: Path) -> None:
         assert not attrs.get("href") or str(attrs["href"]).removeprefix("#") in ids
 
 
-def test_no_text_of_a_faq_breaks_it(tmp_path: Path) -> None:
+def test_no_text_of_a_faq_breaks_the_report(tmp_path: Path) -> None:
     entries = {"right": Shown(question=HOSTILE[0], answer=HOSTILE[1]), "wrong": Shown(question="", answer=HOSTILE[2])}
     html = written(tmp_path / "run", *(asked(text, *GAINED) for text in HOSTILE), entries=entries)
     outline = Outline(html)
@@ -163,7 +163,7 @@ def test_a_run_without_held_out_questions_has_a_report(tmp_path: Path) -> None:
     assert "nothing was measured" in written(tmp_path / "run")
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_broken_results_file_is_named(tmp_path: Path) -> None:
     run = made.run(tmp_path / "run", made.results(*FOUR))
     (run.directory / "results.json").write_text("{}")
     with pytest.raises(InputError, match=r"results\.json cannot be used"):
@@ -183,21 +183,21 @@ def test_the_card_names_base_figures_and_command(tmp_path: Path) -> None:
     assert not (run.bundle / "README.md").exists()
 
 
-def test_work_that_was_lost_is_not_drawn(tmp_path: Path) -> None:
+def test_steps_that_a_resumed_run_repeats_are_drawn_once(tmp_path: Path) -> None:
     rows = [(10, 3.0), (20, 2.0), (30, 9.0), (25, 1.5), (30, 1.0)]  # killed after 30, resumed from 20
     lines = [json.dumps({"step": step, "epoch": step / 10, "stage": 1, "loss": loss}) for step, loss in rows]
     (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, '{"step": 31, "lo']), encoding="utf-8")
     assert history.read(tmp_path).steps["loss"].points == [(10, 3.0), (20, 2.0), (25, 1.5), (30, 1.0)]
 
 
-def test_later_stages_go_on_where_the_earlier_ended(tmp_path: Path) -> None:
+def test_a_later_stage_continues_the_steps_and_epochs_of_the_earlier_one(tmp_path: Path) -> None:
     found = history.read(made.run(tmp_path / "run", made.results()).directory)
     assert [x for x, _ in found.steps["loss"].points] == [5, 15, 25, 35]
     assert found.steps["loss"].starts == [25]
     assert found.epochs["mrr"].points == [(1, 0.5), (2, 0.55), (3, 0.6), (4, 0.65)]
 
 
-def test_it_has_the_colours_of_the_ask_page() -> None:
+def test_the_report_has_the_colours_of_the_ask_page() -> None:
     def variables(package: str) -> list[str]:
         lines = files(package).joinpath("page.css").read_text("utf-8").splitlines()
         return [line.split("/*")[0].strip() for line in lines if line.strip().startswith("--")]

@@ -49,7 +49,7 @@ def test_two_plots_share_no_id() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_alone_it_has_colours_for_both_schemes() -> None:
+def test_a_standalone_plot_has_colours_for_light_and_dark() -> None:
     svg = standalone(DRAWINGS["loss"]())
     ElementTree.fromstring(svg)
     used = set(re.findall(r"var\(--([a-z0-9-]+)\)", svg))
@@ -64,4 +64,4 @@ def test_plots_say_what_they_show() -> None:
     assert "answers from 50%" in confidence
     assert "stage 2" in DRAWINGS["loss"]()
     assert "0.750" in DRAWINGS["metric"]()
-    assert "as it is: 50% answered, 65% of it right" in DRAWINGS["tradeoff"]()
+    assert "now: 50% answered, 65% of them right" in DRAWINGS["tradeoff"]()

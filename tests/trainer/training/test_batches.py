@@ -2,13 +2,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 
 from trainer.data.training_set import Pair
 from trainer.training import model
 from trainer.training.batches import LabelCollator, PairCollator, PairTexts, TokenTexts
-from trainer.training.losses import ANCHOR, APART, APART_FROM_POSITIVE, NEGATIVE, POSITIVE
-from trainer.training.towers import ANSWER, QUESTION, in_two
+from trainer.training.towers import ANSWER, QUESTION, as_two_towers
 
 PAIRS = [Pair("one?", "the first", 1), Pair("and one?", "the first", 1), Pair("two?", "the second", 2)]
 
@@ -29,28 +29,30 @@ def test_a_batch_names_anchors_positives_and_negatives_and_holds_each_text_once(
     rows = sum(len(value) for key, value in batch.items() if key.endswith("input_ids"))
     assert rows == 5  # two questions, their answer, two negatives
     labels = batch["label"]
-    assert labels[:, 1].tolist() == [ANCHOR, ANCHOR, POSITIVE, POSITIVE, NEGATIVE, NEGATIVE]
-    assert labels[:, 2].tolist() == [1, 1, 1, 1, 3, 2]
-    assert labels[2, 0] == labels[3, 0]
+    assert len(labels.anchors) == len(labels.positives) == len(labels.negatives) == 2
+    assert labels.groups.tolist() == [1, 1]
+    assert labels.negative_groups.tolist() == [3, 2]
+    assert labels.positives[0] == labels.positives[1]
+    assert {labels.weights.dtype, labels.anchors.dtype} == {torch.float32, torch.int64}
 
 
-def test_a_positive_of_the_batch_is_not_a_negative_once_more(encoder: SentenceTransformer) -> None:
+def test_a_positive_of_the_batch_is_not_a_mined_negative_too(encoder: SentenceTransformer) -> None:
     collator = collated(encoder, PairTexts(PAIRS, [("the first", 1), ("the second", 2)]), [[1], [1], [0]])
     labels = collator([{"row": 0}, {"row": 2}])["label"]
-    assert not (labels[:, 1] == NEGATIVE).any()
-    assert labels[:, 2].tolist() == [1, 2, 1, 2]
+    assert not len(labels.negatives)
+    assert labels.groups.tolist() == [1, 2]
 
 
-def test_what_is_kept_apart_names_the_row_it_is_kept_from(encoder: SentenceTransformer) -> None:
-    of = PairTexts(PAIRS, apart=[("one?", "the second"), ("a question", "the second")])
+def test_a_known_negative_names_the_row_that_it_counts_against(encoder: SentenceTransformer) -> None:
+    of = PairTexts(PAIRS, known_negatives=[("one?", "the second"), ("a question", "the second")])
     labels = collated(encoder, of)([{"row": 2}, {"row": 0}])["label"]
-    by_kind = {kind: labels[labels[:, 1] == kind] for kind in (APART, APART_FROM_POSITIVE)}
-    assert by_kind[APART][:, 2].tolist() == [1]  # one?, in the second row
-    assert by_kind[APART_FROM_POSITIVE][:, 2].tolist() == [0, 0]  # the answer of two?, in the first
+    assert labels.anchor_rows.tolist() == [1]  # one?, in the second row
+    assert labels.anchor_negatives.tolist() == labels.positives[:1].tolist()
+    assert labels.positive_rows.tolist() == [0, 0]  # the answer of two?, in the first
 
 
 def test_towers_read_their_own_texts_and_an_echo_is_read_as_an_answer(encoder: SentenceTransformer) -> None:
-    two = in_two(encoder)
+    two = as_two_towers(encoder)
     pairs = [*PAIRS, Pair("one?", "and one?", 1, answered=False)]
     of = PairTexts(pairs, towers=True, echo=True)
     collator = collated(two, of)
@@ -62,11 +64,10 @@ def test_towers_read_their_own_texts_and_an_echo_is_read_as_an_answer(encoder: S
     assert sorted(read.values()) == [ANSWER, QUESTION]
     sizes = {batch[key]: len(batch[key.replace("task", "input_ids")]) for key in read}
     assert sizes == {QUESTION: 2, ANSWER: 2}  # both phrasings; the answer and the echo
-    apart = batch["label"][batch["label"][:, 1] == APART]
-    assert apart[:, 2].tolist() == [0]  # the row with the answer
+    assert batch["label"].anchor_rows.tolist() == [0]  # the row with the answer
 
 
-def test_labels_stand_in_the_order_of_the_blocks(encoder: SentenceTransformer) -> None:
+def test_labels_are_in_the_order_of_the_blocks(encoder: SentenceTransformer) -> None:
     texts = TokenTexts(encoder, [("a much longer text than the others are", QUESTION), ("short", QUESTION)])
     batch = LabelCollator(texts)([{"row": 0, "label": 7}, {"row": 1, "label": 9}])
     lengths = batch["000_attention_mask"].sum(dim=1)

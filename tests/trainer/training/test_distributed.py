@@ -35,11 +35,11 @@ def work(rank: int, store: Path, results: "multiprocessing.Queue[Any]") -> None:
     a, p, groups, n, of = batch()
     rows = slice(rank * PAIRS, (rank + 1) * PAIRS)
     mined = slice(0, NEGATIVES[0]) if rank == 0 else slice(NEGATIVES[0], None)
-    mine = [one.clone().requires_grad_() for one in (a[rows], p[rows], n[mined])]
+    mine = [tensor.clone().requires_grad_() for tensor in (a[rows], p[rows], n[mined])]
     part = Sides.plain(Side(mine[0], groups[rows]), Side(mine[1], groups[rows]), Side(mine[2], of[mined]))
     loss = ranking_losses(logits(part, Scoring(0.05)))
     loss.mean().backward()  # type: ignore[no-untyped-call]
-    results.put((rank, loss.tolist(), [one.grad.tolist() for one in mine if one.grad is not None]))
+    results.put((rank, loss.tolist(), [tensor.grad.tolist() for tensor in mine if tensor.grad is not None]))
     distributed.barrier()
     distributed.destroy_process_group()
 
@@ -50,18 +50,20 @@ def test_masks_and_gradients_hold_across_ranks(tmp_path: Path) -> None:
     processes = [context.Process(target=work, args=(rank, tmp_path / "store", results)) for rank in range(2)]
     for process in processes:
         process.start()
-    found = sorted(results.get(timeout=120) for _ in processes)
+    of_ranks = sorted(results.get(timeout=120) for _ in processes)
     for process in processes:
         process.join(timeout=60)
         assert process.exitcode == 0
 
     a, p, groups, n, of = batch()
-    alone = [one.requires_grad_() for one in (a, p, n)]
+    alone = [tensor.requires_grad_() for tensor in (a, p, n)]
     losses = ranking_losses(logits(Sides.plain(Side(a, groups), Side(p, groups), Side(n, of)), Scoring(0.05)))
     losses.mean().backward()  # type: ignore[no-untyped-call]
-    assert [loss for _, part, _ in found for loss in part] == pytest.approx(losses.tolist(), rel=1e-5)
+    assert [loss for _, part, _ in of_ranks for loss in part] == pytest.approx(losses.tolist(), rel=1e-5)
     for column, expected in enumerate(alone):
-        parts = torch.cat([torch.tensor(gradients[column]) for _, _, gradients in found]) / 2  # DDP averages the ranks
+        parts = (
+            torch.cat([torch.tensor(gradients[column]) for _, _, gradients in of_ranks]) / 2
+        )  # DDP averages the ranks
         assert expected.grad is not None
         assert torch.allclose(parts, expected.grad, atol=1e-5)
 

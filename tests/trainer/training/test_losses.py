@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from trainer.data.training_set import training_set
 from trainer.training import model
 from trainer.training.batches import PairCollator, PairTexts, TokenTexts
 from trainer.training.blocks import BlockEncoder, BlockHead
+from trainer.training.labels import PairLabels
 from trainer.training.losses import (
-    Apart,
     EntryRankingLoss,
+    KnownNegatives,
     Scores,
     Scoring,
     Side,
@@ -47,8 +49,8 @@ def by_hand(a: Tensor, p: Tensor, groups: list[int], temperature: float) -> floa
 @pytest.mark.parametrize("groups", [[0, 1, 2, 3], [0, 1, 1, 2], [5, 5, 5, 5]])
 def test_the_loss_is_the_formula(groups: list[int]) -> None:
     a, p = vectors(1, 4, 8), vectors(2, 4, 8)
-    found = losses(a, p, groups).mean()
-    assert float(found) == pytest.approx(by_hand(a, p, groups, 0.05), rel=1e-5, abs=1e-6)
+    value = losses(a, p, groups).mean()
+    assert float(value) == pytest.approx(by_hand(a, p, groups, 0.05), rel=1e-5, abs=1e-6)
 
 
 def test_no_text_of_an_entry_is_in_the_denominator_of_another_text_of_that_entry() -> None:
@@ -80,7 +82,7 @@ def test_a_batch_of_one_entry_teaches_nothing() -> None:
     assert not a.grad.any()
 
 
-def test_leading_dimensions_are_ranked_by_alone() -> None:
+def test_leading_dimensions_are_ranked_on_their_own() -> None:
     a, p = vectors(1, 4, 8), vectors(2, 4, 8)
     own = torch.tensor([0, 1, 2, 3])
     none = Side(torch.empty(0, 8), own[:0])
@@ -95,7 +97,7 @@ def test_recomputing_blocks_changes_neither_loss_nor_gradients(tiny_base: Path) 
     texts = TokenTexts(encoder, of.texts)
     texts.tokens.block_tokens = 64  # several blocks
     collator = PairCollator(of, texts, [[i % 5] for i in range(len(pairs))])
-    found = []
+    results = []
     for cuts, recompute in ((1, False), (1, True), (4, True)):
         batch = collator([{"row": row} for row in range(len(pairs))])
         labels = batch.pop("label")
@@ -107,25 +109,28 @@ def test_recomputing_blocks_changes_neither_loss_nor_gradients(tiny_base: Path) 
         ranking.cuts = cuts
         loss = ranking(features, labels)
         loss.backward()
-        found.append(
-            (loss.item(), {name: one.grad.clone() for name, one in encoder.named_parameters() if one.grad is not None})
+        results.append(
+            (
+                loss.item(),
+                {name: weight.grad.clone() for name, weight in encoder.named_parameters() if weight.grad is not None},
+            )
         )
-    for loss_, gradients in found[1:]:
-        assert found[0][0] == pytest.approx(loss_, rel=1e-5)
-        assert found[0][1].keys() == gradients.keys()
-        for name, gradient in found[0][1].items():
+    for other_loss, gradients in results[1:]:
+        assert results[0][0] == pytest.approx(other_loss, rel=1e-5)
+        assert results[0][1].keys() == gradients.keys()
+        for name, gradient in results[0][1].items():
             assert torch.allclose(gradient, gradients[name], atol=1e-5), name
 
 
-def test_a_text_kept_apart_counts_against_its_own_pair_alone_whatever_its_group() -> None:
+def test_a_known_negative_counts_against_its_own_pair_alone_whatever_its_group() -> None:
     a, p, own = vectors(1, 2, 8), vectors(2, 2, 8), torch.tensor([3, 3])
-    apart = vectors(3, 1, 8)
+    known = vectors(3, 1, 8)
     plain = Sides.plain(Side(a, own), Side(p, own), Side(a[:0], own[:0]))
-    batch = plain._replace(apart=(Apart(apart, torch.tensor([1])), plain.apart[1]))
-    found = ranking_losses(logits(batch, Scoring(0.05)))
+    batch = plain._replace(known=(KnownNegatives(known, torch.tensor([1])), plain.known[1]))
+    losses_of_pairs = ranking_losses(logits(batch, Scoring(0.05)))
     unit = torch.nn.functional.normalize
-    cosines = [float(unit(a, dim=-1)[1] @ unit(one, dim=-1)[0]) for one in (p[1:], apart)]
-    assert found.tolist() == pytest.approx(
+    cosines = [float(unit(a, dim=-1)[1] @ unit(other, dim=-1)[0]) for other in (p[1:], known)]
+    assert losses_of_pairs.tolist() == pytest.approx(
         [0, float(torch.tensor(cosines).div(0.05).logsumexp(0)) - cosines[0] / 0.05], abs=1e-4
     )
 
@@ -138,16 +143,24 @@ def test_without_the_same_side_the_loss_is_the_symmetric_ranking_of_the_tutorial
     rest = cosines.masked_fill(torch.eye(3).bool(), -torch.inf)
     both = torch.cat([cosines.diag()[:, None], rest, rest.T], dim=1)
     expected = torch.nn.functional.cross_entropy(both, torch.zeros(3, dtype=torch.int64), reduction="none")
-    found = ranking_losses(logits(batch, Scoring(0.05, same_side=False)))
-    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-5)
+    losses_of_pairs = ranking_losses(logits(batch, Scoring(0.05, same_side=False)))
+    assert losses_of_pairs.tolist() == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-5)
 
 
-def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
+def test_the_weight_of_a_pair_scales_its_loss(tiny_base: Path) -> None:
     vector = {"sentence_embedding": vectors(1, 4, 8)}
-    of = [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1)]  # anchors and positives of two pairs
+    none = torch.empty(0, dtype=torch.int64)
+    two_pairs = PairLabels(
+        anchors=torch.tensor([0, 1]),
+        positives=torch.tensor([2, 3]),
+        groups=torch.tensor([0, 1]),
+        weights=torch.ones(2),
+        **dict.fromkeys(("negatives", "negative_groups"), none),
+        **dict.fromkeys(("anchor_negatives", "anchor_rows", "positive_negatives", "positive_rows"), none),
+    )
 
     def loss(*weights: float) -> float:
-        labels = torch.tensor([(*one, weights[one[2]]) for one in of], dtype=torch.float64)
+        labels = replace(two_pairs, weights=torch.tensor(weights))
         return float(EntryRankingLoss(BlockHead(), Scoring(0.05))([vector], labels))
 
     assert loss(1, 1) == pytest.approx(loss(1, 0) + loss(0, 1))
@@ -155,8 +168,8 @@ def test_weights_scale_what_a_pair_counts(tiny_base: Path) -> None:
     assert loss(1, 0) > 0
 
 
-def test_a_batch_is_measured_by_the_place_of_each_positive() -> None:
-    against = torch.tensor([[2.0, -1e9], [2.0, 0.0], [2.0, 3.0]])
-    figures = batch_figures(Scores(torch.tensor([3.0, 1.0, 1.0]), [against[:, :1], against[:, 1:]]))
+def test_figures_of_a_batch_follow_from_the_rank_of_each_positive() -> None:
+    negatives = torch.tensor([[2.0, -1e9], [2.0, 0.0], [2.0, 3.0]])
+    figures = batch_figures(Scores(torch.tensor([3.0, 1.0, 1.0]), [negatives[:, :1], negatives[:, 1:]]))
     assert figures["batch_precision@1"] == pytest.approx(1 / 3)
     assert figures["batch_mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)

@@ -20,24 +20,24 @@ def test_negatives_are_the_most_similar_texts_of_other_entries_within_the_margin
 ) -> None:
     monkeypatch.setattr(mining, "BLOCK_CELLS", 500)  # several blocks
     pairs = training_set(faq(30, 3)).pairs
-    found = mine(encoder, pairs, 4, 0.98)
-    texts = [text for text, _ in found.candidates]
+    negatives = mine(encoder, pairs, 4, 0.98)
+    texts = [text for text, _ in negatives.candidates]
     similarity = (embed(encoder, Tokens(encoder, [pair.anchor for pair in pairs]), False)
                   @ embed(encoder, Tokens(encoder, texts), False).T).tolist()  # fmt: skip
-    assert any(found.mined)
-    for pair, chosen, row in zip(pairs, found.mined, similarity, strict=True):
+    assert any(negatives.mined)
+    for pair, chosen, row in zip(pairs, negatives.mined, similarity, strict=True):
         limit = 0.98 * row[texts.index(pair.positive)]
-        allowed = [i for i, (_, group) in enumerate(found.candidates) if group != pair.group and row[i] <= limit]
+        allowed = [i for i, (_, group) in enumerate(negatives.candidates) if group != pair.group and row[i] <= limit]
         assert [row[i] for i in chosen] == pytest.approx(sorted((row[i] for i in allowed), reverse=True)[:4], abs=1e-5)
         assert set(chosen) <= set(allowed)
 
 
-def test_nothing_to_mine_is_no_negatives(encoder: SentenceTransformer) -> None:
+def test_pairs_of_one_group_have_no_negatives(encoder: SentenceTransformer) -> None:
     pairs = [Pair("a?", "an answer", 1), Pair("b?", "an answer", 1)]
     assert mine(encoder, pairs, 3, 0.95).mined == [[], []]
 
 
-def test_negatives_are_kept_and_read_again(tmp_path: Path) -> None:
+def test_negatives_are_saved_and_loaded(tmp_path: Path) -> None:
     negatives = Negatives([("ärger", 1), ("b", 2)], [[1], []])
     negatives.save(tmp_path / "negatives.json")
     assert Negatives.load(tmp_path / "negatives.json") == negatives

@@ -9,7 +9,7 @@ from sentence_transformers.base.modules.dense import Dense
 
 from trainer.reranking import training as crossencoder
 from trainer.training import model
-from trainer.training.towers import in_two, towers
+from trainer.training.towers import as_two_towers, towers
 
 
 @pytest.fixture(scope="module", params=[torch.float16, torch.bfloat16])
@@ -19,7 +19,7 @@ def half(request: pytest.FixtureRequest, tiny_base: Path, tmp_path_factory: pyte
     encoder = SentenceTransformer(str(tiny_base), device="cpu")
     encoder.append(Dense(32, 16))
     encoder.to(request.param).save(str(directory / "one"))
-    in_two(encoder).save(str(directory / "two"))
+    as_two_towers(encoder).save(str(directory / "two"))
     return directory
 
 
@@ -37,4 +37,4 @@ def test_weights_stored_in_half_precision_are_trained_in_single_precision(half: 
 
 
 def test_a_cross_encoder_begins_in_single_precision(half: Path) -> None:
-    assert dtypes(crossencoder.made_of(str(half / "one"), True, 0)) == {torch.float32}
+    assert dtypes(crossencoder.untrained(str(half / "one"), True, 0)) == {torch.float32}

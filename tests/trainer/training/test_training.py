@@ -15,13 +15,13 @@ from transformers.training_args import ParallelMode
 from app.errors import InputError
 from tests.trainer.conftest import faq
 from trainer.data.training_set import training_set
-from trainer.recipes import Recipe
+from trainer.recipes import RankingRecipe, Recipe
 from trainer.runs import METRICS, Run
 from trainer.training import model, steps
 from trainer.training.loop import Validate, train
 from trainer.training.sampler import EntryBatchSampler
 
-QUICK = Recipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
+QUICK = RankingRecipe("test", epochs=1, batch_size=32, bf16=False, hard_epochs=0)
 
 
 def trained(tiny_base: Path, directory: Path, recipe: Recipe, validate: Validate | None = None) -> SentenceTransformer:
@@ -77,11 +77,11 @@ def test_leading_dimensions_can_be_exported_alone(tiny_base: Path, tmp_path: Pat
     assert encoder.get_embedding_dimension() == 8
     whole = encoder[1](encoder[0](encoder.preprocess(["Where is it?"])))["sentence_embedding"]
     short = torch.nn.functional.normalize(whole[:, :8], dim=-1)
-    found = encoder.encode("Where is it?", normalize_embeddings=True, convert_to_tensor=True)
-    assert torch.allclose(short[0], found, atol=1e-6)
+    exported = encoder.encode("Where is it?", normalize_embeddings=True, convert_to_tensor=True)
+    assert torch.allclose(short[0], exported, atol=1e-6)
 
 
-def test_no_more_dimensions_than_there_are(tiny_base: Path) -> None:
+def test_an_export_of_more_dimensions_than_the_model_has_is_refused(tiny_base: Path) -> None:
     with pytest.raises(InputError, match="dimension"):
         model.truncate(model.load(str(tiny_base), "cpu"), 32)
 

@@ -1,7 +1,4 @@
-"""What asks: something that makes queries of passages, whichever model does it.
-
-A sequence-to-sequence model from a directory or the hub, or an endpoint.
-"""
+"""Query generators: a sequence-to-sequence model from a directory or the hub, or an OpenAI-compatible endpoint."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,25 +20,25 @@ from trainer.generation.endpoint import Endpoint, is_address
 from trainer.generation.sampling import Sampling
 from trainer.training.loop import native_bf16
 
-READ_TOKENS, QUERY_TOKENS = 512, 64  # of a model that says nothing else; of a query, as in GenQ
-BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: its passages, padded, once for each query
-WINDOW = 512  # passages that are sorted by length together
+READ_TOKENS, QUERY_TOKENS = 512, 64  # the most of a passage and of a query, as in GenQ
+BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}  # of a batch: passages with padding, times queries
+WINDOW = 512  # passages are sorted by length within windows of so many
 
 
-class Asker(Protocol):
-    """Makes queries of passages. The largest `size` of a batch's passages times their number stays within `budget`."""
+class QueryGenerator(Protocol):
+    """Generates queries for passages. The size of a batch times the largest `cost` in it is at most `budget`."""
 
     budget: int
 
-    def size(self, passage: str, queries: int) -> int:
-        """What the passage with so many queries takes of the budget."""
+    def cost(self, passage: str, queries: int) -> int:
+        """The part of the budget that a passage with that many queries takes."""
 
-    def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
-        """For each passage its queries, drawn with that seed."""
+    def generate(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+        """The queries of each passage, sampled with that seed."""
 
 
 class Seq2Seq:
-    """A sequence-to-sequence model on this machine."""
+    """A sequence-to-sequence model, on the GPU if there is one."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -50,68 +47,67 @@ class Seq2Seq:
         self.budget = BATCH_TOKENS[self.device.type]
         self.longest = min(READ_TOKENS, int(tokenizer.model_max_length))
 
-    def size(self, passage: str, queries: int) -> int:
-        """The tokens, about."""
+    def cost(self, passage: str, queries: int) -> int:
+        """The approximate number of tokens."""
         return min(self.longest, 2 + len(passage) // 3) * queries
 
     @torch.no_grad()
-    def ask(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
-        """Sampled, without gradients."""
-        read = self.tokenizer(
+    def generate(self, passages: Sequence[str], sampling: Sampling, seed: int) -> list[list[str]]:
+        """The queries of each passage, (passages, queries)."""
+        tokens = self.tokenizer(
             list(passages), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
         ).to(self.device)
         torch.manual_seed(seed)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=native_bf16()):
-            found = self.model.generate(
-                input_ids=read["input_ids"],
-                attention_mask=read["attention_mask"],
+            sampled = self.model.generate(
+                input_ids=tokens["input_ids"],
+                attention_mask=tokens["attention_mask"],
                 do_sample=True,
-                **_drawing(sampling),
+                **_sampling_options(sampling),
                 num_return_sequences=sampling.queries,
                 max_new_tokens=QUERY_TOKENS,
                 use_cache=True,
             )
-        texts = self.tokenizer.batch_decode(found, skip_special_tokens=True, clean_up_tokenization_spaces=True)
-        each = sampling.queries
-        return [texts[start : start + each] for start in range(0, len(texts), each)]
+        texts = self.tokenizer.batch_decode(sampled, skip_special_tokens=True, clean_up_tokenization_spaces=True)
+        return [texts[i : i + sampling.queries] for i in range(0, len(texts), sampling.queries)]
 
 
-class Likeliest(LogitsProcessor):
-    """What transformers' temperature, top-k and top-p do one after the other, without its sort of the vocabulary."""
+class TopKTopP(LogitsProcessor):
+    """Temperature, top-k and top-p in one step, as in transformers, but without sorting the whole vocabulary."""
 
     def __init__(self, sampling: Sampling) -> None:
         self.sampling = sampling
 
     def __call__(self, input_ids: LongTensor, scores: FloatTensor) -> FloatTensor:
-        """Scores, (batch, vocabulary), minus infinity for the words that are not drawn."""
+        """The scores, (batch, vocabulary), with minus infinity for tokens that are never drawn."""
         best = (scores / self.sampling.temperature).topk(min(self.sampling.top_k, scores.shape[-1]), dim=-1)
         shares = best.values.softmax(dim=-1)
         kept = best.values.masked_fill(shares.cumsum(dim=-1) - shares >= self.sampling.top_p, -torch.inf)
         return cast(FloatTensor, torch.full_like(scores, -torch.inf).scatter(1, best.indices, kept))
 
 
-def _drawing(sampling: Sampling) -> dict[str, Any]:
+def _sampling_options(sampling: Sampling) -> dict[str, Any]:
     if sampling.top_k == 0:
         return {"top_p": sampling.top_p, "top_k": 0, "temperature": sampling.temperature}
-    return {"logits_processor": [Likeliest(sampling)], "top_k": 0}
+    return {"logits_processor": [TopKTopP(sampling)], "top_k": 0}
 
 
-def batches(passages: Sequence[str], asker: Asker, sampling: Sampling) -> Iterator[list[int]]:
-    """The positions of all passages, batched by length; the same ones every time."""
+def batches(passages: Sequence[str], generator: QueryGenerator, sampling: Sampling) -> Iterator[list[int]]:
+    """The positions of all passages in batches of similar length; deterministic."""
     for start in range(0, len(passages), WINDOW):
         batch: list[int] = []
         window = range(start, min(start + WINDOW, len(passages)))
-        sizes = {one: asker.size(passages[one], sampling.queries) for one in window}
-        for position in sorted(window, key=lambda one: (sizes[one], one)):
-            if batch and sizes[position] * (len(batch) + 1) > asker.budget:
+        costs = {position: generator.cost(passages[position], sampling.queries) for position in window}
+        for position in sorted(window, key=costs.__getitem__):
+            if batch and costs[position] * (len(batch) + 1) > generator.budget:
                 yield batch
                 batch = []
             batch.append(position)
         yield batch
 
 
-def asker_of(model: str, endpoint: str | None = None) -> Asker:
-    """What `--model` and `--endpoint` name. Raises InputError when it cannot be loaded."""
+def load_generator(model: str, endpoint: str | None = None) -> QueryGenerator:
+    """The generator that `--model` and `--endpoint` name. Raises InputError when it cannot be loaded."""
     if endpoint is not None or is_address(model):
         return Endpoint(endpoint or model, None if endpoint is None else model)
     disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,71 @@
+"""What other FAQs say of confidence, and how far a FAQ's own held-out questions move it.
+
+Held-out phrasings are not like real questions: on some FAQs they are harder, on others easier. So a calibration is
+fitted across families of FAQs on their real questions, and the FAQ's own held-out questions shift and scale its logit
+under a Gaussian prior: a MAP estimate, whose distance from the other FAQs grows with their number.
+
+Two logistic models: P(the candidate is right | something answers), of its leads, at ranks 1 to 5; and P(nothing
+answers), of the best score and of how near this FAQ's near misses come: the mean best score of its held-out questions
+once the entries that answer them are left out.
+
+The constants are printed by `python -m benchmarks.generalize constants`. Families count alike. Unanswerable examples
+are real ones, near misses and the out-of-scope bank (data/out_of_scope.jsonl) as 1 : 1 : 0.3.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from app.arrays import Flags, Floats
+from app.ranking.calibration import Calibration
+from app.ranking.logistic import fit_logistic, logit
+from app.ranking.offer import Offer
+from app.ranking.unanswerable import Unanswerable
+
+NEAR_MISS = 0.55  # the mean best score of near misses where none is known
+SHIFT_RIDGE, SCALE_RIDGE = 11.0, 44.0  # of the own shift and scale: standard deviations of .3 and .15 around (0, 1)
+THRESHOLD, OFFER_THRESHOLD = 0.7, 0.45  # where too few questions are held out to choose by
+DECIMALS = 3
+
+
+class Prior(NamedTuple):
+    """The two logistic models of some FAQs."""
+
+    bias: float
+    margin_weight: float
+    crowd_weight: float
+    no_answer_bias: float
+    score_weight: float
+    near_miss_weight: float
+
+
+OTHER_FAQS = Prior(-1.447, 11.536, 5.15, no_answer_bias=0.465, score_weight=-7.599, near_miss_weight=4.98)
+
+
+def across(near_misses: Floats | None = None, prior: Prior = OTHER_FAQS) -> Calibration:
+    """The calibration of other FAQs. `near_misses`: the best scores of questions without their entries, (n,)."""
+    nearness = float(near_misses.mean()) if near_misses is not None and len(near_misses) else NEAR_MISS
+    no_answer = round(prior.no_answer_bias + prior.near_miss_weight * nearness, DECIMALS)
+    return Calibration(
+        bias=prior.bias,
+        score_weight=0.0,
+        margin_weight=prior.margin_weight,
+        crowd_weight=prior.crowd_weight,
+        threshold=THRESHOLD,
+        offer=Offer(threshold=OFFER_THRESHOLD),
+        unanswerable=Unanswerable(bias=no_answer, score_weight=prior.score_weight),
+    )
+
+
+def moved(calibration: Calibration, confidences: Floats, right: Flags) -> Calibration:
+    """The calibration, shifted and scaled towards candidates of answerable questions, (n,) both.
+
+    `confidences` are what it says of them, given that something answers.
+    """
+    features = np.stack([np.ones_like(confidences), logit(confidences)], axis=1)
+    ridge, prior = np.array([SHIFT_RIDGE, SCALE_RIDGE]), np.array([0.0, 1.0])
+    shift, scale = fit_logistic(features, right.astype(np.float64), ridge, prior).tolist()
+    scale = max(scale, 0.0)
+    weights = ("score_weight", "margin_weight", "crowd_weight")
+    changes = {name: round(scale * getattr(calibration, name), DECIMALS) for name in weights}
+    return calibration.model_copy(update={**changes, "bias": round(shift + scale * calibration.bias, DECIMALS)})

@@ -1,0 +1,75 @@
+"""Choices judged on FAQs that they were not made on: base against `quick` and `default`, ranking and confidence.
+
+    python -m benchmarks.generalize train [--cache DIR] [--seeds 0,1,2] [--rows sample:full,…] [--base MODEL]
+    python -m benchmarks.generalize constants [--cache DIR] …
+    python -m benchmarks.generalize table [--cache DIR] …
+
+`train` is the costly part: it trains every set, its poor variant (one phrasing an entry) and its small one (40
+entries), and keeps what the models make of all questions. It goes on where it was interrupted; several may run side by
+side. `constants` prints what `app.ranking.prior` and `trainer.guard` hold. `table` leaves one family of sets out at a
+time: guard and confidence come from the others. It writes benchmarks/results/generalize.json and .md.
+
+Features are of 32-bit models; a bundle's 8 bits are checked at every export. Sets that training refuses are served by
+the base model, and are no evidence of what training gains.
+"""
+
+import argparse
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.generalize import priors, tables
+from benchmarks.generalize.cells import Features
+from benchmarks.generalize.sets import ROWS
+from benchmarks.generalize.training import Cell, make
+from trainer.training import model
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "faqtual" / "generalize"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, or print constants, or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
+    parser.add_argument("what", choices=("train", "constants", "table"))
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--rows", default=",".join(f"{name}:{variant}" for name, variant in ROWS))
+    parser.add_argument("--base", default=model.DEFAULT_BASE)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rows = [tuple(row.split(":")) for row in options.rows.split(",")]
+    cells = [Cell(name, variant, int(seed)) for seed in options.seeds.split(",") for name, variant in rows]
+    if options.what == "train":
+        for cell in cells:
+            make(cell, options.cache, options.base)
+    elif options.what == "constants":
+        constants(list(read(cells, options.cache)))
+    else:
+        report = tables.measured(list(read(cells, options.cache)))
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "generalize.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        (options.out / "generalize.md").write_text(tables.page(report), encoding="utf-8")
+        print(tables.page(report))
+
+
+def read(cells: Sequence[Cell], cache: Path) -> Iterator[Features]:
+    """The cells that the cache holds."""
+    for cell in cells:
+        if cell.path(cache).is_file():
+            yield Features(cell, cache)
+
+
+def constants(known: Sequence[Features]) -> None:
+    """Print what all families together say."""
+    evidence = [one for features in known for one in priors.evidence(features)]
+    print(priors.prior_of(evidence))
+    gains = [gained for features in known if (gained := priors.gained(features))]
+    print(priors.experience_of(gains))
+
+
+if __name__ == "__main__":
+    main()

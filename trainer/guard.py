@@ -1,0 +1,125 @@
+"""How much of the fine-tuning to ship: the share with the best expected gain whose risk of a loss is small.
+
+For weights base + share (tuned - base), shares of .5, .75 and 1 (WiSE-FT; Wortsman et al. 2021, arXiv 2109.01903),
+the gain over the base model in precision@1 of real questions has a prior N(mean, deviation^2) from FAQs of other
+families, a gain beyond .05 counting as .05: the guard is about losses. The FAQ's own held-out questions, resampled by
+entry, are the likelihood; how far held-out phrasings were off elsewhere adds to its variance. Shipped is the largest
+posterior mean among the shares that lose more than .01 with a probability below .2; the base model where there is none.
+
+The constants are printed by `python -m benchmarks.generalize constants`: recipe `default`, three seeds, families
+counting alike. Choosing the cap on the same families makes the figures there a little too good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARES = (0.5, 0.75, 1.0)
+CAP = 0.05
+LOSS, RISK = 0.01, 0.2
+DRAWS = 1000
+LEAST_VARIANCE = 0.25  # of one question: a few that all fare alike are not certain
+
+Floats = NDArray[np.float64]
+
+
+class Experience(NamedTuple):
+    """What the shares gained on some FAQs, (shares,) each."""
+
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    transfer: tuple[float, ...]  # root mean square of how far the held-out gain is from that of real questions
+
+
+OTHER_FAQS = Experience((0.0298, 0.0334, 0.0315), (0.0198, 0.0220, 0.0242), (0.0248, 0.0260, 0.0276))
+
+
+@dataclass(frozen=True)
+class Option:
+    """One share: what the held-out questions gained, and what is expected of real ones."""
+
+    share: float
+    heldout: float | None  # mean gain in reciprocal rank; None: nothing is held out
+    expected: float  # posterior mean of the gain in precision@1
+    risk: float  # probability that more than LOSS is lost
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What is shipped, and the options that it was chosen from."""
+
+    share: float
+    questions: int
+    options: tuple[Option, ...]
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Shipped":
+        """What `asdict` and JSON made these values of."""
+        return cls(values["share"], values["questions"], tuple(Option(**option) for option in values["options"]))
+
+    def values(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    @property
+    def reason(self) -> str:
+        """What is shipped and why, as a sentence for people."""
+        heldout = f"{self.questions} held-out questions and other FAQs" if self.questions else "other FAQs alone"
+        if self.share == 0:
+            risk = min(option.risk for option in self.options)
+            return (
+                f"The base model is shipped as it is. By {heldout}, every share of the fine-tuning loses more than "
+                f"{LOSS} precision@1 with a probability of at least {risk:.0%}."
+            )
+        chosen = next(option for option in self.options if option.share == self.share)
+        return (
+            f"{self.share:.0%} of the fine-tuning is shipped. By {heldout}, precision@1 gains {chosen.expected:+.3f} "
+            f"on the base model, and loses more than {LOSS} with a probability of {chosen.risk:.0%}."
+        )
+
+
+class Gains(NamedTuple):
+    """Of held-out questions: the gain in reciprocal rank by each share, (shares, questions), and their entries."""
+
+    differences: Floats
+    entries: Sequence[str]
+
+
+def decide(gains: Gains, experience: Experience = OTHER_FAQS) -> Shipped:
+    """Choose the share."""
+    questions = gains.differences.shape[1]
+    options = tuple(
+        _option(experience, i, float(gains.differences[i].mean()) if questions else None, variance_of(gains, i))
+        for i in range(len(SHARES))
+    )
+    allowed = [option for option in options if option.risk < RISK and option.expected > 0]
+    share = max(allowed, key=lambda option: option.expected).share if allowed else 0.0
+    return Shipped(share, questions, options)
+
+
+def _option(experience: Experience, i: int, heldout: float | None, variance: float) -> Option:
+    mean, precision = experience.means[i], 1 / experience.deviations[i] ** 2
+    if heldout is not None:
+        own = 1 / (variance + experience.transfer[i] ** 2)
+        mean = (mean * precision + min(heldout, CAP) * own) / (precision + own)
+        precision += own
+    risk = NormalDist(mean, precision**-0.5).cdf(-LOSS)
+    return Option(SHARES[i], None if heldout is None else round(heldout, 4), round(mean, 4), round(risk, 4))
+
+
+def variance_of(gains: Gains, i: int) -> float:
+    """The variance of the mean gain when entries are drawn again."""
+    values = gains.differences[i]
+    if not len(values):
+        return 0.0
+    numbers: dict[str, int] = {}
+    entry = np.array([numbers.setdefault(name, len(numbers)) for name in gains.entries])
+    counts = np.bincount(entry)
+    sums = np.bincount(entry, weights=values)
+    weights = np.random.default_rng(0).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), DRAWS)
+    means = (weights @ sums) / (weights @ counts)
+    return float(means.var() + LEAST_VARIANCE / len(values) ** 2)
