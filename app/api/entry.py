@@ -32,12 +32,13 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-Id = Annotated[EntryId, Query(max_length=200, description="Id of the entry.")]
+Id = Annotated[EntryId, Query(max_length=200, description="Id of the entry.", examples=["refund"])]
 IfMatch = Annotated[
     str | None,
     Header(
         max_length=1000,
         description="The entity tag (`ETag`, `etag`) of the version that is to be changed; `*`: of any.",
+        examples=["*"],
     ),
 ]
 CHANGES = documented(404, 412, 413, 428)

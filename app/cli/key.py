@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.terminal import reporting_errors, out
+from app.cli.terminal import out, reporting_errors
 from app.errors import InputError
 from app.http.security import new_key
 from app.keys import KeyScope, NamedKey, check_name
