@@ -122,8 +122,8 @@ class Entry(BaseModel):
     @property
     def publication(self) -> dict[str, Any]:
         """State, validity and follow-ups, without those that have their default; empty for most entries."""
-        fields = type(self).model_fields
-        return {name: value for name in FIELDS if (value := getattr(self, name)) != fields[name].default}
+        values = self.state, self.valid_from, self.valid_until, self.follow_ups
+        return {name: value for name, value in zip(FIELDS, values, strict=True) if value and value != "live"}
 
     @property
     def content_digest(self) -> str:

@@ -28,18 +28,18 @@ def searchable(entry_id: str, question: str, answer: str, alternatives: Iterable
 def terms(metadata: Mapping[str, object]) -> str:
     """What `EntryRow.terms` holds: each key with its value, and with each item of a list, folded."""
     pairs = [(key, item) for key, value in metadata.items() for item in (value if isinstance(value, list) else [value])]
-    return "".join(_term(key, _text(item)) for key, item in pairs)
+    return folded("".join(_term(key, _text(item)) for key, item in pairs))
 
 
 def has_term(key: str, value: str) -> ColumnElement[bool]:
     """The condition that an entry's metadata has `value` under `key`, or in the list there, whatever its case."""
     if _NEVER_STORED.search(key + value):
         return false()
-    return EntryRow.terms.contains(_term(key, value), autoescape=True)
+    return EntryRow.terms.contains(folded(_term(key, value)), autoescape=True)
 
 
 def _term(key: str, value: str) -> str:
-    return folded(f"{_SEPARATOR}{key}={value}{_SEPARATOR}")
+    return f"{_SEPARATOR}{key}={value}{_SEPARATOR}"
 
 
 def _text(value: object) -> str:
