@@ -118,7 +118,11 @@ class Answer(Strict):
     score: float = Field(description="Similarity; comparable within one release only.")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability that this answer is right.")
     metadata: dict[str, Any]
-    follow_ups: list[FollowUp] = Field(description="Questions that the entry proposes to go on with.")
+    follow_ups: list[FollowUp] = Field(
+        [],
+        exclude_if=lambda value: not value,
+        description="Questions that the entry proposes to go on with; absent where it proposes none.",
+    )
 
 
 class Suggestion(Strict):
