@@ -6,10 +6,12 @@ INSTALLED := $(VENV)/.installed
 # PyPI's torch for Linux brings CUDA. For a small download on a machine without a GPU:
 #   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+# A file of tests stays on one worker, so that what it trains is trained once.
+PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 
-.PHONY: help run install test check faults soak contract fuzz audit clean
+.PHONY: help run install test test-browser test-server check faults soak contract fuzz audit clean
 .DEFAULT_GOAL := run
 
 help:  ## list all targets
@@ -33,8 +35,19 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,trainer,dev]'
 	@touch $@
 
-test: check  ## run check, then the whole test suite
-	$(BIN)/python -m pytest -n 2
+test: install  ## run check and the whole test suite side by side; fails if either fails
+	@$(MAKE) --no-print-directory check >$(VENV)/check.log 2>&1 & checks=$$!; \
+	$(BIN)/python -m pytest $(PARALLEL); tests=$$?; \
+	wait $$checks; checks=$$?; cat $(VENV)/check.log; \
+	test $$checks -eq 0 || echo "error: the checks failed; their output is above"; \
+	exit $$((tests | checks))
+
+test-browser: install  ## run the tests that need Chromium
+	$(BIN)/python -m pytest -n 0 -m browser
+
+test-server: install  ## run the tests of the index on a Qdrant server: make test-server QDRANT_URL=http://...
+	@test -n '$(QDRANT_URL)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
+	QDRANT_URL='$(QDRANT_URL)' $(BIN)/python -m pytest -n 0 tests/index -k server
 
 check: install  ## check format, lint, types and layers
 	$(BIN)/ruff format --check .

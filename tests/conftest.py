@@ -1,6 +1,7 @@
 """What every test shares: clean settings, a small FAQ, a small bundle, and both published."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,18 @@ FAQ = [
     ),
     Entry(id="passage", answer="We ship pets, wolves and turnips by order of the keeper."),
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the trainer's files and those with slow tests first, so that both workers end at about the same time."""
+    slow = {item.path for item in items if "trainer" in item.path.parts or item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt imported modules from garbage collection: the full collections took half of a training's time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -32,13 +32,18 @@ class Release:
 class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
-    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
-        """`observer` is called with the measurements of every release that is opened here."""
+    def __init__(
+        self, settings: Settings, observer: Observer | None = None, *, indexes: IndexStore | None = None
+    ) -> None:
+        """`observer` is called with the measurements of every release that is opened here.
+
+        `indexes`: where the releases are; the store that the settings name if None.
+        """
         self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
         self.models.mkdir(parents=True, exist_ok=True)
-        self.indexes = index_store(settings)
+        self.indexes = indexes or index_store(settings)
         self._observer = observer
 
     async def close(self) -> None:
@@ -151,4 +156,4 @@ def index_store(settings: Settings) -> IndexStore:
     from app.index.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
 
     key = settings.qdrant_api_key
-    return ServerStore(settings.qdrant_url, key.get_secret_value() if key else None)
+    return ServerStore.connect(settings.qdrant_url, key.get_secret_value() if key else None)

@@ -21,7 +21,7 @@ NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 32, 600
 def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
     """Random entries, some of several vectors, where already these are many."""
     monkeypatch.setattr(scan, "LIMIT", ENTRIES)
-    monkeypatch.setattr(embedded, "GRAPH", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
+    monkeypatch.setattr(embedded, "HNSW_CONFIG", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
     random = np.random.default_rng(0)
     made = []
     for i in range(ENTRIES):

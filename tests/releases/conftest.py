@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from qdrant_client import AsyncQdrantClient
 
+from app.index.server import ServerStore
 from app.releases.catalog import Catalog
 from app.settings import Settings
 
 
-@pytest.fixture(params=[None, ":memory:"])
+@pytest.fixture(params=["embedded", "server"])
 async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
-    catalog = Catalog(settings.model_copy(update={"qdrant_url": request.param}))
+    """Releases in the embedded engine, then in the client's own local mode, which needs no server."""
+    store = ServerStore(AsyncQdrantClient(":memory:")) if request.param == "server" else None
+    catalog = Catalog(settings, indexes=store)
     yield catalog
     await catalog.close()
 

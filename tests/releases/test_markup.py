@@ -8,7 +8,7 @@ from app.knowledge.entry import Entry
 from app.ranking.heldout import Evaluator, resolve
 from app.releases.catalog import Catalog
 from app.releases.publishing import batches, payload_of, publish, record_of
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio

@@ -8,12 +8,12 @@ import pytest
 
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
-from app.errors import BundleError, IndexUnavailable, NotFound, NotReady
+from app.errors import BundleError, NotFound, NotReady
 from app.index.candidates import Question
 from app.index.protocol import IndexRecord
 from app.knowledge.entry import Entry, knowledge_revision
 from app.releases.catalog import Catalog, kept_releases
-from app.releases.publishing import publish, verify
+from app.releases.publishing import publish
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import FAQ
@@ -127,35 +127,12 @@ async def test_a_damaged_release_is_built_again_under_a_suffix(embedded: Catalog
     await answerer.close()
 
 
-async def test_an_index_of_another_bundle_is_refused(catalog: Catalog, bundle: Bundle, other_bundle: Bundle) -> None:
-    name = await publish(catalog, bundle, FAQ)
-    index = await catalog.indexes.open(name)
-    await verify(index, Encoder(bundle))
-    with pytest.raises(IndexUnavailable, match="does not find its entry"):
-        await verify(index, Encoder(other_bundle))
-    await index.close()
-
-
-async def test_verification_compares_the_number_of_entries(catalog: Catalog, bundle: Bundle) -> None:
-    name = await publish(catalog, bundle, FAQ)
-    index = await catalog.indexes.open(name)
-    index.record = index.record.model_copy(update={"entries": 5})
-    with pytest.raises(IndexUnavailable, match="holds 4 entries instead of 5"):
-        await verify(index, Encoder(bundle))
-    await index.close()
-
-
-async def test_entries_that_say_the_same_pass_verification(catalog: Catalog, bundle: Bundle) -> None:
-    same = [Entry(id=f"e{i}", question="Do you ship?", answer="Yes.", metadata={"n": i}) for i in range(40)]
-    await publish(catalog, bundle, same)
-
-
 async def test_an_edit_encodes_only_what_it_changed(
     catalog: Catalog, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await publish(catalog, bundle, FAQ)
     encoded: list[str] = []
-    for side in ("questions", "answers"):
+    for side in ("encode_queries", "encode_documents"):
         monkeypatch.setattr(Encoder, side, recording(getattr(Encoder, side), encoded))
     monkeypatch.setattr("app.releases.publishing._verify_release", _no_verification)
     edited = FAQ[0].model_copy(update={"answer": "Within six days."})

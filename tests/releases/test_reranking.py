@@ -73,7 +73,7 @@ async def test_auto_reads_again_only_what_one_is_not_sure_of(
     unsure, sure = await answerer.rank([QUESTION, MANY[0].question], 20, {})
     assert unsure[0].reranked
     assert not sure[0].reranked
-    assert sure[0].confidence >= answering.SURE
+    assert sure[0].confidence >= answering.CONFIDENT
     await answerer.close()
 
 

@@ -1,6 +1,10 @@
-"""A tiny random encoder instead of the real one, and a FAQ that is made up on the spot."""
+"""Fixtures of the trainer's tests: a tiny random encoder, its bundle, and generated FAQs."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from app.encoding.bundle import Bundle
 from app.knowledge.entry import Entry
 from tests import bundles
 from trainer.export import export
+from trainer.reports import results, tables
 from trainer.training import model
 
 SUBJECTS = ("parcel", "refund", "voucher", "tent", "boots", "invoice", "newsletter", "repair", "points", "password")
@@ -20,7 +25,7 @@ VERBS = ("cancel", "track", "return", "order", "change", "print")
 
 
 def faq(count: int, phrasings: int) -> list[Entry]:
-    """`count` entries of `phrasings` phrasings each, all texts different."""
+    """`count` entries of `phrasings` phrasings each; all texts differ."""
     names = [(verb, subject, i) for i in range(10) for verb in VERBS for subject in SUBJECTS][:count]
     forms = ("How do I {} my {} {}?", "Can I {} a {} {}?", "I want to {} the {} {}", "{} {} {} please")
     return [
@@ -35,7 +40,7 @@ def faq(count: int, phrasings: int) -> list[Entry]:
 
 
 def write_faq(path: Path, entries: list[Entry]) -> Path:
-    """Write entries as the FAQ file that a user would bring."""
+    """Write entries to a FAQ file."""
     rows = [entry.model_dump(include={"id", "question", "alternatives", "answer"}) for entry in entries]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -61,9 +66,26 @@ def tiny_bundle(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Bu
     return export.plain(model.load(str(tiny_base), "cpu"), directory, base_model="tiny", recipe="base")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def base_bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Export a base model once for the reports of all runs; each run still exports its own bundle."""
+
+    @cache
+    def exported(base: str) -> Bundle:
+        with tables.base_bundle(base) as bundle:
+            return Bundle.load(shutil.copytree(bundle.directory, tmp_path_factory.mktemp("base") / "bundle"))
+
+    def base_bundle(base: str) -> AbstractContextManager[Bundle]:
+        return nullcontext(exported(base))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "base_bundle", base_bundle)
+        yield
+
+
 @pytest.fixture(scope="session")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle by which texts that share words are alike."""
+    """A bundle whose encoder finds texts similar that share words."""
     return bundles.make(tmp_path_factory.mktemp("words") / "bundle")
 
 

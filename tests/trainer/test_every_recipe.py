@@ -27,6 +27,7 @@ from trainer.training.losses import EntryRankingLoss
 from trainer.training.towers import ANSWER, QUESTION, tower
 from trainer.training.triplets import TripletLoss
 
+pytestmark = pytest.mark.slow
 ENTRIES = faq(40, 3)
 DATA_FORMATS = {"default": "labelled", "frozen-head": "faq", "dual": "faq", "groups": "labelled", "pairs": "pairs"}
 

@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 import signal
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,12 +22,13 @@ from trainer.evaluation.validation import Validation
 from trainer.evaluation.weights import DEFAULTS
 from trainer.guard import SHARES
 from trainer.recipes import RankingRecipe
-from trainer.runs import Run
+from trainer.runs import CONFIG, Run
 from trainer.training import model
 from trainer.training.labels import PairLabels
 from trainer.training.loop import Interrupted, train
 from trainer.training.losses import EntryRankingLoss
 
+pytestmark = pytest.mark.slow
 RECIPE = RankingRecipe("test", epochs=3, batch_size=16, learning_rate=1e-3, bf16=False, hard_epochs=0)
 BOTH = replace(RECIPE, epochs=2, hard_epochs=1, hard_learning_rate=1e-3, negatives=2, patience=0)
 
@@ -125,19 +127,25 @@ def test_an_interrupted_run_is_resumed_by_name(
     assert len(recorder.batches) == 24
 
 
-def test_a_finished_run_is_left_as_it_is(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
-    run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
-    before = run.status()
-    assert fit.resume(str(run.directory)).status() == before
+@pytest.fixture(scope="module")
+def untrained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run of no epochs, to read and to copy."""
+    folder = tmp_path_factory.mktemp("untrained")
+    file = write_faq(folder / "faq.jsonl", faq(40, 3))
+    return fit.start(file, None, str(tiny_base), replace(RECIPE, epochs=0), folder / "run")
 
 
-def test_no_epochs_export_the_base_model(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
-    run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
-    bundle = Bundle.load(run.bundle)
+def test_a_finished_run_is_left_as_it_is(untrained: Run) -> None:
+    before = untrained.status()
+    assert fit.resume(str(untrained.directory)).status() == before
+
+
+def test_no_epochs_export_the_base_model(untrained: Run) -> None:
+    bundle = Bundle.load(untrained.bundle)
     assert bundle.manifest.recipe == "base"
     assert Ranking.of(bundle).question_weight == DEFAULTS.question_weight
     assert Ranking.of(bundle).calibration != DEFAULTS.calibration  # what is held out calibrates it too
-    assert run.shipped() is None
+    assert untrained.shipped() is None
 
 
 def test_too_small_a_faq_gets_the_base_model_and_is_told(tiny_base: Path, tmp_path: Path) -> None:
@@ -156,10 +164,11 @@ def test_bad_rows_are_all_reported_before_anything_starts(tiny_base: Path, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_changed_data_cannot_be_resumed_on(faq_file: Path, tiny_base: Path, tmp_path: Path) -> None:
-    run = fit.start(faq_file, None, str(tiny_base), replace(RECIPE, epochs=0), tmp_path / "run")
+def test_changed_data_cannot_be_resumed_on(untrained: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(untrained.directory, tmp_path / "run"))
+    changed = write_faq(tmp_path / "faq.jsonl", faq(39, 3))
+    (run.directory / CONFIG).write_text(json.dumps({**run.config, "data": str(changed)}), encoding="utf-8")
     run.update(state="interrupted")
-    write_faq(faq_file, faq(39, 3))
     with pytest.raises(InputError, match="has changed"):
         fit.resume(str(run.directory))
 

@@ -12,7 +12,7 @@ import pytest
 from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
 
 TEXTS = [f"When will I get refund {number}?" for number in range(150)]
 PAGE = 4096
