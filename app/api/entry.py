@@ -141,7 +141,7 @@ def restore_entry(
     if_match: IfMatch = None,
 ) -> EntryReply:
     """Give an entry the content of an earlier version, as a new version. An entry that an import removed is added
-    again, and needs no `If-Match: TAG` but `If-Match: *`."""
+    again; for it send `If-Match: *`."""
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.restore(id, version, tags)
