@@ -179,7 +179,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         return problem(request.scope, 422, "The body is not valid JSON in UTF-8.", "invalid_json", errors=[])
     if detail == HTTPStatus(error.status_code).phrase:  # the framework's default, without a reason
         detail = f"{request.method} {request.url.path}: {detail.lower()}."
-    return problem(request.scope, error.status_code, detail, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (operations := request.app.openapi()["paths"].get(request.url.path)):
+        headers["Allow"] = ", ".join(sorted(map(str.upper, operations)))  # the framework's is of one route of the path
+    return problem(request.scope, error.status_code, detail, headers=headers)
 
 
 class Unexpected:

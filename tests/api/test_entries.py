@@ -58,6 +58,11 @@ def test_any_id_is_reached_by_its_location(client: TestClient, entry_id: str) ->
     assert client.get(added.headers["Location"]).json()["id"] == entry_id
 
 
+def test_a_method_that_a_path_lacks_is_refused_with_all_that_it_has(client: TestClient) -> None:
+    assert client.post(ENTRY).headers["Allow"] == "DELETE, GET, PATCH, PUT"
+    assert client.delete(ENTRIES).headers["Allow"] == "GET, POST"
+
+
 def test_an_id_that_is_taken_is_refused(client: TestClient) -> None:
     taken = client.post(ENTRIES, json={"id": "refund", "answer": "x"})
     assert (taken.status_code, taken.json()["code"]) == (409, "conflict")
