@@ -7,7 +7,9 @@ FaqError
 ├── BundleError           a bundle is missing, damaged or incompatible
 ├── NotFound              there is no release, job or entry of that name
 ├── Conflict              the request is not possible in the current state
-│   └── Busy              another process is writing
+│   ├── Busy              another process is writing
+│   ├── Stale             the entry was changed since it was read; holds it
+│   └── BatchRefused      operations of a batch are not possible; lists each with the reason
 ├── NotReady              there is no active release yet
 ├── StoreError            the database of the entries cannot be read or written
 ├── IndexUnavailable      Qdrant does not answer, or the index on disk cannot be read
@@ -165,6 +167,28 @@ class Busy(Conflict):
     def __init__(self, message: str, job_id: str | None = None) -> None:
         super().__init__(message)
         self.job_id = job_id
+
+
+class Stale(Conflict):
+    """The entry was changed since the caller read it. `current`: the entry as it is now, in JSON values."""
+
+    code = "stale"
+
+    def __init__(self, message: str, current: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.current = current
+
+
+class BatchRefused(Conflict):
+    """A batch of which some operations cannot be carried out. `operations`: each of these, in JSON values."""
+
+    code = "batch_refused"
+
+    def __init__(self, operations: list[dict[str, Any]]) -> None:
+        count = len(operations)
+        noun = "operation" if count == 1 else "operations"
+        super().__init__(f"{count:,} {noun} of the batch cannot be carried out; nothing was changed.")
+        self.operations = operations
 
 
 class NotReady(FaqError):

@@ -2,16 +2,16 @@
 
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import TypedDict
 
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, health
+from app.api import admin, ask, entries, entry, entry_batch, health, status
 from app.api.state import Services
-from app.errors import FaqError
+from app.errors import FaqError, StoreError
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -24,6 +24,7 @@ from app.http.request_id import RequestIds
 from app.http.security import KEYS, Keys, new_key
 from app.jobs import lock
 from app.jobs.jobs import Jobs
+from app.keys import NamedKey
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.live import Live
@@ -58,9 +59,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.startup_error = None
     app.state.metrics = metrics
     problem.install(app)
-    app.include_router(ask.router, dependencies=KEYS if settings.ask_keys else [])
-    for router in (entries.router, admin.router, health.router, pages.router):
-        app.include_router(router)
+    app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
+    for room in (entries, entry, entry_batch, status, admin, health, pages):
+        app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
     app.add_middleware(RequestMetrics, metrics=metrics)
@@ -89,8 +90,10 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    store = Store.open(settings.sqlalchemy_url)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days)
     stack.callback(store.close)
+    with suppress(StoreError):  # a locked database; edits and reindexes do it too
+        store.forget_old_versions()
     catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
@@ -99,16 +102,16 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
-    keys = Keys(settings, extra_admin=_temporary_key(settings))
+    keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
     return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission)
 
 
-def _temporary_key(settings: Settings) -> str | None:
-    """Without a configured admin key: print a random one, and return its digest."""
-    if settings.admin_keys:
+def _temporary_key(settings: Settings) -> NamedKey | None:
+    """Without a configured admin key: print a random one, and return it."""
+    if any(key.scope == "admin" for key in settings.named_keys):
         return None
     key, digest = new_key()
     logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for a permanent one): {key}")
-    return digest
+    return NamedKey("temporary", "admin", digest)

@@ -29,6 +29,7 @@ class Answer(NamedTuple):
     metadata: dict[str, Any]
     score: float
     confidence: float
+    follow_ups: list[dict[str, str]]  # `faq_id` and `question` of entries of the same release
 
     @classmethod
     def of(cls, ranked: Ranked) -> Self:
@@ -42,6 +43,7 @@ class Answer(NamedTuple):
             metadata=payload["metadata"],
             score=ranked.score,
             confidence=ranked.confidence,
+            follow_ups=payload.get("follow_ups", []),
         )
 
 

@@ -11,12 +11,14 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.keys import NamedKey
 from app.text.spelling import nearest
 
 _DIGEST = r"^[0-9a-f]{64}$"
 
 Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
 PREFIX = "FAQ_"
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -76,8 +78,21 @@ class Settings(BaseSettings):
         "Several keys are accepted at a time, so that keys can be rotated.",
     )
     ask_keys: Digests = Field((), description="Digests of the ask keys. Unset: anyone who reaches the port may ask.")
+    keys: NamedKeys = Field(
+        (),
+        description="Comma-separated keys as name:scope:digest; `python -m app key --name ann --scope edit` makes one. "
+        "The scopes: `ask`; `edit` changes entries; `publish` reindexes and activates releases; `admin` may do all. "
+        "Every scope includes `ask`. History and log show the name. A key of scope `ask` ends anonymous asking.",
+    )
     allow_anonymous: bool = Field(
         False, description="Allow asking without a key on an address other than loopback, for a public service."
+    )
+    history_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Days for which replaced versions of entries are kept. Unset: always. A few days keep little "
+        "personal data and little space; older versions can no longer be restored.",
     )
     language: str = Field(
         "english",
@@ -184,7 +199,7 @@ class Settings(BaseSettings):
         "asked, which may be personal data.",
     )
 
-    @field_validator("admin_keys", "ask_keys", "trusted_proxies", mode="before")
+    @field_validator("admin_keys", "ask_keys", "keys", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -195,6 +210,7 @@ class Settings(BaseSettings):
         "qdrant_url",
         "qdrant_api_key",
         "database_url",
+        "history_days",
         "target_precision",
         "offer_precision",
         "unanswerable_share",
@@ -225,6 +241,18 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home.absolute() / 'knowledge.db'}"
 
     @property
+    def named_keys(self) -> tuple[NamedKey, ...]:
+        """Every key of the three settings; those of FAQ_ADMIN_KEYS and FAQ_ASK_KEYS are named for their digests."""
+        admin = (NamedKey(f"admin-{digest[:8]}", "admin", digest) for digest in self.admin_keys)
+        ask = (NamedKey(f"ask-{digest[:8]}", "ask", digest) for digest in self.ask_keys)
+        return (*self.keys, *admin, *ask)
+
+    @property
+    def asking_needs_key(self) -> bool:
+        """True when a key of scope `ask` is set, which ends anonymous asking."""
+        return any(key.scope == "ask" for key in self.named_keys)
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
         try:
@@ -236,12 +264,12 @@ class Settings(BaseSettings):
         """Raise SettingsError if other machines could reach the service and no keys are set."""
         if self.loopback:
             return
-        if not self.admin_keys:
+        if not any(key.scope == "admin" for key in self.named_keys):
             raise SettingsError(
                 f"FAQ_HOST={self.host} can be reached from other machines, and FAQ_ADMIN_KEYS is not set. "
                 "Run `python -m app key`, set FAQ_ADMIN_KEYS to the digest it prints, and keep the key."
             )
-        if not self.ask_keys and not self.allow_anonymous:
+        if not self.asking_needs_key and not self.allow_anonymous:
             raise SettingsError(
                 f"FAQ_HOST={self.host} can be reached from other machines, and anyone there could ask. "
                 "Set FAQ_ASK_KEYS (`python -m app key`), or FAQ_ALLOW_ANONYMOUS=true to allow that."
@@ -265,5 +293,5 @@ def _text(value: object) -> str | None:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(map(str, value))
     return None if value is None else str(value)

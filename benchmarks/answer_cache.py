@@ -63,6 +63,10 @@ class Decoding:
         """`limit` entries."""
         return [self._candidate(number) for number in range(limit)]
 
+    async def holds(self, entry_id: str) -> bool:
+        """None by its id."""
+        return False
+
     async def close(self) -> None:
         """Nothing to release."""
 

@@ -128,7 +128,7 @@ def publish_home(settings: Settings, bundle: Bundle) -> str:
         catalog = Catalog(settings)
         store = Store.open(settings.sqlalchemy_url)
         try:
-            return await publish(catalog, bundle, list(store.entries()))
+            return await publish(catalog, bundle, store.published())
         finally:
             store.close()
             await catalog.close()

@@ -16,6 +16,7 @@ import pytest
 
 from app.encoding.bundle import Bundle
 from app.http.security import digest_of
+from app.keys import NamedKey
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY, FAQ, fill
 
@@ -211,6 +212,12 @@ def test_an_error_of_a_command_is_one_line(
     assert failed.returncode == 2
     assert message in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_named_key_is_printed_as_the_setting_takes_it(settings: Settings) -> None:
+    key, setting = run(settings, "key", "--name", "ann", "--scope", "edit").stdout.splitlines()
+    text = setting.removeprefix("FAQ_KEYS: ")
+    assert NamedKey.of(text) == NamedKey("ann", "edit", digest_of(key.split()[-1]))
 
 
 def test_the_key_command_prints_a_key_and_its_digest(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from app.keys import NamedKey
 from app.settings import Settings, unknown_variables
 
 
@@ -21,7 +22,11 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(
-        admin_keys=("a" * 64, "b" * 64), qdrant_url="http://q", qdrant_api_key=SecretStr("s"), allow_anonymous=True
+        admin_keys=("a" * 64, "b" * 64),
+        keys=(NamedKey("ann", "edit", "c" * 64), NamedKey("ben", "publish", "d" * 64)),
+        qdrant_url="http://q",
+        qdrant_api_key=SecretStr("s"),
+        allow_anonymous=True,
     )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)

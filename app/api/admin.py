@@ -1,11 +1,12 @@
 """Admin routes for releases and for the jobs that build them."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply, ShareReply
 from app.api.state import Service
 from app.errors import Conflict
+from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.jobs import lock
@@ -16,7 +17,7 @@ from app.releases.catalog import Release
 router = APIRouter(
     prefix="/v1/admin",
     tags=["releases"],
-    route_class=guarded("admin"),
+    route_class=guarded("publish"),
     dependencies=KEYS,
     responses=documented(401, 403, 422, 429, 500, 503),
 )
@@ -28,7 +29,7 @@ NO_RELEASE = (
 
 
 @router.post("/reindex", status_code=202, responses=documented(409))
-async def reindex(service: Service, response: Response) -> JobReply:
+async def reindex(request: Request, service: Service, response: Response) -> JobReply:
     """Start a job that builds a release of the current knowledge and activates it.
 
     The active release answers until the new one is ready.
@@ -37,26 +38,29 @@ async def reindex(service: Service, response: Response) -> JobReply:
         raise Conflict(NO_RELEASE)
     await service.catalog.active_bundle()
     job = await service.worker.start()
+    audit.record(request, "reindex", job.job_id)
     response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"
-    return _job(job)
+    return job_reply(job)
 
 
 @router.get("/jobs")
 def list_jobs(service: Service) -> JobList:
     """The latest jobs, newest first."""
-    return JobList(jobs=[_job(job) for job in service.jobs.recent()])
+    return JobList(jobs=[job_reply(job) for job in service.jobs.recent()])
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", responses=documented(404))
-def get_job(job_id: str, service: Service) -> JobReply:
+def getjob_reply(job_id: str, service: Service) -> JobReply:
     """The state of one job."""
-    return _job(service.jobs.get(job_id))
+    return job_reply(service.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=documented(404, 409))
-def cancel_job(job_id: str, service: Service) -> JobReply:
+def canceljob_reply(job_id: str, request: Request, service: Service) -> JobReply:
     """Cancel a job. The release that it was building is discarded."""
-    return _job(service.jobs.cancel(job_id))
+    job = service.jobs.cancel(job_id)
+    audit.record(request, "cancel", job_id)
+    return job_reply(job)
 
 
 @router.get("/releases")
@@ -66,16 +70,18 @@ async def list_releases(service: Service) -> ReleaseList:
 
 
 @router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
-async def activate(release: str, service: Service) -> ReleaseReply:
+async def activate(release: str, request: Request, service: Service) -> ReleaseReply:
     """Make a release the active one; an older release too, as a rollback. The entries in the store do not change."""
     async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
         await service.catalog.activate(release)
+    audit.record(request, "activate", release)
     await service.live.follow()
     releases = {listed.record.name: listed for listed in await service.catalog.releases()}
     return _release(releases[release])
 
 
-def _job(job: Job) -> JobReply:
+def job_reply(job: Job) -> JobReply:
+    """A job for the client."""
     return JobReply(
         job_id=job.job_id,
         kind=job.kind,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
 from app import replies
-from app.api.schemas import MAX_BATCH, Answer, Ask, AskBatch, BatchReply, Options, Reply, Suggestion
+from app.api.schemas import MAX_BATCH, Answer, Ask, AskBatch, BatchReply, FollowUp, Options, Reply, Suggestion
 from app.api.state import Service, Services
 from app.http.admission import TimeoutMs
 from app.http.direct import Direct
@@ -80,4 +80,5 @@ def _answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
         score=round(answer.score, 4),
         confidence=round(answer.confidence, 4),
         metadata=answer.metadata,
+        follow_ups=[FollowUp(**entry) for entry in answer.follow_ups],
     )

@@ -5,30 +5,46 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator, AwareDatetime
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from app.api.schemas import EntryList, ImportReply
+from app.api.entry import caller_of, reply
+from app.api.entry_schemas import EntryList
+from app.api.schemas import ImportReply
 from app.api.state import Service, Services
 from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import InputError, NotReady
+from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.imports import worker as import_worker
 from app.imports.worker import ImportRequest
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
 from app.knowledge.intake import Match, Mode
+from app.knowledge.listing import Selection, Sort
+from app.knowledge.publication import State
 from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
+
+
+def _in_utc(at: datetime) -> datetime:
+    """The moment in UTC. Raises ValueError at either end of the calendar."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies beyond the calendar") from None
+
 
 router = APIRouter(
     prefix="/v1/admin/entries",
     tags=["knowledge"],
-    route_class=guarded("admin"),
+    route_class=guarded("edit"),
     dependencies=KEYS,
     responses=documented(401, 403, 422, 429, 500, 503),
 )
@@ -45,18 +61,30 @@ FORMATS: dict[str, Format] = {
     "text/html": "html",
 }
 FORM = "multipart/form-data"
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 @router.get("")
 def list_entries(
     service: Service,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    after: Annotated[str | None, Query(max_length=2000, description="The `next_after` of the previous page.")] = None,
-    search: Annotated[str | None, Query(max_length=1000, description="Text that the entry contains.")] = None,
+    after: Annotated[str | None, Query(max_length=2000, description="`next_after` of the page before.")] = None,
+    search: Annotated[str | None, Query(max_length=1000, description="Text that the entry must hold.")] = None,
+    state: Annotated[list[State] | None, Query(description="One of these states; may be repeated.")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        Query(
+            max_length=16, description="KEY=VALUE that the metadata must have; may be repeated.", examples=["lang=de"]
+        ),
+    ] = None,
+    updated_from: Annotated[Moment | None, Query(description="Changed at or after this moment.")] = None,
+    updated_before: Annotated[Moment | None, Query(description="Changed before this moment.")] = None,
+    sort: Annotated[Sort, Query(description="`position` is the order of import; `-` is the reverse.")] = "position",
 ) -> EntryList:
-    """A page of the entries, in order."""
-    page = service.store.page(limit, after, search)
-    return EntryList.model_validate(page, from_attributes=True, strict=False)
+    """A page of the entries that match, in order."""
+    selection = Selection(search, state or (), _metadata(metadata or []), updated_from, updated_before, sort)
+    page = service.store.page(limit, after, selection=selection)
+    return EntryList(entries=[reply(stored) for stored in page.stored], total=page.total, next_after=page.next_after)
 
 
 @router.post(
@@ -113,8 +141,11 @@ async def import_entries(
         options = ReadOptions(
             format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
         )
-        job = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service))
-        report = await import_worker.run(service.store, service.settings.sqlalchemy_url, job)
+        by = caller_of(request).name
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service), by)
+        report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
+    if not dry_run:
+        audit.record(request, "import")
     return ImportReply.model_validate(report, strict=False)
 
 
@@ -129,6 +160,7 @@ async def import_entries(
     },
 )
 def export_entries(
+    request: Request,
     service: Service,
     kind: Annotated[ExportFormat, Query(alias="format", description="The format of the file.")] = "jsonl",
 ) -> StreamingResponse:
@@ -138,6 +170,7 @@ def export_entries(
     """
     headers = {"Content-Disposition": f'attachment; filename="faq.{kind}"'}
     blocks = export(service.store.entries(), kind)
+    audit.record(request, "export")
     return StreamingResponse(blocks, media_type=MEDIA_TYPES[kind], headers=headers)
 
 
@@ -161,6 +194,13 @@ async def _upload(request: Request) -> AsyncIterator[tuple[Path, str, Format | N
                 await asyncio.to_thread(shutil.copyfileobj, file.file, copy)
         copy.flush()
         yield Path(copy.name), name, format
+
+
+def _metadata(texts: list[str]) -> list[tuple[str, str]]:
+    pairs = [text.partition("=") for text in texts]
+    if bad := next((pair for pair in pairs if not pair[0] or not pair[1]), None):
+        raise InputError(f"`{''.join(bad)}` is not KEY=VALUE, such as lang=de.", "metadata")
+    return [(key, value) for key, _, value in pairs]
 
 
 def _mapping(texts: list[str]) -> dict[str, str]:

@@ -92,6 +92,13 @@ class AskBatch(Options):
     questions: list[Question] = Field(min_length=1, description=f"Up to {MAX_BATCH} questions.")
 
 
+class FollowUp(Strict):
+    """An entry to go on with after an answer."""
+
+    faq_id: str
+    question: str
+
+
 class Answer(Strict):
     """One answer."""
 
@@ -111,6 +118,11 @@ class Answer(Strict):
     score: float = Field(description="Similarity; comparable within one release only.")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability that this answer is right.")
     metadata: dict[str, Any]
+    follow_ups: list[FollowUp] = Field(
+        [],
+        exclude_if=lambda value: not value,
+        description="Questions that the entry proposes to go on with; absent where it proposes none.",
+    )
 
 
 class Suggestion(Strict):
@@ -204,28 +216,6 @@ class ReleaseList(Strict):
     """Every release, newest first."""
 
     releases: list[ReleaseReply]
-
-
-class EntryReply(Strict):
-    """One entry of the store."""
-
-    id: str
-    question: str
-    alternatives: list[str]
-    negatives: list[str]
-    answer: str
-    metadata: dict[str, Any]
-
-
-class EntryList(Strict):
-    """A page of entries, in order."""
-
-    entries: list[EntryReply]
-    total: int = Field(description="The number of entries on all pages: those that contain `search`, or all.")
-    next_after: str | None = Field(
-        description="Pass it as `after` to get the next page; null on the last page. Opaque; it stays valid when "
-        "entries are deleted."
-    )
 
 
 class ChangeReply(Strict):

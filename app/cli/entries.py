@@ -64,7 +64,9 @@ def import_file(
         store = Store.open(settings.sqlalchemy_url)
         try:
             lengths = asyncio.run(_lengths(settings))
-            imported = importing.import_file(store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths)
+            imported = importing.import_file(
+                store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths, by="command line"
+            )
         finally:
             store.close()
         import_table.show(imported, out, as_json)

@@ -8,7 +8,13 @@ from app.http.problem import problem
 
 ASK_BYTES = 256 * 1024  # 32 questions of 1,000 characters, however encoded, with room for filters
 IMPORT_BYTES = 512 * 1024 * 1024
-IMPORT_PATH = "/v1/admin/entries/import"
+ENTRIES_BYTES = 8 * 1024 * 1024
+LIMITS = {
+    "/v1/admin/entries/import": IMPORT_BYTES,
+    "/v1/admin/entries/batch": ENTRIES_BYTES,
+    "/v1/admin/entries": ENTRIES_BYTES,
+    "/v1/admin/entry": ENTRIES_BYTES,  # an entry of a file may have a thousand phrasings
+}
 
 
 class BodyLimit:
@@ -22,7 +28,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = IMPORT_BYTES if scope["path"] == IMPORT_PATH else ASK_BYTES
+        limit = LIMITS.get(scope["path"], ASK_BYTES)
         refusal = f"The body is larger than {limit:,} bytes."
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:

@@ -30,6 +30,7 @@ STATUS: dict[type[errors.FaqError], int] = {
     errors.InputError: 422,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Stale: 412,
     errors.NotReady: 503,
     errors.BundleError: 503,
     errors.IndexUnavailable: 503,
@@ -51,6 +52,7 @@ CODES = {
     413: "too_large",
     415: "unsupported_media_type",
     422: "invalid_input",
+    428: "precondition_required",
 }
 
 
@@ -65,11 +67,12 @@ class Problem(BaseModel):
     code: str = Field(description="Stable: programs can rely on it.")
     request_id: str
     errors: list[dict[str, Any]] | None = Field(
-        None, description="With 422: each invalid field or row, and the reason."
+        None, description="Each invalid field, row or operation, and the reason."
     )
     report: dict[str, Any] | None = Field(
         None, description="With 422 to a dry run of an import: what the import would do with the valid rows."
     )
+    entry: dict[str, Any] | None = Field(None, description="With 412: the entry as it is now, with its `etag`.")
 
 
 def install(app: FastAPI) -> None:
@@ -104,6 +107,7 @@ def problem(
     errors: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
     report: Mapping[str, Any] | None = None,
+    entry: dict[str, Any] | None = None,
 ) -> JSONResponse:
     """The response for one error."""
     code = code or CODES.get(status, "error")
@@ -117,6 +121,7 @@ def problem(
         request_id=request_id_of(scope),
         errors=None if errors is None else list(errors),
         report=None if report is None else dict(report),
+        entry=entry,
     ).model_dump(exclude_none=True)
     headers = dict(headers or {})
     if status in (429, 503):
@@ -139,12 +144,19 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
             {**(row.place.fields() if row.place else {}), "field": row.field, "message": row.reason}
             for row in error.rows[:ROWS_SHOWN]
         ]
+    elif isinstance(error, errors.BatchRefused):
+        details = error.operations
     elif isinstance(error, errors.InputError):
         details = [{"field": error.field, "message": str(error)}]
     headers = {"Location": f"/v1/admin/jobs/{error.job_id}"} if isinstance(error, errors.Busy) and error.job_id else {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem(request.scope, status, str(error), error.code, errors=details, headers=headers, report=report)
+    entry = error.current if isinstance(error, errors.Stale) else None
+    if entry:
+        headers["ETag"] = entry["etag"]
+    return problem(
+        request.scope, status, str(error), error.code, errors=details, headers=headers, report=report, entry=entry
+    )
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -167,7 +179,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         return problem(request.scope, 422, "The body is not valid JSON in UTF-8.", "invalid_json", errors=[])
     if detail == HTTPStatus(error.status_code).phrase:  # the framework's default, without a reason
         detail = f"{request.method} {request.url.path}: {detail.lower()}."
-    return problem(request.scope, error.status_code, detail, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (operations := request.app.openapi()["paths"].get(request.url.path)):
+        headers["Allow"] = ", ".join(sorted(map(str.upper, operations)))  # the framework's is of one route of the path
+    return problem(request.scope, error.status_code, detail, headers=headers)
 
 
 class Unexpected:
@@ -208,7 +223,7 @@ async def _client_disconnected(request: Request, error: Exception) -> Response:
 
 def _field(location: Sequence[Any]) -> str:
     names = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    return ".".join(names) or "body"
+    return ".".join(names).encode(errors="replace").decode() or "body"  # a key of JSON may hold a lone surrogate
 
 
 def _message(error: dict[str, Any]) -> str:

@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request, Response, Security
 from fastapi.routing import APIRoute
@@ -12,12 +13,11 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from app.http.rate_limit import network_of
+from app.keys import GRANTS, KeyScope, NamedKey
 from app.settings import Settings
 
-KeyScope = Literal["ask", "admin"]
-
 KEYS = [  # only for the OpenAPI document; `admit` checks the key
-    Security(HTTPBearer(auto_error=False, description="An ask or admin key.")),
+    Security(HTTPBearer(auto_error=False, description="A key with the scope that the operation needs.")),
     Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, if Authorization is in use.")),
 ]
 
@@ -33,47 +33,66 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request: the name and digest of the key, and what it may do."""
+
+    name: str
+    digest: str
+    scopes: frozenset[KeyScope]
+
+    def check(self, *scopes: KeyScope) -> None:
+        """Raise HTTPException 403, naming the scope that is missing, unless the key has one of `scopes`."""
+        if not self.scopes.intersection(scopes):
+            needed = " or ".join(f"`{scope}`" for scope in scopes)
+            raise HTTPException(403, f"The key `{self.name}` lacks the scope {needed}. Use a key that has it.")
+
+
 class Keys:
-    """The keys that are accepted. Without ask keys, anyone may ask."""
+    """The keys that are accepted. Without a key of scope `ask`, anyone may ask."""
 
-    def __init__(self, settings: Settings, extra_admin: str | None = None) -> None:
-        self._admin = (*settings.admin_keys, *([extra_admin] if extra_admin else []))
-        self._ask = settings.ask_keys
+    def __init__(self, settings: Settings, temporary: NamedKey | None = None) -> None:
+        self._keys = (*settings.named_keys, *([temporary] if temporary else []))
+        self._closed = settings.asking_needs_key
 
-    def scopes(self, key: str) -> set[KeyScope]:
-        """The scopes of a key; `admin` includes `ask`. Compares every digest, in constant time."""
+    def caller(self, key: str) -> Caller | None:
+        """Whose key it is; None for an unknown key. Compares every digest, in constant time.
+
+        A key that is set several times has all its scopes, and the first of its names.
+        """
         digest = digest_of(key)
-        admin = [hmac.compare_digest(digest, known) for known in self._admin]
-        ask = [hmac.compare_digest(digest, known) for known in self._ask]
-        if any(admin):
-            return {"ask", "admin"}
-        return {"ask"} if any(ask) else set()
+        matching = [known for known in self._keys if hmac.compare_digest(digest, known.digest)]
+        if not matching:
+            return None
+        return Caller(matching[0].name, digest, frozenset().union(*(GRANTS[known.scope] for known in matching)))
 
-    def check(self, key: str | None, scope: KeyScope) -> str | None:
-        """The digest of an accepted key, or None where asking needs no key and this one is unknown or missing.
+    def check(self, key: str | None, *scopes: KeyScope) -> Caller | None:
+        """Who sends a request that needs one of `scopes`. None where asking needs no key, and this one is unknown or
+        missing.
 
         Raises HTTPException: 401 for a missing or unknown key, 403 for a key without the scope.
         """
-        if scope == "ask" and not self._ask and key is None:
-            return None
-        scopes = self.scopes(key) if key is not None else set()
-        if not scopes and (scope == "admin" or self._ask):
+        caller = self.caller(key) if key is not None else None
+        if caller is not None:
+            caller.check(*scopes)
+        elif self._closed or "ask" not in scopes:
             problem = "This request needs a key" if key is None else "This key is not known"
             raise HTTPException(401, f"{problem}. Send a key as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
-        if scope == "admin" and "admin" not in scopes:
-            raise HTTPException(403, "This key may ask, but not administer. Use an admin key.")
-        return digest_of(key) if key is not None and scopes else None
+        return caller
 
 
-def guarded(scope: KeyScope) -> type[APIRoute]:
-    """A route class that checks the rate and the key of a request before it reads anything else of it."""
+def guarded(*scopes: KeyScope) -> type[APIRoute]:
+    """A route class that checks the rate and the key of a request before it reads anything else of it.
+
+    The key needs one of `scopes`.
+    """
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
             async def check(request: Request) -> Response:
-                admit(request, scope)
+                admit(request, *scopes)
                 return await handle(request)
 
             return check
@@ -81,8 +100,8 @@ def guarded(scope: KeyScope) -> type[APIRoute]:
     return Guarded
 
 
-def admit(request: Request, scope: KeyScope) -> None:
-    """Check the rate of the client's address, the key, and the rate of the key.
+def admit(request: Request, *scopes: KeyScope) -> None:
+    """Check the rate of the client's address, the key, and the rate of the key; keep the caller in the request's state.
 
     `request.state.client` is then the digest of the key, or the client's network where no key was needed.
     Raises RateLimited, and HTTPException 401 or 403 as `Keys.check` does.
@@ -90,10 +109,11 @@ def admit(request: Request, scope: KeyScope) -> None:
     services = request.state.services
     host = request.client.host if request.client else None
     services.rates.address(host)
-    digest = services.keys.check(_key(request), scope)
-    if digest is not None:
-        services.rates.key(digest)
-    request.state.client = digest or (network_of(host) if host else "")
+    caller: Caller | None = services.keys.check(_key(request), *scopes)
+    request.state.caller = caller
+    if caller is not None:
+        services.rates.key(caller.digest)
+    request.state.client = caller.digest if caller else network_of(host) if host else ""
 
 
 def _key(request: Request) -> str | None:

@@ -45,12 +45,14 @@ def import_file(
     match: Match = "id",
     dry_run: bool = False,
     lengths: Lengths | None = None,
+    by: str | None = None,
 ) -> Imported:
-    """Import the entries of a file. `lengths`: measures texts in tokens of the encoder; None: not known.
+    """Import the entries of a file. `lengths`: measures texts in tokens of the encoder; None: not known. `by`: who
+    imports.
 
     Raises InputError, StoreError.
     """
-    report = store.import_entries(file.entries, mode, dry_run, match)
+    report = store.import_entries(file.entries, mode, dry_run, match, by)
     warnings = Warnings()
     for kept in report.kept_old:
         warnings.add("kept_old", _kept_old(kept), file.places.get(kept.id))

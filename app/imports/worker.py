@@ -31,7 +31,7 @@ NICENESS = "10"
 class ImportRequest:
     """A file on disk, the name that its sender gives it, and the options of the import.
 
-    `tokenizer` and `encoding` are those of the active bundle, where there is one.
+    `tokenizer` and `encoding` are those of the active bundle, where there is one. `by`: the name of the key.
     """
 
     path: Path
@@ -42,6 +42,7 @@ class ImportRequest:
     dry_run: bool
     tokenizer: Path | None = None
     encoding: Encoding | None = None
+    by: str | None = None
 
 
 def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
@@ -49,7 +50,13 @@ def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
     file = read_entries(request.path, request.options, partial=request.dry_run, name=request.name)
     lengths = Lengths(request.tokenizer, request.encoding) if request.tokenizer and request.encoding else None
     imported = import_file(
-        store, file, mode=request.mode, match=request.match, dry_run=request.dry_run, lengths=lengths
+        store,
+        file,
+        mode=request.mode,
+        match=request.match,
+        dry_run=request.dry_run,
+        lengths=lengths,
+        by=request.by,
     )
     if file.refused:
         raise FileError(file.refused, imported.as_dict())

@@ -59,6 +59,12 @@ class ServerIndex:
             records = await self._client.retrieve(self.record.name, ids, with_payload=True, with_vectors=True)
         return [self._candidate(record.payload, record.vector) for record in records]
 
+    async def holds(self, entry_id: str) -> bool:
+        """As `Index.holds`."""
+        same = models.Filter(must=[models.FieldCondition(key="id", match=models.MatchAny(any=[entry_id]))])
+        with qdrant(self.record.name):
+            return (await self._client.count(self.record.name, count_filter=same, exact=True)).count > 0
+
     async def close(self) -> None:
         """As `Index.close`. Does nothing: the connection belongs to the store."""
 

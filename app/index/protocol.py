@@ -86,6 +86,9 @@ class Index(Protocol):
     async def sample(self, limit: int) -> list[Candidate]:
         """Up to `limit` entries, evenly spread over the index."""
 
+    async def holds(self, entry_id: str) -> bool:
+        """Whether an entry of this id is in it."""
+
     async def close(self) -> None:
         """Close files and threads; idempotent."""
 

@@ -94,6 +94,11 @@ class EmbeddedIndex:
         """As `Index.sample`."""
         return await self._run(lambda: self._read(self.record.spread(limit)))
 
+    async def holds(self, entry_id: str) -> bool:
+        """As `Index.holds`."""
+        same = edge.Filter(must=[edge.FieldCondition("id", match=edge.MatchAny([entry_id]))])
+        return await self._run(lambda: self._shard.count(edge.CountRequest(filter=same, exact=True)) > 0)
+
     async def close(self) -> None:
         """As `Index.close`. Waits for the running query without blocking the event loop."""
         await asyncio.to_thread(self._close)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from app.knowledge.publication import FIELDS, State, clean_moment
 from app.text import limits as text
 from app.text.markup import plain_text
 
@@ -48,6 +49,17 @@ class Entry(BaseModel):
         default_factory=dict, description="Flat: source, category, lang, url…; may be filtered by."
     )
 
+    state: State = Field("live", description="Only live entries answer.")
+    valid_from: str | None = Field(
+        None, description="The moment from which the entry answers, in ISO 8601. A day means its begin in UTC."
+    )
+    valid_until: str | None = Field(
+        None, description="The moment from which it no longer answers. A day is the last day in UTC that it answers."
+    )
+    follow_ups: tuple[str, ...] = Field(
+        (), description="Ids of entries whose questions are shown with the answer, to go on with."
+    )
+
     @field_validator("question", mode="before")
     @classmethod
     def _clean_question(cls, value: object) -> str:
@@ -67,6 +79,25 @@ class Entry(BaseModel):
     @classmethod
     def _clean_list(cls, value: object, info: ValidationInfo) -> tuple[str, ...]:
         return text.clean_list(value, str(info.field_name))
+
+    @field_validator("follow_ups", mode="before")
+    @classmethod
+    def _clean_follow_ups(cls, value: object) -> tuple[str, ...]:
+        ids = text.clean_list(value, "follow_ups")
+        return tuple(dict.fromkeys(text.clean_name(entry_id, "follow_ups") for entry_id in ids))
+
+    @field_validator("valid_from", "valid_until", mode="before")
+    @classmethod
+    def _clean_moment(cls, value: object, info: ValidationInfo) -> str | None:
+        return clean_moment(value, str(info.field_name), end=info.field_name == "valid_until")
+
+    @field_validator("valid_until")
+    @classmethod
+    def _check_order(cls, value: str | None, info: ValidationInfo) -> str | None:
+        begin = info.data.get("valid_from")
+        if value and begin and value <= begin:
+            raise ValueError("`valid_until` is not after `valid_from`, so the entry would never answer")
+        return value
 
     @field_validator("metadata", mode="before")
     @classmethod
@@ -89,9 +120,17 @@ class Entry(BaseModel):
         return plain_text(self.answer)
 
     @property
+    def publication(self) -> dict[str, Any]:
+        """State, validity and follow-ups, without those that have their default; empty for most entries."""
+        values = self.state, self.valid_from, self.valid_until, self.follow_ups
+        return {name: value for name, value in zip(FIELDS, values, strict=True) if value and value != "live"}
+
+    @property
     def content_digest(self) -> str:
         """SHA-256 in hex of every field except the id. Entries with the same content have the same digest."""
         content = [self.question, self.answer, self.alternatives, self.negatives, self.metadata]
+        if publication := self.publication:  # else the digest is that of versions that had no such fields
+            content.append(publication)
         return _digest(_canonical(content))
 
     @property

@@ -1,9 +1,10 @@
 """Entries as a file that imports again as the same entries: JSON lines, CSV, XLSX. Knows no database.
 
-Tables have the columns `id`, `question`, `answer`, `alternatives`, `negatives` and `metadata`. Lists are separated by
-`|`, in which `\\|` stands for a `|`, or are a JSON array where that could be misread; metadata is a JSON object, which
-keeps numbers distinct from texts. A spreadsheet evaluates cells that begin with `=`, `+`, `-` or `@`: CSV has an
-apostrophe before these, which reading takes off; XLSX marks them as text, as Excel itself does.
+Tables have the columns `id`, `question`, `answer`, `alternatives`, `negatives`, `metadata`, and `entry.state` and so on
+for state, validity and follow-ups. Lists are separated by `|`, in which `\\|` stands for a `|`, or are a JSON array
+where that could be misread; metadata is a JSON object, which keeps numbers distinct from texts. A spreadsheet evaluates
+cells that begin with `=`, `+`, `-` or `@`: CSV has an apostrophe before these, which reading takes off; XLSX marks them
+as text, as Excel itself does.
 """
 
 import csv
@@ -23,6 +24,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import entry_line
 from app.knowledge.formulas import FORMULA, shielded
+from app.knowledge.publication import FILE_KEYS
 
 ExportFormat = Literal["jsonl", "csv", "xlsx"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -31,7 +33,7 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-COLUMNS = ("id", "question", "answer", "alternatives", "negatives", "metadata")
+COLUMNS = ("id", "question", "answer", "alternatives", "negatives", "metadata", *FILE_KEYS)
 
 _BLOCK_ENTRIES = 500  # written at a time
 _BLOCK_BYTES = 256 * 1024
@@ -116,7 +118,9 @@ def _text_cell(sheet: WriteOnlyWorksheet, entry: Entry, column: str, text: str) 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     metadata = _encode(entry.metadata) if entry.metadata else ""
-    return entry.id, entry.question, entry.answer, _list(entry.alternatives), _list(entry.negatives), metadata
+    texts = entry.id, entry.question, entry.answer, _list(entry.alternatives), _list(entry.negatives), metadata
+    state = "" if entry.state == "live" else entry.state
+    return *texts, state, entry.valid_from or "", entry.valid_until or "", _list(entry.follow_ups)
 
 
 def _list(texts: Iterable[str]) -> str:

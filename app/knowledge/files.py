@@ -14,6 +14,7 @@ from app.errors import InputError, Place, RowError, listed
 from app.knowledge.checks import check_entries
 from app.knowledge.entry import Entry
 from app.knowledge.gathering import Gathered, Group, gather
+from app.knowledge.publication import FILE_KEYS
 from app.knowledge.readers.fields import ENTRY_FIELDS
 from app.knowledge.readers.options import ReadOptions
 from app.knowledge.readers.row_file import RowFile
@@ -97,15 +98,19 @@ def write_entries(entries: Iterable[Entry], target: Path | IO[str]) -> int:
 
 
 def entry_line(entry: Entry) -> str:
-    """One entry as a line of JSON, metadata flat beside the rest, its line end included."""
-    row = {
+    """One entry as a line of JSON, its line end included. Metadata is flat beside the rest, but for keys that files use
+    for fields of the entry."""
+    row: dict[str, object] = {
         "id": entry.id,
         "question": entry.question,
         "alternatives": entry.alternatives,
         "negatives": entry.negatives,
         "answer": entry.answer,
     }
-    return _encode({key: value for key, value in row.items() if value} | entry.metadata) + "\n"
+    row |= {f"entry.{name}": value for name, value in entry.publication.items()}
+    row |= {key: value for key, value in entry.metadata.items() if key not in FILE_KEYS}
+    row["metadata"] = {key: value for key, value in entry.metadata.items() if key in FILE_KEYS}
+    return _encode({key: value for key, value in row.items() if key in entry.metadata or value}) + "\n"
 
 
 def _entry_file(file: RowFile, partial: bool) -> EntryFile:

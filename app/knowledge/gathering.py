@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from app.errors import Place
 from app.knowledge.entry import RESERVED, Entry
+from app.knowledge.publication import FIELDS, FILE_KEYS, STATES
 from app.knowledge.readers.mojibake import repaired_values
 from app.knowledge.readers.reading import read_rows
 from app.knowledge.readers.row import BadRow, Row
@@ -61,10 +62,16 @@ def near_miss(key: str) -> str | None:
     return next(iter(get_close_matches(plain, sorted(RESERVED), n=1, cutoff=0.8)), None)
 
 
+def _file_key(key: str, value: object) -> str | None:
+    """The key under which files have state, validity or follow-ups, where one of these was probably meant."""
+    return f"entry.{key}" if key in FIELDS and (key != "state" or value in STATES) else None
+
+
 def _fields(row: Row, file: RowFile, slips: dict[str, str | None]) -> dict[str, Any]:
     """A row as the fields of an entry; `slips` remembers the near misses. Raises BadRow."""
     present = {key: value for key, value in row.values.items() if value is not None}
     fields = {key: present.pop(key) for key in _ENTRY_FIELDS if key in present}
+    fields |= {name: value for key, name in FILE_KEYS.items() if (value := present.pop(key, "")) != ""}
     if type(fields.get("id")) is int:
         fields["id"] = str(fields["id"])
     nested = present.pop("metadata", {})
@@ -73,7 +80,7 @@ def _fields(row: Row, file: RowFile, slips: dict[str, str | None]) -> dict[str, 
     for key, value in present.items():
         if key not in slips:
             slips[key] = near_miss(key)
-        if meant := slips[key]:
+        if meant := slips[key] or _file_key(key, value):
             file.warn("near_miss", f"`{key}` is kept as metadata; did you mean `{meant}`?", row.place)
         if nested.get(key, value) != value:
             raise BadRow(f"`{key}` is given twice, beside `metadata` and in it, with different values")

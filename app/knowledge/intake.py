@@ -8,7 +8,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from app.errors import InputError
+from app.knowledge import history
 from app.knowledge.entry import Entry, content_hash
+from app.knowledge.publication import FIELDS as PUBLICATION
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of, values_of
 from app.knowledge.tables import EntryRow, utc_now
 from app.text.limits import same_question
@@ -66,8 +68,10 @@ class ImportReport:
 class Intake:
     """One import, within one transaction."""
 
-    def __init__(self, connection: Connection, mode: Mode, dry_run: bool) -> None:
+    def __init__(self, connection: Connection, mode: Mode, dry_run: bool, by: str | None = None) -> None:
+        """`by`: who imports, for the history."""
         self._connection, self._replace, self._dry_run = connection, mode == "replace", dry_run
+        self._author = {"changed_by": by, "act": "imported"}
         self._known: dict[str, tuple[str, int]] = {}  # id -> digest, position
         self._ids_by_question: dict[str, list[str]] = defaultdict(list)  # question -> ids
         rows = connection.execute(select(EntryRow.id, EntryRow.digest, EntryRow.position, EntryRow.question))
@@ -114,10 +118,10 @@ class Intake:
             old_digest, old_position = self._known.get(entry.id, (None, -1))
             position = self._position(old_position)
             if old_digest is None:
-                inserts.append(values_of(entry, digest, position) | {"id": entry.id, "created_at": utc_now()})
+                inserts.append(self._values(entry, digest, position) | {"id": entry.id, "created_at": utc_now()})
                 self._note_added(entry)
             elif old_digest != digest:
-                updates[entry.id] = entry, values_of(entry, digest, position) | {"entry_id": entry.id}
+                updates[entry.id] = entry, self._values(entry, digest, position) | {"entry_id": entry.id}
             elif old_position != position:
                 moves.append({"entry_id": entry.id, "position": position})
             self._unchanged += old_digest == digest
@@ -129,6 +133,7 @@ class Intake:
         missing_ids = [entry_id for entry_id in self._known if entry_id not in self._seen]
         missing = self._changes(missing_ids[:LISTED])
         if missing_ids and self._replace and not self._dry_run:
+            history.keep_removed(self._connection, missing_ids, self._author["changed_by"])
             by_id = delete(EntryRow).where(EntryRow.id == bindparam("entry_id"))
             self._connection.execute(by_id, [{"entry_id": entry_id} for entry_id in missing_ids])
         removed = len(missing_ids) if self._replace else 0
@@ -148,10 +153,19 @@ class Intake:
         )
 
     def _write(self, inserts: list[dict[str, Any]], updates: list[dict[str, Any]], moves: list[dict[str, Any]]) -> None:
+        if self._dry_run:
+            return
+        last = history.last_versions(self._connection, [row["id"] for row in inserts])
+        inserts = [row | {"version": last.get(row["id"], 0) + 1} for row in inserts]
+        history.keep(self._connection, [row["entry_id"] for row in updates])
         by_id = update(EntryRow).where(EntryRow.id == bindparam("entry_id"))
-        for statement, rows in ((insert(EntryRow), inserts), (by_id, updates), (by_id, moves)):
-            if rows and not self._dry_run:
+        changed = by_id.values(version=EntryRow.version + 1)
+        for statement, rows in ((insert(EntryRow), inserts), (changed, updates), (by_id, moves)):
+            if rows:
                 self._connection.execute(statement, rows)
+
+    def _values(self, entry: Entry, digest: str, position: int) -> dict[str, Any]:
+        return values_of(entry, digest, position) | self._author
 
     def _repeated(self, entry_id: str, digest: str) -> bool:
         if entry_id not in self._seen:
@@ -204,7 +218,9 @@ def _is_derived(entry: Entry) -> bool:
 def differing(old: Entry, new: Entry) -> tuple[str, ...]:
     """The fields in which two entries differ; of metadata the keys, as `metadata.lang`."""
     fields = [
-        name for name in ("question", "answer", "alternatives", "negatives") if getattr(old, name) != getattr(new, name)
+        name
+        for name in ("question", "answer", "alternatives", "negatives", *PUBLICATION)
+        if getattr(old, name) != getattr(new, name)
     ]
     keys = sorted(key for key in {*old.metadata, *new.metadata} if _value(old, key) != _value(new, key))
     return (*fields, *(f"metadata.{key}" for key in keys))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.errors import StoreError
 from app.knowledge.entry import Entry
-from app.knowledge.search import searchable
+from app.knowledge.search import searchable, terms
 from app.knowledge.tables import EntryRow, utc_now
 
 ENTRY_COLUMNS = (
@@ -17,14 +17,18 @@ ENTRY_COLUMNS = (
     EntryRow.alternatives,
     EntryRow.negatives,
     EntryRow.meta,
+    EntryRow.state,
+    EntryRow.valid_from,
+    EntryRow.valid_until,
+    EntryRow.follow_ups,
 )
+FIELDS = tuple(column.name for column in ENTRY_COLUMNS)
 
 
 def entry_of(row: Sequence[object]) -> Entry:
     """The entry of a row of ENTRY_COLUMNS. Raises StoreError for one that is damaged."""
-    names = ("id", "question", "answer", "alternatives", "negatives", "metadata")
     try:
-        return Entry.model_validate(dict(zip(names, row, strict=True)))
+        return Entry.model_validate(dict(zip(FIELDS, row, strict=True)))
     except ValidationError as error:
         raise StoreError(f"The entry `{row[0]}` in the database is damaged: {error.errors()[0]['msg']}.") from error
 
@@ -37,8 +41,13 @@ def values_of(entry: Entry, digest: str, position: int) -> dict[str, Any]:
         "alternatives": entry.alternatives,
         "negatives": entry.negatives,
         "metadata": entry.metadata,
+        "state": entry.state,
+        "valid_from": entry.valid_from,
+        "valid_until": entry.valid_until,
+        "follow_ups": entry.follow_ups,
         "digest": digest,
         "position": position,
         "searchable": searchable(entry.id, entry.question, entry.answer, entry.alternatives),
+        "terms": terms(entry.metadata),
         "updated_at": utc_now(),
     }

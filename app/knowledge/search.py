@@ -1,8 +1,9 @@
 """Search in entries without regard to case, in any script: the same on every database, whose own rules differ."""
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import ColumnElement, false
 
@@ -22,6 +23,28 @@ def folded(text: str) -> str:
 def searchable(entry_id: str, question: str, answer: str, alternatives: Iterable[str]) -> str:
     """What `EntryRow.searchable` holds: every text that a search looks into, folded."""
     return folded(_SEPARATOR.join((entry_id, question, *alternatives, answer)))
+
+
+def terms(metadata: Mapping[str, object]) -> str:
+    """What `EntryRow.terms` holds: each key with its value, and with each item of a list, folded."""
+    pairs = [(key, item) for key, value in metadata.items() for item in (value if isinstance(value, list) else [value])]
+    return folded("".join(_term(key, _text(item)) for key, item in pairs))
+
+
+def has_term(key: str, value: str) -> ColumnElement[bool]:
+    """The condition that an entry's metadata has `value` under `key`, or in the list there, whatever its case."""
+    if _NEVER_STORED.search(key + value):
+        return false()
+    return EntryRow.terms.contains(folded(_term(key, value)), autoescape=True)
+
+
+def _term(key: str, value: str) -> str:
+    return f"{_SEPARATOR}{key}={value}{_SEPARATOR}"
+
+
+def _text(value: object) -> str:
+    """A value as a query parameter writes it: `true`, `2024`, `0.5`."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def holds(search: str) -> ColumnElement[bool]:

@@ -1,64 +1,65 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-import base64
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
 
-from app.errors import InputError, NotFound
+from app.knowledge import history, listing
 from app.knowledge.database import Database
+from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
+from app.knowledge.listing import Page, Selection
+from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
-from app.knowledge.search import holds
-from app.knowledge.tables import EntryRow
-
-Place = tuple[int, str]  # position and id: the key that entries are ordered by
+from app.knowledge.stored import Stored, stored_entry
+from app.knowledge.tables import EntryRow, VersionRow, utc_now
 
 _BATCH = 1_000
-_LARGEST = 2**31  # position is a 32-bit column
 
 
 @dataclass(frozen=True)
-class Page:
-    """Entries in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
-    None on the last."""
+class Counts:
+    """Numbers of entries: in each state, those that a release of now would hold, and those that changed."""
 
-    entries: list[Entry]
-    total: int
-    next_after: str | None
+    states: Mapping[str, int]
+    published: int
+    changed: int
 
 
 class Store:
     """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, history_days: int | None = None) -> None:
+        """`history_days`: how long replaced versions of entries are kept; None: always."""
         self.database = database
+        self._history_days = history_days
 
     @classmethod
-    def open(cls, url: str) -> "Store":
+    def open(cls, url: str, history_days: int | None = None) -> "Store":
         """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
-        return cls(Database.open(url))
+        return cls(Database.open(url), history_days)
 
     def close(self) -> None:
         """Close every connection."""
         self.database.close()
 
     def import_entries(
-        self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id"
+        self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id", by: str | None = None
     ) -> ImportReport:
         """Import all entries or none; with `dry_run` change nothing and report what an import would do.
 
         `append` adds and updates; `replace` also removes every other entry and takes over the order. An entry is
-        updated by its id; with `match="question"` one that was given no id also by its question. Raises InputError when
-        two of the entries have the same id and different content.
+        updated by its id; with `match="question"` one that was given no id also by its question. `by`: who imports, for
+        the history. Raises InputError when two of the entries have the same id and different content.
         """
         with self.database.read() if dry_run else self.database.write() as connection:
-            intake = Intake(connection, mode, dry_run)
+            intake = Intake(connection, mode, dry_run, by)
             for batch in _batches(intake.matched(list(entries)) if match == "question" else entries):
                 intake.take(batch)
             return intake.finish()
@@ -69,35 +70,59 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
 
-    def page(self, limit: int = 50, after: str | None = None, search: str | None = None) -> Page:
-        """Up to `limit` entries in order that hold the text `search` in id, question, alternatives or answer, whatever
-        its case. `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor."""
-        query = _in_order().add_columns(EntryRow.position).limit(limit + 1)
-        count = select(func.count()).select_from(EntryRow)
-        if search:
-            query, count = query.where(holds(search)), count.where(holds(search))
-        if after is not None:
-            query = query.where(tuple_(EntryRow.position, EntryRow.id) > place_of(after))
+    def published(self) -> list[Entry]:
+        """The entries that a release of now holds, in order: those that are live and valid."""
         with self.database.read() as connection:
-            rows = connection.execute(query).all()
-            total = connection.scalar(count) or 0
-        last = rows[limit - 1] if len(rows) > limit else None
-        following = cursor((last.position, last.id)) if last else None
-        return Page([entry_of(row[:-1]) for row in rows[:limit]], total, following)
+            rows = connection.execution_options(yield_per=_BATCH).execute(_in_order().where(_answers(utc_now())))
+            return [entry_of(row) for row in rows]
+
+    def page(
+        self,
+        limit: int = 50,
+        after: str | None = None,
+        search: str | None = None,
+        selection: Selection | None = None,
+    ) -> Page:
+        """Up to `limit` entries of the selection, by default of those that hold the text `search`, in order.
+
+        `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor of the same order.
+        """
+        with self.database.read() as connection:
+            return listing.page(connection, selection or Selection(search), limit, after)
 
     def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
+        return self.stored(entry_id).entry
+
+    def stored(self, entry_id: str) -> Stored:
+        """One entry with its version and its times. Raises NotFound."""
         with self.database.read() as connection:
-            row = connection.execute(select(*ENTRY_COLUMNS).where(EntryRow.id == entry_id)).first()
-        if row is None:
-            raise _not_found(entry_id)
-        return entry_of(row)
+            return stored_entry(connection, entry_id)
+
+    def versions(self, entry_id: str) -> list[history.Version]:
+        """The versions of an entry that are kept, newest first, the present one included. Raises NotFound."""
+        with self.database.read() as connection:
+            editor = Editor(connection, None, self._history_days)
+            return [version for _, version in reversed(editor.versions(entry_id))]
+
+    @contextmanager
+    def edit(self, by: str | None) -> Iterator[Editor]:
+        """A transaction that changes entries: all that the block does, or nothing where it raises."""
+        with self.database.write() as connection:
+            yield Editor(connection, by, self._history_days)
+            history.forget(connection, self._history_days)
+
+    def forget_old_versions(self) -> None:
+        """Delete the versions of entries that were replaced longer ago than the history is kept."""
+        if self._history_days is not None:
+            with self.database.write() as connection:
+                history.forget(connection, self._history_days)
 
     def delete(self, entry_id: str) -> None:
         """Remove one entry. Raises NotFound."""
         with self.database.write() as connection:
-            if not connection.execute(delete(EntryRow).where(EntryRow.id == entry_id)).rowcount:
-                raise _not_found(entry_id)
+            stored_entry(connection, entry_id)
+            connection.execute(delete(EntryRow).where(EntryRow.id == entry_id))
 
     def count(self) -> int:
         """How many entries there are."""
@@ -105,37 +130,42 @@ class Store:
             return connection.scalar(select(func.count()).select_from(EntryRow)) or 0
 
     def revision(self) -> str:
-        """`knowledge_revision` of all entries, without reading their content."""
+        """`knowledge_revision` of what `published` gives, without reading its content."""
         with self.database.read() as connection:
-            return revision_of_digests(connection.scalars(select(EntryRow.digest)))
+            return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
+
+    def counts(self, since: datetime | None) -> Counts:
+        """How many entries there are in each state, and how many changed after `since`."""
+        by_state = select(EntryRow.state, func.count()).group_by(EntryRow.state)
+        live = select(func.count()).select_from(EntryRow).where(_answers(utc_now()))
+        with self.database.read() as connection:
+            states = {row[0]: row[1] for row in connection.execute(by_state)}
+            changed = _changed(connection, since) if since else 0
+            return Counts(states, connection.scalar(live) or 0, changed)
 
 
 def _in_order() -> Select[*tuple[Any, ...]]:
     return select(*ENTRY_COLUMNS).order_by(EntryRow.position, EntryRow.id)
 
 
-def _not_found(entry_id: str) -> NotFound:
-    return NotFound(f"There is no entry `{entry_id}`.")
+def _answers(at: datetime) -> ColumnElement[bool]:
+    """The condition that an entry is live, and valid at this moment."""
+    now = moment(at)
+    return and_(
+        EntryRow.state == "live",
+        or_(EntryRow.valid_from.is_(None), EntryRow.valid_from <= now),
+        or_(EntryRow.valid_until.is_(None), EntryRow.valid_until > now),
+    )
+
+
+def _changed(connection: Connection, since: datetime) -> int:
+    """Entries that were added, changed or removed after `since`."""
+    changed = select(EntryRow.id).where(EntryRow.updated_at > since)
+    removed = select(VersionRow.entry_id).where(VersionRow.act == "removed", VersionRow.updated_at > since)
+    return connection.scalar(select(func.count()).select_from(changed.union(removed).subquery())) or 0
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     rest = iter(entries)
     while batch := list(islice(rest, _BATCH)):
         yield batch
-
-
-def cursor(place: Place) -> str:
-    """The cursor of the page that follows `place`."""
-    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode().rstrip("=")
-
-
-def place_of(text: str) -> Place:
-    """The place that a cursor stands for. Raises InputError for a text that is no cursor."""
-    try:
-        position, entry_id = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_"))
-        place = int(position), str(entry_id)
-        if cursor(place) == text and abs(place[0]) < _LARGEST and "\0" not in place[1]:
-            return place
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        pass
-    raise InputError("`after` is not a cursor. Pass `next_after` of the page before, unchanged.", "after")

@@ -36,21 +36,45 @@ class Base(DeclarativeBase):
     """Base of all tables."""
 
 
-class EntryRow(Base):
-    """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
-    search looks into, without case (`app.knowledge.search`)."""
+class Content:
+    """The columns that one version of an entry has: its fields, who wrote it, when and how."""
 
-    __tablename__ = "entries"
-    __table_args__ = (Index("ix_entries_position", "position"),)
-
-    id: Mapped[str] = mapped_column(String(200), primary_key=True)
     question: Mapped[str] = mapped_column(Text)
     answer: Mapped[str] = mapped_column(Text)
     alternatives: Mapped[list[str]] = mapped_column(JSON)
     negatives: Mapped[list[str]] = mapped_column(JSON)
     meta: Mapped[dict[str, object]] = mapped_column("metadata", JSON)
+    state: Mapped[str] = mapped_column(String(16), server_default="live")
+    valid_from: Mapped[str | None] = mapped_column(String(20))
+    valid_until: Mapped[str | None] = mapped_column(String(20))
+    follow_ups: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
+    changed_by: Mapped[str | None] = mapped_column(String(64))
+    act: Mapped[str] = mapped_column(String(16), server_default="imported")
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class EntryRow(Content, Base):
+    """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
+    search looks into, without case, and `terms` the metadata (`app.knowledge.search`)."""
+
+    __tablename__ = "entries"
+    __table_args__ = (Index("ix_entries_position", "position"),)
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    version: Mapped[int] = mapped_column(server_default="1")
     digest: Mapped[str] = mapped_column(String(64))
     position: Mapped[int]
     searchable: Mapped[str] = mapped_column(Text, server_default="")
+    terms: Mapped[str] = mapped_column(Text, server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+
+
+class VersionRow(Content, Base):
+    """A version of an entry that a later one replaced at `replaced_at`, or the removal of the entry by an import."""
+
+    __tablename__ = "entry_versions"
+    __table_args__ = (Index("ix_entry_versions_replaced_at", "replaced_at"),)
+
+    entry_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    replaced_at: Mapped[datetime] = mapped_column(UtcDateTime)

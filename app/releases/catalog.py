@@ -72,6 +72,24 @@ class Catalog:
         unanswerable, mode = calibrated.calibration.unanswerable, self.settings.adapt_confidence
         return Adaptation(mode, unanswerable, calibrated.densities, self.shares.read(name)).estimate()
 
+    async def holding(self, entry_id: str) -> list[str]:
+        """The names of the releases that hold an entry, oldest first; one that cannot be read may hold it."""
+        holding = []
+        for name in await self.indexes.names():
+            try:
+                index = await self.indexes.open(name)
+                try:
+                    holds = await index.holds(entry_id)
+                finally:
+                    await index.close()
+            except IndexUnavailable:
+                holds = True
+            except NotFound:  # dropped in the meantime
+                holds = False
+            if holds:
+                holding.append(name)
+        return holding
+
     async def _calibration(self, name: str) -> Calibrated | None:
         try:
             return calibrated_of(await self.indexes.calibration(name), name)

@@ -1,6 +1,6 @@
 """knowledge + bundle -> verified index -> active. Killed at any moment, the old release goes on serving."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -39,7 +39,7 @@ async def publish(
     NotReady without entries, IndexUnavailable when what was built does not find what it holds.
     """
     if not entries:
-        raise NotReady("There are no entries to answer from. Import some first: `python -m app import FILE`.")
+        raise NotReady("There are no live entries to answer from. Import some first: `python -m app import FILE`.")
     await catalog.indexes.sweep()
     bundle = bundle.install(catalog.models)
     encoder = Encoder(bundle)
@@ -100,14 +100,15 @@ def batches(
     encoder: CachedEncoder, entries: Sequence[Entry], progress: Progress = lambda done, total: None
 ) -> Iterator[list[Candidate]]:
     """The entries as points to index, some at a time."""
+    questions = {entry.id: entry.question for entry in entries if entry.question}
     for start in range(0, len(entries), BATCH):
         progress(start, len(entries))
-        yield _candidates(encoder, entries[start : start + BATCH])
+        yield _candidates(encoder, entries[start : start + BATCH], questions)
 
 
-def _candidates(encoder: CachedEncoder, entries: Sequence[Entry]) -> list[Candidate]:
+def _candidates(encoder: CachedEncoder, entries: Sequence[Entry], questions: Mapping[str, str]) -> list[Candidate]:
     dimension = encoder.dimension
-    payloads = [payload_of(entry) for entry in entries]
+    payloads = [payload_of(entry, questions) for entry in entries]
     answers = encoder.encode_documents([answer_of(payload) for payload in payloads])
     phrasings = iter(encoder.encode_queries([text for entry in entries for text in entry.phrasings]))
     negatives = iter(encoder.encode_queries([text for entry in entries for text in entry.negatives]))
@@ -128,12 +129,16 @@ def _stacked(vectors: Iterator[Vectors], count: int, dimension: int) -> Vectors:
     return np.concatenate([np.empty((0, dimension), dtype=np.float32), *islice(vectors, count)])
 
 
-def payload_of(entry: Entry) -> dict[str, Any]:
+def payload_of(entry: Entry, questions: Mapping[str, str] | None = None) -> dict[str, Any]:
     """All that an answer needs, so that answers come from the release and not from the store.
 
-    `plain_answer` is there only where it differs from the answer.
+    `questions`: of every entry of the release, by id; follow-ups that it lacks are left out. `plain_answer` is there
+    only where it differs from the answer, and `follow_ups` only where there are any.
     """
     plain = entry.plain_answer
+    follow_ups = [
+        {"faq_id": name, "question": questions[name]} for name in entry.follow_ups if questions and name in questions
+    ]
     return {
         "id": entry.id,
         "question": entry.question,
@@ -142,6 +147,7 @@ def payload_of(entry: Entry) -> dict[str, Any]:
         "answer": entry.answer,
         "metadata": entry.metadata,
         **({} if plain == entry.answer else {"plain_answer": plain}),
+        **({"follow_ups": follow_ups} if follow_ups else {}),
     }
 
 

@@ -36,9 +36,10 @@ def reindex(
     Runs as the job `job_id`, or as a new one. Returns the release's name. Raises Busy, NotReady, BundleError,
     IndexUnavailable, StoreError, Canceled.
     """
-    store = Store.open(settings.sqlalchemy_url)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days)
     try:
         with _at_work(settings, store, job_id) as (work, check):
+            store.forget_old_versions()
             release = asyncio.run(_publish(settings, bundle, store, _progress(work, check, show)))
             work.succeed(release)
         return release
@@ -68,7 +69,7 @@ async def _publish(settings: Settings, directory: Path | None, store: Store, pro
     catalog = Catalog(settings)
     try:
         bundle = Bundle.load(directory) if directory else await catalog.active_bundle()
-        return await publish(catalog, bundle, list(store.entries()), progress)
+        return await publish(catalog, bundle, store.published(), progress)
     finally:
         await catalog.close()
 

@@ -134,6 +134,20 @@ function matched(answer) {
   return el("p", { className: "matched", dir: "auto" }, "Also asked as ", el("q", {}, other));
 }
 
+// Questions that are asked when they are clicked.
+function questions(heading, entries) {
+  const asks = entries.filter(({ question }) => question).map(({ question }) => {
+    const button = el("button", { type: "button", dir: "auto" }, el("span", {}, question));
+    button.addEventListener("click", () => ask(question, { moveFocus: true }));
+    return el("li", {}, button);
+  });
+  return asks.length ? el("div", { className: "asks" }, el("h3", {}, heading), el("ul", {}, ...asks)) : "";
+}
+
+function followUps(answer) {
+  return questions("Related questions", answer.follow_ups ?? []);
+}
+
 function card(answer) {
   const { title, rest } = titled(answer);
   const metadata = answer.metadata ?? {};
@@ -143,7 +157,7 @@ function card(answer) {
       title ? el("h2", { className: "title", dir: "auto" }, title) : el("h2", { className: "unseen" }, "Passage"),
       matched(answer),
       rest ? prose(answer, rest) : null),
-    foot(metadata));
+    foot(metadata), followUps(answer));
 }
 
 function otherAnswer(answer) {
@@ -157,7 +171,7 @@ function otherAnswer(answer) {
       title && rest ? el("span", { className: "peek", dir: "auto", "aria-hidden": "true" }, clip(rest, 160)) : null),
     el("div", { className: "body" },
       prose(answer, answer.answer, language(metadata)),
-      matched(answer), confidence(answer.confidence), foot(metadata)));
+      matched(answer), confidence(answer.confidence), foot(metadata), followUps(answer)));
 }
 
 // Several answers may be right: the user chooses among their questions. Opening a question shows its answer and closes
@@ -175,7 +189,7 @@ function choices(answers) {
         same && title && rest ? el("span", { className: "peek", dir: "auto" }, clip(rest, 160)) : null),
       el("div", { className: "body" },
         prose(answer, answer.answer, language(metadata)),
-        matched(answer), confidence(answer.confidence), foot(metadata)));
+        matched(answer), confidence(answer.confidence), foot(metadata), followUps(answer)));
     node.setAttribute("name", "choice");
     return node;
   }));
@@ -209,15 +223,10 @@ function lead(heading, text) {
 }
 
 function noAnswer(suggestions) {
-  const asks = suggestions.filter(({ question }) => question).map(({ question }) => {
-    const button = el("button", { type: "button", dir: "auto" }, el("span", {}, question));
-    button.addEventListener("click", () => ask(question, { moveFocus: true }));
-    return el("li", {}, button);
-  });
   return el("div", { className: "notice" },
     el("h2", {}, "The FAQ has no answer to this"),
     el("p", {}, "No entry fits well enough to be shown as an answer. Try other words."),
-    asks.length ? el("div", { className: "asks" }, el("h3", {}, "Questions it does answer"), el("ul", {}, ...asks)) : "");
+    questions("Questions it does answer", suggestions));
 }
 
 function showAnswer({ status, answers, suggestions = [], release, took_ms: took }) {

@@ -14,9 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.api.entry_schemas import EntryBatch, EntryBody, EntryChanges
 from app.api.schemas import Ask, AskBatch
 from app.encoding.bundle import Bundle, Manifest
 from app.errors import FaqError, InputError
@@ -48,6 +50,10 @@ NAMES = [
     "alternatives",
     "negatives",
     "metadata",
+    "entry.state",
+    "entry.valid_from",
+    "entry.valid_until",
+    "entry.follow_ups",
     "faq_id",
     "label",
     "text",
@@ -86,6 +92,9 @@ rows_like = st.fixed_dictionaries(
         "alternatives": st.lists(st.text(max_size=9), max_size=3),
         "metadata": st.dictionaries(st.text(min_size=1, max_size=5), scalars, max_size=3),
         "lang": scalars,
+        "entry.state": st.sampled_from(["draft", "live", "archived", "", "gone"]),
+        "entry.valid_from": st.sampled_from(["2026-01-01", "2026-01-01T00:00", "9999-12-31T23:59:59-14:00", "0001"]),
+        "entry.follow_ups": st.lists(st.text(max_size=9), max_size=3),
     },
 )
 
@@ -174,6 +183,18 @@ def entry(fields: dict[str, Any]) -> None:
     json.dumps(parsed.model_dump(), allow_nan=False).encode()
 
 
+def entry_body(body: bytes) -> None:
+    """The bodies that add and change entries: one that is taken makes an entry, or is refused by its field."""
+    known = Entry(id="a", question="q", answer="a", metadata={"lang": "de"})
+    for model in (EntryBody, EntryChanges, EntryBatch):
+        with contextlib.suppress(ValidationError, RequestValidationError):
+            sent = model.model_validate_json(body)
+            if isinstance(sent, EntryBody):
+                sent.entry()
+            if isinstance(sent, EntryChanges):
+                assert sent.changed(known).id == known.id
+
+
 def settings(variables: dict[str, str]) -> None:
     """Settings from the environment, passed on to a child process."""
     before = dict(os.environ)
@@ -216,6 +237,31 @@ asks = st.fixed_dictionaries(
         "x": scalars,
     },
 )
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": scalars,
+        "answer": st.text(min_size=1, max_size=9) | scalars,
+        "question": st.text(max_size=9),
+        "alternatives": st.lists(scalars, max_size=3) | st.lists(st.text(max_size=9), max_size=3),
+        "metadata": st.dictionaries(st.text(max_size=5), values, max_size=3),
+        "state": st.sampled_from(["draft", "live", "archived", "gone", None]),
+        "valid_from": st.text(max_size=12) | st.datetimes(timezones=st.timezones()).map(str),
+        "valid_until": st.dates().map(str) | scalars,
+        "follow_ups": st.lists(st.text(max_size=9), max_size=3),
+    },
+)
+batches = st.fixed_dictionaries(
+    {
+        "operations": st.lists(
+            st.fixed_dictionaries(
+                {"op": st.sampled_from(["create", "replace", "update", "archive", "x"])},
+                optional={"id": scalars, "etag": scalars, "entry": bodies, "changes": bodies},
+            ),
+            max_size=3,
+        )
+    }
+)
 variables = st.dictionaries(
     st.sampled_from([f"FAQ_{name.upper()}" for name in Settings.model_fields]),
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=70)
@@ -227,6 +273,11 @@ TARGETS = [
     Target("queries and labels", st.tuples(names, files), queries_file),
     Target("question", st.builds(_mutated, st.builds(lambda value: json.dumps(value).encode(), asks), edits), question),
     Target("entry", rows | rows_like, entry),
+    Target(
+        "entry over HTTP",
+        st.builds(_mutated, st.builds(lambda value: json.dumps(value).encode(), bodies | batches), edits),
+        entry_body,
+    ),
     Target("settings", variables, settings),
     Target(
         "own files",

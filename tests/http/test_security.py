@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from app.errors import InputError
 from app.http.rate_limit import MAX_BUCKETS, Buckets, RateLimited, RateLimits, network_of
 from app.http.security import Keys, digest_of
+from app.keys import SCOPES, NamedKey
 from app.logs import TextLines
 from app.settings import Rate, Settings
 from tests.conftest import ADMIN_KEY, ASK_KEY
@@ -144,11 +145,34 @@ def test_a_rate_in_another_form_is_refused(text: object) -> None:
 
 def test_every_key_is_compared_and_only_digests_are_kept(published: Settings) -> None:
     keys = Keys(published.model_copy(update={"ask_keys": (digest_of("old"), digest_of("new"))}))
-    assert keys.scopes("old") == keys.scopes("new") == {"ask"}
-    assert keys.scopes(ADMIN_KEY) == {"ask", "admin"}
+    assert [keys.caller(key).scopes for key in ("old", "new")] == [{"ask"}] * 2  # type: ignore[union-attr]
+    assert keys.caller(ADMIN_KEY).scopes == set(SCOPES)  # type: ignore[union-attr]
     assert "old" not in repr(vars(keys))
     for odd in ("", "\0", "ü" * 10_000, digest_of("old")):
-        assert keys.scopes(odd) == set()
+        assert keys.caller(odd) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("ann", "written as name:scope:digest"),
+        ("ann:edit:" + "a" * 63, "the key `ann` needs a SHA-256 digest"),
+        ("ann:write:" + "a" * 64, "the scopes are ask, edit, publish, admin"),
+        ("Ann Lee:edit:" + "a" * 64, "begins with one of a-z, 0-9"),
+        ("a" * 64 + ":edit:ann", "has 1 to 63 of the characters"),
+    ],
+)
+def test_a_wrong_key_setting_says_which_part_is_wrong(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as refused:
+        NamedKey.of(text)
+    assert "a" * 63 not in str(refused.value)
+
+
+def test_a_key_that_is_set_twice_has_both_scopes() -> None:
+    digest = digest_of("k")
+    caller = Keys(Settings(keys=(NamedKey("ann", "edit", digest), NamedKey("ann", "publish", digest)))).caller("k")
+    assert caller is not None
+    assert (caller.name, caller.scopes) == ("ann", frozenset(("ask", "edit", "publish")))
 
 
 # --- bodies

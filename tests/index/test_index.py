@@ -211,6 +211,13 @@ async def test_a_question_without_words_is_found_by_meaning_alone(store: IndexSt
     await index.close()
 
 
+async def test_says_whether_it_holds_an_entry(store: IndexStore) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    assert [await index.holds(entry_id) for entry_id in ("e0", "e3", "e", "nobody")] == [True, True, False, False]
+    await index.close()
+
+
 async def test_a_release_keeps_its_calibration(store: IndexStore) -> None:
     await store.build(record(FIRST), [ENTRIES])
     index = await store.open(FIRST)

@@ -28,6 +28,13 @@ def test_phrasings_are_in_order_and_without_repeats() -> None:
     assert entry.phrasings == ("q", "r", "s")
 
 
+def test_an_entry_without_state_has_the_digest_that_it_had_before_there_were_states() -> None:
+    entry = Entry(id="a", question="q", answer="a", alternatives=("b",), metadata={"state": "NY"})
+    assert entry.digest == "dfb0d6c954afa9ba3058f3e504af9a889f3fd9c64fb1d203023efe280fd098b5"
+    for name, value in {"state": "draft", "valid_from": "2026-01-01", "follow_ups": ("b",)}.items():
+        assert Entry.model_validate(entry.model_dump() | {name: value}).digest != entry.digest
+
+
 def test_lists_are_taken_for_tuples() -> None:
     entry = Entry.model_validate({"answer": "a", "alternatives": ["b", "", None]})
     assert entry.alternatives == ("b",)

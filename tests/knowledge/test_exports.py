@@ -25,6 +25,9 @@ ENTRIES = [
     Entry(id="=1+1", question="=SUM(A1)", answer="+49 is the prefix", alternatives=("@desk",)),
     Entry(id="12", question="#N/A", answer="TRUE", metadata={"q": "x", "prompt": "y", "Lang ": "de", "tags": ["a|b"]}),
     Entry(id="empty", answer="-", metadata={"note": "", "nan": "NaN", "=k": "=v"}),
+    Entry(id="draft", answer="a", state="draft", valid_from="2026-01-01", follow_ups=("12", "a|b", "=1+1")),
+    Entry(id="old", answer="b", state="archived", valid_until="2026-01-31", metadata={"state": "draft"}),
+    Entry(id="named alike", answer="c", metadata={"entry.state": "NY", "entry.follow_ups": 7}),
     Entry(id="passage", answer="no question", metadata={"q": "metadata", "Synonyms": "too", "A": "b"}),
 ]
 

@@ -101,6 +101,25 @@ def test_near_misses(key: str, meant: str | None) -> None:
     assert near_miss(key) == meant
 
 
+def test_state_and_validity_have_keys_of_their_own_and_a_key_state_stays_metadata() -> None:
+    rows = [
+        {"answer": "a", "state": "NY", "entry.state": "draft", "entry.valid_from": "2026-01-01T09:00:00+01:00"},
+        {"answer": "b", "state": "draft", "entry.valid_until": "2026-01-31", "entry.follow_ups": ["x", "x", "y"]},
+        {"answer": "c", "entry.state": "", "entry.valid_from": "", "metadata": {"entry.state": "kept"}},
+    ]
+    file = parse(lines(*rows))
+    first, second, third = file.entries
+    assert (first.state, first.metadata, first.valid_from) == ("draft", {"state": "NY"}, "2026-01-01T08:00:00Z")
+    assert (second.state, second.metadata) == ("live", {"state": "draft"})
+    assert (second.valid_until, second.follow_ups) == ("2026-02-01T00:00:00Z", ("x", "y"))
+    assert (third.state, third.valid_from, third.metadata) == ("live", None, {"entry.state": "kept"})
+    assert [str(warning) for warning in file.warnings] == [
+        "line 2: `state` is kept as metadata; did you mean `entry.state`?"
+    ]
+    with pytest.raises(FileError, match="`valid_from` is no time between the years 1900 and 9998"):
+        parse(lines({"answer": "a", "entry.valid_from": "soon"}))
+
+
 def test_a_near_miss_is_warned_of_once() -> None:
     rows = [{"answer": str(i), "source": "x"} | ({"Question ": "q"} if i else {}) for i in range(4)]
     (warning,) = parse(lines(*rows)).warnings

@@ -17,7 +17,8 @@ from app.errors import InputError, NotFound, StoreError
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import read_entries
 from app.knowledge.intake import Mode
-from app.knowledge.store import Page, Store
+from app.knowledge.listing import Page
+from app.knowledge.store import Store
 from app.knowledge.tables import EntryRow
 from tests.knowledge.conftest import REPOSITORY
 

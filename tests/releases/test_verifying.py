@@ -56,7 +56,7 @@ class OppositeVectors:
     def __init__(self, index: Index) -> None:
         self.record: IndexRecord = index.record
         self.calibration: Calibration | None = index.calibration
-        self.count, self.sample, self.close = index.count, index.sample, index.close
+        self.count, self.sample, self.holds, self.close = index.count, index.sample, index.holds, index.close
         self._index = index
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:

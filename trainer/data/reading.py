@@ -50,7 +50,7 @@ def read_source(path: Path, recipe: Recipe) -> Source:
         log.warning("%s: %s", file.name, warning)
     if file.merged_rows:
         log.info("%s: %d rows repeat others and were merged into them", file.name, file.merged_rows)
-    return Source(file.entries, file.aliases)
+    return Source(_live(file.entries), file.aliases)
 
 
 def read_index(path: Path) -> tuple[list[Entry], Mapping[str, str]]:
@@ -58,7 +58,12 @@ def read_index(path: Path) -> tuple[list[Entry], Mapping[str, str]]:
     if _format(_first_row(path)[1]) == "labelled":
         return entries_of_texts(read_labelled(path)), {}
     file = read_entries(path)
-    return file.entries, file.aliases
+    return _live(file.entries), file.aliases
+
+
+def _live(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries without drafts and archived ones, which no release holds."""
+    return [entry for entry in entries if entry.state == "live"]
 
 
 def format_of(path: Path, recipe: Recipe) -> DataFormat:

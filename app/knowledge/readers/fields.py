@@ -33,10 +33,14 @@ ENTRY_FIELDS = Fields(
         "alternatives": ("synonyms", "alternative"),
         "negatives": (),
         "metadata": (),
+        "entry.state": (),
+        "entry.valid_from": (),
+        "entry.valid_until": (),
+        "entry.follow_ups": (),
     },
     required=("answer",),
-    texts=frozenset(("id", "question", "answer")),
-    lists=frozenset(("alternatives", "negatives")),
+    texts=frozenset(("id", "question", "answer", "entry.state", "entry.valid_from", "entry.valid_until")),
+    lists=frozenset(("alternatives", "negatives", "entry.follow_ups")),
     objects=frozenset(("metadata",)),
 )
 QUERY_FIELDS = Fields(

@@ -1,4 +1,6 @@
-"""QnABot's JSON: `qid`, `q`, `a`, `alt.markdown`. The Markdown is the answer where there is one, as QnABot shows it."""
+"""QnABot's JSON: `qid`, `q`, `a`, `alt.markdown`. The Markdown is the answer where there is one, as QnABot shows it.
+
+Buttons of the response card (`r`) that lead to other items are follow-ups."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +10,7 @@ from app.knowledge.readers.row_file import RowFile
 
 FORMAT = "QnABot"
 _MARKUP = re.compile(r"[\W_]+")
+_TARGET = re.compile(r"^QID::", re.IGNORECASE)
 
 
 def is_item(values: Mapping[str, object]) -> bool:
@@ -29,13 +32,27 @@ def renamed(rows: Iterable[Row], file: RowFile) -> Iterator[Row]:
         plain, markdown = values.pop("a", None), _markdown(values.pop("alt", None))
         if isinstance(plain, str) and markdown and not _same(plain, markdown):
             values["plain_answer"] = plain
+        values["r"], follow_ups = _card(values.get("r"))
         entry = {
             "id": values.pop("qid"),
+            "entry.follow_ups": follow_ups,
             "question": question,
             "alternatives": alternatives,
             "answer": markdown or plain,
         }
         yield Row(row.place, entry | _flat(values, row, file))
+
+
+def _card(card: object) -> tuple[object, list[str]]:
+    """What a response card holds beside the buttons that lead to other items, and the ids of those items."""
+    if not isinstance(card, dict) or not isinstance(card.get("buttons"), list):
+        return card, []
+    buttons = card["buttons"]
+    leading = [button for button in buttons if isinstance(button, dict) and _TARGET.match(str(button.get("value")))]
+    rest = {key: value for key, value in card.items() if key != "buttons" and value}
+    if others := [button for button in buttons if button not in leading]:
+        rest["buttons"] = others
+    return rest, [_TARGET.sub("", button["value"]).strip() for button in leading]
 
 
 def _markdown(alt: object) -> str | None:
@@ -54,6 +71,6 @@ def _flat(values: Mapping[str, object], row: Row, file: RowFile) -> dict[str, ob
         if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
             if value:
                 file.warn("not_taken", f"`{key}` is not taken: metadata is flat", row.place)
-        elif value not in ("", []):
+        elif value not in ("", [], None):
             flat[key] = value
     return flat

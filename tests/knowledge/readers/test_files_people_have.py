@@ -1,5 +1,6 @@
 """The files that people export, type and scrape: what is read of each, or with which words it is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,37 @@ def test_the_rows_of_a_qna_id_are_one_entry() -> None:
         {"topic": "loans", "source": "Editorial"},
     )
     assert kinds(file) == []
+
+
+def test_prompts_of_qna_maker_are_follow_ups() -> None:
+    prompts = json.dumps(
+        [
+            {"displayOrder": 1, "qnaId": 3, "displayText": "Food?"},
+            {"displayOrder": 0, "qnaId": 2, "qna": None, "displayText": "Tablets?"},
+            {"displayOrder": 2, "qnaId": None},
+            7,
+        ]
+    )
+    header = "Question\tAnswer\tQnaId\tPrompts\n"
+    rows = f"q1\ta1\t1\t{prompts}\nq2\ta2\t2\t[]\nq3\ta3\t3\tno JSON\n"
+    first, second, third = parse_entries((header + rows).encode(), "qna.tsv").entries
+    assert (first.follow_ups, first.metadata) == (("2", "3"), {"prompts": prompts})
+    assert (second.follow_ups, second.metadata) == ((), {})
+    assert (third.follow_ups, third.metadata) == ((), {"prompts": "no JSON"})
+
+
+def test_buttons_of_qnabot_that_lead_to_items_are_follow_ups() -> None:
+    to_item = {"text": "Tablets?", "value": "QID::Library.1"}
+    to_text = {"text": "More", "value": "more about it"}
+    items = [
+        {"qid": "a", "q": ["q1"], "a": "a1", "r": {"title": "", "buttons": [to_item]}},
+        {"qid": "b", "q": ["q2"], "a": "a2", "r": {"title": "", "buttons": [to_item, to_text]}},
+        {"qid": "c", "q": ["q3"], "a": "a3", "r": "none"},
+    ]
+    file = parse_entries(json.dumps({"qna": items}).encode(), "qnabot.json")
+    assert [entry.follow_ups for entry in file.entries] == [("Library.1",), ("Library.1",), ()]
+    assert [entry.metadata for entry in file.entries] == [{}, {}, {"r": "none"}]
+    assert [(warning.kind, warning.count) for warning in file.warnings] == [("not_taken", 1)]
 
 
 @pytest.mark.parametrize("name", ["swallowed_quotes.csv", "swallowed_quotes.tsv"])

@@ -135,3 +135,10 @@ def test_what_weights_and_negatives_say_is_part_of_the_data_hash() -> None:
     entries = entries_of_pairs(pairs)
     doubled = [ScoredPair(pair.a, pair.b, pair.score * 2, pair.subgroup) for pair in pairs]
     assert scored_set(entries, pairs).sha256 != scored_set(entries, doubled).sha256
+
+
+def test_drafts_and_archived_entries_are_neither_trained_on_nor_searched(tmp_path: Path) -> None:
+    states = ("live", "draft", "archived")
+    file = write(tmp_path / "faq.jsonl", *({"id": state, "answer": state, "entry.state": state} for state in states))
+    assert [entry.id for entry in read_source(file, recipe_named("default")).entries] == ["live"]
+    assert [entry.id for entry in read_index(file)[0]] == ["live"]

@@ -1,0 +1,91 @@
+"""Changes of single entries, within one transaction: each keeps the version before it in the history."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from app.errors import Conflict, NotFound
+from app.knowledge import history
+from app.knowledge.entry import Entry
+from app.knowledge.history import Act
+from app.knowledge.rows_of_entries import values_of
+from app.knowledge.stored import Stored, stored_entry
+from app.knowledge.tables import EntryRow, utc_now
+
+Tags = Collection[str]  # entity tags, one of which the entry must have
+
+
+class Editor:
+    """The entries, for one person. `by`: the name that the history shows."""
+
+    def __init__(self, connection: Connection, by: str | None, history_days: int | None = None) -> None:
+        self._connection, self._by, self._history_days = connection, by, history_days
+
+    def get(self, entry_id: str) -> Stored:
+        """One entry. Raises NotFound."""
+        return stored_entry(self._connection, entry_id)
+
+    def create(self, entry: Entry, act: Act = "created") -> Stored:
+        """Add an entry after all others. Raises Conflict where its id is taken."""
+        if self._connection.scalar(select(EntryRow.id).where(EntryRow.id == entry.id)) is not None:
+            raise Conflict(f"There is an entry `{entry.id}` already. Change that one, or give the new one another id.")
+        last = self._connection.scalar(select(func.max(EntryRow.position)))
+        version = history.last_versions(self._connection, [entry.id]).get(entry.id, 0) + 1
+        values = self._values(entry, -1 if last is None else last, version, act)
+        self._connection.execute(insert(EntryRow), values | {"created_at": utc_now()})
+        return self.get(entry.id)
+
+    def change(self, entry_id: str, changed: Callable[[Entry], Entry], tags: Tags, act: Act = "updated") -> Stored:
+        """Replace an entry by what `changed` makes of it; one that is the same keeps its version.
+
+        Raises NotFound, and Stale where its entity tag is not one of `tags`.
+        """
+        present = self.get(entry_id)
+        present.check(tags)
+        entry = changed(present.entry)
+        if entry.digest == present.entry.digest:
+            return present
+        position = self._connection.scalars(select(EntryRow.position).where(EntryRow.id == entry_id)).one()
+        history.keep(self._connection, [entry_id])
+        values = self._values(entry, position - 1, present.version + 1, act)
+        self._connection.execute(update(EntryRow).where(EntryRow.id == entry_id), values)
+        return self.get(entry_id)
+
+    def archive(self, entry_id: str, tags: Tags) -> Stored:
+        """Archive an entry, which then no longer answers. Raises as `change` does."""
+        return self.change(entry_id, lambda entry: entry.model_copy(update={"state": "archived"}), tags, "archived")
+
+    def restore(self, entry_id: str, version: int, tags: Tags | None) -> Stored:
+        """Give an entry the content of one of its versions; one that an import removed is added again.
+
+        `tags` is None where the entry is believed to be gone. Raises NotFound, Stale.
+        """
+        entries = {kept.version: entry for entry, kept in self.versions(entry_id)}
+        if version not in entries:
+            raise NotFound(f"The entry `{entry_id}` has no version {version} in its history.")
+        try:
+            return self.change(entry_id, lambda _: entries[version], tags or (), "restored")
+        except NotFound:
+            return self.create(entries[version], "restored")
+
+    def versions(self, entry_id: str) -> list[tuple[Entry, history.Version]]:
+        """Every version of an entry that is kept, oldest first. Raises NotFound."""
+        found = history.versions(self._connection, entry_id, self._history_days)
+        if not found:
+            raise NotFound(f"There is no entry `{entry_id}`, and none in the history.")
+        return found
+
+    def purge(self, entry_id: str, tags: Tags) -> None:
+        """Erase an entry and its history, also of one that an import removed. Raises NotFound, Stale."""
+        self.versions(entry_id)
+        with suppress(NotFound):
+            self.get(entry_id).check(tags)
+        self._connection.execute(delete(EntryRow).where(EntryRow.id == entry_id))
+        history.forget(self._connection, None, entry_id)
+
+    def _values(self, entry: Entry, before: int, version: int, act: Act) -> dict[str, Any]:
+        """The columns of the entry's row; its position follows `before`."""
+        author = {"id": entry.id, "version": version, "changed_by": self._by, "act": act}
+        return values_of(entry, entry.digest, before + 1) | author
