@@ -33,7 +33,8 @@ def main(directory: Path, base: str) -> None:
     tokens.BLOCK_TOKENS["cpu"] = 128  # several blocks a batch
     for recipe, share in ((RECIPES["default"], 1.0), (RECIPES["dual"], 0.0)):
         memory.SHARE = share  # with a share of 0 every batch is recomputed in blocks
-        short = recipe.override(epochs=1, batch_size=16)
+        hard_epochs = 1 if recipe.name == "default" else None  # stage 2 too, though there are few entries
+        short = recipe.override(epochs=1, batch_size=16, hard_epochs=hard_epochs)
         fit.start(directory / "faq.jsonl", None, base, short, directory / recipe.name)
     (directory / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(steps), encoding="utf-8")
 
