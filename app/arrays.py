@@ -1,4 +1,4 @@
-"""The array types of the whole house."""
+"""The array types that all modules share."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -20,11 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.answering import Answered, decide
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
-from app.ranking.decision import Case, measured
+from app.ranking.decision import Case, Decision, decide, measured
 from app.ranking.fitting import calibrate
 from app.ranking.heldout import Asked, Outcome
 from app.ranking.ranking import Ranked, Ranking
@@ -39,7 +38,7 @@ PRECISIONS = (0.8, 0.85, 0.9, 0.91, 0.95)
 OFFERS = (0.6, 0.65, 0.7, 0.72, 0.75)
 FIGURES = ("helped", "wrong", "unanswerable_answered", "unanswerable_offered")
 
-Rule = Callable[[Sequence[Ranked], Ranking], Answered]
+Rule = Callable[[Sequence[Ranked], Ranking], Decision]
 
 
 def main() -> None:
@@ -92,20 +91,22 @@ def fitted(heldout: Sequence[Outcome], ranking: Ranking, answer: float, offer: f
     return wanted.model_copy(update={"calibration": calibrate(heldout, wanted).calibration})
 
 
-def joint(ranked: Sequence[Ranked], ranking: Ranking) -> Answered:
+def joint(ranked: Sequence[Ranked], ranking: Ranking) -> Decision:
     """The rule that serves."""
     return decide(ranked, 1, ranking.calibration)
 
 
-def before(ranked: Sequence[Ranked], ranking: Ranking) -> Answered:
+def before(ranked: Sequence[Ranked], ranking: Ranking) -> Decision:
     """The rule before."""
-    sure = [one for one in ranked if one.confidence >= ranking.calibration.threshold]
-    if not sure:
-        return Answered("no_answer", [], [])
-    first, *others = sure
-    tied = others and others[0].confidence >= CLOSE * first.confidence
-    differ = tied and others[0].candidate.payload["answer"] != first.candidate.payload["answer"]
-    return Answered("ambiguous", sure[:2], []) if differ else Answered("answered", [first], [])
+    confident = [i for i, entry in enumerate(ranked) if entry.confidence >= ranking.calibration.threshold]
+    if not confident:
+        return Decision("no_answer", [])
+    if len(confident) > 1:
+        first, second = (ranked[i] for i in confident[:2])
+        tied = second.confidence >= CLOSE * first.confidence
+        if tied and second.candidate.payload["answer"] != first.candidate.payload["answer"]:
+            return Decision("ambiguous", confident[:2])
+    return Decision("answered", confident[:1])
 
 
 def row(
@@ -127,9 +128,9 @@ def row(
 
 def case(outcome: Outcome, ranking: Ranking, rule: Rule) -> Case:
     """What becomes of one question."""
-    reply = rule(ranking.rank(outcome.question, outcome.candidates), ranking)
-    right = [one.candidate.id in outcome.relevant for one in reply.answers]
-    return Case(reply.status, right, outcome.answerable)
+    ranked = ranking.rank(outcome.question, outcome.candidates)
+    status, shown = rule(ranked, ranking)
+    return Case(status, [ranked[i].candidate.id in outcome.relevant for i in shown], outcome.answerable)
 
 
 def page(rows: Sequence[dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from app.index.candidates import Candidate, Question
 from app.index.postings import Postings, PostingsWriter
 from app.index.scan import Scan
-from app.index.vectors import ROWS, Rows, RowsWriter
+from app.index.vector_file import ROWS, VectorFile, VectorFileWriter
 from app.index.words import PLAIN as UNSTEMMED
 from app.index.words import Sparse, WordTokenizer
 from benchmarks.cloud_faq import RESULTS
@@ -138,7 +138,7 @@ def build(directory: Path, answers: Matrix, questions: Matrix, form: dict[str, A
 
 def build_scan(directory: Path, answers: Matrix, questions: Matrix, _: dict[str, Any]) -> None:
     """Write what is scanned, without words."""
-    rows, postings = RowsWriter(directory), PostingsWriter()
+    rows, postings = VectorFileWriter(directory), PostingsWriter()
     for answer, question in zip(answers, questions, strict=True):
         rows.add([Candidate("", {}, answer[None], question[None], question[:0].reshape(0, len(question)))])
         postings.add(Sparse([], []))
@@ -149,7 +149,7 @@ def build_scan(directory: Path, answers: Matrix, questions: Matrix, _: dict[str,
 def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[float], float]:
     """As `search`."""
     bounds = np.load(directory / ROWS)
-    rows, postings = Rows(directory, len(bounds), asked.shape[1]), Postings(directory, len(bounds))
+    rows, postings = VectorFile(directory, len(bounds), asked.shape[1]), Postings(directory, len(bounds))
     opened = Scan(rows, postings, WordTokenizer(UNSTEMMED))
     found, latencies = [], []
     for vector in [*asked[:10], *asked]:

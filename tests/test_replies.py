@@ -7,6 +7,7 @@ import pytest
 
 from app.index.candidates import Candidate
 from app.index.filters import AnyOf, Range
+from app.ranking.decision import Decision
 from app.ranking.ranking import Ranked
 from app.replies import Answer, Reply, ReplyCache, cache_key
 
@@ -36,6 +37,19 @@ def test_an_answer_keeps_the_phrasing_that_matched_and_no_vector() -> None:
     assert (answer.id, answer.question, answer.matched_question) == ("e7", "question 7", "phrasing 3 of 7")
     assert not any(isinstance(value, np.ndarray) for value in answer)
     assert Answer.of(ranked(7)._replace(matched=None)).matched_question is None
+
+
+def test_a_reply_holds_the_answers_that_were_decided_on_and_no_suggestions() -> None:
+    candidates = [ranked(number, 4) for number in range(3)]
+    replied = Reply.of(candidates, Decision("ambiguous", [0, 2]))
+    assert (replied.status, [answer.id for answer in replied.answers]) == ("ambiguous", ["e0", "e2"])
+    assert replied.suggestions == ()
+
+
+def test_a_reply_without_an_answer_suggests_the_best_three_entries_that_have_a_question() -> None:
+    passage = ranked(0, 0)._replace(matched=None)
+    replied = Reply.of([passage, *(ranked(number, 4) for number in range(1, 6))], Decision("no_answer", []))
+    assert (replied.answers, [answer.id for answer in replied.suggestions]) == ((), ["e1", "e2", "e3"])
 
 
 def test_a_full_cache_takes_no_more_memory_than_its_bound() -> None:

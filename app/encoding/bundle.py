@@ -1,15 +1,15 @@
 """The bundle: the directory that the trainer writes and the service loads.
 
-    manifest.json    what it is: schema, revision, base model, shapes, checks passed, metrics, and a hash of every file
+    manifest.json    schema, revision, base model, shapes, checks, metrics, and a hash of every file
     model.onnx       input_ids, attention_mask (batch, tokens) int64 -> sentence_embedding (batch, dimension) float32
     tokenizer.json   Hugging Face `tokenizers` format
-    ranking.json     how candidates are scored and how sure one may be (`ranking.ranking.Ranking`)
-    heldout.jsonl    the questions that training never saw; may be empty
-    answers.onnx     optional: like model.onnx, for answers; model.onnx then encodes questions and phrasings alone
+    ranking.json     the weights of the ranking and its calibration (`ranking.ranking.Ranking`)
+    heldout.jsonl    questions that were not trained on; may be empty
+    answers.onnx     optional: like model.onnx, for answers; model.onnx then encodes questions and phrasings only
     reranker.onnx    optional: input_ids, attention_mask, token_type_ids (batch, tokens) int64 -> logits (batch,)
-                     float32; reads with tokenizer.json, as the manifest's `reranker` says
+                     float32; uses tokenizer.json, and the manifest's `reranker` has its settings
 
-The revision hashes all that changes an answer, so two bundles of one revision answer alike.
+The revision is a hash of everything that changes an answer: two bundles of one revision give the same answers.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ RANKING = "ranking.json"
 HELDOUT = "heldout.jsonl"
 RERANKER = "reranker.onnx"
 FILES = (MODEL, TOKENIZER, RANKING, HELDOUT)
-OPTIONAL = (ANSWERS, RERANKER)  # part of the revision where they are in the manifest; what it does not name is not read
+OPTIONAL = (ANSWERS, RERANKER)  # part of the revision where the manifest names them, and ignored where it does not
 REVISION_LENGTH = 12
 
 
 class HeldOut(NamedTuple):
-    """A question that training never saw, and what answers it, by id and by text; None: nothing does."""
+    """A question that was not trained on, and the id and text of the answer; both None where nothing answers it."""
 
     question: str
     faq_id: str | None
@@ -47,7 +47,7 @@ class HeldOut(NamedTuple):
 
 
 class Encoding(BaseModel):
-    """How texts become vectors: everything the encoder must know beside the graph itself."""
+    """The settings of the encoder beside its graph."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,22 +58,24 @@ class Encoding(BaseModel):
     answer_prefix: str = ""
     precision: str = "fp32"
     max_batch: int | None = Field(
-        None, ge=1, description="1 where an embedding would depend on what it is batched with"
+        None, ge=1, description="1 where an embedding would depend on the other texts of its batch"
     )
 
 
 class Reranking(BaseModel):
-    """What the reranker must know beside its graph."""
+    """The settings of the reranker beside its graph."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_tokens: int = Field(ge=8, description="of a question and a text together, special tokens included")
-    with_question: bool = Field(description="whether an entry's question stands before its answer in what is scored")
+    with_question: bool = Field(
+        description="whether the text of an entry is its question and its answer, or its answer only"
+    )
     precision: str = "fp32"
 
 
 class Manifest(BaseModel):
-    """manifest.json. Figures under `metrics` and `checks` are what the trainer measured on the exported graph."""
+    """manifest.json. The trainer measures `metrics` and `checks` on the exported graph."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -100,7 +102,7 @@ class Bundle:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read and verify the bundle in `directory`. Raises BundleError saying what is wrong with it."""
+        """Read and verify the bundle in `directory`. Raises BundleError naming the file that is missing or damaged."""
         manifest = _read_manifest(directory)
         for name in (*FILES, *(name for name in OPTIONAL if name in manifest.files)):
             path = directory / name
@@ -116,39 +118,39 @@ class Bundle:
 
     @property
     def two_sided(self) -> bool:
-        """Whether answers are encoded by a graph of their own."""
+        """Whether answers have a graph of their own."""
         return ANSWERS in self.manifest.files
 
     @property
     def revision(self) -> str:
-        """12 hex digits that stand for everything in the bundle that changes an answer."""
+        """12 hex digits, a hash of everything in the bundle that changes an answer."""
         return self.manifest.revision
 
     def heldout(self) -> list[HeldOut]:
-        """The questions that training never saw."""
+        """The held-out questions."""
         lines = (self.directory / HELDOUT).read_text(encoding="utf-8").splitlines()
         return [HeldOut(**json.loads(line)) for line in lines if line]
 
     def install(self, models: Path) -> Self:
-        """Copy the bundle to `models/<revision>` unless it is there and whole; returns the installed one."""
+        """The bundle in `models/<revision>`, copied there unless a whole one is there."""
         target = models / self.revision
         if target.is_dir():
             try:
                 return type(self).load(target)
             except BundleError:
                 shutil.rmtree(target)
-        aside = models / f".{self.revision}.{os.getpid()}"
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(self.directory, aside)
-        durable.move(aside, target)
+        copy = models / f".{self.revision}.{os.getpid()}"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.directory, copy)
+        durable.move(copy, target)
         return type(self).load(target)
 
 
 def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = None, **fields: object) -> Manifest:
-    """Write manifest.json for the files in `directory`; the last step of an export.
+    """Write manifest.json for the files in `directory`, as the last step of an export.
 
-    An answers.onnx counts where there is one. `reranker` is given if and only if there is a reranker.onnx to go with
-    it. `fields` are the manifest's own: base_model, recipe, created_at, metrics and so on.
+    answers.onnx is part of the bundle where the file exists, reranker.onnx where `reranker` is given. `fields` are the
+    other fields of the manifest: base_model, recipe, created_at, metrics and so on.
     """
     names = [*FILES, *([ANSWERS] if (directory / ANSWERS).is_file() else []), *([RERANKER] if reranker else [])]
     files = {name: _sha256(directory / name) for name in names}
@@ -163,8 +165,8 @@ def _read_manifest(directory: Path) -> Manifest:
     try:
         raw = json.loads(path.read_bytes())
     except FileNotFoundError:
-        what = "does not exist" if not directory.exists() else f"has no {MANIFEST}"
-        raise BundleError(f"{directory} is no bundle: it {what}. `python -m trainer fit` makes one.") from None
+        problem = "does not exist" if not directory.exists() else f"has no {MANIFEST}"
+        raise BundleError(f"{directory} is no bundle: it {problem}. `python -m trainer fit` makes one.") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
@@ -180,7 +182,7 @@ def _read_manifest(directory: Path) -> Manifest:
 
 
 def _revision(encoding: Encoding, files: dict[str, str], reranker: Reranking | None) -> str:
-    """What is optional counts only where it is there: a bundle without it keeps the revision it always had."""
+    """The hash of the settings and the files. Optional parts count only where the bundle has them."""
     hashed = {name: files.get(name) for name in FILES} | {name: files[name] for name in OPTIONAL if name in files}
     content: dict[str, Any] = {"encoding": encoding.model_dump(), "files": hashed}
     if reranker is not None:

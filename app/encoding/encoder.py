@@ -1,7 +1,7 @@
-"""Texts to vectors, with ONNX Runtime and `tokenizers`; no torch.
+"""The encoder: texts to vectors, with ONNX Runtime and `tokenizers`, without torch.
 
-`questions()` and `answers()` differ by name, so that the two sides of a model cannot be confused. Not to be shared
-between threads: a tokenizer is borrowed by one caller at a time. Give each thread an encoder of its own.
+Questions and answers have methods of their own, because a bundle may encode them differently. Each thread needs its own
+encoder: a tokenizer serves one caller at a time.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from app.encoding.session import open_graph
 from app.errors import BundleError
 
 BATCH = 32
-WINDOW_OVERLAP = 32  # tokens that neighbouring windows of a long answer share
+WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer
 
 
 class Encoder:
-    """The bundle's graph, or one for each side where it has two, and its tokenizers, for one thread."""
+    """The graphs and tokenizers of a bundle, for one thread."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None) -> None:
-        """Load the bundle's graphs; `threads` of 0 takes all cores. Raises BundleError if it cannot be run.
+        """`threads`: for each graph; 0 takes all cores. Raises BundleError if a file cannot be loaded.
 
-        `like`: an encoder of this bundle for another thread; both run the same graphs, so that they are in memory once.
+        `like`: an encoder of the same bundle for another thread, to share its graphs instead of loading them again.
         """
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
@@ -35,7 +35,7 @@ class Encoder:
             self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
             self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
             self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
-        except Exception as error:  # both libraries raise bare types of their own
+        except Exception as error:  # both libraries raise types that derive from Exception only
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
         self.two_sided = bundle.two_sided
         for session in (self._session, self._answering):
@@ -49,33 +49,33 @@ class Encoder:
             tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """(n, dimension) float32: one vector a question, cut at the model's length."""
-        return self.vectors(self.read(texts))
+        """(n, dimension) float32: a vector for each question, which is truncated to `max_tokens`."""
+        return self.embed(self.tokenize(texts))
 
-    def read(self, questions: Sequence[str]) -> list[Tokens]:
-        """The questions' tokens, cut at the model's length; those of equal ids have equal vectors."""
+    def tokenize(self, questions: Sequence[str]) -> list[Tokens]:
+        """The tokens of the questions, truncated to `max_tokens`. Questions of equal ids have equal vectors."""
         prefix = self.encoding.question_prefix
         return self._questions.encode_batch([prefix + text for text in questions])
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
-        """For each text (windows, dimension) float32: a long answer is several overlapping windows."""
+        """For each text (windows, dimension) float32. A long text is several overlapping windows, at most 64."""
         prefix = self.encoding.answer_prefix
         tokens = self._answers.encode_batch([prefix + text for text in texts])
-        windows = [[one, *one.overflowing][:MAX_WINDOWS] for one in tokens]
-        vectors = self._run(self._answering, [window for one in windows for window in one])
-        return np.split(vectors, np.cumsum([len(one) for one in windows])[:-1]) if windows else []
+        windows = [[text, *text.overflowing][:MAX_WINDOWS] for text in tokens]
+        vectors = self._run(self._answering, [window for text in windows for window in text])
+        return np.split(vectors, np.cumsum([len(text) for text in windows])[:-1]) if windows else []
 
-    def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
-        """(n, dimension) float32, of questions that `read` has read, in the order given."""
+    def embed(self, tokens: Sequence[Tokens]) -> Vectors:
+        """(n, dimension) float32, of questions that `tokenize` returned, in the order given."""
         return self._run(self._session, tokens)
 
     @property
     def sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
-        """What encodes questions and what encodes answers; the same for a bundle of one graph."""
+        """The graphs of questions and of answers; the same session twice for a bundle of one graph."""
         return self._session, self._answering
 
     def _run(self, session: ort.InferenceSession, tokens: Sequence[Tokens]) -> Vectors:
-        """Batches of like length; attention does not see the padding."""
+        """(n, dimension), in batches of texts of similar length. The attention mask hides the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(by_length), self._batch):
@@ -92,5 +92,5 @@ class Encoder:
 
 
 def _sessions(bundle: Bundle, threads: int) -> tuple[ort.InferenceSession, ort.InferenceSession]:
-    one = open_graph(bundle.directory / MODEL, threads)
-    return one, open_graph(bundle.directory / ANSWERS, threads) if bundle.two_sided else one
+    questions = open_graph(bundle.directory / MODEL, threads)
+    return questions, open_graph(bundle.directory / ANSWERS, threads) if bundle.two_sided else questions

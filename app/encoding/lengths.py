@@ -1,4 +1,4 @@
-"""Which texts an encoder does not read to their end."""
+"""Whether a text is longer than the encoder reads."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from app.errors import BundleError
 
 
 class Lengths:
-    """Counts tokens as a bundle's encoder does. For one thread."""
+    """Counts tokens as the encoder of a bundle does. `of_question` and `of_answer` are its limits. For one thread."""
 
     def __init__(self, tokenizer: Path, encoding: Encoding) -> None:
-        """Both are the bundle's. Raises BundleError if the tokenizer cannot be loaded."""
+        """`tokenizer`: the path of the bundle's. Raises BundleError if it cannot be loaded."""
         self._encoding = encoding
         try:
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the library raises bare types of its own
+        except Exception as error:  # the library raises types that derive from Exception only
             raise BundleError(f"{tokenizer} cannot be loaded: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -27,15 +27,15 @@ class Lengths:
         self.of_answer = window + (MAX_WINDOWS - 1) * (window - overlap)
 
     def beyond_question(self, text: str) -> int | None:
-        """The tokens of a question that has more than are read, else None."""
+        """The number of tokens of a question that is too long, else None."""
         return self._beyond(self._encoding.question_prefix + text, self.of_question)
 
     def beyond_answer(self, text: str) -> int | None:
-        """The tokens of an answer that has more than are read in all its windows, else None."""
+        """The number of tokens of an answer that is too long for all its windows, else None."""
         return self._beyond(self._encoding.answer_prefix + text, self.of_answer)
 
     def _beyond(self, text: str, limit: int) -> int | None:
-        if len(text.encode()) <= limit:  # a token is a byte at the least
+        if len(text.encode()) <= limit:  # a token has at least one byte
             return None
         tokens = len(self._tokenizer.encode(text, add_special_tokens=False).ids)
         return tokens if tokens > limit else None

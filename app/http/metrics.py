@@ -87,8 +87,8 @@ class Metrics:
         self.batch_size.observe(questions)
         self.encode_seconds.observe(seconds)
 
-    def remembered(self, questions: int) -> None:
-        """As `Observer.remembered`."""
+    def cached(self, questions: int) -> None:
+        """As `Observer.cached`."""
         self.known.inc(questions)
 
     def searched(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A FAQ file into the store, and all that the person who sends it is told. Knows no HTTP and no terminal."""
+"""Imports a FAQ file into the store and reports the outcome to its sender. Knows no HTTP and no terminal."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from app.knowledge.store import Store
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did, or with `dry_run` would do, and what is worth a look."""
+    """The outcome of an import, or of a dry run, and its warnings."""
 
     file: EntryFile
     report: ImportReport
@@ -46,7 +46,7 @@ def import_file(
     dry_run: bool = False,
     lengths: Lengths | None = None,
 ) -> Imported:
-    """Import what was read. `lengths`: what the texts are measured by; None: unknown.
+    """Import the entries of a file. `lengths`: measures texts in tokens of the encoder; None: not known.
 
     Raises InputError, StoreError.
     """
@@ -72,7 +72,7 @@ def _note_lengths(warnings: Warnings, file: EntryFile, lengths: Lengths) -> None
         for name in _cut(entry, lengths):
             limit = lengths.of_answer if name == "answer" else lengths.of_question
             message = f"`{name}` is longer than the {limit:,} tokens that the active bundle's encoder reads"
-            warnings.add("beyond_encoder", f"{message}; its end is found by words only", file.places.get(entry.id))
+            warnings.add("beyond_encoder", f"{message}; the rest is found only by its words", file.places.get(entry.id))
 
 
 def _cut(entry: Entry, lengths: Lengths) -> Iterable[str]:

@@ -1,7 +1,7 @@
-"""Imports that the service is sent: a small file in a thread, a large one in a process of its own.
+"""Imports for the service: a small file in a thread, a large one in a process of its own.
 
-Reading a large file takes the interpreter for seconds and memory that is never given back. A process at low priority
-keeps both away from those who ask.
+Reading a large file holds the interpreter for seconds, and its memory is never returned. A process at low priority
+keeps both away from the answering of questions.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from app.encoding.bundle import Encoding
 from app.encoding.lengths import Lengths
 from app.errors import FaqError, FileError, InputError, RowError, StoreError
 from app.imports.importing import import_file
-from app.knowledge.files import parse_entries
+from app.knowledge.files import read_entries
 from app.knowledge.intake import Match, Mode
 from app.knowledge.readers.options import ReadOptions
 from app.knowledge.store import Store
@@ -29,7 +29,7 @@ NICENESS = "10"
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """A file on disk, the name that its sender gives it, and what is to be done with it.
+    """A file on disk, the name that its sender gives it, and the options of the import.
 
     `tokenizer` and `encoding` are those of the active bundle, where there is one.
     """
@@ -46,7 +46,7 @@ class ImportRequest:
 
 def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
     """Import the file; what `Imported.as_dict` says. Raises FileError, with the report of a dry run, InputError."""
-    file = parse_entries(request.path.read_bytes(), request.name, request.options, partial=request.dry_run)
+    file = read_entries(request.path, request.options, partial=request.dry_run, name=request.name)
     lengths = Lengths(request.tokenizer, request.encoding) if request.tokenizer and request.encoding else None
     imported = import_file(
         store, file, mode=request.mode, match=request.match, dry_run=request.dry_run, lengths=lengths
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _report(outcome: dict[str, Any]) -> dict[str, Any]:
-    """The report of an outcome that `main` wrote. Raises the error that it tells of."""
+    """The report in an outcome that `main` wrote. Raises the error if the outcome is one."""
     if "rows" in outcome:
         raise FileError(_ROWS.validate_python(outcome["rows"]), outcome["report"])
     if "error" in outcome:

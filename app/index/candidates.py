@@ -1,4 +1,4 @@
-"""What an index is asked, and what it finds."""
+"""The question that an index is searched for, and the entries that it returns."""
 
 from typing import Any, NamedTuple
 
@@ -6,19 +6,19 @@ from app.arrays import Vectors
 
 
 class Match(NamedTuple):
-    """How the keys of an entry match those of a question; see `index.lookup`."""
+    """How the lookup keys of an entry match those of a question; see `index.lookup`."""
 
     same: bool = False  # a phrasing is the question
-    folded: bool = False  # once accents are folded
+    folded: bool = False  # a phrasing is the question when accents are ignored
     excluded: bool = False  # a negative is the question
-    identifiers: frozenset[str] = frozenset()  # the question's, as far as the entry holds them
+    identifiers: frozenset[str] = frozenset()  # the identifiers of the question that the entry holds
 
 
 NO_MATCH = Match()
 
 
 class Question(NamedTuple):
-    """What is asked: its text, its vector, (dimension,), and its identifiers; `IndexRecord.question` makes it."""
+    """A question: its text, its vector, (dimension,), and its identifiers. `IndexRecord.question` makes it."""
 
     text: str
     vector: Vectors
@@ -26,7 +26,7 @@ class Question(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An entry that the index found: what an answer needs, its vectors, and how it fits the question."""
+    """An entry from an index: its payload, its vectors, its BM25 score and how its keys match the question."""
 
     id: str
     payload: dict[str, Any]  # question, phrasings, negatives, answer, metadata

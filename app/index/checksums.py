@@ -1,7 +1,7 @@
-"""Whether the files of an index are those that were built: the engine itself would answer from damaged ones.
+"""Checksums of an index's files. The engine does not check its files and would answer from damaged ones.
 
-sums.json    the CRC-32 of every file of the shard, of the vectors, the words and the lookup, by its path: against
-             failing disks and torn copies, not people
+sums.json    the CRC-32 of each file of the shard, the vectors, the words and the lookup, by its path. It finds
+             damage by disks and incomplete copies; it is no protection against tampering
 """
 
 import errno
@@ -15,7 +15,7 @@ from app import durable
 from app.errors import IndexUnavailable
 from app.index.lookup import LOOKUP
 from app.index.postings import POSTINGS
-from app.index.vectors import ROWS, VECTORS
+from app.index.vector_file import ROWS, VECTORS
 
 SUMS, SHARD = "sums.json", "shard"
 BLOCK = 1 << 16
@@ -24,21 +24,24 @@ REWRITTEN = ("edge_config.json", "segment.json", "tracker_journal.dat")  # by th
 
 
 def write(directory: Path) -> None:
-    """Note the checksums of a shard that is flushed and closed, and of the vectors beside it."""
+    """Write sums.json for an index in `directory` whose shard is flushed and closed."""
     durable.write(directory / SUMS, json.dumps(_sums(directory)))
 
 
 def check(directory: Path) -> None:
-    """Raise IndexUnavailable naming a file that is damaged or gone. An index of before there were sums passes."""
+    """Compare the files with sums.json. Raises IndexUnavailable naming the first file that is damaged or missing.
+
+    An index without sums.json, as earlier versions built it, is not checked.
+    """
     if not (directory / SUMS).exists():
         return
     try:
-        noted = json.loads((directory / SUMS).read_bytes())
-        found = _sums(directory)
+        expected = json.loads((directory / SUMS).read_bytes())
+        actual = _sums(directory)
     except (OSError, ValueError) as error:
         raise IndexUnavailable(f"The release {directory.name} is damaged: {error}.") from error
-    if noted != found:
-        name = next(name for name in sorted({*noted, *found}) if noted.get(name) != found.get(name))
+    if expected != actual:
+        name = next(name for name in sorted({*expected, *actual}) if expected.get(name) != actual.get(name))
         raise IndexUnavailable(
             f"The release {directory.name} is damaged: {name} is not what was built. Reindex, or activate another."
         )
@@ -46,14 +49,17 @@ def check(directory: Path) -> None:
 
 def _sums(directory: Path) -> dict[str, int]:
     shard = [path for path in (directory / SHARD).rglob("*") if path.is_file() and path.name not in REWRITTEN]
-    # an index that is not scanned has no postings, an old one no lookup
+    # an index that is too large to scan has no postings; earlier versions wrote no lookup
     optional = [path for path in (directory / POSTINGS, directory / LOOKUP) if path.exists()]
     paths = sorted([*shard, directory / VECTORS, directory / ROWS, *optional])
     return {path.relative_to(directory).as_posix(): _sum(path) for path in paths}
 
 
 def _sum(path: Path) -> int:
-    """Of the length and the blocks that are not zero, so that a hole and the zeros a copy makes of it are alike."""
+    """The CRC-32 of the file's length and of its blocks that are not all zero.
+
+    A sparse file and its copy with zeros in place of holes have the same sum.
+    """
     with path.open("rb", buffering=0) as file:
         total = zlib.crc32(str(os.fstat(file.fileno()).st_size).encode())
         for offset in blocks(file.fileno()):
@@ -64,14 +70,14 @@ def _sum(path: Path) -> int:
 
 
 def blocks(descriptor: int) -> Iterator[int]:
-    """Where blocks begin that may hold data: the engine's files are mostly holes, 30 MB of them for an entry."""
+    """The offsets of the blocks that may hold data. The engine's files are mostly holes, 30 MB even for one entry."""
     size, offset = os.fstat(descriptor).st_size, 0
     while offset < size:
         try:
             offset = os.lseek(descriptor, offset, os.SEEK_DATA) // BLOCK * BLOCK
             end = os.lseek(descriptor, offset, os.SEEK_HOLE)
         except OSError as error:
-            if error.errno != errno.ENXIO:  # a file system that does not tell; otherwise no data from here on
+            if error.errno != errno.ENXIO:  # the file system cannot tell; ENXIO means that no data follows
                 yield from range(offset, size, BLOCK)
             return
         yield from range(offset, max(end, offset + 1), BLOCK)

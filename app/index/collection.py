@@ -20,7 +20,7 @@ DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.
 
 
 class ServerIndex:
-    """A collection, for reading. As `Index`."""
+    """A collection, for reading; see `Index`."""
 
     def __init__(self, client: AsyncQdrantClient, record: IndexRecord, calibration: Calibration | None) -> None:
         self.record = record
@@ -31,21 +31,21 @@ class ServerIndex:
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """As `Index.search`: one batch of queries for ids, then one that reads and scores the entries found."""
         check(where, self.record.fields)
-        vector, condition, asked = [question.vector.tolist()], DIALECT.translate(where), question_keys(question)
+        vector, condition, wanted = [question.vector.tolist()], DIALECT.translate(where), question_keys(question)
         words = models.SparseVector(**self._tokenizer.question(question.text)._asdict())
         queries: dict[str, Any] = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
         requests = [
             models.QueryRequest(query=query, using=name, limit=limit, filter=condition)
             for name, query in queries.items()
         ]
-        for keys in (asked.phrasings, asked.identifiers) if self.record.common_identifiers is not None else ():
+        for keys in (wanted.phrasings, wanted.identifiers) if self.record.common_identifiers is not None else ():
             if keys:
                 among = _holding(keys, condition)
                 requests.append(models.QueryRequest(query=vector, using=ANSWER, limit=limit, filter=among))
         with qdrant(self.record.name):
-            found = await self._client.query_batch_points(self.record.name, requests)
-            ids = sorted({int(point.id) for answer in found for point in answer.points})
-            return await self._read(ids, vector, words, asked) if ids else []
+            responses = await self._client.query_batch_points(self.record.name, requests)
+            ids = sorted({int(point.id) for response in responses for point in response.points})
+            return await self._read(ids, vector, words, wanted) if ids else []
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -54,33 +54,33 @@ class ServerIndex:
 
     async def sample(self, limit: int) -> list[Candidate]:
         """As `Index.sample`."""
-        ids = np.unique(np.linspace(0, self.record.entries - 1, limit).astype(int)).tolist()
+        ids = self.record.spread(limit)
         with qdrant(self.record.name):
             records = await self._client.retrieve(self.record.name, ids, with_payload=True, with_vectors=True)
         return [self._candidate(record.payload, record.vector) for record in records]
 
     async def close(self) -> None:
-        """As `Index.close`; the connection belongs to the store."""
+        """As `Index.close`. Does nothing: the connection belongs to the store."""
 
     async def _read(
         self,
         ids: list[int],
         vector: Any,  # noqa: ANN401 - as the client has it
         words: models.SparseVector,
-        asked: QuestionKeys,
+        wanted: QuestionKeys,
     ) -> list[Candidate]:
-        """Every entry has an answer, so that asking for the nearest among these reads them all."""
+        """The entries with these ids. A query for the nearest answers among them returns all: each has an answer."""
         among = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
         every = models.QueryRequest(
             query=vector, using=ANSWER, limit=len(ids), filter=among, with_payload=True, with_vector=True
         )
         scored = models.QueryRequest(query=words, using=BM25, limit=len(ids), filter=among)
-        read, *found = await self._client.query_batch_points(
+        read, *by_words = await self._client.query_batch_points(
             self.record.name, [every, *([scored] if words.indices else [])]
         )
-        lexical = {point.id: point.score for answer in found for point in answer.points}
+        lexical = {point.id: point.score for response in by_words for point in response.points}
         return [
-            self._candidate(point.payload, point.vector, lexical.get(point.id, 0.0), asked) for point in read.points
+            self._candidate(point.payload, point.vector, lexical.get(point.id, 0.0), wanted) for point in read.points
         ]
 
     def _candidate(
@@ -88,14 +88,14 @@ class ServerIndex:
         payload: Any,  # noqa: ANN401 - as the client has it
         vectors: Any,  # noqa: ANN401 - as the client has it
         lexical: float = 0.0,
-        asked: QuestionKeys | None = None,
+        wanted: QuestionKeys | None = None,
     ) -> Candidate:
         answer, questions, negatives = (
             np.asarray(vectors.get(name, ()), dtype=np.float32).reshape(-1, self.record.dimension)
             for name in (ANSWER, QUESTIONS, NEGATIVES)
         )
         own = own_payload(payload)
-        match = NO_MATCH if asked is None else match_of(asked, payload[KEYS] if KEYS in payload else keys_of(own))
+        match = NO_MATCH if wanted is None else match_of(wanted, payload[KEYS] if KEYS in payload else keys_of(own))
         return Candidate(payload["id"], own, answer, questions, negatives, lexical, match)
 
 
@@ -107,13 +107,15 @@ def _holding(keys: Collection[str], condition: models.Filter | None) -> models.F
 
 @contextmanager
 def qdrant(what: str) -> Iterator[None]:
-    """The client's errors as ours."""
+    """Raises NotFound or IndexUnavailable, naming `what`, in place of the client's errors."""
     try:
         yield
     except UnexpectedResponse as error:
         if error.status_code == 404:
             raise NotFound(f"Qdrant has no collection {what}.") from error
-        raise IndexUnavailable(f"Qdrant refused {what}: {error.status_code} {error.reason_phrase}") from error
+        raise IndexUnavailable(
+            f"Qdrant refused a request for {what}: {error.status_code} {error.reason_phrase}"
+        ) from error
     except (ApiException, QdrantException, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0][:200]  # a reply that cannot be parsed is quoted, with all it holds
+        reason = str(error).partition("\n")[0][:200]  # the client quotes the whole of a reply that it cannot parse
         raise IndexUnavailable(f"Qdrant cannot be used for {what}: {reason}") from error

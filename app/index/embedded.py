@@ -1,21 +1,22 @@
-"""The index in process: the Qdrant engine (`qdrant-edge-py`) on FAQ_HOME's disk, with nothing to start.
+"""The embedded index: the Qdrant engine (`qdrant-edge-py`) in this process, with files in FAQ_HOME.
 
-index/active.json            which release is active, and which was before; replaced by rename
-index/<release>/record.json  what the release is; written last, so that its presence means the shard is whole
+index/active.json            the names of the active release and the previous one; replaced by rename
+index/<release>/record.json  the description of the release; written last, so that a release that has it is whole
 index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
-index/<release>/vectors.f32  the vectors once more, for ranking; see index.vectors
-index/<release>/postings.npz the words of an index that is small enough to scan; see index.scan
-index/<release>/lookup.npy   its phrasings, negatives and identifiers by their hashes; see index.lookup
-index/<release>/calibration.json   how sure one may be; replaced by rename
-index/<release>/sums.json    their checksums, compared whenever it is opened
+index/<release>/vectors.f32  the vectors again, for scans and ranking; see index.vector_file
+index/<release>/postings.npz the words of the entries, where the index is small enough to scan; see index.postings
+index/<release>/lookup.npy   hashes of phrasings, negatives and identifiers; see index.lookup
+index/<release>/calibration.json   the calibration of confidence; replaced by rename
+index/<release>/sums.json    checksums, compared whenever the release is opened; see index.checksums
 index/.building-<release>/   an unfinished build
 """
 
 import asyncio
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from app.index.shard import (
     read_calibration,
     read_record,
 )
-from app.index.vectors import RowsWriter
+from app.index.vector_file import VectorFileWriter
 from app.index.words import Sparse, WordTokenizer, text_of
 
 SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
@@ -48,63 +49,30 @@ SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
     "flag": edge.PayloadSchemaType.Keyword,
 }
 HNSW_CONFIG = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
-BUILD_BYTES = 64 * 2**20  # that must be free on the disk
+BUILD_BYTES = 64 * 2**20  # free disk space that a build needs beside its vectors
 POINTER, BUILDING = "active.json", ".building-"
 
 
 class EmbeddedStore:
-    """All releases under one directory. As `IndexStore`."""
+    """All releases under one directory; see `IndexStore`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        """As `IndexStore.build`: written aside, flushed, renamed."""
+        """As `IndexStore.build`: written to a temporary directory, flushed, then renamed."""
         await asyncio.to_thread(self._build, record, batches)
 
     def _build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        aside = self._directory / f"{BUILDING}{record.name}"
-        shutil.rmtree(aside, ignore_errors=True)
-        (aside / SHARD).mkdir(parents=True)
-        tokenizer = WordTokenizer(record.language, record.average_length)
-        with engine(f"the index {record.name}"):
-            built = edge.EdgeShard.create(str(aside / SHARD), _config(record))
-        rows, postings, lookup = RowsWriter(aside), PostingsWriter(), LookupWriter()
-        try:
-            start = 0
-            for batch in batches:
-                vectors = sum(one.answer.nbytes + one.questions.nbytes + one.negatives.nbytes for one in batch)
-                check_space(aside, BUILD_BYTES + 5 * vectors)
-                rows.add(batch)
-                points = []
-                for i, one in enumerate(batch):
-                    words = tokenizer.document(text_of(one.payload))
-                    postings.add(words)
-                    lookup.add(keys_of(one.payload, record.common_identifiers or ()))
-                    points.append(edge.Point(start + i, _vectors(one, words), stored_payload(one)))
-                start += len(batch)
-                with engine(f"the index {record.name}"):
-                    built.update(edge.UpdateOperation.upsert_points(points))
-            with engine(f"the index {record.name}"):
-                for field, kinds in record.fields.items():
-                    for kind in kinds:
-                        built.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
-                if len(rows) > scan.LIMIT:
-                    check_space(aside, BUILD_BYTES + 2 * _bytes_on_disk(aside))
-                    built.optimize()
-                built.flush()
-        finally:
-            built.close()
-            rows.close()
-        if 0 < len(rows) <= scan.LIMIT:
-            postings.write(aside)
-        if record.common_identifiers is not None:
-            lookup.write(aside)
-        checksums.write(aside)
-        durable.flush_tree(aside)
-        durable.write(aside / RECORD, record.model_dump_json(indent=2))
-        durable.rename(aside, self._directory / record.name)
+        building = self._directory / f"{BUILDING}{record.name}"
+        shutil.rmtree(building, ignore_errors=True)
+        (building / SHARD).mkdir(parents=True)
+        _write(building, record, batches)
+        checksums.write(building)
+        durable.flush_tree(building)
+        durable.write(building / RECORD, record.model_dump_json(indent=2))
+        durable.rename(building, self._directory / record.name)
 
     async def open(self, name: str) -> EmbeddedIndex:
         """As `IndexStore.open`."""
@@ -112,25 +80,25 @@ class EmbeddedStore:
 
     async def records(self) -> list[IndexRecord]:
         """As `IndexStore.records`; a directory whose record cannot be read is no release."""
-        found = []
+        records = []
         for name in await self.names():
             with suppress(NotFound, IndexUnavailable):
-                found.append(read_record(self._directory / name))
-        return sorted(found, key=lambda record: (record.created_at, record.name))
+                records.append(read_record(self._directory / name))
+        return sorted(records, key=lambda record: (record.created_at, record.name))
 
     async def names(self) -> list[str]:
         """As `IndexStore.names`."""
         return sorted(path.name for path in self._directory.glob("faq-*") if path.is_dir())
 
     async def drop(self, name: str) -> None:
-        """As `IndexStore.drop`: out of sight first, then deleted."""
-        aside = self._directory / f"{BUILDING}dropped-{name}"
-        shutil.rmtree(aside, ignore_errors=True)
+        """As `IndexStore.drop`: renamed first, then deleted."""
+        dropped = self._directory / f"{BUILDING}dropped-{name}"
+        shutil.rmtree(dropped, ignore_errors=True)
         try:
-            (self._directory / name).replace(aside)
+            (self._directory / name).replace(dropped)
         except FileNotFoundError:
             return
-        await asyncio.to_thread(shutil.rmtree, aside, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, dropped, ignore_errors=True)
 
     async def sweep(self) -> None:
         """As `IndexStore.sweep`."""
@@ -149,7 +117,7 @@ class EmbeddedStore:
             return None, None
         except (ValueError, KeyError, TypeError) as error:
             raise IndexUnavailable(
-                f"{self._directory / POINTER} is damaged. `python -m app releases` lists what there is to activate."
+                f"{self._directory / POINTER} is damaged. Activate a release; `python -m app releases` lists them."
             ) from error
 
     async def activate(self, name: str) -> None:
@@ -157,7 +125,7 @@ class EmbeddedStore:
         read_record(self._directory / name)
         try:
             active, previous = await self.pointer()
-        except IndexUnavailable:  # a damaged pointer is mended by writing a whole one
+        except IndexUnavailable:  # a damaged pointer is replaced
             active = previous = None
         if active != name:
             active, previous = name, active
@@ -176,8 +144,56 @@ class EmbeddedStore:
         """As `IndexStore.close`."""
 
 
+def _write(directory: Path, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
+    """Write the shard and the files beside it."""
+    vectors, postings, lookup = VectorFileWriter(directory), PostingsWriter(), LookupWriter()
+    with engine(f"the index {record.name}"):
+        shard = edge.EdgeShard.create(str(directory / SHARD), _config(record))
+    try:
+        for points in _points(record, batches, vectors, postings, lookup):
+            with engine(f"the index {record.name}"):
+                shard.update(edge.UpdateOperation.upsert_points(points))
+        with engine(f"the index {record.name}"):
+            for field, kinds in record.fields.items():
+                for kind in kinds:
+                    shard.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
+            if len(vectors) > scan.LIMIT:
+                check_space(directory, BUILD_BYTES + 2 * _bytes_on_disk(directory))
+                shard.optimize()  # builds the graph
+            shard.flush()
+    finally:
+        shard.close()
+        vectors.close()
+    if 0 < len(vectors) <= scan.LIMIT:
+        postings.write(directory)
+    if record.common_identifiers is not None:
+        lookup.write(directory)
+
+
+def _points(
+    record: IndexRecord,
+    batches: Iterable[list[Candidate]],
+    vectors: VectorFileWriter,
+    postings: PostingsWriter,
+    lookup: LookupWriter,
+) -> Iterator[list[edge.Point]]:
+    """The points of each batch, numbered from 0. Adds their vectors, words and keys to the three files."""
+    tokenizer, numbers = WordTokenizer(record.language, record.average_length), count()
+    for batch in batches:
+        size = sum(entry.answer.nbytes + entry.questions.nbytes + entry.negatives.nbytes for entry in batch)
+        check_space(vectors.directory, BUILD_BYTES + 5 * size)
+        vectors.add(batch)
+        points = []
+        for entry in batch:
+            words = tokenizer.document(text_of(entry.payload))
+            postings.add(words)
+            lookup.add(keys_of(entry.payload, record.common_identifiers or ()))
+            points.append(edge.Point(next(numbers), _vectors(entry, words), stored_payload(entry)))
+        yield points
+
+
 def _config(record: IndexRecord) -> edge.EdgeConfig:
-    """Dot product, as vectors come normalised where the model wants the cosine; only `optimize` builds the graph."""
+    """The engine's configuration. The distance is the dot product: a model for the cosine gives normalised vectors."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     small = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
     params = edge.EdgeVectorParams(
@@ -192,7 +208,7 @@ def _config(record: IndexRecord) -> edge.EdgeConfig:
 
 
 def _vectors(candidate: Candidate, words: Sparse) -> dict[str, Any]:
-    """The named vectors of a point; `questions` is left out for a passage, as an empty multivector is refused."""
+    """The named vectors of a point, without `questions` for a passage: the engine refuses an empty multivector."""
     vectors: dict[str, Any] = {ANSWER: candidate.answer.tolist(), BM25: edge.SparseVector(*words)}
     if len(candidate.questions):
         vectors[QUESTIONS] = candidate.questions.tolist()

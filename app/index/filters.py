@@ -1,4 +1,4 @@
-"""Filters on metadata: what a caller may ask for, and its form in either of Qdrant's two dialects."""
+"""Filters on metadata, and their translation for the two Qdrant libraries."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,24 +29,24 @@ Filter = Mapping[str, AnyOf | Range]  # every field must match
 
 
 def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
-    """The metadata fields of the entries and the kinds of value that each holds."""
-    found: dict[str, set[Kind]] = {}
+    """The metadata fields of the entries, sorted, and the kinds of value that each holds."""
+    kinds_of: dict[str, set[Kind]] = {}
     for payload in payloads:
         for key, value in payload["metadata"].items():
             kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
-            found.setdefault(key, set()).update(kinds)
-    return {key: sorted(kinds) for key, kinds in sorted(found.items())}
+            kinds_of.setdefault(key, set()).update(kinds)
+    return {key: sorted(kinds) for key, kinds in sorted(kinds_of.items())}
 
 
 def kind_of(value: object) -> Kind:
-    """What a metadata value is to a filter."""
+    """The kind of a metadata value."""
     if isinstance(value, bool):
         return "flag"
     return "number" if isinstance(value, (int, float)) else "text"
 
 
 def check(where: Filter, fields: Mapping[str, list[Kind]]) -> None:
-    """Refuse filters that can match nothing by mistake. Raises InputError naming the field."""
+    """Raises InputError naming a field that no entry has, or one that is compared with a value of another kind."""
     for field, condition in where.items():
         kinds = fields.get(field)
         if kinds is None:
@@ -59,7 +59,7 @@ def check(where: Filter, fields: Mapping[str, list[Kind]]) -> None:
             )
 
 
-FLAGS = "flags"  # where a payload repeats its metadata's booleans as texts: the embedded engine cannot match them
+FLAGS = "flags"  # the key of a payload's booleans as texts; the embedded engine cannot match booleans
 
 
 def flags_of(metadata: Mapping[str, Any]) -> list[str]:
@@ -78,7 +78,7 @@ def path(field: str, kind: Kind) -> str:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The classes of one Qdrant library; the embedded engine and the client name the same things alike."""
+    """The filter classes of one Qdrant library. The embedded engine and the client have the same classes."""
 
     filter: Callable[..., Any]
     condition: Callable[..., Any]
@@ -86,7 +86,7 @@ class Dialect:
     range: Callable[..., Any]
 
     def translate(self, where: Filter) -> Any:  # noqa: ANN401 - either library's Filter
-        """Every field must match, by any of its values; None when there is nothing to filter by."""
+        """The library's filter: every field must match, by any of its values. None for an empty filter."""
         if not where:
             return None
         return self.filter(must=[self._field(field, condition) for field, condition in where.items()])
@@ -97,7 +97,7 @@ class Dialect:
         return self.filter(should=list(self._alternatives(field, wanted.values)))
 
     def _alternatives(self, field: str, values: tuple[Scalar, ...]) -> Iterable[Any]:
-        """One condition for all texts; a number is a range of one point, since equality refuses fractions."""
+        """One condition for all texts. A number is a range of one point, because equality does not accept fractions."""
         if texts := [value for value in values if isinstance(value, str)]:
             yield self.condition(key=path(field, "text"), match=self.any(any=texts))
         if flags := [_flag(field, value) for value in values if isinstance(value, bool)]:

@@ -1,9 +1,9 @@
-"""Keys by which an entry is found without any similarity: its phrasings, its negatives and its identifiers.
+"""Keys that find an entry whatever its similarity: hashes of its phrasings, its negatives and its identifiers.
 
 A key is the 64-bit BLAKE2 hash of a normalised text, in hexadecimal. The server index keeps an entry's keys in its
 payload; the embedded index keeps all keys in one file, which is memory-mapped:
 
-lookup.npy   (2, keys) uint64: the keys in order, and the entry of each
+lookup.npy   (2, keys) uint64: the keys, ascending, and the entry of each
 """
 
 import os
@@ -25,21 +25,21 @@ LOOKUP = "lookup.npy"
 
 
 class QuestionKeys(NamedTuple):
-    """What to look up for a question. No keys at all for a text of nothing but invisible characters."""
+    """The keys to look up for a question. A text of nothing but invisible characters has none."""
 
     same: frozenset[str]  # phrasings that are the question
-    folded: frozenset[str]  # once accents are folded
+    folded: frozenset[str]  # phrasings that are the question when accents are ignored
     negative: frozenset[str]  # negatives that are the question
     identifiers: Mapping[str, str]  # the question's identifiers by their keys
 
     @property
     def phrasings(self) -> frozenset[str]:
-        """The keys of phrasings that are the question, accents folded or not."""
+        """The keys of phrasings that are the question, with accents or without."""
         return self.same | self.folded
 
 
 def keys_of(payload: Mapping[str, Any], common: Collection[str] = ()) -> list[str]:
-    """All keys of an entry. `common`: identifiers that too many entries hold."""
+    """All keys of an entry, sorted. `common`: identifiers that too many entries hold; they get no key."""
     keys = [key for phrasing in payload["phrasings"] for key in _phrasing_keys(phrasing)]
     keys += [_key("!", text) for negative in payload["negatives"] if (text := normalize(negative))]
     keys += [_key("#", name) for name in identifiers_of(text_of(payload)).difference(common)]
@@ -52,33 +52,33 @@ def question_keys(question: Question) -> QuestionKeys:
     identifiers = {_key("#", name): name for name in question.identifiers}
     if not text:
         return QuestionKeys(frozenset(), frozenset(), frozenset(), identifiers)
-    folded = fold_accents(text)  # the key of phrasings without accents is that of their plain text
+    folded = fold_accents(text)  # a phrasing without accents has one key, that of its text
     same, folded_keys = frozenset([_key("=", text)]), frozenset([_key("=", folded), _key("~", folded)])
     return QuestionKeys(same, folded_keys, frozenset([_key("!", text)]), identifiers)
 
 
-def match_of(asked: QuestionKeys, keys: Collection[str]) -> Match:
-    """How an entry with these keys matches the question."""
-    held = frozenset(name for key, name in asked.identifiers.items() if key in keys)
+def match_of(wanted: QuestionKeys, keys: Collection[str]) -> Match:
+    """How an entry with these keys matches the keys of a question."""
+    held = frozenset(name for key, name in wanted.identifiers.items() if key in keys)
     return Match(
-        not asked.same.isdisjoint(keys), not asked.folded.isdisjoint(keys), not asked.negative.isdisjoint(keys), held
+        not wanted.same.isdisjoint(keys), not wanted.folded.isdisjoint(keys), not wanted.negative.isdisjoint(keys), held
     )
 
 
 class LookupWriter:
-    """Gathers the keys of entries, and writes the file at the end."""
+    """Collects the keys of entries, and writes the file at the end."""
 
     def __init__(self) -> None:
         self._keys: list[NDArray[np.uint64]] = []
 
     def add(self, keys: Sequence[str]) -> None:
-        """The keys of the next entry."""
+        """Add the keys of the next entry."""
         self._keys.append(np.array([int(key, 16) for key in keys], dtype=np.uint64))
 
     def write(self, directory: Path) -> None:
         """Write the file and flush it to the disk."""
         keys = np.concatenate([np.empty(0, dtype=np.uint64), *self._keys])
-        entries = np.repeat(np.arange(len(self._keys), dtype=np.uint64), [len(one) for one in self._keys])
+        entries = np.repeat(np.arange(len(self._keys), dtype=np.uint64), [len(held) for held in self._keys])
         order = np.argsort(keys, kind="stable")
         with (directory / LOOKUP).open("wb") as file:
             np.save(file, np.stack([keys[order], entries[order]]))
@@ -90,7 +90,7 @@ class Lookup:
     """The file, open for reading."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises IndexUnavailable where the file is missing or is not what was written."""
+        """Raises IndexUnavailable where the file is missing or damaged."""
         try:
             table = np.load(directory / LOOKUP, mmap_mode="r", allow_pickle=False)
             if table.dtype != np.uint64 or table.ndim != 2 or len(table) != 2:
@@ -99,16 +99,16 @@ class Lookup:
             raise IndexUnavailable(f"The release {directory.name} is damaged: its lookup: {error}") from error
         self._keys, self._entries = np.asarray(table[0]), np.asarray(table[1])
 
-    def find(self, asked: QuestionKeys) -> dict[int, Match]:
-        """Every entry with any of the question's keys, and how it matches."""
-        keys = [*asked.phrasings, *asked.negative, *asked.identifiers]
-        wanted = np.array([int(key, 16) for key in keys], dtype=np.uint64)
-        starts, ends = np.searchsorted(self._keys, wanted), np.searchsorted(self._keys, wanted, "right")
+    def find(self, wanted: QuestionKeys) -> dict[int, Match]:
+        """Every entry that has any of the keys, by its number, and how it matches."""
+        keys = [*wanted.phrasings, *wanted.negative, *wanted.identifiers]
+        numbers = np.array([int(key, 16) for key in keys], dtype=np.uint64)
+        starts, ends = np.searchsorted(self._keys, numbers), np.searchsorted(self._keys, numbers, "right")
         keys_by_entry: dict[int, set[str]] = {}
         for i in np.flatnonzero(ends > starts).tolist():
             for entry in self._entries[starts[i] : ends[i]].tolist():
                 keys_by_entry.setdefault(entry, set()).add(keys[i])
-        return {entry: match_of(asked, held) for entry, held in keys_by_entry.items()}
+        return {entry: match_of(wanted, held) for entry, held in keys_by_entry.items()}
 
 
 def _phrasing_keys(phrasing: str) -> list[str]:

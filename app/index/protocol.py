@@ -1,12 +1,14 @@
-"""What an index must do: the one protocol that the embedded engine and the Qdrant server both keep.
+"""The protocol of an index, which the embedded engine and the Qdrant server both implement.
 
-An index is immutable: built once under a name of its own, then only read. Which one is active is a pointer beside it.
+An index is immutable: it is built once, under a name of its own, and then only read. A separate pointer says which
+one is active.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.arrays import Vectors
@@ -17,12 +19,12 @@ from app.text.identifiers import asked_identifiers
 
 RELEASE = re.compile(r"^faq-[0-9a-f]{12}-[0-9a-f]{12}(-\d+)?$")  # bundle's and knowledge's revision
 ANSWER, QUESTIONS, NEGATIVES, BM25 = "answer", "questions", "negatives", "bm25"  # the named vectors of a point
-Calibration = dict[str, Any]  # kept with an index for `ranking.calibration`, in JSON values; no index reads it
+Calibration = dict[str, Any]  # JSON values that an index keeps for `ranking.calibration`; no index reads them
 KEYS = "keys"  # where the server's payloads hold their lookup keys
 
 
 class IndexRecord(BaseModel):
-    """What an index says of itself, stored with it."""
+    """The description of an index, which is stored with it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,27 +34,35 @@ class IndexRecord(BaseModel):
     entries: int = Field(ge=0)
     dimension: int = Field(ge=1)
     created_at: str
-    fields: dict[str, list[Kind]] = Field({}, description="metadata fields that can be filtered by, and what they hold")
-    language: str = Field(PLAIN, description="how words are stemmed")
+    fields: dict[str, list[Kind]] = Field({}, description="metadata fields to filter by, and the kinds of their values")
+    language: str = Field(PLAIN, description="the language of stemming and stop words")
     average_length: float = Field(64, gt=0, description="of an entry's text, in words")
     plain_text: int = Field(0, description="version of `app.text.markup.plain_text`; 0: no answer has markup")
-    target_precision: float | None = Field(None, gt=0, lt=1, description="what its answer threshold was chosen for")
-    offer_precision: float | None = Field(None, gt=0, lt=1, description="what its offer threshold was chosen for")
+    target_precision: float | None = Field(
+        None, gt=0, lt=1, description="the precision that its answer threshold was chosen for"
+    )
+    offer_precision: float | None = Field(
+        None, gt=0, lt=1, description="the precision that its offer threshold was chosen for"
+    )
     unanswerable_share: float | None = Field(
-        None, gt=0, lt=1, description="of the questions that nothing answers, as its confidence expects it"
+        None, gt=0, lt=1, description="the share of questions without an answer that its confidence assumes"
     )
     common_identifiers: list[str] | None = Field(
-        None, description="identifiers that too many entries hold to tell them apart; None: built without a lookup"
+        None, description="identifiers of too many entries to distinguish between them; None: built without a lookup"
     )
 
     def question(self, text: str, vector: Vectors) -> Question:
-        """A question to ask of this index: with those of its identifiers that few entries hold.
+        """A question for this index, with those of its identifiers that few entries hold.
 
-        An index without a lookup is asked without identifiers.
+        It has no identifiers where the index has no lookup.
         """
         if self.common_identifiers is None:
             return Question(text, vector)
         return Question(text, vector, asked_identifiers(text).difference(self.common_identifiers))
+
+    def spread(self, limit: int) -> list[int]:
+        """The numbers of up to `limit` entries, evenly spread over the index, ascending."""
+        return [int(number) for number in np.unique(np.linspace(0, self.entries - 1, limit).astype(int))]
 
 
 class Index(Protocol):
@@ -62,67 +72,67 @@ class Index(Protocol):
     calibration: Calibration | None
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        """The best `limit` entries by answer, by phrasing and by words, together, in no order, each with its BM25.
+        """The best `limit` entries by answer, by phrasing and by words, in no order, each with its BM25 score.
 
-        Among them are up to `limit` entries whose phrasing is the question, and up to `limit` that hold one of its
-        identifiers, however similar they are. Each says how its keys match the question's.
+        The result also holds up to `limit` entries whose phrasing is the question, and up to `limit` that hold one of
+        its identifiers, whatever their similarity. Each entry says how its keys match those of the question.
 
         Raises InputError naming a field that no entry has, IndexUnavailable when the index does not answer.
         """
 
     async def count(self) -> int:
-        """How many entries it really holds."""
+        """The number of entries that the index holds, counted."""
 
     async def sample(self, limit: int) -> list[Candidate]:
-        """Up to `limit` entries, spread over the index, for verification."""
+        """Up to `limit` entries, evenly spread over the index."""
 
     async def close(self) -> None:
-        """Release what it holds; idempotent."""
+        """Close files and threads; idempotent."""
 
 
 class IndexStore(Protocol):
-    """All indexes of one place, and the pointer to the active one."""
+    """All indexes in one place, and the pointer to the active one."""
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        """Write a new index. It exists under its name only when this has returned; an unfinished one never shows."""
+        """Write a new index. It gets its name as the last step, so an unfinished one is never listed or opened."""
 
     async def open(self, name: str) -> Index:
-        """Open an index for reading. Raises NotFound, or IndexUnavailable when it is there but cannot be read."""
+        """Open an index for reading. Raises NotFound, or IndexUnavailable when it cannot be read."""
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
-        """Keep a calibration with a release, and replace an earlier one. Raises NotFound."""
+        """Store the calibration of a release in place of an earlier one. Raises NotFound."""
 
     async def calibration(self, name: str) -> Calibration | None:
-        """The calibration that a release keeps, or None. Raises IndexUnavailable where it cannot be read."""
+        """The calibration stored with a release, or None. Raises IndexUnavailable where it cannot be read."""
 
     async def records(self) -> list[IndexRecord]:
         """Every finished index, oldest first."""
 
     async def names(self) -> list[str]:
-        """Every name that a release has taken, whole or damaged."""
+        """The names of all releases, damaged ones included."""
 
     async def drop(self, name: str) -> None:
         """Delete an index; no error where there is none."""
 
     async def sweep(self) -> None:
-        """Delete what unfinished builds left behind. Only for the one who holds the writer's lock."""
+        """Delete the remains of unfinished builds. Call it only while holding the writer's lock."""
 
     async def pointer(self) -> tuple[str | None, str | None]:
-        """The names of the active index and of the one that was active before it."""
+        """The names of the active index and of the previous one."""
 
     async def activate(self, name: str) -> None:
-        """Make an index the active one, atomically; the present one becomes the one before it."""
+        """Make an index the active one, atomically; the one that was active becomes the previous one."""
 
     async def close(self) -> None:
         """Release connections; idempotent."""
 
 
 def stored_payload(candidate: Candidate, keys: Sequence[str] = ()) -> dict[str, Any]:
-    """The payload of a point: the entry's, its booleans in the form that filters match, and its lookup keys."""
+    """The payload of a point: the entry's own, its booleans as texts for filters, and its lookup keys."""
     flags = flags_of(candidate.payload["metadata"])
     return {**candidate.payload, **({FLAGS: flags} if flags else {}), **({KEYS: list(keys)} if keys else {})}
 
 
-def own_payload(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - as either library returns it
-    """The inverse of `stored_payload`: the entry's own."""
+def own_payload(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - a type of either library
+    """The entry's own part of a stored payload: the inverse of `stored_payload`."""
     return {key: value for key, value in payload.items() if key not in (FLAGS, KEYS)}

@@ -1,9 +1,9 @@
-"""Calls to a server that may be away: each ends in time, reads are repeated once, and one that is down is left alone.
+"""Timeouts, retries and a circuit breaker for the calls to a Qdrant server.
 
-closed -> (OPENS_AFTER failures in a row) -> open: refused at once -> (a while) -> half-open: one call tries -> closed
+closed -> (OPENS_AFTER failures in a row) -> open: calls fail at once -> (OPEN_S) -> half-open: one call tries -> closed
 
-A call that changes something is never repeated. A read is repeated only after a failure that came quickly, and only as
-long as such repeats are few: after a tenth of the reads the server is not unlucky but unwell.
+A call that changes something is never retried. A read is retried once, after a failure that is no timeout, while at
+most a tenth of the reads are retried: more failures than that are no accident.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ READS = frozenset(
         "get_collection",
     )
 )
-READ_S = 2.0  # a search takes milliseconds; whoever asked has given up by then
+READ_S = 2.0  # of one read; a search takes milliseconds
 WRITE_S = 120.0
 OPENS_AFTER = 5
-OPEN_S, LONGEST_OPEN_S = 1.0, 8.0  # doubled each time that the trial fails
-SLOW_S = 1.0  # a call abandoned by its caller after this long is a failure
+OPEN_S, LONGEST_OPEN_S = 1.0, 8.0  # doubled after each trial that fails
+SLOW_S = 1.0  # a call that its caller cancels after this long counts as a failure
 RETRY_SHARE = 0.1
 RETRY_BURST = 10.0
 
@@ -43,13 +43,13 @@ Clock = Callable[[], float]
 
 
 class Breaker:
-    """Whether a server is called at all. Knows no server; `clock` must not go backwards."""
+    """A circuit breaker: whether a server is called at all. `clock` gives seconds and must not go backwards."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._failures = 0
         self._open_s = OPEN_S
-        self._until: float | None = None  # when open or half-open: the time from which one call may try
+        self._until: float | None = None  # the time from which one call may try; None while closed
         self._trying = False
 
     @property
@@ -58,47 +58,47 @@ class Breaker:
         return self._until is None
 
     def enter(self) -> None:
-        """Before a call. Raises IndexUnavailable with `retry_after_s` when it is not to be made."""
+        """Call it before a call. Raises IndexUnavailable with `retry_after_s` where the call must not be made."""
         if self._until is None:
             return
         left = self._until - self._clock()
         if left > 0 or self._trying:
-            error = IndexUnavailable("Qdrant does not answer; it is tried again shortly.")
+            error = IndexUnavailable("Qdrant does not answer. Try again shortly.")
             error.retry_after_s = max(left, OPEN_S)
             raise error
         self._trying = True
 
     def succeeded(self) -> None:
-        """After a call that the server answered, be it with a refusal."""
+        """Call it after a call that the server answered, with a result or with a refusal."""
         self._failures, self._until, self._trying, self._open_s = 0, None, False, OPEN_S
 
     def failed(self) -> None:
-        """After a call that it did not answer, or answered with an error of its own."""
+        """Call it after a call that the server did not answer, or answered with an error of its own."""
         self._failures += 1
         if self._trying:
             self._open_s = min(2 * self._open_s, LONGEST_OPEN_S)
         elif self._failures < OPENS_AFTER:
             return
         self._trying = False
-        self._until = self._clock() + self._open_s * random.uniform(0.8, 1.2)  # noqa: S311 - so that replicas part
+        self._until = self._clock() + self._open_s * random.uniform(0.8, 1.2)  # noqa: S311 - so that replicas do not try together
 
     def abandoned(self) -> None:
-        """After a call whose caller went away before it could tell anything."""
+        """Call it after a call that was cancelled too early to tell whether the server answers."""
         self._trying = False
 
 
 class Budget:
-    """How many repeats are left: each read earns a part of one."""
+    """How many retries are left: each read earns a part of one."""
 
     def __init__(self) -> None:
         self._left = RETRY_BURST
 
     def earn(self) -> None:
-        """A first attempt was made."""
+        """Count a first attempt."""
         self._left = min(self._left + RETRY_SHARE, RETRY_BURST)
 
     def spend(self) -> bool:
-        """Whether one more attempt may be made."""
+        """Use up one retry. False where none is left."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -106,8 +106,11 @@ class Budget:
 
 
 class Guarded:
-    """A client all of whose coroutines are guarded; stands in for it. Failures are the client's own, TimeoutError
-    for a call that takes too long, and IndexUnavailable while the server is left alone."""
+    """A client with timeouts, retries and a circuit breaker around each of its coroutine methods.
+
+    They raise the client's own errors, TimeoutError for a call that takes too long, and IndexUnavailable while the
+    breaker is open.
+    """
 
     def __init__(self, client: object, breaker: Breaker | None = None, read_s: float = READ_S) -> None:
         self._client = client
@@ -130,14 +133,14 @@ class Guarded:
     async def _read(self, call: Call) -> Any:  # noqa: ANN401
         self._budget.earn()
         attempts = stamina.retry_context(
-            on=self._may_repeat, attempts=2, timeout=self._read_s, wait_initial=0.02, wait_max=0.1, wait_jitter=0.08
+            on=self._may_retry, attempts=2, timeout=self._read_s, wait_initial=0.02, wait_max=0.1, wait_jitter=0.08
         )
         async for attempt in attempts:
             with attempt:
                 return await self._once(call, self._read_s)
         raise AssertionError  # the last attempt returns or raises
 
-    def _may_repeat(self, error: Exception) -> bool:
+    def _may_retry(self, error: Exception) -> bool:
         return (
             is_failure(error) and not isinstance(error, TimeoutError) and self.breaker.closed and self._budget.spend()
         )
@@ -162,7 +165,7 @@ class Guarded:
 
 
 def is_failure(error: Exception) -> bool:
-    """Whether it tells of a server that is away or unwell, and not of a request that is wrong."""
+    """Whether the server is unreachable or failing, rather than the request wrong."""
     if isinstance(error, UnexpectedResponse):
         return (error.status_code or 0) >= 500
     return isinstance(error, (ResponseHandlingException, ResourceExhaustedResponse, OSError))

@@ -1,7 +1,7 @@
-"""Search of a small index in memory: the questions that wait are compared with all vectors, in 8 bits, in one product.
+"""Exhaustive search of a small index: one matrix product compares waiting questions with all vectors in 8 bits.
 
-The products are integers, so that what is found for a question does not depend on what is asked beside it. The ranking
-compares what is found anew, exactly.
+The products are integers, so the result for a question does not depend on the questions beside it. The ranking
+compares the entries of the result again, in full precision.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 from app.arrays import Vectors
 from app.index.candidates import Question
 from app.index.postings import Postings
-from app.index.vectors import Rows
+from app.index.vector_file import VectorFile
 from app.index.words import WordTokenizer
 
-LIMIT = 100_000  # vectors; of more, a graph is faster: see benchmarks.growth
-BLOCK = 4_096  # vectors brought to 8 bits at a time
+LIMIT = 100_000  # vectors; a graph is faster for more: see benchmarks.growth
+BLOCK = 4_096  # vectors that are quantised at a time
 
 
 class Scan:
-    """All vectors and words of an index."""
+    """All vectors and words of an index, in memory."""
 
-    def __init__(self, rows: Rows, postings: Postings, tokenizer: WordTokenizer) -> None:
+    def __init__(self, file: VectorFile, postings: Postings, tokenizer: WordTokenizer) -> None:
         self._postings = postings
         self._tokenizer = tokenizer
-        blocks = [_in_8_bits(rows.vectors[start : start + BLOCK]) for start in range(0, len(rows.vectors), BLOCK)]
-        self._vectors = numkong.dots_pack(np.concatenate([whole for whole, _ in blocks]))
+        blocks = [_in_8_bits(file.vectors[start : start + BLOCK]) for start in range(0, len(file.vectors), BLOCK)]
+        self._vectors = numkong.dots_pack(np.concatenate([integers for integers, _ in blocks]))
         self._scales = np.concatenate([scales for _, scales in blocks])
-        starts, ends = rows.bounds[:, :3].ravel(), rows.bounds[:, 1:].ravel()  # answer, phrasings, negatives of each
+        starts, ends = file.bounds[:, :3].ravel(), file.bounds[:, 1:].ravel()  # answer, phrasings, negatives of each
         filled = np.flatnonzero(ends > starts)
         self._starts = starts[filled]
         entries, kinds = np.divmod(filled, 3)
@@ -39,32 +39,33 @@ class Scan:
     def nearest(
         self, questions: Sequence[Question], limits: Sequence[int], also: Sequence[Sequence[int]] | None = None
     ) -> list[dict[int, float]]:
-        """The best entries of each question by answer, by phrasing and by words, as many of each as its limit says.
+        """For each question the best entries by answer, by phrasing and by words, with the BM25 score of each.
 
-        `also`: for each question entries that are returned in any case. With them goes the BM25 of each.
+        `limits`: how many of each of the three kinds, for each question. `also`: entries to return in any case.
         """
-        whole, _ = _in_8_bits(np.stack([one.vector for one in questions]))
-        best = np.asarray(numkong.dots_packed(whole, self._vectors)) * self._scales  # (questions, vectors)
+        integers, _ = _in_8_bits(np.stack([question.vector for question in questions]))
+        best = np.asarray(numkong.dots_packed(integers, self._vectors)) * self._scales  # (questions, vectors)
         if len(self._starts) < len(self._scales):
-            best = np.maximum.reduceat(best, self._starts, axis=1)  # (questions, answers and phrasings and negatives)
+            best = np.maximum.reduceat(best, self._starts, axis=1)  # (questions, filled groups)
         also = also or [()] * len(questions)
-        return [self._found(*one) for one in zip(questions, best, limits, also, strict=True)]
+        return [self._best_entries(*row) for row in zip(questions, best, limits, also, strict=True)]
 
-    def _found(self, question: Question, best: Vectors, limit: int, also: Sequence[int]) -> dict[int, float]:
+    def _best_entries(self, question: Question, best: Vectors, limit: int, also: Sequence[int]) -> dict[int, float]:
+        """`best`: the similarity of each answer, set of phrasings and set of negatives."""
         words = self._postings.scores(self._tokenizer.question(question.text))
         entries = [entries[_top(best[places], limit)] for places, entries in self._sides]
         with_words = np.flatnonzero(words)
         entries.append(with_words[_top(words[with_words], limit)])
-        found = np.unique(np.concatenate([*entries, np.array(also, dtype=np.int64)]))
-        return dict(zip(found.tolist(), words[found].tolist(), strict=True))
+        chosen = np.unique(np.concatenate([*entries, np.array(also, dtype=np.int64)]))
+        return dict(zip(chosen.tolist(), words[chosen].tolist(), strict=True))
 
 
 def _in_8_bits(vectors: Vectors) -> tuple[NDArray[np.int8], Vectors]:
-    """Integers, (n, dimension), and what one of each row is worth, (n,)."""
+    """The vectors quantised to integers, (n, dimension), and the scale of each row, (n,)."""
     scales = np.maximum(np.abs(vectors).max(axis=1), np.finfo(np.float32).tiny) / 127
     return np.rint(vectors / scales[:, None]).astype(np.int8), scales.astype(np.float32)
 
 
 def _top(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-    """The places of the greatest, in no order."""
+    """The positions of the `limit` greatest, in no order."""
     return np.argpartition(scores, -limit)[-limit:] if limit < len(scores) else np.arange(len(scores))

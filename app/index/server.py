@@ -1,16 +1,18 @@
-"""The index on a Qdrant server or cluster, through `AsyncQdrantClient`; `:memory:` runs the client's own stand-in.
+"""The index on a Qdrant server or cluster, through `AsyncQdrantClient`.
 
-A release is a collection of its name; its metadata hold its record, its calibration, and `complete` once it is whole.
-The aliases `faqtual` and `faqtual-previous` point at the active release and the one before; both move in one operation.
+A release is a collection of the same name. The collection's metadata holds the record, the calibration, and `complete`
+once the release is whole. The aliases `faqtual` and `faqtual-previous` point at the active release and the previous
+one; both move in one operation.
 """
 
 from collections.abc import Iterable
-from typing import Any, cast
+from itertools import count
+from typing import Any, Self, cast
 
 from pydantic import ValidationError
 from qdrant_client import AsyncQdrantClient, models
 
-from app.errors import NotFound
+from app.errors import NotFound, SettingsError
 from app.index.candidates import Candidate
 from app.index.collection import ServerIndex, qdrant
 from app.index.filters import Kind, path
@@ -40,28 +42,35 @@ BUILD_TIMEOUT_S = 120
 
 
 class ServerStore:
-    """All releases on one server. As `IndexStore`."""
+    """All releases on one server; see `IndexStore`."""
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
-        where: dict[str, Any] = {"location": url} if url == ":memory:" else {"url": url, "api_key": api_key}
-        client = AsyncQdrantClient(**where, timeout=TIMEOUT_S, check_compatibility=False)
+    def __init__(self, client: AsyncQdrantClient) -> None:
+        """The store closes the client."""
         self._client = cast(AsyncQdrantClient, Guarded(client))
-        self._url = url
+
+    @classmethod
+    def connect(cls, url: str, api_key: str | None = None) -> Self:
+        """The store on the server at `url`; nothing is sent yet. Raises SettingsError for what is no URL."""
+        try:
+            return cls(AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT_S, check_compatibility=False))
+        except ValueError as error:
+            raise SettingsError(
+                f"FAQ_QDRANT_URL={url} is not the URL of a server, as http://qdrant:6333 is."
+            ) from error
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        """As `IndexStore.build`; the collection is marked complete last."""
+        """As `IndexStore.build`. The last step marks the collection as complete."""
         with qdrant(record.name):
             await self._client.delete_collection(record.name, timeout=BUILD_TIMEOUT_S)
             await self._create(record)
-            tokenizer, start = WordTokenizer(record.language, record.average_length), 0
+            tokenizer, numbers = WordTokenizer(record.language, record.average_length), count()
             for batch in batches:
                 points = [
                     models.PointStruct(
-                        id=start + i, vector=_vectors(entry, tokenizer), payload=_stored_payload(entry, record)
+                        id=next(numbers), vector=_vectors(entry, tokenizer), payload=_stored_payload(entry, record)
                     )
-                    for i, entry in enumerate(batch)
+                    for entry in batch
                 ]
-                start += len(batch)
                 await self._client.upsert(record.name, points, wait=True)
             await self._client.update_collection(record.name, metadata={"complete": True})
 
@@ -76,8 +85,6 @@ class ServerStore:
             metadata=metadata,
             timeout=BUILD_TIMEOUT_S,
         )
-        if self._url == ":memory:":  # it has no payload indexes, and warns when asked for one
-            return
         await self._client.create_payload_index(record.name, KEYS, models.PayloadSchemaType.KEYWORD, wait=True)
         for field, kinds in record.fields.items():
             for kind in kinds:
@@ -85,22 +92,18 @@ class ServerStore:
 
     async def open(self, name: str) -> ServerIndex:
         """As `IndexStore.open`."""
-        record = await self._record(name)
-        if record is None:
-            raise NotFound(f"There is no release {name}.")
-        return ServerIndex(self._client, record, await self.calibration(name))
+        return ServerIndex(self._client, await self._finished(name), await self.calibration(name))
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
         """As `IndexStore.calibrate`."""
-        if await self._record(name) is None:
-            raise NotFound(f"There is no release {name}.")
+        await self._finished(name)
         with qdrant(name):
             await self._client.update_collection(name, metadata={"calibration": calibration})
 
     async def records(self) -> list[IndexRecord]:
         """As `IndexStore.records`."""
-        found = [record for name in await self.names() if (record := await self._record(name))]
-        return sorted(found, key=lambda record: (record.created_at, record.name))
+        records = [record for name in await self.names() if (record := await self._record(name))]
+        return sorted(records, key=lambda record: (record.created_at, record.name))
 
     async def drop(self, name: str) -> None:
         """As `IndexStore.drop`."""
@@ -115,14 +118,14 @@ class ServerStore:
 
     async def pointer(self) -> tuple[str | None, str | None]:
         """As `IndexStore.pointer`."""
-        with qdrant("its aliases"):
-            aliases = {one.alias_name: one.collection_name for one in (await self._client.get_aliases()).aliases}
-        return aliases.get(ACTIVE), aliases.get(PREVIOUS)
+        with qdrant("the aliases"):
+            aliases = (await self._client.get_aliases()).aliases
+        collections = {alias.alias_name: alias.collection_name for alias in aliases}
+        return collections.get(ACTIVE), collections.get(PREVIOUS)
 
     async def activate(self, name: str) -> None:
         """As `IndexStore.activate`. Raises NotFound."""
-        if await self._record(name) is None:
-            raise NotFound(f"There is no release {name}.")
+        await self._finished(name)
         active, _ = await self.pointer()
         if active == name:
             return
@@ -136,8 +139,16 @@ class ServerStore:
 
     async def names(self) -> list[str]:
         """As `IndexStore.names`."""
-        with qdrant("its collections"):
-            return [one.name for one in (await self._client.get_collections()).collections if RELEASE.match(one.name)]
+        with qdrant("the list of collections"):
+            collections = (await self._client.get_collections()).collections
+        return [collection.name for collection in collections if RELEASE.match(collection.name)]
+
+    async def _finished(self, name: str) -> IndexRecord:
+        """The record of a finished release. Raises NotFound."""
+        record = await self._record(name)
+        if record is None:
+            raise NotFound(f"There is no release {name}.")
+        return record
 
     async def _record(self, name: str) -> IndexRecord | None:
         """The record of a finished release, or None."""
@@ -159,10 +170,10 @@ class ServerStore:
 
 
 def _vectors(candidate: Candidate, tokenizer: WordTokenizer) -> dict[str, Any]:
-    """The named vectors of a point; what a passage lacks is left out, as an empty multivector is refused."""
+    """The named vectors of a point, without empty ones: Qdrant refuses an empty multivector."""
     words = tokenizer.document(text_of(candidate.payload))
     dense = {ANSWER: candidate.answer, QUESTIONS: candidate.questions, NEGATIVES: candidate.negatives}
-    vectors: dict[str, Any] = {name: some.tolist() for name, some in dense.items() if len(some)}
+    vectors: dict[str, Any] = {name: rows.tolist() for name, rows in dense.items() if len(rows)}
     return {**vectors, BM25: models.SparseVector(**words._asdict())}
 
 
@@ -173,5 +184,5 @@ def _stored_payload(candidate: Candidate, record: IndexRecord) -> dict[str, Any]
 
 
 def _alias(alias: str, name: str) -> models.CreateAliasOperation:
-    """Creating an alias that exists moves it."""
+    """The operation that points `alias` at a collection, wherever it pointed before."""
     return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=alias))

@@ -1,7 +1,7 @@
-"""Words rather than meaning: BM25, in the language of the FAQ.
+"""BM25, in the language of the FAQ: tokenizing, and scores of texts that are in no index.
 
-Cutting into words, stop words, stemming and hashing are the Qdrant engine's own. The index multiplies inverse document
-frequencies in when it is asked; `Lexicon` knows the same from texts, for what no index holds: an entry without one of
+The Qdrant engine tokenizes, drops stop words, stems and hashes. An index multiplies by the inverse document frequencies
+when it is searched. `IdfStatistics` gives the same scores for texts outside an index, such as an entry without one of
 its phrasings.
 
 BM25: "The Probabilistic Relevance Framework: BM25 and Beyond" (Robertson & Zaragoza 2009), k1 = 1.2, b = 0.75.
@@ -16,13 +16,13 @@ import qdrant_edge as edge
 
 from app.errors import SettingsError
 
-PLAIN = "none"  # words as they are: no stemming, no stop words
+PLAIN = "none"  # the language without stemming and stop words
 CODES = {
     "ar": "arabic", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish", "fi": "finnish",
     "fr": "french", "hu": "hungarian", "it": "italian", "ja": "japanese", "nl": "dutch", "no": "norwegian",
     "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish", "zh": "chinese",
 }  # fmt: skip
-UNSPACED = ("chinese", "japanese")  # words are not told apart by spaces
+UNSPACED = ("chinese", "japanese")  # no spaces between words
 
 
 class Sparse(NamedTuple):
@@ -36,7 +36,7 @@ class WordTokenizer:
     """Texts to sparse vectors."""
 
     def __init__(self, language: str, average_length: float = 64) -> None:
-        """`average_length` of a document, in words. Raises SettingsError for a language that there is nothing for."""
+        """`average_length`: of a document, in words. Raises SettingsError for an unknown language."""
         name = CODES.get(language.lower(), language.lower())
         tokenizer = edge.TokenizerType.Multilingual if name in UNSPACED else edge.TokenizerType.Word
         options: dict[str, Any] = {"language": name}
@@ -46,22 +46,23 @@ class WordTokenizer:
             config = edge.Bm25Config(avg_len=max(1.0, average_length), tokenizer=tokenizer, **options)
             self._model = edge.Bm25(config)
         except ValueError:
-            known = ", ".join(sorted({one.__repr__().split(".")[-1].lower() for one in _languages()}))
+            known = ", ".join(sorted({repr(name).split(".")[-1].lower() for name in _languages()}))
             raise SettingsError(
-                f"FAQ_LANGUAGE={language} is none of {known}. `{PLAIN}` takes words of any language as they are."
+                f"FAQ_LANGUAGE={language} is none of {known}. "
+                f"Use `{PLAIN}` for any other language: words are not stemmed."
             ) from None
 
     def document(self, text: str) -> Sparse:
-        """An entry's text: how often each word stands in it, saturated, against its length."""
+        """The words of an entry's text, each with its saturated frequency, normalised by the text's length."""
         return _sparse(self._model.embed_document(text))
 
     def question(self, text: str) -> Sparse:
-        """A question: every word once."""
+        """The words of a question, each with the weight 1."""
         return _sparse(self._model.embed_query(text))
 
 
 class IdfStatistics:
-    """How rare each word is among some entries, as the index has it."""
+    """The document frequencies of words in the texts of entries, as an index counts them."""
 
     def __init__(self, tokenizer: WordTokenizer, texts: Sequence[str]) -> None:
         self._tokenizer = tokenizer
@@ -69,29 +70,29 @@ class IdfStatistics:
         self._counts = Counter(word for text in texts for word in tokenizer.document(text).indices)
 
     def score(self, question: str, text: str) -> float:
-        """BM25 of a text for a question."""
-        words = dict(zip(*self._tokenizer.document(text), strict=True))
-        asked = self._tokenizer.question(question).indices
-        return sum(words[word] * idf(self._texts, self._counts[word]) for word in asked if word in words)
+        """The BM25 score of a text for a question."""
+        weights = dict(zip(*self._tokenizer.document(text), strict=True))
+        words = self._tokenizer.question(question).indices
+        return sum(weights[word] * idf(self._texts, self._counts[word]) for word in words if word in weights)
 
 
 def idf(texts: int, count: int) -> float:
-    """The inverse document frequency of a word that stands in `count` of so many texts."""
+    """The inverse document frequency of a word that occurs in `count` of `texts` texts."""
     return math.log((texts - count + 0.5) / (count + 0.5) + 1)
 
 
 def answer_of(payload: Mapping[str, Any]) -> str:
-    """The answer that an entry is ranked by: without markup, where the answer has any."""
+    """The answer of an entry as it is ranked: without markup."""
     return str(payload.get("plain_answer", payload["answer"]))
 
 
 def text_of(payload: Mapping[str, Any]) -> str:
-    """What of an entry is looked through for words: its phrasings and its answer without markup."""
+    """The text of an entry that BM25 searches: its phrasings and its answer without markup."""
     return "\n".join((*payload["phrasings"], answer_of(payload)))
 
 
 def average_length(texts: Iterable[str]) -> float:
-    """The mean number of words of some texts, roughly; at least 1."""
+    """The mean number of words of the texts, as spaces separate them; at least 1."""
     lengths = [len(text.split()) for text in texts]
     return max(1.0, round(sum(lengths) / max(1, len(lengths)), 1))
 
@@ -101,6 +102,6 @@ def _languages() -> list[Any]:
 
 
 def _sparse(vector: edge.SparseVector) -> Sparse:
-    """In the order of the hashes, so that what is summed over them is the same in every process."""
+    """In the order of the hashes, so that sums over them are the same in every process."""
     words = sorted(zip(vector.indices, vector.values, strict=True))
     return Sparse([word for word, _ in words], [value for _, value in words])

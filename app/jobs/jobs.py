@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 
 class Canceled(FaqError):
-    """Somebody canceled the job, or took it for dead."""
+    """The job was canceled, or another worker marked it as dead."""
 
     code = "canceled"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job, as it stands. `done` of `total` entries; `release` once it succeeded, `error` once it failed."""
+    """The present state of one job. `done` of `total` entries; `release` once it succeeded, `error` once it failed."""
 
     job_id: str
     kind: str
@@ -78,8 +78,8 @@ class Jobs:
             return _new(connection, kind, "queued")
 
     def begin(self, kind: str) -> Job:
-        """A new job that runs at once. Only for the holder of the writer's lock, which tells it that every other job
-        that is said to be running is dead. Raises Busy naming a job that is queued."""
+        """A new job that runs at once. Call it only with the writer's lock held: every other job that is
+        marked as running is then dead. Raises Busy naming a job that is queued."""
 
         def start() -> Job:
             with self._database.write(_JOBS_LOCK) as connection:
@@ -114,7 +114,7 @@ class Jobs:
             logger.warning("The end of the job %s (%s) is not written: %s", job_id, error, reason)
 
     def is_wanted(self, job_id: str) -> bool:
-        """Whether nobody has ended the job; its lease does not count."""
+        """True while the job is queued or running, whatever its lease."""
         with self._database.read() as connection:
             return connection.scalar(select(JobRow.status).where(JobRow.id == job_id)) in LIVE
 
@@ -135,7 +135,7 @@ class Jobs:
                 raise
 
     def succeed(self, job_id: str, release: str, entries: int) -> None:
-        """End a job well; even a job that was canceled too late, since its release is active."""
+        """Mark a job as succeeded, also one that was canceled too late: its release is active."""
         ended = {"status": "succeeded", "release": release, "error": None, "done": entries, "total": entries}
         try:
             patiently(lambda: self._move(job_id, ("running", "canceled", "failed"), **ended))
@@ -172,7 +172,7 @@ class Work:
                 raise _canceled(self.job_id)
 
     def succeed(self, release: str) -> None:
-        """End the job well."""
+        """Mark the job as succeeded."""
         self._jobs.succeed(self.job_id, release, self._heartbeat.total)
 
 
@@ -191,9 +191,9 @@ def _expire(connection: Connection, which: ColumnElement[bool]) -> None:
 def _new(connection: Connection, kind: str, status: Status) -> Job:
     """Insert a job. Raises Busy when one is queued or running."""
     _expire(connection, JobRow.id == "")
-    live = connection.execute(_jobs().where(JobRow.status.in_(LIVE))).first()
-    if live is not None:
-        raise Busy(f"The job {live.id} ({live.kind}) is {live.status}.", live.id)
+    current = connection.execute(_jobs().where(JobRow.status.in_(LIVE))).first()
+    if current is not None:
+        raise Busy(f"The job {current.id} ({current.kind}) is {current.status}.", current.id)
     job_id = secrets.token_hex(8)
     values = {"id": job_id, "kind": kind, "status": status, "done": 0, "total": 0, "lease_until": new_lease()}
     connection.execute(insert(JobRow).values(values))

@@ -1,8 +1,8 @@
-"""Who may write: one process at a time, over endpoint, command line and trainer alike.
+"""The writer's lock: one process at a time builds and switches releases.
 
 A file lock in FAQ_HOME, or a PostgreSQL advisory lock where the knowledge is shared between machines. The operating
-system, or the database, releases either when its holder dies. Nobody takes the lock to find out whether it is taken:
-whether a job is running stands in its row.
+system, or the database, releases either when its holder dies. No process takes it to look whether it is taken:
+the job's row says whether it is running.
 """
 
 import fcntl

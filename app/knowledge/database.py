@@ -1,4 +1,4 @@
-"""The connection to the database: opening, migrating, transactions, and its failures as ours. Knows no entries."""
+"""The connection to the database: opening, migrations, transactions, and errors as StoreError. Knows no entries."""
 
 import json
 import sqlite3
@@ -22,7 +22,11 @@ from app.errors import SettingsError, StoreError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 15
 _CONNECT_SECONDS = 5
-_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # seconds: a dead peer is seen
+_KEEPALIVES = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}  # seconds: a dead peer is noticed
 _STATEMENT_TIMEOUT = "SET statement_timeout = '60s'"
 WRITE_LOCK = 0x666171  # one writer of entries at a time on PostgreSQL, as SQLite has it for every writer
 
@@ -43,7 +47,7 @@ class Database:
         self.engine = engine
         self._writer = engine.execution_options(faqtual_write=True)
         self._reader = engine
-        if engine.dialect.name != "sqlite":  # whose transactions always see one state
+        if engine.dialect.name != "sqlite":  # SQLite's transactions always see one state
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
@@ -106,8 +110,8 @@ class Database:
     def _is_current(self, connection: Connection) -> bool:
         script = ScriptDirectory.from_config(_alembic())
         current = MigrationContext.configure(connection).get_current_revision()
-        known = {found.revision for found in script.walk_revisions()}
-        if current is not None and current not in known:
+        revisions = {migration.revision for migration in script.walk_revisions()}
+        if current is not None and current not in revisions:
             shown = self.engine.url.render_as_string(hide_password=True)
             raise StoreError(f"{shown} was written by a newer version of Faqtual (schema {current}); upgrade Faqtual.")
         return current == script.get_current_head()
@@ -148,7 +152,7 @@ def _dump(value: object) -> str:
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
+    connection.isolation_level = None  # transactions begin at our BEGIN, not where the driver guesses
     connection.execute("PRAGMA foreign_keys=ON")
 
 
@@ -183,7 +187,7 @@ def _set_wal(cursor: DBAPICursor) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError as error:  # SQLite does not wait here of itself
+        except sqlite3.OperationalError as error:  # SQLite ignores its timeout for this statement
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -195,8 +199,8 @@ def _failures(url: URL) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error, PoolTimeout) as error:
-        found = str(error.orig if isinstance(error, DBAPIError) else error)
-        cause = next((ours for theirs, ours in _CAUSES.items() if theirs in found), found.strip().partition("\n")[0])
+        message = str(error.orig if isinstance(error, DBAPIError) else error)
+        cause = next((cause for part, cause in _CAUSES.items() if part in message), message.strip().partition("\n")[0])
         shown = url.render_as_string(hide_password=True)
         raise StoreError(f"The database {shown} cannot be used: {cause}.", _is_temporary(error)) from error
 

@@ -16,11 +16,12 @@ MetadataValue = str | int | float | bool | list[str]
 RESERVED = frozenset(("id", "question", "answer", "alternatives", "negatives", "metadata"))
 
 _INT64 = 2**63
+_GIVEN: dict[frozenset[str], set[str]] = {}  # sets of field names, each kept once
 _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def content_hash(question: str, answer: str) -> str:
-    """The id of an entry that was given none. Of question and answer alone, so that other edits keep it."""
+    """The id of an entry that has none of its own: 16 hex digits that depend only on question and answer."""
     return _digest(_canonical([question, answer]))[:16]
 
 
@@ -72,6 +73,11 @@ class Entry(BaseModel):
     def _clean_metadata(cls, value: object) -> dict[str, MetadataValue]:
         return clean_metadata(value)
 
+    def model_post_init(self, _: object) -> None:
+        """Entries with the same fields given share one set of their names, which would be half of an entry's memory."""
+        given = self.__pydantic_fields_set__
+        object.__setattr__(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
+
     @property
     def phrasings(self) -> tuple[str, ...]:
         """Every question text of the entry, the canonical one first, without repeats; none for a passage."""
@@ -79,18 +85,18 @@ class Entry(BaseModel):
 
     @property
     def plain_answer(self) -> str:
-        """The answer without markup: what is ranked and trained on. Parsed at each call where the answer has markup."""
+        """The answer without markup, which ranking and training read. Each call parses the markup again."""
         return plain_text(self.answer)
 
     @property
     def content_digest(self) -> str:
-        """SHA-256 of everything but the id: two entries with the same one say the same."""
+        """SHA-256 in hex of every field except the id. Entries with the same content have the same digest."""
         content = [self.question, self.answer, self.alternatives, self.negatives, self.metadata]
         return _digest(_canonical(content))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything, the id included."""
+        """SHA-256 in hex of every field, the id included."""
         return _digest(f"{self.content_digest} {self.id}")
 
 
@@ -112,7 +118,7 @@ def clean_metadata(value: object) -> dict[str, MetadataValue]:
 
 
 def is_absent(value: object) -> bool:
-    """True for what is read as if it were not there: null, NaN, the infinities."""
+    """True for values that are read as absent: null, NaN, the infinities."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 

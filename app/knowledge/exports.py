@@ -2,7 +2,7 @@
 
 Tables have the columns `id`, `question`, `answer`, `alternatives`, `negatives` and `metadata`. Lists are separated by
 `|`, in which `\\|` stands for a `|`, or are a JSON array where that could be misread; metadata is a JSON object, which
-keeps numbers apart from texts. A spreadsheet evaluates cells that begin with `=`, `+`, `-` or `@`: CSV has an
+keeps numbers distinct from texts. A spreadsheet evaluates cells that begin with `=`, `+`, `-` or `@`: CSV has an
 apostrophe before these, which reading takes off; XLSX marks them as text, as Excel itself does.
 """
 
@@ -66,7 +66,7 @@ def _json_lines(entries: Iterable[Entry]) -> Iterator[bytes]:
 
 
 def _csv(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Every cell quoted, and a byte order mark in front: Excel takes it for another encoding without."""
+    """CSV with every cell quoted and a byte order mark, without which Excel guesses another encoding."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     text.write("\ufeff")

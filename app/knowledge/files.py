@@ -66,12 +66,17 @@ class EntryFile:
         return {other: merged.id for merged in self.merged for other in merged.other_ids}
 
 
-def read_entries(path: Path, options: ReadOptions | None = None, partial: bool = False) -> EntryFile:
+def read_entries(
+    path: Path, options: ReadOptions | None = None, partial: bool = False, name: str | None = None
+) -> EntryFile:
     """Read a FAQ file. Raises FileError with every bad row, InputError when it cannot be read or holds no entries.
 
-    `partial`: bad rows are in `refused` instead, and FileError is raised only where no row is good.
+    `partial`: bad rows are in `refused` instead, and FileError is raised only where no row is good. `name`: what the
+    sender calls the file, where that is not its name on disk.
     """
-    return _entry_file(RowFile.open(path, options, ENTRY_FIELDS), partial)
+    file = RowFile.open(path, options, ENTRY_FIELDS)
+    file.name = name or file.name
+    return _entry_file(file, partial)
 
 
 def parse_entries(data: bytes, name: str, options: ReadOptions | None = None, partial: bool = False) -> EntryFile:
@@ -119,7 +124,7 @@ def _entry_file(file: RowFile, partial: bool) -> EntryFile:
         mapping=file.mapping,
         entries=[entry for entry, _ in gathered],
         merged=[
-            Merged(entry.id, tuple(group.places), tuple(name for name in group.given if name != entry.id))
+            Merged(entry.id, group.places, tuple(name for name, _ in group.given if name != entry.id))
             for entry, group in gathered
             if len(group.places) > 1
         ],
@@ -132,11 +137,11 @@ def _entry_file(file: RowFile, partial: bool) -> EntryFile:
 
 def _named(file: RowFile, groups: Sequence[Group]) -> list[Gathered]:
     """The entry of each group under its final name: the first id given, else the content's."""
-    taken = {name for group in groups for name in group.given}
+    taken = {name for group in groups for name, _ in group.given}
     gathered = []
     for group in groups:
         entry = group.entry
-        name = next(iter(group.given), entry.id)
+        name = group.given[0][0] if group.given else entry.id
         if not group.given and name in taken:
             name = entry.content_digest[:16]
             file.warn("same_text", "same question and answer as another entry, but not the same rest", group.places[0])

@@ -1,8 +1,8 @@
-"""From rows to entries: fields and metadata, identical content made one, one id for one content. Knows no format."""
+"""From rows to entries: fields and metadata; rows of the same content become one entry. Knows no format."""
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -26,8 +26,8 @@ class Group:
     """Rows of the same content. `given`: the ids that some of them have, each with its first place."""
 
     entry: Entry
-    places: list[Place] = field(default_factory=list)
-    given: dict[str, Place] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
+    given: tuple[tuple[str, Place], ...] = ()
 
 
 Gathered = tuple[Entry, Group]
@@ -35,7 +35,7 @@ Gathered = tuple[Entry, Group]
 
 def gather(file: RowFile) -> list[Group]:
     """The file's rows, grouped by content, in file order. Bad rows are noted in `file`."""
-    groups: dict[str, Group] = {}
+    groups: dict[bytes, Group] = {}  # by digest of the content
     slips: dict[str, str | None] = {}
     for row in map(partial(_repaired, file), read_rows(file)):
         try:
@@ -46,10 +46,10 @@ def gather(file: RowFile) -> list[Group]:
         except BadRow as error:
             file.reject(row.place, str(error), error.field)
         else:
-            group = groups.setdefault(entry.content_digest, Group(entry))
-            group.places.append(row.place)
-            if "id" in entry.model_fields_set:
-                group.given.setdefault(entry.id, row.place)
+            group = groups.setdefault(bytes.fromhex(entry.content_digest), Group(entry))
+            group.places += (row.place,)
+            if "id" in entry.model_fields_set and entry.id not in dict(group.given):
+                group.given += ((entry.id, row.place),)
     return _of_distinct_ids(file, groups.values())
 
 
@@ -81,12 +81,12 @@ def _fields(row: Row, file: RowFile, slips: dict[str, str | None]) -> dict[str, 
 
 
 def _repaired(file: RowFile, row: Row) -> Row:
-    """The row, its texts repaired where that is asked for."""
+    """The row, with its texts repaired if the option `fix_mojibake` is set."""
     if not file.options.fix_mojibake:
         return row
     values, changed = repaired_values(row.values)
     if changed:
-        file.warn("mojibake", "was decoded in the wrong encoding, and is repaired", row.place)
+        file.warn("mojibake", "was decoded in the wrong encoding; its text is repaired", row.place)
     return Row(row.place, values)
 
 
@@ -102,7 +102,7 @@ def _of_distinct_ids(file: RowFile, groups: Iterable[Group]) -> list[Group]:
     kept = []
     for group in groups:
         repeated = False
-        for name, place in group.given.items():
+        for name, place in group.given:
             first = places.setdefault(name, place)
             if first != place:
                 earlier, later = sorted((first, place))

@@ -1,4 +1,4 @@
-"""An import in progress: which entries are new, which differ and in what, which the file lacks. Knows no files."""
+"""An import into the store: finds entries that are new, changed or missing, and writes them. Knows no files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,37 +69,41 @@ class Intake:
     def __init__(self, connection: Connection, mode: Mode, dry_run: bool) -> None:
         self._connection, self._replace, self._dry_run = connection, mode == "replace", dry_run
         self._known: dict[str, tuple[str, int]] = {}  # id -> digest, position
-        self._asked: dict[str, list[str]] = defaultdict(list)  # question -> ids
+        self._ids_by_question: dict[str, list[str]] = defaultdict(list)  # question -> ids
         rows = connection.execute(select(EntryRow.id, EntryRow.digest, EntryRow.position, EntryRow.question))
         for entry_id, digest, position, question in rows:
             self._known[entry_id] = digest, position
             if question:
-                self._asked[same_question(question)].append(entry_id)
+                self._ids_by_question[same_question(question)].append(entry_id)
         last = max((position for _, position in self._known.values()), default=-1)
         self._next = 0 if self._replace else last + 1
         self._seen: dict[str, str] = {}
         self._unchanged = self._matched = 0
         self._added, self._updated = _Listed(), _Listed()
-        self._asked_too: list[Entry] = []  # added, and the store has their question
+        self._with_known_question: list[Entry] = []  # added, and the store has their question
 
     def matched(self, entries: Sequence[Entry]) -> Iterator[Entry]:
         """The entries; one that was given no id has that of the only entry of the store with its question.
 
         Not where the file has the question twice, or has the entry of the store under its id.
         """
-        asked = Counter(same_question(entry.question) for entry in entries)
+        counts = Counter(same_question(entry.question) for entry in entries)
         given = {entry.id for entry in entries}
         for entry in entries:
             question = same_question(entry.question)
-            olds = [old for old in self._asked.get(question, ()) if old not in given] if entry.question else []
-            if _is_derived(entry) and entry.id not in self._known and len(olds) == asked[question] == 1:
+            old_ids = (
+                [name for name in self._ids_by_question.get(question, ()) if name not in given]
+                if entry.question
+                else []
+            )
+            if _is_derived(entry) and entry.id not in self._known and len(old_ids) == counts[question] == 1:
                 self._matched += 1
-                yield entry.model_copy(update={"id": olds[0]})
+                yield entry.model_copy(update={"id": old_ids[0]})
             else:
                 yield entry
 
     def take(self, batch: Iterable[Entry]) -> None:
-        """Insert what is new, update what differs, move what only changed its place."""
+        """Insert new entries, update changed ones, and move those of which only the position changed."""
         inserts: list[dict[str, Any]] = []
         moves: list[dict[str, Any]] = []
         updates: dict[str, tuple[Entry, dict[str, Any]]] = {}
@@ -121,20 +125,20 @@ class Intake:
         self._write(inserts, [values for _, values in updates.values()], moves)
 
     def finish(self) -> ImportReport:
-        """Remove what the import does not hold, if it replaces, and tell what was done."""
-        gone = [entry_id for entry_id in self._known if entry_id not in self._seen]
-        missing = self._changes(gone[:LISTED])
-        if gone and self._replace and not self._dry_run:
+        """Remove entries that the import lacks if its mode is `replace`. Returns the report."""
+        missing_ids = [entry_id for entry_id in self._known if entry_id not in self._seen]
+        missing = self._changes(missing_ids[:LISTED])
+        if missing_ids and self._replace and not self._dry_run:
             by_id = delete(EntryRow).where(EntryRow.id == bindparam("entry_id"))
-            self._connection.execute(by_id, [{"entry_id": entry_id} for entry_id in gone])
-        removed = len(gone) if self._replace else 0
+            self._connection.execute(by_id, [{"entry_id": entry_id} for entry_id in missing_ids])
+        removed = len(missing_ids) if self._replace else 0
         return ImportReport(
             added=self._added.count,
             updated=self._updated.count,
             unchanged=self._unchanged,
             removed=removed,
             total=len(self._known) + self._added.count - removed,
-            orphaned=len(gone) - removed,
+            orphaned=len(missing_ids) - removed,
             matched=self._matched,
             added_entries=self._added.entries,
             updated_entries=self._updated.entries,
@@ -165,13 +169,13 @@ class Intake:
 
     def _note_added(self, entry: Entry) -> None:
         self._added.add(Change(entry.id, entry.question))
-        if entry.question and same_question(entry.question) in self._asked:
-            self._asked_too.append(entry)
+        if entry.question and same_question(entry.question) in self._ids_by_question:
+            self._with_known_question.append(entry)
 
     def _note_updated(self, entries: Sequence[Entry]) -> None:
         """`entries`: of one batch, not written yet."""
-        room = LISTED - len(self._updated.entries)
-        new = {entry.id: entry for entry in entries[:room]}
+        remaining = LISTED - len(self._updated.entries)
+        new = {entry.id: entry for entry in entries[:remaining]}
         query = select(*ENTRY_COLUMNS).where(EntryRow.id.in_(list(new)))
         old = {entry.id: entry for entry in map(entry_of, self._connection.execute(query))} if new else {}
         for entry in entries:
@@ -185,15 +189,15 @@ class Intake:
 
     def _kept_old(self) -> list[KeptOld]:
         kept = []
-        for entry in self._asked_too:
-            old = tuple(name for name in self._asked[same_question(entry.question)] if name not in self._seen)
+        for entry in self._with_known_question:
+            old = tuple(name for name in self._ids_by_question[same_question(entry.question)] if name not in self._seen)
             if old:
                 kept.append(KeptOld(entry.id, entry.question, old, _is_derived(entry)))
         return kept
 
 
 def _is_derived(entry: Entry) -> bool:
-    """True for an entry that was given no id."""
+    """True for an entry without an id of its own."""
     return entry.id == content_hash(entry.question, entry.answer)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, false
 from app.knowledge.tables import EntryRow
 
 _NEVER_STORED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # what `app.text.limits` refuses
-_SEPARATOR = "\x1f"  # no text of an entry holds it, so that nothing is found across two texts
+_SEPARATOR = "\x1f"  # no entry holds it, so that a match never spans two texts
 
 
 def folded(text: str) -> str:
@@ -26,6 +26,6 @@ def searchable(entry_id: str, question: str, answer: str, alternatives: Iterable
 
 def holds(search: str) -> ColumnElement[bool]:
     """The condition that an entry holds the text `search` in its id, question, alternatives or answer."""
-    if _NEVER_STORED.search(search):  # nor does a database take such a character in a parameter
+    if _NEVER_STORED.search(search):  # databases refuse these characters in parameters
         return false()
     return EntryRow.searchable.contains(folded(search), autoescape=True)

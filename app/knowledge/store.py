@@ -1,5 +1,7 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
+import base64
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -7,21 +9,23 @@ from typing import Any
 
 from sqlalchemy import Select, delete, func, select, tuple_
 
-from app.errors import NotFound
+from app.errors import InputError, NotFound
 from app.knowledge.database import Database
 from app.knowledge.entry import Entry, revision_of_digests
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
-from app.knowledge.paging import cursor, place_of
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
 from app.knowledge.search import holds
 from app.knowledge.tables import EntryRow
 
+Place = tuple[int, str]  # position and id: the key that entries are ordered by
+
 _BATCH = 1_000
+_LARGEST = 2**31  # position is a 32-bit column
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some entries, in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
+    """Entries in order. `total`: how many match on all pages; `next_after`: the cursor of the page that follows,
     None on the last."""
 
     entries: list[Entry]
@@ -30,14 +34,14 @@ class Page:
 
 
 class Store:
-    """The knowledge at rest. Safe to share between threads and between processes. Every method may raise StoreError."""
+    """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @classmethod
     def open(cls, url: str) -> "Store":
-        """Open the database at a SQLAlchemy URL, made and migrated where needed. Raises SettingsError, StoreError."""
+        """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
         return cls(Database.open(url))
 
     def close(self) -> None:
@@ -47,7 +51,7 @@ class Store:
     def import_entries(
         self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id"
     ) -> ImportReport:
-        """Take entries in, all or none; with `dry_run` only tell what that would do.
+        """Import all entries or none; with `dry_run` change nothing and report what an import would do.
 
         `append` adds and updates; `replace` also removes every other entry and takes over the order. An entry is
         updated by its id; with `match="question"` one that was given no id also by its question. Raises InputError when
@@ -118,3 +122,20 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     rest = iter(entries)
     while batch := list(islice(rest, _BATCH)):
         yield batch
+
+
+def cursor(place: Place) -> str:
+    """The cursor of the page that follows `place`."""
+    return base64.urlsafe_b64encode(json.dumps(place, ensure_ascii=False).encode()).decode().rstrip("=")
+
+
+def place_of(text: str) -> Place:
+    """The place that a cursor stands for. Raises InputError for a text that is no cursor."""
+    try:
+        position, entry_id = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_"))
+        place = int(position), str(entry_id)
+        if cursor(place) == text and abs(place[0]) < _LARGEST and "\0" not in place[1]:
+            return place
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        pass
+    raise InputError("`after` is not a cursor. Pass `next_after` of the page before, unchanged.", "after")

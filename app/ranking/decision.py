@@ -1,4 +1,4 @@
-"""From confidences to a decision: answer, offer a few to choose from, or say that there is no answer."""
+"""The decision about a question: answer it, offer a few answers to choose from, or say that there is no answer."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -6,55 +6,69 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from app.arrays import Floats
+from app.index.words import answer_of
 from app.ranking.calibration import Calibration
 from app.ranking.offer import MOST
+from app.ranking.ranking import Ranked
 
 Status = Literal["answered", "ambiguous", "no_answer"]
 
-MOST_EXACT = 5  # answers that are shown of a question which several entries hold word for word
+MOST_EXACT = 5  # answers to a question that several entries hold word for word
 
 
 class Decision(NamedTuple):
-    """What becomes of one question: the status, and the positions of the answers that are shown, best first."""
+    """The status of a question, and the positions of the candidates to show, best first."""
 
     status: Status
     shown: list[int]
 
 
 class Case(NamedTuple):
-    """What became of one question with `top_k` 1, to be measured."""
+    """The decision about an evaluation question, with `top_k` 1."""
 
     status: Status
-    right: Sequence[bool]  # of each answer that is shown, best first
+    right: Sequence[bool]  # whether each answer shown is right, best first
     answerable: bool  # whether any entry answers the question
 
 
 class Choices(NamedTuple):
-    """The candidates of one question, best first, (n,) each."""
+    """The candidates of a question, best first, (n,) each."""
 
     confidences: Sequence[float]
-    answers: Sequence[str]  # the text that each answers with
-    exact: Sequence[bool]  # where a phrasing is the question itself
+    answers: Sequence[str]
+    exact: Sequence[bool]  # whether a phrasing is the question itself
+
+
+def decide(
+    ranked: Sequence[Ranked], top_k: int, calibration: Calibration, min_confidence: float | None = None
+) -> Decision:
+    """Decide on one question from its ranked candidates, best first; see `choose`.
+
+    `calibration` is the one that made their confidences.
+    """
+    answers = [answer_of(entry.candidate.payload) for entry in ranked]
+    choices = Choices([entry.confidence for entry in ranked], answers, [entry.exact for entry in ranked])
+    return choose(choices, top_k, calibration, min_confidence)
 
 
 def choose(choices: Choices, top_k: int, calibration: Calibration, min_confidence: float | None = None) -> Decision:
     """Decide on one question.
 
-    `answered`: the up to `top_k` that reach the answer threshold, which is `min_confidence` or else the calibration's.
+    `answered`: up to `top_k` candidates that reach the answer threshold: `min_confidence`, or else the calibration's.
     An entry that holds the question word for word reaches every threshold; where such entries have different answers,
-    `ambiguous` with up to five of these. `ambiguous` otherwise: the fewest best, two or three with different answers,
-    whose joint probability reaches the offer threshold, or `min_confidence` where that is higher. `no_answer`: nothing.
-    A `min_confidence` of 0 never abstains: `answered` with `top_k`, as long as there is any candidate.
+    `ambiguous` with up to five of them. `ambiguous` otherwise: the best two, or else three, with different answers
+    whose joint probability reaches the offer threshold, or `min_confidence` where that is higher. `no_answer`: none.
+    A `min_confidence` of 0 always gives `answered` with up to `top_k`, where there is any candidate.
     """
     confidences, answers, exact = choices
     different = first_of_each(answers)
-    held = [i for i in different if exact[i]]
-    if len(held) > 1 and min_confidence != 0:
-        return Decision("ambiguous", held[:MOST_EXACT])
+    exact_answers = [i for i in different if exact[i]]
+    if len(exact_answers) > 1 and min_confidence != 0:
+        return Decision("ambiguous", exact_answers[:MOST_EXACT])
     threshold = calibration.threshold if min_confidence is None else min_confidence
-    sure = [i for i, confidence in enumerate(confidences) if exact[i] or confidence >= threshold]
-    if sure:
-        return Decision("answered", sure[:top_k])
+    confident = [i for i, confidence in enumerate(confidences) if exact[i] or confidence >= threshold]
+    if confident:
+        return Decision("answered", confident[:top_k])
     best = different[:MOST]
     offer = calibration.offer
     size = offer.size([confidences[i] for i in best], max(offer.threshold, min_confidence or 0.0))
@@ -70,13 +84,13 @@ def first_of_each(answers: Iterable[str]) -> list[int]:
 
 
 def effects(cases: Sequence[Case]) -> dict[str, Floats]:
-    """The four figures of each question, (questions,): 1 or 0, NaN where the question does not count.
+    """Four figures for each question, (questions,) each: 1 or 0, or NaN where the figure excludes the question.
 
-    helped                 answered with the right answer first, or offered the right one among at most three; of the
-                           questions that something answers
-    wrong                  answered with a wrong answer first; of all questions
-    unanswerable_answered  answered; of the questions that nothing answers
-    unanswerable_offered   offered answers to choose from; of the questions that nothing answers
+    helped                 the right answer is first, or among at most three that are offered; of the questions that
+                           an entry answers
+    wrong                  `answered` with a wrong answer first; of all questions
+    unanswerable_answered  `answered`; of the questions that no entry answers
+    unanswerable_offered   `ambiguous`; of the questions that no entry answers
     """
     answered = np.array([case.status == "answered" for case in cases], dtype=bool)
     offered = np.array([case.status == "ambiguous" for case in cases], dtype=bool)
@@ -92,6 +106,6 @@ def effects(cases: Sequence[Case]) -> dict[str, Floats]:
 
 
 def measured(cases: Sequence[Case]) -> dict[str, float]:
-    """The means of `effects`, without those that no question counts for."""
-    found = {name: values[~np.isnan(values)] for name, values in effects(cases).items()}
-    return {name: float(values.mean()) for name, values in found.items() if len(values)}
+    """The means of `effects`, without a figure that excludes every question."""
+    counted = {name: values[~np.isnan(values)] for name, values in effects(cases).items()}
+    return {name: float(values.mean()) for name, values in counted.items() if len(values)}

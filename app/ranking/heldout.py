@@ -1,8 +1,8 @@
-"""Held-out questions, asked of an index as a user's would be: what its candidates are, and which of them are right.
+"""Held-out questions asked of an index: the candidates of each, and which of them are right.
 
-An index may hold the very question as a phrasing, which no user's question could count on: it is left out, from the
-candidate's vectors, words and texts. A question whose entry then has no phrasing left is compared with answers
-alone, all entries being passages to it: otherwise its own entry would be the only one that no phrasing speaks for.
+Where an entry has the question itself as a phrasing, that phrasing is removed from the candidate's vectors, words and
+texts, because a user's question is rarely in the index. If its entry then has no phrasing left, all candidates are
+compared by their answers only; otherwise the right entry would be the only candidate without phrasings.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ from app.index.words import IdfStatistics, WordTokenizer, answer_of, text_of
 from app.ranking.ranking import Features, features_of
 from app.text.normalize import fold_accents, normalize
 
-LIMIT = 30  # candidates of each kind
-MIN_UNANSWERABLE = 20  # questions without an answer that a sample keeps at least, where it has so many
+LIMIT = 30  # candidates by answer, by phrasing and by words
+MIN_UNANSWERABLE = 20  # least number of questions without an answer in a sample, where there are so many
 Payload = Mapping[str, Any]
 
 
 class Asked(NamedTuple):
-    """A question, and the ids of all entries that answer it; none: nothing does."""
+    """A question, and the ids of all entries that answer it; empty where none does."""
 
     question: str
     relevant: frozenset[str]
@@ -37,15 +37,15 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One question's candidates, (n,) all, at least one."""
+    """A question and its candidates, at least one; arrays are (candidates,)."""
 
     question: Question
-    relevant: frozenset[str]  # the ids of all entries that answer it, found or not
+    relevant: frozenset[str]  # the ids of all entries that answer it, candidates or not
     candidates: Sequence[Candidate]
     features: Features
     right: NDArray[np.bool_]
-    bare: bool  # compared with answers alone
-    removed: bool  # the index held the question as a phrasing
+    bare: bool  # compared by answers only
+    removed: bool  # the question was a phrasing of a candidate
 
     @property
     def answerable(self) -> bool:
@@ -54,35 +54,36 @@ class Outcome:
 
     @property
     def answers(self) -> list[str]:
-        """The text that each candidate answers with, without markup."""
-        return [answer_of(one.payload) for one in self.candidates]
+        """The answer of each candidate, without markup."""
+        return [answer_of(candidate.payload) for candidate in self.candidates]
 
 
 def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Asked]:
-    """The questions that something in the knowledge answers, by the same text or by id, and those that nothing does.
+    """Each held-out question with the entries that answer it, or with none where it has no answer.
 
-    The text comes first: another FAQ may give the same ids to other entries. By its id an entry is found whose answer
-    was edited. Entries with one and the same answer are right together. A question whose entry is gone is left out.
+    The answer's text is looked for first, as another FAQ may use the same ids for other entries; then the id, which
+    finds an entry whose answer was edited. All entries with the same answer are right. Questions whose entry no longer
+    exists are left out.
     """
     ids = {payload["id"]: answer_of(payload) for payload in payloads}
     texts: dict[str, set[str]] = {}
     for payload in payloads:
         texts.setdefault(answer_of(payload), set()).add(payload["id"])
-    found = []
-    for one in heldout:
-        answer = one.answer if one.answer in texts else ids.get(one.faq_id or "")
-        if one.faq_id is None and one.answer is None:
-            found.append(Asked(one.question, frozenset()))
+    resolved = []
+    for item in heldout:
+        answer = item.answer if item.answer in texts else ids.get(item.faq_id or "")
+        if item.faq_id is None and item.answer is None:
+            resolved.append(Asked(item.question, frozenset()))
         elif answer in texts:
-            found.append(Asked(one.question, frozenset(texts[answer])))
-    return found
+            resolved.append(Asked(item.question, frozenset(texts[answer])))
+    return resolved
 
 
 def sample(texts: Sequence[str], answerable: Sequence[bool], limit: int) -> list[int]:
     """The positions of at most `limit` questions, in the order of a hash of their texts.
 
-    Questions with and without an answer are drawn in proportion to their numbers, but for two bounds: at least half of
-    the sample has an answer, and at least 20 questions have none, where there are so many.
+    Questions with and without an answer are drawn in proportion to their numbers, within two bounds: at least half of
+    the sample has an answer, and at least 20 questions have none, where there are that many.
     """
     order = sorted(range(len(texts)), key=lambda i: hashlib.sha256(texts[i].encode()).digest())
     with_answer = [i for i in order if answerable[i]]
@@ -98,7 +99,7 @@ def sample(texts: Sequence[str], answerable: Sequence[bool], limit: int) -> list
 
 
 class Evaluator:
-    """Asks one index. `payloads` are all that it holds."""
+    """Asks one index. `payloads`: those of all its entries."""
 
     def __init__(self, index: Index, encoder: Encoder, payloads: Sequence[Payload]) -> None:
         self.index = index
@@ -111,36 +112,35 @@ class Evaluator:
 
     @cached_property
     def _statistics(self) -> IdfStatistics:
-        """Of the entries as they are; all of them are read for it, so not before a question needs it."""
+        """Of the entries' texts. Tokenizes all of them, so it is made when it is first needed."""
         return IdfStatistics(self._tokenizer, [text_of(payload) for payload in self.payloads])
 
     @cached_property
     def _answers(self) -> IdfStatistics:
-        """Of the entries as passages, likewise."""
+        """Of the entries' answers only."""
         return IdfStatistics(self._tokenizer, [answer_of(payload) for payload in self.payloads])
 
     async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
-        """What becomes of each question; `limit` candidates of each kind."""
-        texts = [one.question for one in asked]
-        vectors = self._encoder.encode_queries(texts)
+        """The outcome of each question. `limit`: candidates by answer, by phrasing and by words."""
+        vectors = self._encoder.encode_queries([item.question for item in asked])
         return [
-            await self._outcome(self.index.record.question(one.question, vector), one.relevant, limit)
-            for one, vector in zip(asked, vectors, strict=True)
+            await self._outcome(self.index.record.question(item.question, vector), item.relevant, limit)
+            for item, vector in zip(asked, vectors, strict=True)
         ]
 
     async def _outcome(self, question: Question, relevant: frozenset[str], limit: int) -> Outcome:
-        found = await self.index.search(question, limit, {})
-        candidates = [self._without(question, one) for one in found]
-        removed = any(one is not before for one, before in zip(candidates, found, strict=True))
-        right = np.array([one.id in relevant for one in candidates], dtype=bool)
-        own = [one for one, flag in zip(candidates, right, strict=True) if flag]
-        bare = removed and bool(own) and not any(len(one.questions) for one in own)
+        results = await self.index.search(question, limit, {})
+        candidates = [self._without(question, candidate) for candidate in results]
+        removed = any(candidate is not result for candidate, result in zip(candidates, results, strict=True))
+        right = np.array([candidate.id in relevant for candidate in candidates], dtype=bool)
+        right_ones = [candidate for candidate in candidates if candidate.id in relevant]
+        bare = removed and bool(right_ones) and not any(len(candidate.questions) for candidate in right_ones)
         if bare:
-            candidates = [self._bare(question, one) for one in candidates]
+            candidates = [self._bare(question, candidate) for candidate in candidates]
         return Outcome(question, relevant, candidates, features_of(question, candidates), right, bare, removed)
 
     def _without(self, question: Question, candidate: Candidate) -> Candidate:
-        """The candidate without the question among its phrasings."""
+        """The candidate without a phrasing that is the question; the same object where it has none."""
         payload = candidate.payload
         if not (candidate.match.same or candidate.match.folded):
             return candidate
@@ -154,7 +154,7 @@ class Evaluator:
         )
 
     def _bare(self, question: Question, candidate: Candidate) -> Candidate:
-        """The candidate as a passage."""
+        """The candidate without its phrasings, as a passage."""
         lexical = self._answers.score(question.text, answer_of(candidate.payload))
         payload = {**candidate.payload, "question": "", "phrasings": []}
         return candidate._replace(

@@ -1,4 +1,4 @@
-"""What phrasings, negatives and identifiers say of an entry, beside all similarity."""
+"""Effects of exact phrasings and of identifiers on scores and confidences, independent of similarity."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from app.text.normalize import fold_accents, has_letter, normalize
 
 Payload = Mapping[str, Any]
 
-MISTAKEN = 0.1  # what the confidence of an entry about another identifier is multiplied by
+MISTAKEN = 0.1  # factor of the confidence of an entry that is about another identifier
 
 
 def same_phrasings(text: str, matches: Sequence[Match], payloads: Sequence[Payload]) -> Integers:
-    """Which phrasing of each entry is the question itself, (n,); -1: none.
+    """The index of the phrasing of each entry that is the question itself, (n,); -1 where there is none.
 
-    Accents are folded where no phrasing of any entry is the question with them.
+    Accents are ignored only where no entry has a phrasing that is the question with its accents.
     """
     places = np.full(len(matches), -1, dtype=np.int64)
     matching = [i for i, match in enumerate(matches) if match is not NO_MATCH and (match.same or match.folded)]
@@ -43,9 +43,9 @@ def held_by(matches: Sequence[Match]) -> Integers:
 
 
 def holders_first(scores: Floats, held: Integers) -> Floats:
-    """Scores, (n,), where an entry that holds fewer of the question's identifiers stands clearly below one with more.
+    """Scores, (n,), lowered so that entries with fewer of the question's identifiers are below those with more.
 
-    The lead is the greatest that the calibration knows, so that the other entries are no rivals.
+    Each missing identifier costs the range of the scores and the largest lead that the calibration distinguishes.
     """
     if not held.any():
         return scores
@@ -53,9 +53,9 @@ def holders_first(scores: Floats, held: Integers) -> Floats:
 
 
 def own_shapes(payload: Mapping[str, Any]) -> set[str]:
-    """The shapes of the identifiers that an entry is about: those of its phrasings, and the codes of its answer.
+    """The shapes of the identifiers that an entry is about: those in its phrasings, and the codes in its answer.
 
-    A number in an answer is rather a telephone number, a postcode or a price, unless the entry has no phrasing.
+    A number in the answer counts only for a passage; elsewhere it is usually a telephone number, postcode or price.
     """
     phrasings = payload["phrasings"]
     names = identifiers_of("\n".join(phrasings))
@@ -72,10 +72,10 @@ def trust_of(
     payloads: Sequence[Payload],
     supported: Flags,
 ) -> Floats:
-    """What confidences are multiplied by, (n,). `supported`: the entry holds a word or an identifier of the question.
+    """A factor for the confidence of each entry, (n,). `supported`: it holds a word or identifier of the question.
 
-    A question without a letter is answered only by an entry that supports it. Where no entry holds an identifier of
-    the question, but one has another of the same shape, entries about other identifiers are not what it is about.
+    For a question without a letter the factor of an unsupported entry is 0. Where no entry holds an identifier of the
+    question, but some entry holds one of the same shape, entries about other identifiers get `MISTAKEN`.
     """
     trust = np.ones(len(matches))
     if not has_letter(text):

@@ -1,4 +1,4 @@
-"""When no answer is sure enough alone: the probability that the right one is among the best two or three.
+"""The joint probability that the right answer is among the best two or three, for questions without a clear answer.
 
 The confidences of the best k with different answers are summed, and a logistic model of that sum, fitted on held-out
 questions, gives the joint probability Q_k = max(Q_{k-1}, sigmoid(a_k + b_k logit(min(1, sum)))), with Q_1 the best
@@ -15,7 +15,7 @@ from app.ranking.logistic import fit_logistic, logit, sigmoid
 
 MOST = 3  # answers that are offered to choose from
 SIZES = range(2, MOST + 1)
-RIDGE = 4.0  # towards (0, 1): as much as some 20 questions weigh
+RIDGE = 4.0  # towards (0, 1), with the weight of about 20 questions
 DECIMALS = 3
 DEFAULT_THRESHOLD, LOWEST = 0.5, 0.3
 
@@ -44,7 +44,7 @@ class Offer(BaseModel):
         return np.stack(columns, axis=1)
 
     def size(self, best: Sequence[float], threshold: float) -> int | None:
-        """The fewest of the best, two or three, whose joint probability reaches the threshold; None: it does not.
+        """2 or 3: the fewest best answers whose joint probability reaches the threshold. None where neither reaches it.
 
         `best`: the confidences of the best with different answers, best first.
         """
@@ -55,16 +55,16 @@ class Offer(BaseModel):
 
 
 def fit_offer(best: Floats, right: Flags) -> Offer:
-    """Fit both maps on questions: `best` the confidences of their best three, `right` which of these is right, (n, 3).
+    """Fit both maps. `best`: the confidences of the best three of each question; `right`: which is right, (n, 3) both.
 
-    A question without so many candidates has 0 and False in their places. The threshold is the default.
+    A question with fewer candidates has 0 and False in the missing places. The threshold is the default.
     """
     maps = [_fit_map(np.minimum(1.0, best[:, :k].sum(axis=1)), np.asarray(right[:, :k].any(axis=1))) for k in SIZES]
     return Offer(two=maps[0], three=maps[1])
 
 
 def _fit_map(totals: Floats, right: Flags) -> Map:
-    """a and b, b >= 0, pulled towards (0, 1)."""
+    """a and b, with b >= 0 and a ridge towards (0, 1)."""
     targets = right.astype(np.float64)
     features = np.stack([np.ones_like(totals), logit(totals)], axis=1)
     intercept, slope = fit_logistic(features, targets, np.full(2, RIDGE), np.array([0.0, 1.0]))
@@ -75,11 +75,11 @@ def _fit_map(totals: Floats, right: Flags) -> Map:
 
 
 def offer_threshold(joint: Floats, precision: float) -> float:
-    """The lowest threshold at which what is offered is right with at least that probability, on average.
+    """The lowest threshold at which offers hold the right answer with at least that probability, on average.
 
-    `joint`: Q_1 to Q_3 of questions that are not answered, (n, 3). Of a question is offered the fewest, two or three,
-    whose joint probability reaches the threshold. It lies between 0.3 and the precision, from which on every single
-    offer is right often enough.
+    `joint`: Q_1 to Q_3 of questions that are not answered, (n, 3). An offer is the best two, or else three, whose
+    joint probability reaches the threshold. The threshold is at least 0.3 and at most the precision, at which each
+    single offer reaches the precision.
     """
     two, three = joint[:, 1], joint[:, 2]
     reached = precision

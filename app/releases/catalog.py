@@ -1,4 +1,4 @@
-"""What there is to serve: the installed bundles and the releases made with them; which is active; what is kept."""
+"""The installed bundles and their releases: listing, opening, activating and pruning them."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from app.settings import Settings
 class Release:
     """A release and its place: `active`, `previous` (what a rollback returns to), or neither.
 
-    `calibrated`: how sure one may be of it, None where its bundle holds out too little to tell.
+    `calibrated`: its calibration, None where the bundle holds out too few questions to fit one.
     """
 
     record: IndexRecord
@@ -32,13 +32,18 @@ class Release:
 class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
-    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
-        """`observer` is told of everything that releases opened here do."""
+    def __init__(
+        self, settings: Settings, observer: Observer | None = None, *, indexes: IndexStore | None = None
+    ) -> None:
+        """`observer` is called with the measurements of every release that is opened here.
+
+        `indexes`: where the releases are; the store that the settings name if None.
+        """
         self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
         self.models.mkdir(parents=True, exist_ok=True)
-        self.indexes = index_store(settings)
+        self.indexes = indexes or index_store(settings)
         self._observer = observer
 
     async def close(self) -> None:
@@ -133,4 +138,4 @@ def index_store(settings: Settings) -> IndexStore:
     from app.index.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
 
     key = settings.qdrant_api_key
-    return ServerStore(settings.qdrant_url, key.get_secret_value() if key else None)
+    return ServerStore.connect(settings.qdrant_url, key.get_secret_value() if key else None)

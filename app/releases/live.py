@@ -1,4 +1,4 @@
-"""The release that answers now, exchanged under load when anyone switches: endpoint, command line or trainer."""
+"""The release that answers now. It is exchanged under load when endpoint, command line or trainer switch it."""
 
 import asyncio
 import logging

@@ -10,23 +10,22 @@ import numpy as np
 from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
-from app.errors import FaqError, IndexUnavailable, NotReady
-from app.index.candidates import Candidate, Question
+from app.errors import FaqError, NotReady
+from app.index.candidates import Candidate
 from app.index.filters import fields_of
-from app.index.protocol import Index, IndexRecord
+from app.index.protocol import IndexRecord
 from app.index.words import answer_of, average_length, text_of
 from app.knowledge.entry import Entry, knowledge_revision
 from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
 from app.releases.measuring import measure
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
+from app.releases.verifying import verify
 from app.settings import Settings
 from app.text.identifiers import common_identifiers
 from app.text.markup import VERSION as PLAIN_TEXT
 
 BATCH = 64  # entries encoded and written at a time
-SAMPLE = 32  # entries that must find themselves before a release may serve
-TIE = 1e-3  # of similarity; entries with one text find each other as well as themselves
 
 Progress = Callable[[int, int], None]  # done, total, in entries; may raise to stop
 
@@ -55,31 +54,6 @@ async def publish(
     await catalog.indexes.activate(name)
     await catalog.prune()
     return name
-
-
-async def verify(index: Index, encoder: Encoder) -> None:
-    """Raise IndexUnavailable unless the index holds what its record says and a sample of entries finds itself."""
-    name, count = index.record.name, await index.count()
-    if count != index.record.entries:
-        raise IndexUnavailable(f"{name} holds {count} entries instead of {index.record.entries}.")
-    sample = await index.sample(SAMPLE)
-    if len(sample) < min(SAMPLE, count):
-        raise IndexUnavailable(f"{name} does not give back the entries it holds.")
-    for candidate in sample:
-        if not await _finds_itself(index, encoder, candidate):
-            raise IndexUnavailable(f"{name} does not find its entry {candidate.id} by its own text.")
-
-
-async def _finds_itself(index: Index, encoder: Encoder, candidate: Candidate) -> bool:
-    """By its first phrasing, or by its answer for a passage; ties with entries of the same text allowed."""
-    phrasings = candidate.payload["phrasings"]
-    side: Callable[[Candidate], Vectors] = (lambda one: one.questions) if phrasings else (lambda one: one.answer)
-    text = phrasings[0] if phrasings else answer_of(candidate.payload)
-    vector = (encoder.encode_queries([text]) if phrasings else encoder.encode_documents([text])[0])[0]
-    found = await index.search(Question(text, vector), 10, {})
-    own = float((side(candidate) @ vector).max())
-    better = [one for one in found if len(side(one)) and float((side(one) @ vector).max()) >= own - TIE]
-    return own >= float(vector @ vector) - TIE and (candidate.id in {one.id for one in found} or len(better) >= 10)
 
 
 async def _existing(catalog: Catalog, wanted: IndexRecord, encoder: Encoder) -> str | None:

@@ -1,4 +1,4 @@
-"""Whether a question would be answered: a real encode and search, repeated no more than every few seconds."""
+"""The readiness probe: encodes and searches a real question, at most once every few seconds."""
 
 import asyncio
 import time

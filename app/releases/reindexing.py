@@ -1,7 +1,7 @@
-"""The reindex job: one worker, whoever asks for it.
+"""The reindex job: one worker at a time.
 
 The command line runs it in its own process. The service starts that same command as a child, at low priority, so that
-building never competes with answering, and a crash of one is none of the other's.
+building never slows down answering, and a crash of one does not stop the other.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ class Worker:
         return job
 
     async def _watch(self, child: asyncio.subprocess.Process, job_id: str) -> None:
-        ended = "The worker ended with exit status {}."  # one that could still speak has said more itself
+        ended = "The worker ended with exit status {}."  # a worker that is still able to write its reason has done so
         try:
             await child.wait()
         except asyncio.CancelledError:
@@ -123,7 +123,7 @@ class Worker:
             await asyncio.to_thread(self._jobs.fail, job_id, ended.format(child.returncode))
 
     async def close(self) -> None:
-        """Stop the children; what they had not switched never shows."""
+        """Stop the children; a release that they have not activated is dropped."""
         for task in list(self._watching):
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Identifiers: error codes, part numbers, versions, hexadecimal and long numbers. One wrong digit names something else.
+"""Identifiers: error codes, part numbers, versions, hexadecimal and long numbers. One other digit means another thing.
 
 An identifier is compared without case, spaces and hyphens: `L2010`, `l-2010` and `L 2010` are the same. Short product
 names (`S3`, `EC2`, `iPhone 15`), quantities (`24h`, `10 kg`), years and round numbers are not identifiers.
@@ -21,21 +21,21 @@ SPACED = re.compile(r"\b([A-Za-z]{1,4}) (\d{2,}(?:-\d+)*)\b", re.ASCII)
 SPACED_UPPER = re.compile(r"\b([A-Z]{1,4}) (\d{2,}(?:-\d+)*)\b", re.ASCII)
 SPACED_DIGITS = re.compile(r"(?<![\w.-])\d+(?:[ -]\d+)+(?![\w.-]*\d)", re.ASCII)
 
-LEAST_RARE, RARE_SHARE = 3, 0.01  # entries that may hold an identifier for it to tell them from the others
+LEAST_RARE, RARE_SHARE = 3, 0.01  # number or share of entries that may hold an identifier that is not common
 
 
 def identifiers_of(text: str) -> frozenset[str]:
-    """The identifiers in an entry's text. A code in two words (`KX 4101`) counts in capitals."""
+    """The identifiers in an entry's text. A code in two words must be in capitals (`KX 4101`)."""
     return _identifiers(text, SPACED_UPPER)
 
 
 def asked_identifiers(text: str) -> frozenset[str]:
-    """The identifiers in a question, where a code in two words counts in any case."""
+    """The identifiers in a question. A code in two words may be in any case (`kx 4101`)."""
     return _identifiers(text, SPACED)
 
 
 def shape_of(identifier: str) -> str:
-    """The kind of an identifier: numbers by their length, codes by their letters' places, versions, hexadecimal."""
+    """The form of an identifier: `a9` for `l2010`, `99999` for a number of five digits, or `version` or `hex`."""
     if identifier.isdigit():
         return "9" * len(identifier)
     if "." in identifier:
@@ -66,7 +66,7 @@ def _identifiers(text: str, spaced: re.Pattern[str]) -> frozenset[str]:
 
 
 def _identifier(written: str) -> str | None:
-    """The identifier that a token is, in the form that is compared; None where it is none."""
+    """The normalised identifier in a token, or None where the token is no identifier."""
     token = _HYPHENS.sub("", written.lower())
     if version := _VERSION.fullmatch(token):
         return version[1] or version[2]

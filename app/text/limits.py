@@ -1,7 +1,7 @@
-"""Text hygiene: the one place that decides which text may enter. Knows no entries and no files.
+"""Checks of texts from outside: type, length and characters. Knows no entries and no files.
 
-Text is kept as given, apart from the white space around it and its line ends (CR LF and CR become LF).
-Control characters and lone surrogates are refused: neither JSON, PostgreSQL nor a tokenizer takes all of them.
+Surrounding white space is removed, and CR LF and CR become LF; nothing else is changed. Control characters and lone
+surrogates are refused, because JSON, PostgreSQL or the tokenizer cannot hold them.
 """
 
 import re
@@ -18,11 +18,11 @@ _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a li
 
 
 def clean(value: object, name: str, limit: int) -> str:
-    """The text, stripped. Raises ValueError, naming it, when it is no text, too long, or holds forbidden characters."""
+    """The text, stripped. Raises ValueError with `name` when it is no text, too long, or has forbidden characters."""
     if not isinstance(value, str):
         raise ValueError(f"`{name}` must be text, not {kind_of_value(value)}")
-    if found := _FORBIDDEN.search(value):
-        raise ValueError(f"`{name}` holds {_describe(found.group())} at character {found.start() + 1}")
+    if match := _FORBIDDEN.search(value):
+        raise ValueError(f"`{name}` holds {_describe(match.group())} at character {match.start() + 1}")
     text = (_LINE_END.sub("\n", value) if "\r" in value else value).strip()
     if len(text) > limit:
         raise ValueError(f"`{name}` has {len(text):,} characters; at most {limit:,} are allowed")
@@ -46,7 +46,7 @@ def clean_name(value: object, name: str) -> str:
 
 
 def clean_list(value: object, name: str) -> tuple[str, ...]:
-    """Short texts, without the empty ones. Raises ValueError when it is no list of texts, or one of them is bad."""
+    """A list of short texts, without empty ones. Raises ValueError when it is no list or a text is refused."""
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"`{name}` must be a list of texts, not {kind_of_value(value)}")
     texts = (clean(item, f"{name}[{i}]", QUESTION_LENGTH) for i, item in enumerate(value) if item is not None)
@@ -57,13 +57,13 @@ def clean_list(value: object, name: str) -> tuple[str, ...]:
 
 
 def same_question(question: str) -> str:
-    """The same text for questions that differ in case, space or outer punctuation alone."""
+    """A form that is equal for questions that differ only in case, white space or outer punctuation."""
     words = " ".join(unicodedata.normalize("NFKC", question).casefold().split())
     return words.strip(" .,;:!?¿¡\"'“”„«»()…")
 
 
 def kind_of_value(value: object) -> str:
-    """What a value is, in words for a person: `a number`, `an object`."""
+    """The type of a value in words for a message: `a number`, `an object`."""
     if isinstance(value, str):
         return "text"
     return _KINDS.get(type(value), "null" if value is None else type(value).__name__)

@@ -1,7 +1,7 @@
-"""Answers that hold Markdown or HTML: as safe HTML to show, and as plain text to rank by. Knows no entries.
+"""Answers with Markdown or HTML: as safe HTML to show, and as plain text to rank by. Knows no entries.
 
-Both come from one reading, so the text that is ranked is the text that a person sees. Text that merely looks like
-markup stays text: `a < b`, `<order number>`, `2 * 3 * 4`, `5*3*2`, `snake_case`, `[note]: call us`, `> 18`.
+Both come from one parser, so the ranked text is the text that a person sees. Text that only looks like markup stays
+text: `a < b`, `<order number>`, `2 * 3 * 4`, `5*3*2`, `snake_case`, `[note]: call us`, `> 18`.
 """
 
 import re
@@ -20,7 +20,7 @@ from markdown_it.rules_inline import StateInline, emphasis, html_inline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-VERSION = 1  # of `plain_text`; a release whose answers it changes is built again when this changes
+VERSION = 1  # of `plain_text`; increase it when results change, so that releases with markup are built again
 
 _BLOCKS = ("blockquote", "div", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul")
 _LINES = ("br", "caption", "dd", "dt", "hr", "li", "tr")
@@ -55,16 +55,13 @@ def to_html(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """The answer's words without markup, entities decoded; an answer without markup comes back as it is.
-
-    So does an answer that is nothing but markup.
-    """
+    """The answer without markup, with entities decoded. An answer without markup, or of nothing else, is unchanged."""
     html = _rendered(text) if _SUSPECT.search(text) else None
     return text if html is None else _Words.of(_cleaner().clean(html)) or text
 
 
 def _rendered(text: str) -> str | None:
-    """HTML that is not safe yet; None where the text holds no markup."""
+    """Unsafe HTML from the text; None where it has no markup."""
     markdown, environment = _markdown(), {"closed": frozenset(name.lower() for name in _CLOSED.findall(text))}
     tokens = markdown.parse(text, environment)
     if not _ENTITY.search(text) and all(token.type in _PLAIN_TOKENS for token in _flat(tokens)):
@@ -84,10 +81,10 @@ def _paragraphs(text: str) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
-    """CommonMark with tables; without what ordinary text is too easily taken for."""
+    """CommonMark with tables, without the rules that ordinary text often triggers."""
     markdown = MarkdownIt("commonmark", {"breaks": True}).enable(["table", "strikethrough"])
     markdown.disable(["code", "blockquote", "reference"])
-    markdown.validateLink = lambda url: True  # type: ignore[method-assign] # which links stay is decided once, below
+    markdown.validateLink = lambda url: True  # type: ignore[method-assign] # the cleaner decides which links stay
     markdown.inline.ruler.at("emphasis", _emphasis)
     markdown.inline.ruler.at("html_inline", _html_inline)
     markdown.block.ruler.at("html_block", _html_block, {"alt": ["paragraph"]})
@@ -109,7 +106,7 @@ def _cleaner() -> nh3.Cleaner:
 
 
 def _is_markup(tag: re.Match[str], environment: EnvType) -> bool:
-    """Whether a tag is meant as one: HTML's own, and closed, or with `name=value`, or one that is not always closed."""
+    """Whether a tag is markup: known to HTML and closed (or of a kind that need not be), or with `name=value`."""
     end, name, attributes = tag[1], (tag[2] or "").lower(), tag[3] or ""
     if not name or "=" in attributes or ":" in name:
         return True
@@ -127,7 +124,7 @@ def _html_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _emphasis(state: StateInline, silent: bool) -> bool:
-    """Emphasis, but not from stars within a word or a number."""
+    """The emphasis rule, except for stars inside a word or a number."""
     if state.src[state.pos] == "*":
         end = state.pos
         while end < state.posMax and state.src[end] == "*":
@@ -142,27 +139,27 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
 
 
 def _image(renderer: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-    """An image's description in its place."""
+    """The description of an image in place of the image."""
     return escape(renderer.renderInlineAsText(tokens[index].children or [], options, env))
 
 
 def _block_of_html(renderer: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-    """The HTML as it stands; each `<` that begins no tag is text."""
+    """A block of HTML, with each `<` that begins no tag escaped."""
 
-    def kept(found: re.Match[str]) -> str:
-        tag = _TAG.match(found.string, found.start())
+    def escaped(match: re.Match[str]) -> str:
+        tag = _TAG.match(match.string, match.start())
         return "<" if tag and _is_markup(tag, env) else "&lt;"
 
-    return re.sub("<", kept, tokens[index].content)
+    return re.sub("<", escaped, tokens[index].content)
 
 
 class _Words(HTMLParser):
-    """Gathers the text of clean HTML: blocks on lines of their own, items of numbered lists with their numbers."""
+    """Collects the text of clean HTML, with blocks on separate lines and the numbers of numbered lists."""
 
     def __init__(self) -> None:
         super().__init__()
         self._parts: list[str] = []
-        self._lists: list[int] = []  # the next number of each open list; 0: its items have none
+        self._lists: list[int] = []  # the next number of each open list; 0 for a bulleted one
         self._verbatim = 0
 
     @classmethod

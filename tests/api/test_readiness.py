@@ -25,7 +25,7 @@ class Encodings:
     def encoded(self, questions: int, seconds: float) -> None:
         self.count += questions
 
-    def remembered(self, questions: int) -> None:
+    def cached(self, questions: int) -> None:
         """Not counted."""
 
     def searched(self, seconds: float) -> None:

@@ -29,14 +29,14 @@ class Gated(Encoder):
         self.batches: list[list[str]] = []
         self.computed = 0
 
-    def read(self, questions: Sequence[str]) -> list[Tokens]:
+    def tokenize(self, questions: Sequence[str]) -> list[Tokens]:
         self.batches.append(list(questions))
         assert self.gate.wait(10)
-        return super().read(questions)
+        return super().tokenize(questions)
 
-    def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
+    def embed(self, tokens: Sequence[Tokens]) -> Vectors:
         self.computed += len(tokens)
-        return super().vectors(tokens)
+        return super().embed(tokens)
 
 
 class Counting:
@@ -53,7 +53,7 @@ class Counting:
     def encoded(self, questions: int, seconds: float) -> None:
         self.sizes.append(questions)
 
-    def remembered(self, questions: int) -> None:
+    def cached(self, questions: int) -> None:
         self.known += questions
 
     def searched(self, seconds: float) -> None:
@@ -141,7 +141,7 @@ async def test_what_is_known_is_not_encoded_again(bundle: Bundle) -> None:
 
 
 async def test_memory_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "REMEMBERED", 2)
+    monkeypatch.setattr(batching, "CACHED", 2)
     encoder = Gated(bundle)
     batcher = Batcher([encoder])
     for text in ("gift", "wolf", "wolf", "key", "wolf", "gift"):  # when `gift` comes again, it is forgotten
@@ -152,10 +152,10 @@ async def test_memory_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 
 async def test_an_error_reaches_those_who_asked_and_no_others(bundle: Bundle) -> None:
     class Failing(Gated):
-        def vectors(self, tokens: Sequence[Tokens]) -> Vectors:
+        def embed(self, tokens: Sequence[Tokens]) -> Vectors:
             if len(self.batches) == 1:
                 raise RuntimeError("once")
-            return super().vectors(tokens)
+            return super().embed(tokens)
 
     encoder = Failing(bundle)
     batcher = Batcher([encoder])

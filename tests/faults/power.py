@@ -2,7 +2,7 @@
 
 The model is that of a journaling file system: names change in order, and a change of a name is kept; what a file holds
 is kept as of its last fsync, fdatasync or msync(MS_SYNC), and a file never flushed is empty. Not simulated: names lost
-for want of an fsync of their directory (that is a cut a moment earlier), and pages written out of order.
+because their directory was not flushed (that is the same as an earlier cut), and pages written out of order.
 """
 
 import os

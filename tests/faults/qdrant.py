@@ -26,7 +26,9 @@ def reply(result: Any) -> JSONResponse:  # noqa: ANN401 - any of the client's mo
 
 def dumped(model: Any) -> Any:  # noqa: ANN401
     """A model, or a list of them, as JSON."""
-    return [one.model_dump(mode="json") for one in model] if isinstance(model, list) else model.model_dump(mode="json")
+    return (
+        [item.model_dump(mode="json") for item in model] if isinstance(model, list) else model.model_dump(mode="json")
+    )
 
 
 async def collections(request: Request) -> JSONResponse:
@@ -69,8 +71,8 @@ async def points(request: Request) -> JSONResponse:
     if request.method == "PUT":
         return reply(dumped(await CLIENT.upsert(name, models.PointsList.model_validate_json(body).points)))
     wanted = models.PointRequest.model_validate_json(body)
-    found = await CLIENT.retrieve(name, wanted.ids, wanted.with_payload or True, wanted.with_vector or False)
-    return reply(dumped(found))
+    points = await CLIENT.retrieve(name, wanted.ids, wanted.with_payload or True, wanted.with_vector or False)
+    return reply(dumped(points))
 
 
 async def count(request: Request) -> JSONResponse:

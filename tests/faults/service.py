@@ -74,8 +74,8 @@ class Service:
     def _listening(self) -> str:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if found := re.search(r"Faqtual: (http://\S+)\n", self.log):
-                return found[1]
+            if started := re.search(r"Faqtual: (http://\S+)\n", self.log):
+                return started[1]
             assert self.process.poll() is None, self.log
             time.sleep(0.02)
         raise AssertionError(f"it does not listen:\n{self.log}")
@@ -127,6 +127,6 @@ def asking(running: Service, threads: int = 3) -> Iterator[list[tuple[int, str]]
 
 def free_port() -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -10,8 +10,8 @@ SECONDS, SEED = 12, 1
 def test_nothing_that_is_generated_breaks_the_contract(published: Settings) -> None:
     with service(published) as running:
         said = [generate(running, SEED, SECONDS, phases) for phases in (WITHOUT_REINDEX, STATEFUL)]
-        found = counted(running)
+        counts = counted(running)
     assert findings(said) == []
-    assert found["500"] == 0
-    assert found["requests"] > 100
+    assert counts["500"] == 0
+    assert counts["requests"] > 100
     assert "Traceback" not in running.log

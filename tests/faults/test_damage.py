@@ -64,7 +64,7 @@ DAMAGE: list[tuple[str, str, Callable[[Path], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "harm", "reason"), [one[1:] for one in DAMAGE], ids=[one[0] for one in DAMAGE])
+@pytest.mark.parametrize(("pattern", "harm", "reason"), [case[1:] for case in DAMAGE], ids=[case[0] for case in DAMAGE])
 def test_damage_is_named_and_its_repair_noticed(
     published: Settings, pattern: str, harm: Callable[[Path], None], reason: str
 ) -> None:

@@ -55,13 +55,15 @@ def edition(number: int) -> list[Entry]:
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment(published: Settings, bundle: Bundle, other_bundle: Bundle) -> None:
+def test_a_reindex_killed_at_any_moment_leaves_a_whole_release(
+    published: Settings, bundle: Bundle, other_bundle: Bundle
+) -> None:
     fill(published, edition(0))
     whole = reindex(published, 0, "--bundle", str(other_bundle.directory))
     assert whole.returncode == 0, whole.stderr
-    found = re.search(r"events: (\d+)", whole.stdout)
-    assert found is not None
-    events = int(found[1])
+    counted = re.search(r"events: (\d+)", whole.stdout)
+    assert counted is not None
+    events = int(counted[1])
     assert events > 100
     for point in range(POINTS):
         before, _ = ask(published, "When will I get my refund?")

@@ -45,20 +45,22 @@ def entries(settings: Settings) -> list[Entry]:
         store.close()
 
 
-def test_during_an_import(settings: Settings, tmp_path: Path) -> None:
+def test_a_power_cut_during_an_import_keeps_a_whole_edition(settings: Settings, tmp_path: Path) -> None:
     fill(settings, edition(0))
     file = tmp_path / "new.jsonl"
     more = [Entry(id=f"e{i}", question=f"Question {i}?", answer=f"Answer {i}.") for i in range(300)]
     write_entries([*edition(1), *more], file)
     command = ["app", "import", str(file), "--mode", "replace"]
     recording = recorded(settings.home, command, settings.environment(), tmp_path / "work")
-    found = [entries(after(recording, moment, settings, tmp_path)) for moment in cuts(recording)]
-    assert all(one in (edition(0), [*edition(1), *more]) for one in found)
-    assert found[0] == edition(0)
-    assert found[-1] == [*edition(1), *more]  # the command had said so: it must not be lost
+    editions = [entries(after(recording, moment, settings, tmp_path)) for moment in cuts(recording)]
+    assert all(read in (edition(0), [*edition(1), *more]) for read in editions)
+    assert editions[0] == edition(0)
+    assert editions[-1] == [*edition(1), *more]  # the command had said so: it must not be lost
 
 
-def test_during_a_reindex(published: Settings, bundle: Bundle, other_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_power_cut_during_a_reindex_keeps_a_whole_release(
+    published: Settings, bundle: Bundle, other_bundle: Bundle, tmp_path: Path
+) -> None:
     fill(published, edition(0))
     publish_home(published, bundle)
     fill(published, edition(1))

@@ -54,7 +54,7 @@ def remote(proxy: Proxy, bundle: Bundle, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(autouse=True)
-def mended(proxy: Proxy, remote: Service) -> Iterator[None]:
+def restored(proxy: Proxy, remote: Service) -> Iterator[None]:
     """Every test begins with a Qdrant that is well."""
     yield
     proxy.set("pass")
@@ -80,7 +80,7 @@ def test_one_failed_read_is_not_noticed(remote: Service, proxy: Proxy, mode: Mod
 
 
 @pytest.mark.parametrize("mode", ["reset", "errors", "cut"])
-def test_away_and_back(remote: Service, proxy: Proxy, mode: Mode) -> None:
+def test_the_service_answers_again_when_the_server_is_back(remote: Service, proxy: Proxy, mode: Mode) -> None:
     proxy.set(mode)
     for _ in range(2 * OPENS_AFTER):
         response, _ = timed(remote)
@@ -90,7 +90,7 @@ def test_away_and_back(remote: Service, proxy: Proxy, mode: Mode) -> None:
     proxy.set(mode)
     refused = [timed(remote) for _ in range(20)]
     assert {response.status_code for response, _ in refused} == {503}
-    assert proxy.connections <= 3  # trials alone: the server is left in peace
+    assert proxy.connections <= 3  # only probes reach the server
     assert remote.client.get("/livez").status_code == 200
     assert remote.client.get("/readyz").status_code in (200, 503)  # 200 for the seconds that a check is remembered
     proxy.set("pass")

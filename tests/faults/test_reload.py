@@ -15,7 +15,9 @@ SWITCHES = 6
 
 
 @pytest.mark.slow
-def test_exchanged_under_load(published: Settings, bundle: Bundle, other_bundle: Bundle) -> None:
+def test_a_release_exchanged_under_load_fails_no_request(
+    published: Settings, bundle: Bundle, other_bundle: Bundle
+) -> None:
     fill(published, [FAQ[0].model_copy(update={"answer": "Within six days."}), *FAQ[1:]])
     names = [publish_home(published, bundle), publish_home(published, other_bundle)]
     with service(published) as running, asking(running) as replies:

@@ -28,7 +28,7 @@ def threads(running: Service) -> int:
 
 
 @pytest.mark.soak
-def test_nothing_grows(published: Settings, bundle: Bundle, other_bundle: Bundle) -> None:
+def test_memory_threads_and_files_do_not_grow(published: Settings, bundle: Bundle, other_bundle: Bundle) -> None:
     fill(published, [FAQ[0].model_copy(update={"answer": "Within six days."}), *FAQ[1:]])
     names = [publish_home(published, bundle), publish_home(published, other_bundle)]
     memory: list[float] = []

@@ -38,13 +38,13 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """Encoders wait while it is closed; the teardown opens it."""
     gate = Event()
     gate.set()
-    read = Encoder.read
+    read = Encoder.tokenize
 
     def waiting(self: Encoder, questions: Sequence[str]) -> list[Tokens]:
         assert gate.wait(10)
         return read(self, questions)
 
-    monkeypatch.setattr(Encoder, "read", waiting)
+    monkeypatch.setattr(Encoder, "tokenize", waiting)
     yield gate
     gate.set()
 
@@ -92,13 +92,13 @@ def test_the_work_ends_when_the_deadline_passes(
 ) -> None:
     gate.clear()
     encoded: list[int] = []
-    vectors = Encoder.vectors
+    vectors = Encoder.embed
 
     def counted(self: Encoder, tokens: Sequence[Tokens]) -> Vectors:
         encoded.append(len(tokens))
         return vectors(self, tokens)
 
-    monkeypatch.setattr(Encoder, "vectors", counted)
+    monkeypatch.setattr(Encoder, "embed", counted)
     with ThreadPoolExecutor(1) as pool:
         blocking = pool.submit(client.post, "/v1/ask/batch", json={"questions": VOCABULARY[:16]})
         until(client, "faqtual_questions_under_way", 16)

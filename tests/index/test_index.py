@@ -1,4 +1,4 @@
-"""One contract, held by the embedded engine, the client's `:memory:`, and the server that QDRANT_URL names."""
+"""One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names."""
 
 import os
 import shutil
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qdrant_client import AsyncQdrantClient
 
 from app.arrays import Vectors
-from app.errors import IndexUnavailable, InputError, NotFound
+from app.errors import IndexUnavailable, InputError, NotFound, SettingsError
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Range, fields_of
@@ -77,8 +78,10 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     made: IndexStore
     if request.param == "embedded":
         made = EmbeddedStore(tmp_path / "index")
+    elif request.param == "memory":
+        made = ServerStore(AsyncQdrantClient(":memory:"))
     else:
-        made = ServerStore(":memory:" if request.param == "memory" else str(url))
+        made = ServerStore.connect(str(url))
     for name in (FIRST, SECOND):
         await made.drop(name)
     yield made
@@ -363,7 +366,12 @@ async def test_a_damaged_pointer_is_named_and_mended(tmp_path: Path) -> None:
 
 
 async def test_an_unreachable_server_is_unavailable() -> None:
-    store = ServerStore("http://127.0.0.1:9")
+    store = ServerStore.connect("http://127.0.0.1:9")
     with pytest.raises(IndexUnavailable):
         await store.records()
     await store.close()
+
+
+def test_a_value_that_is_no_url_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="FAQ_QDRANT_URL=:memory: is not the URL of a server"):
+        ServerStore.connect(":memory:")

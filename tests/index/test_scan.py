@@ -13,7 +13,7 @@ from app.index.embedded import EmbeddedStore
 from app.index.postings import POSTINGS, Postings
 from app.index.protocol import IndexRecord
 from app.index.scan import Scan
-from app.index.vectors import Rows
+from app.index.vector_file import VectorFile
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ async def directory(tmp_path: Path, entries: list[Candidate]) -> Path:
 
 @pytest.fixture
 def opened(directory: Path) -> Scan:
-    return Scan(Rows(directory, ENTRIES, DIMENSION), Postings(directory, ENTRIES), WordTokenizer("english", 3.0))
+    return Scan(VectorFile(directory, ENTRIES, DIMENSION), Postings(directory, ENTRIES), WordTokenizer("english", 3.0))
 
 
 def questions(count: int) -> list[Question]:

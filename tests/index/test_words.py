@@ -27,7 +27,9 @@ def test_stop_words_are_those_of_the_language() -> None:
 
 
 def test_a_language_that_there_is_nothing_for_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"FAQ_LANGUAGE=klingon is none of arabic, .*`none` takes words"):
+    with pytest.raises(
+        SettingsError, match=r"FAQ_LANGUAGE=klingon is none of arabic, .*Use `none` for any other language"
+    ):
         WordTokenizer("klingon")
 
 

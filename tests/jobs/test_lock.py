@@ -21,13 +21,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    database = Database.open(url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def postgres(postgres_url: str) -> Iterator[Database]:
     database = Database.open(postgres_url)
     yield database

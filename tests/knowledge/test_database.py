@@ -127,18 +127,18 @@ def test_a_newer_database_is_refused(url: str, store: Store) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nodialect://x/y", "sqlite+nodriver:///x"])
-def test_an_unusable_url(url: str) -> None:
+def test_an_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="FAQ_DATABASE_URL cannot be used"):
         Store.open(url)
 
 
-def test_a_file_that_is_no_database(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(path: Path) -> None:
     path.write_text("not a database at all " * 100)
     with pytest.raises(StoreError, match="the file is no SQLite database"):
         Store.open(f"sqlite:///{path}")
 
 
-def test_a_path_that_cannot_be_made(path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_named(path: Path) -> None:
     path.write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
         Store.open(f"sqlite:///{path / 'below' / 'knowledge.db'}")
@@ -146,7 +146,7 @@ def test_a_path_that_cannot_be_made(path: Path) -> None:
         Store.open(f"sqlite:///{path.parent}")
 
 
-def test_a_read_only_database(path: Path, database: Database) -> None:
+def test_a_read_only_database_is_named(path: Path, database: Database) -> None:
     Store(database).import_entries([Entry(id="a", answer="x")], "append")
     store = Store.open(f"sqlite:///file:{path}?mode=ro&uri=true")
     assert store.count() == 1
@@ -155,7 +155,7 @@ def test_a_read_only_database(path: Path, database: Database) -> None:
     store.close()
 
 
-def test_a_locked_database(path: Path, database: Database) -> None:
+def test_a_locked_database_is_a_temporary_failure(path: Path, database: Database) -> None:
     _on_connect(database, "PRAGMA busy_timeout=50")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -165,7 +165,7 @@ def test_a_locked_database(path: Path, database: Database) -> None:
     Store(database).import_entries([Entry(id="a", answer="x")], "append")
 
 
-def test_a_full_disk(database: Database) -> None:
+def test_a_full_disk_is_named(database: Database) -> None:
     store = Store(database)
     store.import_entries([Entry(id="a", answer="x")], "append")
     _on_connect(database, "PRAGMA max_page_count=30")

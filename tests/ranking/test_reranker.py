@@ -13,7 +13,7 @@ from app.encoding import bundle as bundles
 from app.encoding.bundle import Bundle, Reranking
 from app.errors import BundleError
 from app.ranking.ranking import Ranking
-from app.ranking.reranker import PairReader, Reranker, candidate_text
+from app.ranking.reranker import PairTokenizer, Reranker, candidate_text
 from tests.bundles import make
 
 SETTINGS = Reranking(max_tokens=16, with_question=True)
@@ -63,12 +63,12 @@ def test_a_score_for_each_text_in_order_whatever_the_others(reranking: Bundle) -
 
 
 def test_the_text_is_cut_before_the_question(reranking: Bundle) -> None:
-    reader = PairReader(Tokenizer.from_file(str(reranking.directory / bundles.TOKENIZER)), 16)
-    short, long = reader.read("what is free", ["refund", "spam " * 40])
+    reader = PairTokenizer(Tokenizer.from_file(str(reranking.directory / bundles.TOKENIZER)), 16)
+    short, long = reader.tokenize("what is free", ["refund", "spam " * 40])
     assert short.tokens == ["what", "is", "free", "[PAD]", "refund"]
     assert long.tokens == ["what", "is", "free", "[PAD]", *["spam"] * 12]
     assert long.type_ids == [0] * 4 + [1] * 12
-    (both,) = reader.read("ping " * 40, ["spam " * 40])
+    (both,) = reader.tokenize("ping " * 40, ["spam " * 40])
     assert both.tokens == [*["ping"] * 7, "[PAD]", *["spam"] * 8]
 
 

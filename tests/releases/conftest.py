@@ -1,22 +1,26 @@
-"""The releases of a fresh home: in either kind of index, or embedded alone."""
+"""The releases of a fresh home: in either kind of index, or only embedded."""
 
 from collections.abc import AsyncIterator
 
 import pytest
+from qdrant_client import AsyncQdrantClient
 
+from app.index.server import ServerStore
 from app.releases.catalog import Catalog
 from app.settings import Settings
 
 
-@pytest.fixture(params=[None, ":memory:"])
+@pytest.fixture(params=["embedded", "server"])
 async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
-    made = Catalog(settings.model_copy(update={"qdrant_url": request.param}))
-    yield made
-    await made.close()
+    """Releases in the embedded engine, then in the client's own local mode, which needs no server."""
+    store = ServerStore(AsyncQdrantClient(":memory:")) if request.param == "server" else None
+    catalog = Catalog(settings, indexes=store)
+    yield catalog
+    await catalog.close()
 
 
 @pytest.fixture
 async def embedded(settings: Settings) -> AsyncIterator[Catalog]:
-    made = Catalog(settings)
-    yield made
-    await made.close()
+    catalog = Catalog(settings)
+    yield catalog
+    await catalog.close()

@@ -8,7 +8,7 @@ from app.knowledge.entry import Entry
 from app.ranking.heldout import Evaluator, resolve
 from app.releases.catalog import Catalog
 from app.releases.publishing import batches, payload_of, publish, record_of
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,10 @@ async def ranked(catalog: Catalog, bundle: Bundle, entries: list[Entry]) -> list
         rankings = await answerer.rank(QUESTIONS, 20, {})
     finally:
         await answerer.close()
-    return [[(one.candidate.id, round(one.score, 5), round(one.confidence, 5)) for one in every] for every in rankings]
+    return [
+        [(entry.candidate.id, round(entry.score, 5), round(entry.confidence, 5)) for entry in ranking]
+        for ranking in rankings
+    ]
 
 
 async def test_a_release_of_answers_with_markup_ranks_as_one_of_the_plain_answers(
@@ -38,22 +41,27 @@ async def test_a_release_of_answers_with_markup_ranks_as_one_of_the_plain_answer
     assert await ranked(catalog, bundle, MARKED) == await ranked(catalog, bundle, FAQ)
 
 
-async def test_held_out_questions_are_examined_alike_with_markup_and_without(catalog: Catalog, bundle: Bundle) -> None:
+async def test_held_out_questions_have_the_same_outcomes_with_and_without_markup(
+    catalog: Catalog, bundle: Bundle
+) -> None:
     heldout = [HeldOut(entry.phrasings[0], "gone", entry.answer) for entry in FAQ if entry.question]
-    outcomes = []
+    by_faq = []
     for entries in (FAQ, MARKED):
         index = await catalog.indexes.open(await publish(catalog, bundle, entries))
         payloads = [payload_of(entry) for entry in entries]
-        asked = resolve(heldout, payloads)
-        found = await Evaluator(index, Encoder(bundle), payloads).ask(asked)
-        lexical = [sorted((one.id, round(one.lexical, 4)) for one in outcome.candidates) for outcome in found]
-        outcomes.append((asked, lexical, [sorted(outcome.answers) for outcome in found]))
+        questions = resolve(heldout, payloads)
+        outcomes = await Evaluator(index, Encoder(bundle), payloads).ask(questions)
+        lexical = [
+            sorted((candidate.id, round(candidate.lexical, 4)) for candidate in outcome.candidates)
+            for outcome in outcomes
+        ]
+        by_faq.append((questions, lexical, [sorted(outcome.answers) for outcome in outcomes]))
         await index.close()
-    assert outcomes[0] == outcomes[1]
-    assert len(outcomes[0][0]) == 3
+    assert by_faq[0] == by_faq[1]
+    assert len(by_faq[0][0]) == 3
 
 
-async def test_a_release_of_before_markup_was_taken_off_is_built_again(embedded: Catalog, bundle: Bundle) -> None:
+async def test_a_release_from_a_version_that_kept_markup_is_built_again(embedded: Catalog, bundle: Bundle) -> None:
     """Its name and all else that it says of itself would let it pass for the one that is wanted."""
     bundle = bundle.install(embedded.models)
     old = record_of(bundle, MARKED, embedded.settings).model_copy(update={"plain_text": 0})

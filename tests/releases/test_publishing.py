@@ -8,12 +8,12 @@ import pytest
 
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
-from app.errors import BundleError, IndexUnavailable, NotFound, NotReady
+from app.errors import BundleError, NotFound, NotReady
 from app.index.candidates import Question
 from app.index.protocol import IndexRecord
 from app.knowledge.entry import Entry, knowledge_revision
 from app.releases.catalog import Catalog, kept_releases
-from app.releases.publishing import publish, verify
+from app.releases.publishing import publish
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import FAQ
@@ -25,13 +25,13 @@ async def names(catalog: Catalog) -> list[str]:
     return [one.record.name for one in await catalog.releases()]
 
 
-async def test_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
+async def test_publishing_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
     name = await publish(catalog, bundle, FAQ)
     assert name == f"faq-{bundle.revision}-{knowledge_revision(FAQ)}"
     assert await catalog.active() == name
 
 
-async def test_answers_from_what_was_published(catalog: Catalog, bundle: Bundle) -> None:
+async def test_a_release_answers_from_what_was_published(catalog: Catalog, bundle: Bundle) -> None:
     answerer = await catalog.open(await publish(catalog, bundle, FAQ))
     (answered,) = await answerer.ask(["When do I get my money back?"])
     assert answered.status == "answered"
@@ -82,7 +82,7 @@ async def test_dropping_the_last_release_of_a_bundle_drops_the_bundle(
     assert {path.name[:12] for path in embedded.vectors.iterdir()} == {other_bundle.revision}
 
 
-def test_kept_releases() -> None:
+def test_the_kept_releases_are_the_active_the_previous_and_the_last_of_another_bundle() -> None:
     def record(name: str) -> IndexRecord:
         _, bundle, knowledge = name.split("-")
         return IndexRecord(name=name, bundle=bundle, knowledge=knowledge, entries=1, dimension=1, created_at="")
@@ -93,7 +93,7 @@ def test_kept_releases() -> None:
     assert kept_releases(records, "faq-b-1", None) == {"faq-b-1", "faq-a-2"}
 
 
-async def test_rolls_back(catalog: Catalog, bundle: Bundle) -> None:
+async def test_a_rollback_activates_the_previous_release(catalog: Catalog, bundle: Bundle) -> None:
     first = await publish(catalog, bundle, FAQ)
     second = await publish(catalog, bundle, FAQ[:2])
     await catalog.activate(first)
@@ -117,7 +117,7 @@ async def test_a_release_whose_bundle_is_gone_or_damaged_is_not_activated(embedd
     assert await embedded.active() == second
 
 
-async def test_a_damaged_release_is_built_anew_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
+async def test_a_damaged_release_is_built_again_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
     name = await publish(embedded, bundle, FAQ)
     shutil.rmtree(embedded.models.parent / "index" / name / "shard" / "segments")
     again = await publish(embedded, bundle, FAQ)
@@ -125,29 +125,6 @@ async def test_a_damaged_release_is_built_anew_under_a_suffix(embedded: Catalog,
     answerer = await embedded.open(again)
     assert (await answerer.ask(["change password"]))[0].answers[0].id == "password"
     await answerer.close()
-
-
-async def test_an_index_of_another_bundle_is_refused(catalog: Catalog, bundle: Bundle, other_bundle: Bundle) -> None:
-    name = await publish(catalog, bundle, FAQ)
-    index = await catalog.indexes.open(name)
-    await verify(index, Encoder(bundle))
-    with pytest.raises(IndexUnavailable, match="does not find its entry"):
-        await verify(index, Encoder(other_bundle))
-    await index.close()
-
-
-async def test_verification_counts(catalog: Catalog, bundle: Bundle) -> None:
-    name = await publish(catalog, bundle, FAQ)
-    index = await catalog.indexes.open(name)
-    index.record = index.record.model_copy(update={"entries": 5})
-    with pytest.raises(IndexUnavailable, match="holds 4 entries instead of 5"):
-        await verify(index, Encoder(bundle))
-    await index.close()
-
-
-async def test_entries_that_say_the_same_pass_verification(catalog: Catalog, bundle: Bundle) -> None:
-    same = [Entry(id=f"e{i}", question="Do you ship?", answer="Yes.", metadata={"n": i}) for i in range(40)]
-    await publish(catalog, bundle, same)
 
 
 async def test_an_edit_encodes_only_what_it_changed(

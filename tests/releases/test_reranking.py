@@ -30,8 +30,8 @@ AGAIN = Calibration(bias=-2.0, score_weight=1.0, margin_weight=1.0, threshold=0.
 @pytest.fixture
 def reranking(tmp_path: Path) -> Bundle:
     """The small bundle with a reranker that counts token ids, and held-out questions."""
-    held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
-    made = make(tmp_path / "bundle", heldout=held)
+    heldout = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
+    made = make(tmp_path / "bundle", heldout=heldout)
     tokenizer = Tokenizer.from_file(str(made.directory / bundles.TOKENIZER))
     tokenizer.post_processor = TemplateProcessing("[PAD] $A", "$A [PAD] $B:1", [("[PAD]", 0)])
     tokenizer.save(str(made.directory / bundles.TOKENIZER))
@@ -59,8 +59,8 @@ async def test_on_and_off(settings: Settings, release: str) -> None:
     for rerank in ("off", "on"):
         answerer = await opened(settings, release, rerank)
         (ranked,) = await answerer.rank([QUESTION], 20, {})
-        assert {one.reranked for one in ranked} == {rerank == "on"}
-        orders[rerank] = [one.candidate.id for one in ranked]
+        assert {entry.reranked for entry in ranked} == {rerank == "on"}
+        orders[rerank] = [entry.candidate.id for entry in ranked]
         await answerer.close()
     assert set(orders["on"]) == set(orders["off"])
     assert orders["on"] != orders["off"]
@@ -73,19 +73,19 @@ async def test_auto_reads_again_only_what_one_is_not_sure_of(
     unsure, sure = await answerer.rank([QUESTION, MANY[0].question], 20, {})
     assert unsure[0].reranked
     assert not sure[0].reranked
-    assert sure[0].confidence >= answering.SURE
+    assert sure[0].confidence >= answering.CONFIDENT
     await answerer.close()
 
 
-async def test_what_was_read_again_has_a_calibration_of_its_own_anew(
+async def test_reranked_candidates_have_a_calibration_of_their_own(
     settings: Settings, release: str, reranking: Bundle
 ) -> None:
     answerer = await opened(settings, release, "on")
-    found = answerer.calibrated
-    assert found is not None
-    assert found.reranked is not None
+    calibrated = answerer.calibrated
+    assert calibrated is not None
+    assert calibrated.reranked is not None
     assert isinstance(answerer.ranking, Ranking)
-    assert answerer.ranking.reranked == found.reranked != Ranking.of(reranking).reranked
+    assert answerer.ranking.reranked == calibrated.reranked != Ranking.of(reranking).reranked
     (answered,) = await answerer.ask([QUESTION], min_confidence=0)
     assert answered.status != "no_answer"
     await answerer.close()

@@ -1,4 +1,4 @@
-"""Questions that a release must get right whatever its model: its own, identifiers, and what is no question at all."""
+"""Questions that every release must get right: its own, identifiers, and texts that are not questions."""
 
 import json
 from collections.abc import AsyncIterator
@@ -119,7 +119,7 @@ async def test_what_is_no_question_has_no_answer(codes: Answerer, question: str)
 @pytest.mark.parametrize("name", ["ShelfSync", "ShelfSync Pro", "S3", "EC2", "iPhone 15", "iPhone 16"])
 async def test_names_are_told_apart_by_their_words(catalog: Catalog, bundle: Bundle, name: str) -> None:
     names = ["ShelfSync", "ShelfSync Pro", "S3", "EC2", "iPhone 15", "iPhone 16"]
-    known = [Entry(id=one, question=f"How do I get {one}?", answer=f"Order {one} by email.") for one in names]
+    known = [Entry(id=name, question=f"How do I get {name}?", answer=f"Order {name} by email.") for name in names]
     answerer = await catalog.open(await publish(catalog, bundle, known))
     (reply,) = await answerer.ask([f"how can i order {name}"], min_confidence=0)
     assert ids(reply)[0] == name
@@ -128,13 +128,13 @@ async def test_names_are_told_apart_by_their_words(catalog: Catalog, bundle: Bun
 
 async def test_an_entry_that_must_not_answer_is_nowhere_in_the_reply(catalog: Catalog, bundle: Bundle) -> None:
     guarded = Entry(id="gift", question="Who gets the gift?", answer="You.", negatives=("Who gets spam?",))
-    alone = await catalog.open(await publish(catalog, bundle, [guarded]))
+    guarded_only = await catalog.open(await publish(catalog, bundle, [guarded]))
     for min_confidence in (None, 0):
-        (reply,) = await alone.ask(["who gets SPAM"], min_confidence=min_confidence)
+        (reply,) = await guarded_only.ask(["who gets SPAM"], min_confidence=min_confidence)
         assert reply == Reply("no_answer", (), ())
-    (other,) = await alone.ask(["Who gets the gift"])
+    (other,) = await guarded_only.ask(["Who gets the gift"])
     assert ids(other) == ["gift"]
-    await alone.close()
+    await guarded_only.close()
     among = await catalog.open(await publish(catalog, bundle, [guarded, *FAQ]))
     for min_confidence in (None, 0):
         (reply,) = await among.ask(["who gets SPAM"], 50, min_confidence)

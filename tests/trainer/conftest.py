@@ -1,4 +1,4 @@
-"""A tiny random encoder instead of the real one, and a FAQ that is made up on the spot."""
+"""Fixtures of the trainer's tests: a tiny random encoder, its bundle, and generated FAQs."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ VERBS = ("cancel", "track", "return", "order", "change", "print")
 
 
 def faq(count: int, phrasings: int) -> list[Entry]:
-    """`count` entries of `phrasings` phrasings each, all texts different."""
+    """`count` entries of `phrasings` phrasings each; all texts differ."""
     names = [(verb, subject, i) for i in range(10) for verb in VERBS for subject in SUBJECTS][:count]
     forms = ("How do I {} my {} {}?", "Can I {} a {} {}?", "I want to {} the {} {}", "{} {} {} please")
     return [
@@ -40,7 +40,7 @@ def faq(count: int, phrasings: int) -> list[Entry]:
 
 
 def write_faq(path: Path, entries: list[Entry]) -> Path:
-    """Write entries as the FAQ file that a user would bring."""
+    """Write entries to a FAQ file."""
     rows = [entry.model_dump(include={"id", "question", "alternatives", "answer"}) for entry in entries]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -85,7 +85,7 @@ def base_bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle by which texts that share words are alike."""
+    """A bundle whose encoder finds texts similar that share words."""
     return bundles.make(tmp_path_factory.mktemp("words") / "bundle")
 
 

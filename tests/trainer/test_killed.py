@@ -1,4 +1,4 @@
-"""A real training process, killed with SIGKILL, found dead, and carried on with."""
+"""A real training process that is killed with SIGKILL, reported as killed, and resumed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
 
 
 def steps(run: Run) -> list[int]:
-    """The steps whose loss was written down, in the order of writing."""
+    """The steps whose loss was recorded, in the order of recording."""
     path = run.directory / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
     return [row["step"] for row in rows if "loss" in row]

@@ -1,4 +1,4 @@
-"""The power fails while a model is trained: the run is carried on with from what the disk holds, and ends the same."""
+"""A power cut during a training: the run resumes from the state of the disk, and ends with the same bundle."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ POINTS = int(os.environ.get("FAQ_TEST_CUTS", "3"))
 
 
 def cuts(recording: Recording) -> list[int]:
-    """Some moments between the first checkpoint and the end, the last of all among them."""
+    """Moments between the first checkpoint and the end, including both."""
     first = next(
         i for i, moment in enumerate(recording.moments) if any(Path(name).name == COMPLETE for name in moment.names)
     )

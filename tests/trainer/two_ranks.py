@@ -21,7 +21,7 @@ from trainer.training.blocks import BlockEncoder
 
 
 def main(directory: Path, base: str) -> None:
-    """Train, and write down what was seen."""
+    """Train both recipes, and write the recorded steps to a file."""
     steps: dict[str, list[tuple[int, str]]] = defaultdict(list)
 
     def note(module: nn.Module, given: tuple[Any, ...]) -> None:
@@ -32,7 +32,7 @@ def main(directory: Path, base: str) -> None:
     register_module_forward_pre_hook(note)
     tokens.BLOCK_TOKENS["cpu"] = 128  # several blocks a batch
     for recipe, share in ((RECIPES["default"], 1.0), (RECIPES["dual"], 0.0)):
-        memory.SHARE = share  # of no memory at all: blocks are embedded a second time
+        memory.SHARE = share  # with a share of 0 every batch is recomputed in blocks
         short = recipe.override(epochs=1, batch_size=16)
         fit.start(directory / "faq.jsonl", None, base, short, directory / recipe.name)
     (directory / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(steps), encoding="utf-8")

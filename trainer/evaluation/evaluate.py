@@ -16,15 +16,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.answering import Answered, decide
 from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from app.ranking.decision import Case
+from app.ranking.decision import Case, decide
 from app.ranking.heldout import Asked, Outcome
-from app.ranking.ranking import Ranking
+from app.ranking.ranking import Ranked, Ranking
 from trainer.data.queries import Query
 from trainer.data.training_set import refuse_unknown, resolver
 from trainer.evaluation import figures, metrics
@@ -103,7 +102,6 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
     asked = [Asked(query.question, right) for query, right in zip(queries, ids, strict=True)]
     results = index.ask(asked, CANDIDATES)
     rankings = [ranking.rank(result.question, result.candidates) for result in results]
-    replies = [decide(best, 1, ranking.calibration) for best in rankings]
     order = [np.array([position[ranked.candidate.id] for ranked in best]) for best in rankings]  # positions, best first
     few = min(TOP, len(entries))
     return Outcomes(
@@ -115,14 +113,15 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
         np.array([best[0].score for best in rankings]),
         np.array([best[0].confidence for best in rankings]),
         ranking.calibration.threshold,
-        [_case(reply, right) for reply, right in zip(replies, ids, strict=True)],
+        [_case(best, ranking, right) for best, right in zip(rankings, ids, strict=True)],
         sum(result.removed for result in results),
         _outranks_echo(index.encoder, results),
     )
 
 
-def _case(reply: Answered, right: frozenset[str]) -> Case:
-    return Case(reply.status, [answer.candidate.id in right for answer in reply.answers], bool(right))
+def _case(ranked: Sequence[Ranked], ranking: Ranking, right: frozenset[str]) -> Case:
+    status, shown = decide(ranked, 1, ranking.calibration)
+    return Case(status, [ranked[position].candidate.id in right for position in shown], bool(right))
 
 
 def _places(best_first: Integers, relevant: Integers, entries: int) -> Integers:

@@ -16,7 +16,7 @@ from app.ranking.heldout import LIMIT, Asked, Evaluator, Outcome, resolve
 from app.ranking.ranking import Ranking
 from app.releases.measuring import calibrated
 from app.releases.publishing import batches, payload_of, record_of
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
 
 

@@ -230,7 +230,7 @@ def _failure(checks: dict[str, Any], parity: float) -> str | None:
 
 def _sample(made: CrossEncoder, found: Candidates) -> list[Tokens]:
     pairs = zip(found.questions[:SAMPLE], found.texts, strict=False)
-    return [pair for question, texts in pairs for pair in made.reader.read(question, texts)]
+    return [pair for question, texts in pairs for pair in made.reader.tokenize(question, texts)]
 
 
 def _agreement(made: CrossEncoder, found: Candidates, reranker: Reranker) -> dict[str, float]:

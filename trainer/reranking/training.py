@@ -29,7 +29,7 @@ from transformers import PreTrainedModel
 
 from app import durable
 from app.knowledge.entry import Entry
-from app.ranking.reranker import PairReader, candidate_text, padded
+from app.ranking.reranker import PairTokenizer, candidate_text, padded
 from app.text.normalize import normalize
 from trainer.data.training_set import TrainingSet, order
 from trainer.recipes import Recipe
@@ -72,7 +72,7 @@ class CrossEncoder(nn.Module):
         self.typed = typed and getattr(backbone.config, "type_vocab_size", 0) > 1
         self.max_tokens = min(MAX_TOKENS, int(backbone.config.max_position_embeddings))
         self.with_question = with_question
-        self.reader = PairReader(tokenizer, self.max_tokens)
+        self.reader = PairTokenizer(tokenizer, self.max_tokens)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         """The scores, (pairs,), of inputs of (pairs, tokens) each."""
@@ -202,7 +202,7 @@ def train(model: CrossEncoder, lists: Sequence[RankingList], run: Run, seed: int
 
 def loss(model: CrossEncoder, batch: Sequence[RankingList], bf16: bool) -> Tensor:
     """The mean cross-entropy over the lists, with the first text of each as the target; a scalar."""
-    pairs = [pair for example in batch for pair in model.reader.read(example.question, example.texts)]
+    pairs = [pair for example in batch for pair in model.reader.tokenize(example.question, example.texts)]
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         scores = model.score(pairs)

@@ -110,13 +110,13 @@ class PairTexts:
         return list(self._numbers)
 
     def negatives_of_anchor(self, row: int) -> Iterator[int]:
-        """The texts that count against the anchor of a pair alone."""
+        """The texts that count against the anchor of this pair only."""
         if (echo := self.echoes[row]) is not None:
             yield echo
         yield from self.known_negatives.get(self.pairs[row].anchor, ())
 
     def negatives_of_positive(self, row: int) -> Iterator[int]:
-        """The texts that count against the positive of a pair alone."""
+        """The texts that count against the positive of this pair only."""
         yield from self.known_negatives.get(self.pairs[row].positive, ())
 
     def _numbered(self, pair: Pair) -> NumberedPair:

@@ -119,7 +119,7 @@ class Scores(NamedTuple):
 
 
 def logits(batch: Sides, scoring: Scoring, dimension: int | None = None) -> Scores:
-    """The scores of a batch; with `dimension`, by that many leading dimensions alone.
+    """The scores of a batch; with `dimension`, by only that many leading dimensions.
 
     A text that is no negative of a pair scores `_MASKED`, which adds nothing to a sum of exponentials.
     """

@@ -1,6 +1,7 @@
 """From bytes to text: UTF-8, UTF-16, cp1252, GB18030 and Shift-JIS, the latter three by guessing."""
 
 import codecs
+from collections.abc import Iterable
 from typing import NamedTuple
 
 GUESSED = ("cp1252", "gb18030", "cp932")  # cp932 is Shift-JIS as Windows writes it
@@ -38,6 +39,20 @@ def decode(data: bytes) -> Decoded:
         if encoding := _guess(data):
             return Decoded(data.decode(encoding), encoding, guessed=True)
         raise NotDecodable(error) from error
+
+
+def is_utf8(blocks: Iterable[bytes]) -> bool:
+    """True for bytes that `decode` reads as UTF-8 without a guess. The text is not kept."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for number, block in enumerate(blocks):
+            if number == 0 and _utf16_without_mark(block):
+                return False
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _utf16_without_mark(data: bytes) -> str | None:

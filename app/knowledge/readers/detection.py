@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from app.knowledge.readers.dialect import dialect_of
+from app.knowledge.readers.delimited import dialect_of
 from app.knowledge.readers.fields import ENTRY_FIELDS, Fields, folded
 from app.knowledge.readers.options import Format
 
@@ -56,7 +56,7 @@ def is_archive(data: bytes) -> bool:
 
 
 def refused(data: bytes) -> str | None:
-    """Why bytes that are of no text cannot be read; None for others."""
+    """Why a binary file of a known kind cannot be read; None for any other bytes."""
     return next((reason for magic, reason in _BINARY.items() if data.startswith(magic)), None)
 
 
@@ -94,7 +94,7 @@ def _looks_like(text: str, format: Format, fields: Fields) -> bool:
 
 
 def _is_table(text: str, fields: Fields) -> bool:
-    """True for a header with two columns that are asked for."""
+    """True for a header with two expected columns."""
     names = fields.names or ENTRY_FIELDS.names
     known = {folded(name) for field, others in names.items() for name in (field, *others)}
     return sum(folded(name) in known for name in dialect_of(text, fields).names) > 1

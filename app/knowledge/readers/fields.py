@@ -1,4 +1,4 @@
-"""Which fields a reader of a file asks for, and under which names files have them. Knows no format."""
+"""The fields that a caller expects in a file, and the names that files use for them. Knows no format."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ PAIR_FIELDS = Fields(
 class Columns:
     """How the columns of a table become fields. `fields[i]` is the field or metadata key of column i; "" is unnamed.
 
-    `ragged`: rows may be shorter and longer than the header. `of`: the fields that were asked for.
+    `ragged`: rows may be shorter and longer than the header. `of`: the expected fields.
     """
 
     fields: list[str]
@@ -66,7 +66,7 @@ class Columns:
 
 
 def folded(name: str) -> str:
-    """A name as names are compared."""
+    """The name without outer space and case, for comparison."""
     return name.strip().casefold()
 
 
@@ -87,13 +87,13 @@ def columns_of(header: Sequence[str], fields: Fields, given: Mapping[str, str], 
 def _check_given(header: Sequence[str], fields: Fields, given: Mapping[str, str]) -> None:
     for name, column in given.items():
         if fields.names and name not in fields.names:
-            raise InputError(f"`{name}` is no field; the fields are {_listed(fields.names)}", "mapping")
+            raise InputError(f"`{name}` is not a field; the fields are {_listed(fields.names)}", "mapping")
         if column.strip() not in header:
             raise BadRow(f"there is no column `{column}` to read as `{name}`; the header has {_listed(header)}", name)
 
 
 def _matches(header: Sequence[str], fields: Fields, given: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Pairs of a column and its field: as given, else of the same name, else by a common name if there is one alone."""
+    """Pairs of a column and its field: as mapped, else of the same name, else with a common name."""
     yield from ((column.strip(), name) for name, column in given.items())
     taken = {column.strip() for column in given.values()}
     free = [name for name in header if name and name not in taken]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from html import unescape
 
 from app.errors import Place
+from app.knowledge.readers.html_page import Page, Pair
 from app.knowledge.readers.json_values import parse_json
-from app.knowledge.readers.page import Page, Pair
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
 
@@ -26,10 +26,10 @@ def rows(text: str, file: RowFile) -> Iterator[Row]:
     seen: set[str] = set()
     number = 0
     for source in (_json_ld(page, file), _pairs(page.items), _pairs(page.details)):
-        before = frozenset(seen)
+        of_other_sources = frozenset(seen)
         for question, answer in source:
             key = " ".join(question.casefold().split())
-            if key not in before:
+            if key not in of_other_sources:
                 seen.add(key)
                 number += 1
                 yield Row(Place(number, "element"), {"question": question, "answer": _unwrapped(answer)})

@@ -1,6 +1,7 @@
 """JSON: one object a line, an array of objects, or an object that holds one such array."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from app.errors import Place
 from app.knowledge.readers.json_values import Cursor, parse_json
@@ -17,7 +18,21 @@ def rows(text: str, file: RowFile) -> Iterator[Row]:
         yield from _document(text, file)
     else:
         file.format = "JSON lines"
-        yield from _lines(text, file)
+        yield from _lines(_split(text), file)
+
+
+def are_lines(file: RowFile) -> bool:
+    """True for a file in UTF-8 whose first two lines that are not empty are objects. Reads no other lines."""
+    with file.lines() as lines:
+        first_two = list(islice((line for line in lines if not line.isspace()), 2))
+    return len(first_two) == 2 and all(_parses(line, file) for line in first_two)
+
+
+def lines_of_file(file: RowFile) -> Iterator[Row]:
+    """The rows of a file of JSON lines in UTF-8, one at a time, so that its text is never in memory as a whole."""
+    file.format = "JSON lines"
+    with file.lines() as lines:
+        yield from _lines(enumerate((line.removesuffix("\n") for line in lines), start=1), file)
 
 
 def as_object(value: object) -> dict[str, object]:
@@ -50,8 +65,8 @@ def _lists(values: dict[str, object]) -> list[str]:
     return [key for key, value in values.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
 
 
-def _lines(text: str, file: RowFile) -> Iterator[Row]:
-    for number, line in _split(text):
+def _lines(lines: Iterable[tuple[int, str]], file: RowFile) -> Iterator[Row]:
+    for number, line in lines:
         if line and not line.isspace():
             try:
                 yield Row(Place(number), as_object(parse_json(line, file.options.limits)))
@@ -95,9 +110,9 @@ def _wrapped(cursor: Cursor, file: RowFile) -> Iterator[tuple[int, object]]:
         return
     if beside := [key for key in values if key != lists[0] and not key.startswith(("_", "$"))]:
         file.warn("not_taken", f"beside the list `{lists[0]}` there is {_named(beside)}, which no entry holds")
-    held = values[lists[0]]
-    assert isinstance(held, list)  # noqa: S101  `_lists` says so
-    yield from zip(lines[lists[0]], held, strict=True)
+    items = values[lists[0]]
+    assert isinstance(items, list)  # noqa: S101  `_lists` says so
+    yield from zip(lines[lists[0]], items, strict=True)
 
 
 def _members(cursor: Cursor) -> tuple[dict[str, object], dict[str, list[int]]]:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
+from sys import intern
 
 from app.knowledge.readers.options import Limits
 from app.knowledge.readers.row import BadRow
@@ -108,7 +109,7 @@ def _finite(digits: str) -> float | None:
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object. Raises BadRow where a key occurs twice: its first value would be lost."""
-    values = dict(pairs)
+    values = {intern(key): value for key, value in pairs}  # the keys of every row are the same few
     if len(values) < len(pairs):
         repeated = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         raise BadRow(f"has the key `{repeated}` twice")

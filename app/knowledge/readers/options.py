@@ -1,4 +1,4 @@
-"""How a file is to be read, and how large it may be. Knows no format."""
+"""Options of the sender for reading a file, and the limits of its size. Knows no format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the person who sends a file says about it.
+    """Options of the person who sends a file.
 
     `format` is what the sender calls it, where the name does not tell; the content decides where both are wrong.
     `mapping` names the file's own columns: `{"question": "Frage"}` reads the column `Frage` as the question.
@@ -44,7 +44,7 @@ class ReadOptions:
     format: Format | None = None
     sheet: str | None = None  # of an XLSX file; None: the first
     mapping: Mapping[str, str] = field(default_factory=dict)
-    allow_multiline: bool = False  # cells that look as if they had swallowed rows are meant
+    allow_multiline: bool = False  # accept cells that look like swallowed rows
     fix_mojibake: bool = False
     limits: Limits = field(default_factory=Limits)
 

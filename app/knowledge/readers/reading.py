@@ -1,15 +1,18 @@
 """From a file to its rows: the format by name and content, the encoding, and the reader of that format."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 from app.errors import Place
 from app.knowledge.readers import delimited, detection, intents, json_rows, qnabot, qnamaker, xlsx
-from app.knowledge.readers.decoding import NotDecodable, decode
+from app.knowledge.readers.decoding import NotDecodable, decode, is_utf8
 from app.knowledge.readers.fields import ENTRY_FIELDS, renamed
 from app.knowledge.readers.options import Format
 from app.knowledge.readers.row import Row
 from app.knowledge.readers.row_file import RowFile
+
+_START = 256 * 1024  # bytes that are read at a time to tell the format and the encoding
 
 
 def read_rows(file: RowFile) -> Iterator[Row]:
@@ -17,7 +20,6 @@ def read_rows(file: RowFile) -> Iterator[Row]:
 
     Raises FileError for a file that cannot be read at all.
     """
-    file.check_size(len(file.data))
     limit = file.options.limits.rows
     for number, row in enumerate(_shaped(_rows(file), file), start=1):
         if number > limit:
@@ -31,20 +33,32 @@ def read_rows(file: RowFile) -> Iterator[Row]:
 
 
 def _rows(file: RowFile) -> Iterator[Row]:
-    """The rows as the file's format has them."""
-    if detection.is_archive(file.data):
+    """The rows as the file's format has them. JSON lines in UTF-8 are read one at a time, other files as a whole."""
+    with file.opened() as stream:
+        start = stream.read(_START)
+        may_be_lines = _promised(file) == "json" and is_utf8(chain((start,), iter(partial(stream.read, _START), b"")))
+    if may_be_lines and json_rows.are_lines(file):
+        return json_rows.lines_of_file(file)
+    if detection.is_archive(start):
         return xlsx.rows(file)
-    if reason := detection.refused(file.data):
+    if reason := detection.refused(start):
         file.fail(reason)
     text = _text(file)
-    promised = file.options.format or detection.format_by_name(file.name)
+    promised = _promised(file)
     format = detection.format_of(text, promised, file.fields)
     if format is None or format == "xlsx":
         file.fail(f"is in no format that is read; these are {', '.join(detection.NAMES.values())}")
     elif promised and format != promised:
         names = detection.NAMES
-        file.warn("format", f"called {names[promised]}, but its content is {names[format]}, and read as such")
+        file.warn(
+            "format", f"called {names[promised]}, but its content is {names[format]}; it is read as {names[format]}"
+        )
     return _text_rows(text, format or "json", file)
+
+
+def _promised(file: RowFile) -> Format | None:
+    """The format that the sender or the name says the file has."""
+    return file.options.format or detection.format_by_name(file.name)
 
 
 def _text_rows(text: str, format: Format, file: RowFile) -> Iterator[Row]:
@@ -76,7 +90,7 @@ def _text(file: RowFile) -> str:
 
 
 def _shaped(rows: Iterator[Row], file: RowFile) -> Iterator[Row]:
-    """Rows with the fields of an entry, where an entry is asked for and the rows are those of another program."""
+    """Rows with the fields of an entry, where the caller expects entries and another program wrote the rows."""
     first = next(rows, None)
     if first is None:
         return iter(())

@@ -14,7 +14,7 @@ class Row:
 
 
 class BadRow(ValueError):
-    """A row that cannot be taken; its text is the reason. `line` is counted within the parsed text, 0 if unknown."""
+    """A row that is refused; the message is the reason. `line` counts within the parsed text, 0 if unknown."""
 
     def __init__(self, reason: str, field: str | None = None, line: int = 0) -> None:
         super().__init__(reason)

@@ -1,15 +1,20 @@
 """Rows of cells with a header, from CSV or a spreadsheet, as objects. Knows no file format."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.errors import Place
 from app.knowledge.readers import qnamaker
-from app.knowledge.readers.cells import cell_value, is_split
-from app.knowledge.readers.fields import ENTRY_FIELDS, Columns, columns_of
+from app.knowledge.readers.fields import ENTRY_FIELDS, Columns, Fields, columns_of
+from app.knowledge.readers.json_values import parse_json
+from app.knowledge.readers.options import Limits
 from app.knowledge.readers.row import BadRow, Row
 from app.knowledge.readers.row_file import RowFile
 
 Cells = tuple[Place, Sequence[object]]
+
+_SEPARATOR = re.compile(r"(?<!\\)\|")
+_ABSENT = frozenset(("null", *(sign + word for sign in ("", "+", "-") for word in ("nan", "inf", "infinity"))))
 
 
 def rows(cells: Iterable[Cells], file: RowFile, ragged: bool = False) -> Iterator[Row]:
@@ -87,8 +92,51 @@ def _check_length(cell: object, name: str, file: RowFile) -> None:
         )
 
 
+def cell_value(name: str, cell: object, fields: Fields, limits: Limits) -> object:
+    """The value of a cell of the field or metadata key `name`; None for an empty one.
+
+    `NaN`, `null` and `Inf` are texts where the field is a text, and nothing elsewhere. Raises BadRow.
+    """
+    if not isinstance(cell, str):
+        return _typed(name, cell, fields)
+    if not cell.strip():
+        return None
+    if name in fields.lists:
+        return split_texts(cell, limits)
+    if name in fields.texts:
+        return cell
+    if cell.strip().lower() in _ABSENT:
+        return None
+    return parse_json(cell, limits) if name in fields.objects else cell
+
+
+def _typed(name: str, cell: object, fields: Fields) -> object:
+    """A number, true or false, as a sheet holds it; a text where the field is one."""
+    if cell is None or not (name in fields.texts or name in fields.lists):
+        return cell
+    text = str(cell).upper() if isinstance(cell, bool) else str(cell)
+    return [text] if name in fields.lists else text
+
+
+def split_texts(cell: str, limits: Limits) -> list[object]:
+    """The texts of one cell: a JSON array of texts, or texts separated by `|`, in which `\\|` stands for a `|`."""
+    if cell.lstrip().startswith("[") and cell.rstrip().endswith("]"):
+        try:
+            value = parse_json(cell, limits)
+        except BadRow:
+            value = None
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return value
+    return [text.replace("\\|", "|") for text in _SEPARATOR.split(cell)]
+
+
+def is_split(cell: str) -> bool:
+    """True for a cell that is separated into several texts by `|`."""
+    return bool(_SEPARATOR.search(cell)) and not (cell.lstrip().startswith("[") and cell.rstrip().endswith("]"))
+
+
 class _Splits:
-    """Cells that are split at `|`. One alone in a file is more likely a text that holds the character."""
+    """Counts cells that are split at `|`. If a file has only one, it is more likely a text with that character."""
 
     def __init__(self, file: RowFile) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""What is worth a look in a file that could be read: each kind of warning counted, with its first places."""
+"""Warnings about a file that was read: each kind is counted and keeps its first places."""
 
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -10,11 +10,11 @@ Kind = Literal[
     "near_miss",  # a column or key that looks like a misspelt field
     "same_text",  # same question and answer as another entry, but not the same rest
     "different_answers",  # one question with different answers
-    "near_identical",  # rows that differ in case, space or punctuation alone
+    "near_identical",  # rows that differ only in case, space or punctuation
     "mojibake",  # text that was decoded in the wrong encoding before it came here
     "html",  # markup in answers
     "escape",  # a literal backslash and n
-    "pipe",  # a single cell alone is split at `|`
+    "pipe",  # only one cell is split at `|`
     "unnamed_column",  # content below a header cell that is empty
     "format",  # the content is of another format than the name says
     "encoding",  # the encoding was guessed
@@ -27,7 +27,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class ReadWarning:
-    """Something that looks like a slip: how often it occurs, and the first ten places."""
+    """A likely mistake: how often it occurs, and the first ten places."""
 
     kind: Kind
     message: str

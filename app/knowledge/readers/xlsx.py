@@ -19,14 +19,14 @@ _ERROR = "e"  # the type of a cell that holds an error of Excel's
 
 
 def rows(file: RowFile) -> Iterator[Row]:
-    """The rows below the header, of the sheet that was asked for or the first. Raises FileError for no workbook."""
+    """The rows below the header of the sheet in the options, else of the first. Raises FileError for no workbook."""
     file.format, file.encoding = "XLSX", "binary"
     _check_archive(file)
     return table.rows(_cells(file), file, ragged=True)
 
 
 def _check_archive(file: RowFile) -> None:
-    """Raises FileError for what is no workbook, and for one that is too large unpacked.
+    """Raises FileError for a file that is not a workbook, and for a workbook that is too large unpacked.
 
     The sizes are those of the archive's directory; Python's zipfile unpacks no more of a member than these say.
     """
@@ -34,12 +34,12 @@ def _check_archive(file: RowFile) -> None:
         with zipfile.ZipFile(BytesIO(file.data)) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError) as error:
-        file.fail(f"is no XLSX workbook: {error}")
+        file.fail(f"is not an XLSX workbook: {error}")
         return
     names = {info.filename for info in infos}
     if "[Content_Types].xml" not in names:
         kind = "an OpenDocument file" if "content.xml" in names else "a ZIP archive"
-        file.fail(f"is {kind} and no XLSX workbook; save it as XLSX or CSV")
+        file.fail(f"is {kind} and not an XLSX workbook; save it as XLSX or CSV")
     if any(info.compress_type not in _PACKED for info in infos):
         file.fail("is packed in a way that Excel does not use; save it again as XLSX")
     limit = file.options.limits.unpacked_bytes

@@ -80,7 +80,7 @@ def plain(value: Value, text: bool = False) -> object:
     """The value without its spelling; with `text`, scalars that are not null are the texts that they are written as."""
     if isinstance(value, Scalar):
         return value.text if text and value.value is not None else value.value
-    if isinstance(value, Items):  # metadata holds lists of texts alone
+    if isinstance(value, Items):  # metadata holds lists of texts only
         return [plain(item, text=True) if isinstance(item, Scalar) else item for item in value]
     return {key: plain(item) if isinstance(item, Scalar) else item for key, item in value.items()}
 

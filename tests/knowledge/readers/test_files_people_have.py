@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import FileError, Place
-from app.knowledge.files import EntryFile, read_entries
+from app.knowledge.files import EntryFile, parse_entries, read_entries
 from app.knowledge.readers.options import ReadOptions
 
 FILES = Path(__file__).parents[2] / "data" / "files"
@@ -145,7 +145,9 @@ def test_mojibake_is_warned_of_and_repaired_on_demand() -> None:
     repaired = read("mojibake.jsonl", fix_mojibake=True)
     assert [entry.question for entry in repaired.entries] == ["What is the library’s address?", "Is the café open?"]
     assert repaired.entries[0].answer == "It’s on Lake Street – number 5."
-    assert str(repaired.warnings[0]) == "line 1: was decoded in the wrong encoding, and is repaired (1 more: line 2)"
+    assert (
+        str(repaired.warnings[0]) == "line 1: was decoded in the wrong encoding; its text is repaired (1 more: line 2)"
+    )
 
 
 def test_nan_null_and_inf_are_texts_in_questions_and_answers() -> None:
@@ -190,3 +192,34 @@ def test_a_cell_that_swallowed_rows_is_refused_with_both_lines(name: str) -> Non
     assert [row.place for row in caught.value.rows] == [Place(2)]
     meant = read(name, allow_multiline=True)
     assert [entry.question for entry in meant.entries] == ["May I bring a dog?", "Is there a cloakroom?"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "last"),
+    [
+        ('A?,"Dogs, yes\nB?,No.\n\nC?,In a cage.\nD?,It is 30"', 6),
+        ('A?,"Dogs, yes\n\nB?,No.\nD?,It is 30"', 5),
+        ('A?,"Dogs, yes\n   \nB?,No.\nD?,It is 30"', 5),
+        ('A?,"Dogs, yes\n,\nB?,No.\nD?,It is 30"', 5),
+        ('A?,"Dogs, yes\n\nD?,It is 30"', 4),
+        ('"A?,Dogs\nB?,No.\n\nD 30",It is', 5),
+        ('A?, yes\nB?,"Dogs\nC?, No.\nD?, It is 30"', 5),
+    ],
+)
+def test_empty_lines_and_spaces_do_not_hide_swallowed_rows(rows: str, last: int) -> None:
+    with pytest.raises(FileError, match=rf"line {last}\b|:{last}: "):
+        parse_entries(f"question,answer\n{rows}\nE?,Yes\n".encode(), "faq.csv")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Hello, friend,\nwe open at 8, as ever.\nBye, the desk",
+        "Hello, friend,\nwe open at 8, as ever.",
+        "Bring these:\n- a card, if you have one\n- a friend, perhaps",
+        "Write to us, please:\n\nLibrary, Hall 3\nMain street, 5",
+    ],
+)
+def test_sentences_with_commas_over_several_lines_are_an_answer(answer: str) -> None:
+    file = parse_entries(f'question,answer\nA?,"{answer}"\nE?,Yes\n'.encode(), "faq.csv")
+    assert [entry.answer for entry in file.entries] == [answer, "Yes"]

@@ -78,7 +78,7 @@ def test_a_text_of_several_lines_is_read_where_its_lines_could_not_be_rows() -> 
 
 
 def test_a_file_whose_every_cell_is_quoted_is_not_suspected() -> None:
-    rows = [["question", "answer"], ["q", 'one, two\nthree, "four"\nfive, six'], ["r", ""], ["s", "t"]]
+    rows = [["question", "answer"], ["q", 'one,two\nthree,"four"\nfive,six'], ["r", ""], ["s", "t"]]
     stream = io.StringIO()
     csv.writer(stream, quoting=csv.QUOTE_ALL).writerows(rows[:2] + rows[3:])
     assert len(parse(stream.getvalue(), "faq.csv").entries) == 2
@@ -138,7 +138,7 @@ def test_a_workbook_under_any_name() -> None:
     [
         ("faq.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "is an old Office file"),
         ("faq.pdf", b"%PDF-1.7 x", "is a PDF file"),
-        ("faq.xlsx", b"PK\x03\x04 x", "is no XLSX workbook"),
+        ("faq.xlsx", b"PK\x03\x04 x", "is not an XLSX workbook"),
         (
             "faq.txt",
             b"Just some words.",
@@ -211,4 +211,4 @@ def test_queries_and_labels_are_read_from_every_table(tmp_path: object) -> None:
     (folder / "q.xlsx").write_bytes(workbook(["Question", "faq_id"], ["q", 7], ["r", None]))
     assert [(query.question, query.faq_id) for query in read_queries(folder / "q.xlsx")] == [("q", "7"), ("r", None)]
     (folder / "l.tsv").write_text("Text\tLabel\nx\tnull\n", encoding="utf-8")
-    assert [(one.text, one.label) for one in read_labelled(folder / "l.tsv")] == [("x", "null")]
+    assert [(row.text, row.label) for row in read_labelled(folder / "l.tsv")] == [("x", "null")]

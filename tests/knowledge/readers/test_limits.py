@@ -2,13 +2,18 @@
 
 import io
 import time
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from app.errors import FileError, InputError
-from app.knowledge.files import parse_entries
+from app.knowledge.files import parse_entries, read_entries
+from app.knowledge.readers.fields import ENTRY_FIELDS
 from app.knowledge.readers.options import Limits, ReadOptions
+from app.knowledge.readers.reading import read_rows
+from app.knowledge.readers.row_file import RowFile
 from app.settings import Settings
 
 SOON_S = 20  # on a busy machine; each takes less than a second alone
@@ -81,3 +86,21 @@ def test_files_made_to_hang_a_reader_are_refused_soon(name: str, text: str) -> N
     with pytest.raises(InputError):
         parse_entries(text.encode(), name)
     assert time.monotonic() - started < SOON_S
+
+
+def test_json_lines_are_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "faq.jsonl"
+    path.write_text("".join(f'{{"id": "{i}", "answer": "“{"a" * 1_000}”"}}\n' for i in range(4_000)), encoding="utf-8")
+    tracemalloc.start()
+    count = sum(1 for _ in read_rows(RowFile.open(path, fields=ENTRY_FIELDS)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 4_000
+    assert peak < path.stat().st_size / 2
+
+
+def test_json_lines_that_are_not_utf_8_far_down_are_still_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "faq.jsonl"
+    path.write_bytes(b'{"answer": "a"}\n' * 30_000 + '{"answer": "Où est le café à côté ?"}\n'.encode("cp1252"))
+    file = read_entries(path)
+    assert (file.encoding, file.entries[-1].answer) == ("cp1252", "Où est le café à côté ?")

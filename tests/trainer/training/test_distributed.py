@@ -56,11 +56,11 @@ def test_masks_and_gradients_hold_across_ranks(tmp_path: Path) -> None:
         assert process.exitcode == 0
 
     a, p, groups, n, of = batch()
-    alone = [tensor.requires_grad_() for tensor in (a, p, n)]
+    one_process = [tensor.requires_grad_() for tensor in (a, p, n)]
     losses = ranking_losses(logits(Sides.plain(Side(a, groups), Side(p, groups), Side(n, of)), Scoring(0.05)))
     losses.mean().backward()  # type: ignore[no-untyped-call]
     assert [loss for _, part, _ in of_ranks for loss in part] == pytest.approx(losses.tolist(), rel=1e-5)
-    for column, expected in enumerate(alone):
+    for column, expected in enumerate(one_process):
         parts = (
             torch.cat([torch.tensor(gradients[column]) for _, _, gradients in of_ranks]) / 2
         )  # DDP averages the ranks

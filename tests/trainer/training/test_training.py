@@ -35,7 +35,7 @@ def norm(encoder: SentenceTransformer) -> torch.Tensor:
 
 
 class Scripted:
-    """A measure that says what it was told to say, and remembers a weight of the model it was asked about."""
+    """A measure that returns given figures, and keeps a weight of each model that it measures."""
 
     def __init__(self, *values: float) -> None:
         self.values, self.seen = list(values), list[torch.Tensor]()

@@ -1,7 +1,7 @@
-"""The vectors of all entries in one file, read by memory mapping: a candidate's are at hand without being copied.
+"""The vectors of all entries in one file, which is memory-mapped: reading an entry's vectors copies nothing.
 
-vectors.f32   rows of float32, entry by entry: windows of the answer, phrasings, negatives
-rows.npy      (entries, 4) int64: where each of the three begins in those rows, and where the entry ends
+vectors.f32   rows of float32, entry by entry: the windows of the answer, the phrasings, the negatives
+rows.npy      (entries, 4) int64: the row at which each of the three begins, and the row after the entry's last
 """
 
 import os
@@ -18,45 +18,45 @@ from app.index.candidates import Candidate
 VECTORS, ROWS = "vectors.f32", "rows.npy"
 
 
-class RowsWriter:
-    """Writes both files, a batch at a time."""
+class VectorFileWriter:
+    """Writes both files, batch by batch."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._file = (directory / VECTORS).open("wb")
         self._rows: list[tuple[int, int, int, int]] = []
         self._end = 0
 
     def __len__(self) -> int:
-        """Vectors so far."""
+        """The number of vectors added so far."""
         return self._end
 
     def add(self, batch: Iterable[Candidate]) -> None:
-        """Append the vectors of some entries."""
-        for one in batch:
+        """Append the vectors of the next entries."""
+        for entry in batch:
             starts = [self._end]
-            for vectors in (one.answer, one.questions, one.negatives):
+            for vectors in (entry.answer, entry.questions, entry.negatives):
                 self._file.write(np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
                 starts.append(starts[-1] + len(vectors))
             self._end = starts[-1]
             self._rows.append((starts[0], starts[1], starts[2], starts[3]))
 
     def close(self) -> None:
-        """Both files, on the disk."""
+        """Finish both files and flush them to the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        with (self._directory / ROWS).open("wb") as file:
+        with (self.directory / ROWS).open("wb") as file:
             np.save(file, np.array(self._rows, dtype=np.int64).reshape(-1, 4))
             file.flush()
             os.fsync(file.fileno())
 
 
-class Rows:
-    """Both files, open for reading."""
+class VectorFile:
+    """Both files, open for reading. `vectors` is (rows, dimension), `bounds` the content of rows.npy."""
 
     def __init__(self, directory: Path, entries: int, dimension: int) -> None:
-        """Raises IndexUnavailable where they are not what was written."""
+        """Raises IndexUnavailable where a file cannot be read or the two do not fit together."""
         try:
             self.bounds: NDArray[np.int64] = np.load(directory / ROWS, allow_pickle=False)
             shape = (int(self.bounds[-1, 3]) if len(self.bounds) else 0, dimension)

@@ -12,7 +12,7 @@ import pytest
 from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
-from app.releases.vectors import CachedEncoder
+from app.releases.vector_cache import CachedEncoder
 
 TEXTS = [f"When will I get refund {number}?" for number in range(150)]
 PAGE = 4096
@@ -65,7 +65,7 @@ def test_what_is_kept_is_not_encoded(bundle: Bundle, expected: list[Vectors], pa
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_damage_anywhere_in_the_file_costs_time_alone(
+def test_damage_anywhere_in_the_file_costs_only_time(
     encoder: Encoder, expected: list[Vectors], path: Path, seed: int
 ) -> None:
     """Pages are overwritten: that of the schema, of the tree, of the rows, or several of them."""
@@ -109,7 +109,7 @@ def test_rows_that_are_not_what_was_put_there_are_computed_again(
     assert same(answers(NoEncoder(bundle), path), expected)
 
 
-def test_damage_that_comes_while_the_file_is_open(encoder: Encoder, expected: list[Vectors], path: Path) -> None:
+def test_damage_to_an_open_file_is_noticed(encoder: Encoder, expected: list[Vectors], path: Path) -> None:
     with CachedEncoder(encoder, path) as cached:
         path.write_bytes(random.Random(0).randbytes(path.stat().st_size))
         for _ in range(2):
@@ -117,15 +117,13 @@ def test_damage_that_comes_while_the_file_is_open(encoder: Encoder, expected: li
         assert len(cached.encode_queries(["another"])) == 1
 
 
-def test_a_cache_that_cannot_be_opened_is_done_without(
-    encoder: Encoder, expected: list[Vectors], tmp_path: Path
-) -> None:
+def test_a_cache_that_cannot_be_opened_is_not_used(encoder: Encoder, expected: list[Vectors], tmp_path: Path) -> None:
     path = tmp_path / "bundle.db"
     path.mkdir()
     assert same(answers(encoder, path), expected)
 
 
-def test_a_cache_of_a_version_without_checksums_is_begun_empty(
+def test_a_cache_from_a_version_without_checksums_starts_empty(
     encoder: Encoder, expected: list[Vectors], tmp_path: Path
 ) -> None:
     path = tmp_path / "bundle.db"

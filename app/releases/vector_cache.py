@@ -1,4 +1,4 @@
-"""Vectors computed before, by bundle and text, so that an edit encodes only what it changed.
+"""A cache of vectors by bundle and text, so that an edit encodes only the changed texts.
 
 One SQLite file a bundle, in FAQ_HOME/vectors. It is a cache: losing it costs time and nothing else. A file in which
 damage is noticed, at opening, reading or writing, is deleted and started again; a row whose checksum differs is

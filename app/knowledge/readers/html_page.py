@@ -133,7 +133,7 @@ class Page:
             self.scripts.append("".join(self._pieces[element.start :]))
         elif element.pair:
             self._keep(element, element.pair)
-        elif not pair.outer:  # what a section holds is taken for its innermost questions alone
+        elif not pair.outer:  # only the innermost questions of a section are taken
             self._fill(element, pair)
         if not self._recording:
             self._pieces.clear()
