@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # PyPI's torch for Linux brings CUDA. For a small download on a machine without a GPU:
 #   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-# A file of tests stays on one worker, so that what it trains is trained once.
+# A file of tests stays on one worker, so that what it trains is trained once. Each worker has a core: one thread each.
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
@@ -37,7 +37,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 test: install  ## run check and the whole test suite side by side; fails if either fails
 	@$(MAKE) --no-print-directory check >$(VENV)/check.log 2>&1 & checks=$$!; \
-	$(BIN)/python -m pytest $(PARALLEL); tests=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL); tests=$$?; \
 	wait $$checks; checks=$$?; cat $(VENV)/check.log; \
 	test $$checks -eq 0 || echo "error: the checks failed; their output is above"; \
 	exit $$((tests | checks))
