@@ -146,9 +146,11 @@ def test_import_of_an_uploaded_file(admin: TestClient) -> None:
     csv = b"question,answer\nWhy?,Because.\n"
     assert admin.post(url, files={"file": ("faq.csv", csv, "application/octet-stream")}).json()["added"] == 1
     assert admin.post(url, files={"file": ("faq", csv, "text/csv")}).json()["unchanged"] == 1
-    unknown = admin.post(url, files={"file": ("faq.xlsx", csv, "application/octet-stream")})
+    renamed = admin.post(url, files={"file": ("faq.xlsx", csv, "application/octet-stream")}).json()
+    assert (renamed["unchanged"], renamed["warnings"]) == (1, ["called XLSX, but its content is CSV, and read as such"])
+    unknown = admin.post(url, files={"file": ("faq.xlsx", b"Just some words.", "application/octet-stream")})
     assert unknown.status_code == 422
-    assert ".csv" in unknown.json()["detail"]
+    assert "CSV" in unknown.json()["detail"]
     misnamed = admin.post(url, files={"upload": ("faq.csv", csv, "text/csv")})
     assert misnamed.json()["errors"][0]["field"] == "file"
     broken = admin.post(url, content=b"--x", headers={"Content-Type": "multipart/form-data; boundary=y"})
