@@ -74,6 +74,8 @@ def format_of(text: str, promised: Format | None, fields: Fields) -> Format | No
 
 def _could_be(text: str, format: Format) -> bool:
     """False for what is surely another format."""
+    if format == "xlsx":  # which is no text
+        return False
     if format == "json":
         return bool(re.match(r"\s*[\[{]|\s*\Z", text))
     if format == "html":
