@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("cc") is None, reason="the recorder takes a C compiler"),
 ]
-POINTS = int(os.environ.get("FAQ_TEST_CUTS", "3"))
+POINTS = int(os.environ.get("FAQ_TEST_CUTS", "2"))
 
 
 def cuts(recording: Recording) -> list[int]:
