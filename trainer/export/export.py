@@ -60,11 +60,12 @@ def export(
     unanswerable_share: float = DEFAULT_SHARE,
     **fields: object,
 ) -> Bundle:
-    """The model as a bundle in `target`, which appears only when it is complete and checked.
+    """Export the model to a bundle in `target`, which appears only when it is complete and checked.
 
-    The held-out questions calibrate it. `precision` int8 falls back to fp32 when a check fails. `crossencoder`: goes in
-    as the reranker if it helps. `target_precision`: what the threshold is chosen for. `unanswerable_share`: of the
-    questions that nothing answers. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
+    `heldout`: the questions that calibrate the bundle. `precision`: int8 falls back to fp32 when a check fails.
+    `crossencoder`: becomes the reranker if it helps. `target_precision`: the threshold is chosen for it.
+    `unanswerable_share`: the share of questions that nothing answers. `fields`: further fields of the manifest
+    (base_model, recipe, training_data_sha256).
 
     Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
     """
@@ -97,11 +98,11 @@ def _log_summary(ranking: Ranking, metrics: dict[str, Any]) -> None:
     calibration = ranking.calibration
     weights = f"phrasings count {ranking.question_weight:.0%}, words {ranking.lexical_weight}"
     thresholds = f"answers from {calibration.threshold:.2f}, offers from {calibration.offer.threshold:.2f}"
-    counts = f"{weights}; {thresholds}"
+    summary = f"{weights}; {thresholds}"
     if "heldout" in metrics and "mrr" in metrics["heldout"]:
-        found = metrics["heldout"]
-        counts += f"; held-out questions: precision@1 {found['precision@1']:.3f}, MRR {found['mrr']:.3f}"
-    log.info("%s", counts)
+        heldout = metrics["heldout"]
+        summary += f"; held-out questions: precision@1 {heldout['precision@1']:.3f}, MRR {heldout['mrr']:.3f}"
+    log.info("%s", summary)
 
 
 def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bundle:
@@ -110,15 +111,15 @@ def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bund
 
 
 def measure(index: Served, ranking: Ranking, heldout: Sequence[HeldOut]) -> dict[str, Any]:
-    """The figures of a ranking on the held-out questions; none where there are none."""
-    queries = [Query(one.question, one.faq_id) for one in heldout]
+    """The figures of a ranking on the held-out questions, under `heldout`; empty without such questions."""
+    queries = [Query(question.question, question.faq_id) for question in heldout]
     return {"heldout": figures.summary(evaluate.answered(index, ranking, queries))} if queries else {}
 
 
 def _choose(
     model: SentenceTransformer, scratch: Path, entries: Sequence[Entry], precision: Precision, fields: dict[str, Any]
 ) -> tuple[Bundle, dict[str, Any]]:
-    """The bundle to complete, in 8 bits if they pass, and the checks of both."""
+    """The 8-bit bundle if it is wanted and passes its checks, else the exact one; and the checks of both."""
     exact = _graph_bundle(model, scratch / "fp32", "fp32", fields)
     checks: dict[str, Any] = {"fp32": agreement(model, exact, entries)}
     if reason := disagreement(checks["fp32"]):
@@ -145,11 +146,11 @@ def _graph_bundle(
     fields: dict[str, Any],
     source: _Source | None = None,
 ) -> Bundle:
-    """A bundle with graphs and tokenizer, with the default ranking; in 8 bits if `source` has the exact bundle."""
+    """A bundle with graphs, tokenizer and the default ranking. `source`: the exact bundle to convert to 8 bits."""
     directory.mkdir(parents=True)
-    for name, one in zip((MODEL, ANSWERS), towers(model), strict=False):
+    for name, encoder in zip((MODEL, ANSWERS), towers(model), strict=False):
         if source is None:
-            export_onnx(one, directory / name, max_tokens(model))
+            export_onnx(encoder, directory / name, max_tokens(model))
         else:
             exact, inputs = source
             quantize(exact.directory / name, directory / name, inputs)
@@ -161,9 +162,9 @@ def _graph_bundle(
 
 
 def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> None:
-    content = ranking.model_dump_json(indent=2, exclude_none=True)  # what is optional changes nothing where it is not
+    content = ranking.model_dump_json(indent=2, exclude_none=True)  # without what the ranking does not set
     (directory / RANKING).write_text(f"{content}\n", encoding="utf-8")
-    lines = (json.dumps(one._asdict(), ensure_ascii=False) + "\n" for one in heldout)
+    lines = (json.dumps(question._asdict(), ensure_ascii=False) + "\n" for question in heldout)
     (directory / HELDOUT).write_text("".join(lines), encoding="utf-8")
 
 
