@@ -1,8 +1,8 @@
-"""From scores to the probability that an answer is right: a logistic model of a candidate's score and its leads.
+"""The probability that an answer is right: a logistic model of a candidate's score and its leads.
 
 Platt scaling ("Probabilistic Outputs for Support Vector Machines", Platt 1999) with two more features: how far a
 candidate stands above the best one with another answer, and above the mean of the third to fifth best. Below the best
-the leads are negative, so one model is calibrated at every rank. A monotone map follows where it lowers the held-out
+the leads are negative, so one model is calibrated at every rank. A monotone map is applied if it lowers the held-out
 Brier score (isotonic regression by pool-adjacent-violators; "Transforming Classifier Scores into Accurate Multiclass
 Probability Estimates", Zadrozny & Elkan 2002).
 """
@@ -50,7 +50,7 @@ class Calibration(BaseModel):
     margin_weight: float
     crowd_weight: float = 0
     knots: tuple[tuple[float, float], ...] = Field(
-        (), description="the monotone map, as points from the logistic model's confidence to the right one; none: as is"
+        (), description="points of the monotone map: the logistic model's confidence, the mapped one; empty: no map"
     )
     threshold: float = Field(ge=0, le=1)
     offer: Offer = Field(Offer(), description="when several answers are offered, if none reaches the threshold")
@@ -74,7 +74,7 @@ class Calibration(BaseModel):
         return self.model_copy(update={"unanswerable": self.unanswerable.model_copy(update={"share": share})})
 
     def confidence(self, evidence: Evidence) -> Floats:
-        """P(right) of each candidate of one question, (n,)."""
+        """P(right) of each candidate of one question, (n,); n may be 0."""
         margin, lead = clip_lead(evidence.margin), clip_lead(evidence.lead_over_third_to_fifth)
         logits = self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * lead
         confidences = _mapped(sigmoid(logits), self.knots)
@@ -96,8 +96,8 @@ class Calibrated(BaseModel):
     calibration: Calibration | None = None
     reranked: Calibration | None = None
     figures: dict[str, float] = Field({}, description="figures measured on the held-out questions")
-    problems: tuple[str, ...] = Field((), description="why it, or its reranker, could not be calibrated")
-    densities: Densities | None = Field(None, description="how the logit of u is distributed over those questions")
+    problems: tuple[str, ...] = Field((), description="why the ranking, or its reranker, could not be calibrated")
+    densities: Densities | None = Field(None, description="the distribution of the logit of u over those questions")
 
 
 def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | None:

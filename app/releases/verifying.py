@@ -16,7 +16,7 @@ SAMPLE = 32  # entries that are searched for
 NEAREST = 10  # entries that a search returns, or a quarter of the index if that is less
 TIE = 5e-3  # difference of two cosines that a search in 8 bits may confuse
 STORED = 1e-3  # relative difference between a stored vector and the same text encoded again
-LEAST_FOUND = 0.5  # share of the sample, by vectors alone; the search of a large index is approximate
+LEAST_FOUND = 0.5  # share of the sample, by vectors alone; below 1, as the search of a large index is approximate
 LEAST_REST = 0.3  # share of a vector's length that must remain to search for the rest
 
 Side = Callable[[Candidate], Vectors]
