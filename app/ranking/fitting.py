@@ -29,7 +29,7 @@ RANKS = 5  # candidates of a question that serve as examples
 FOLDS = 5
 MIN_QUESTIONS = 30  # answerable held-out questions that a calibration needs
 LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right
-USUAL_LEAST = 0.7  # unless the target precision is lower; below it an offer of several helps more often
+USUAL_LEAST = 0.7  # unless the target precision is lower; below it an offer of several helps more often than an answer
 
 Fit = Callable[[Sequence[Scored]], Calibration]
 
@@ -192,7 +192,7 @@ def _crossfitted(questions: Sequence[Scored], folds: Integers, fit_to: Fit, shar
     """The confidences of each question's candidates, by a model fitted on the other folds."""
     models = []
     for fold in range(FOLDS):
-        others = [question for question, other in zip(questions, folds, strict=True) if other != fold]
+        others = [question for question, number in zip(questions, folds, strict=True) if number != fold]
         models.append(fit_to(others).at_share(share))
     return [
         models[fold].confidence(evidence_of(question.scores, question.answers))

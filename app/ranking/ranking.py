@@ -31,9 +31,7 @@ class Features:
     negative: Floats  # how much nearer the question is to a negative than to the entry; at least 0
     exact: NDArray[np.bool_]  # a phrasing is the question itself
     excluded: NDArray[np.bool_]  # a negative is the question itself
-    matched: NDArray[
-        np.int64
-    ]  # index of the phrasing that is the question itself, or else the most similar; -1 for a passage
+    matched: NDArray[np.int64]  # index of the phrasing that is the question, or of the most similar; -1 for a passage
     held: NDArray[np.int64]  # how many of the question's identifiers the entry holds
     trust: Floats  # factor of its confidence; below 1 if words and identifiers do not match
 
@@ -66,8 +64,10 @@ class Ranking(BaseModel):
         description="of the reranker's score, added for the best 20; None: the bundle has no reranker",
     )
     reranked: Calibration | None = Field(None, description="the calibration of reranked answers")
-    target_precision: float = Field(0.8, gt=0, lt=1, description="the target of the answer threshold")
-    offer_precision: float = Field(0.6, gt=0, lt=1, description="the target of the offer threshold")
+    target_precision: float = Field(
+        0.8, gt=0, lt=1, description="the precision that the answer threshold was chosen for"
+    )
+    offer_precision: float = Field(0.6, gt=0, lt=1, description="the precision that the offer threshold was chosen for")
     unanswerable_share: float = Field(
         DEFAULT_SHARE, ge=LEAST_SHARE, le=MOST_SHARE, description="of the questions that nothing answers"
     )
