@@ -84,7 +84,7 @@ def resume(name: str) -> Run:
 
 
 def read(data: Path, queries: Path | None, recipe: Recipe, generated: Path | None = None) -> Inputs:
-    """Read and split the data. Raises FileError with every bad row of the file.
+    """Read and split the data. Raises FileError with every bad row of a file, InputError.
 
     A directory, or a TSV file, holds generated queries (`trainer.generation`); so does `generated`, for those entries.
     """
