@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     )
     qdrant_url: str | None = Field(
         None,
-        description="URL of a Qdrant server, for several replicas or for more than about 100,000 entries. "
-        "Unset: the embedded engine in FAQ_HOME, which needs no server and is several times faster on one machine.",
+        description="URL of a Qdrant server, for several replicas or more than about 100,000 entries. Unset: the "
+        "embedded engine in FAQ_HOME, which needs no server and is several times faster on one machine.",
     )
     qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
     database_url: str | None = Field(
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     keys: NamedKeys = Field(
         (),
         description="Comma-separated keys as name:scope:digest; `python -m app key --name ann --scope edit` makes one. "
-        "The scopes: `ask`; `edit` changes entries; `publish` reindexes and activates releases; `admin` may do all. "
+        "Scopes: `ask`; `edit` changes entries; `publish` reindexes and activates releases; `admin` may do all. "
         "Every scope includes `ask`. History and log show the name. A key of scope `ask` ends anonymous asking.",
     )
     allow_anonymous: bool = Field(
@@ -91,17 +91,17 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=36_500,
-        description="Days for which replaced versions of entries are kept. Unset: always. A few days keep little "
-        "personal data and little space; older versions can no longer be restored.",
+        description="Days for which replaced versions of entries are kept. Unset: forever. A short time keeps "
+        "less personal data and takes less space, but older versions can no longer be restored.",
     )
     language: str = Field(
         "english",
-        description="Language of the FAQ, for stemming and stop words; `none`: neither. Takes effect on reindexing.",
+        description="Language of the FAQ, for stemming and stop words; `none`: neither. Takes effect with a reindex.",
     )
     rerank: Literal["off", "on", "auto"] = Field(
         "auto",
-        description="Use the bundle's reranker on the best 20 candidates: of every question (on), or of questions "
-        "without a sure answer (auto). Answers are better and take some tens of milliseconds longer.",
+        description="Rerank the best 20 candidates with the bundle's reranker: for every question (`on`), or for "
+        "questions without a sure answer (`auto`). Answers are better and take tens of milliseconds longer.",
     )
     target_precision: float | None = Field(
         None,
@@ -122,30 +122,30 @@ class Settings(BaseSettings):
         None,
         ge=0.001,
         le=0.95,
-        description="The share of the questions that nothing in the FAQ answers; confidence and thresholds follow it "
-        "exactly. Unset: what the bundle was fitted for, a fifth unless stated. Takes effect with the next reindex.",
+        description="Share of questions that nothing in the FAQ answers; confidence and thresholds depend on it. "
+        "Unset: the share that the bundle was fitted for, by default a fifth. Takes effect with the next reindex.",
     )
     adapt_confidence: Literal["off", "suggest", "on"] = Field(
         "suggest",
-        description="Estimate from the questions asked which share of them the FAQ does not answer. `suggest`: show it "
-        "in `releases` and `/metrics`. `on`: also shift confidence to it, slowly; the estimate can be wrong where real "
+        description="Estimate from the questions asked the share that the FAQ does not answer. `suggest`: show it in "
+        "`releases` and `/metrics`. `on`: also adapt confidence to it, slowly; the estimate can be wrong if real "
         "questions differ from the held-out ones. `off`: count nothing. No texts are kept.",
     )
     queue_limit: int = Field(
         256,
         ge=32,
         le=100_000,
-        description="Questions in progress at a time; further questions get 429 at once. "
-        "A low limit refuses questions that the service could have answered, a high limit lets clients wait longer. "
-        "A core answers some hundreds of questions a second.",
+        description="Maximum number of questions in progress; further questions get 429 at once. A low limit refuses "
+        "questions that the service could answer; with a high limit clients wait longer. One core answers hundreds of "
+        "questions a second.",
     )
     request_timeout_ms: int = Field(
         5000,
         ge=1,
         le=60_000,
-        description="Deadline of a request without the header X-Request-Timeout-Ms, in milliseconds. A request that is "
-        "not answered by then gets 504. A short deadline drops questions at busy moments; a long one spends time on "
-        "answers that nobody waits for.",
+        description="Deadline of a request without the header X-Request-Timeout-Ms, in milliseconds; later the "
+        "request gets 504. A short deadline drops questions at busy times; a long one spends time on answers that "
+        "nobody waits for.",
     )
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of the reverse proxies whose X-Forwarded-For is trusted."
@@ -172,26 +172,24 @@ class Settings(BaseSettings):
         10_000,
         ge=1,
         le=1_000_000,
-        description="Open connections at a time; above, the one that has been idle longest is closed. Each takes a "
-        "file descriptor and about 20 kB: a high limit serves many slow clients, a low one saves memory.",
+        description="Maximum number of open connections; above it, the longest idle one is closed. Each takes a file "
+        "descriptor and about 20 kB. A high limit serves many slow clients, a low one saves memory.",
     )
     import_max_bytes: int = Field(
         256 * 1024 * 1024,
         ge=1,
-        description="The largest FAQ file, in bytes. An import needs about ten times the size of its file in memory.",
+        description="Maximum size of a FAQ file, in bytes. An import needs about ten times as much memory.",
     )
     import_max_unpacked_bytes: int = Field(
-        512 * 1024 * 1024, ge=1, description="The largest XLSX file, in bytes after unpacking (XLSX is a ZIP archive)."
+        512 * 1024 * 1024, ge=1, description="Maximum size of an unpacked XLSX file, in bytes (XLSX is a ZIP archive)."
     )
     import_max_rows: int = Field(1_000_000, ge=1, description="Maximum number of rows of a FAQ file.")
     import_max_cells: int = Field(20_000_000, ge=1, description="Maximum number of cells of a table, empty ones too.")
-    import_max_cell_chars: int = Field(
-        10_000_000, ge=1, description="Most characters of a table's cell or a JSON line."
-    )
+    import_max_cell_chars: int = Field(10_000_000, ge=1, description="Maximum length of a table's cell or a JSON line.")
     import_max_nesting: int = Field(500, ge=1, le=500, description="Maximum nesting of JSON and YAML.")
     log_format: Literal["text", "json"] = Field(
         "text",
-        description="Format of the log: `text`, or `json`: one object a line, with the request's id and the caller's.",
+        description="Format of the log: `text`, or `json` with one object a line, which has the request id and caller.",
     )
     log_texts: bool = Field(
         False,

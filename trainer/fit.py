@@ -37,7 +37,7 @@ log = logging.getLogger("trainer")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run works on."""
+    """The input of a run: the entries and the training set."""
 
     entries: list[Entry]
     training: TrainingSet
@@ -54,7 +54,7 @@ def start(
     generated: Path | None = None,
     unanswerable_share: float | None = None,
 ) -> Run:
-    """A new run, carried out. Raises FileError before anything starts, InputError, Interrupted."""
+    """Create a run, carry it out and return it. Raises FileError before the run is created, InputError, Interrupted."""
     inputs = read(data, queries, recipe, generated)
     config = {
         "data": str(data.absolute()),
@@ -73,7 +73,7 @@ def start(
 
 
 def resume(name: str) -> Run:
-    """Carry on with a run; one that has succeeded is left as it is. Raises InputError when its data has changed."""
+    """Continue a run and return it; a succeeded run is left as it is. Raises InputError if its data has changed."""
     run = Run.find(name)
     if run.status().state == "succeeded":
         return run
@@ -84,23 +84,23 @@ def resume(name: str) -> Run:
 
 
 def read(data: Path, queries: Path | None, recipe: Recipe, generated: Path | None = None) -> Inputs:
-    """Read and split. Every bad row of either file is reported before anything starts.
+    """Read and split the data. Raises FileError with every bad row of a file, InputError.
 
     A directory, or a TSV file, holds generated queries (`trainer.generation`); so does `generated`, for those entries.
     """
     if generated is None and (data.is_dir() or data.suffix == ".tsv"):
         return Inputs(*trainingset.read(data, None, read_queries(queries) if queries else (), recipe.seed))
     source = read_source(data, recipe)
-    asked = renamed(read_queries(queries), source.aliases) if queries else []
+    real_queries = renamed(read_queries(queries), source.aliases) if queries else []
     if generated is not None:
-        return Inputs(*trainingset.read(generated, source.entries, asked, recipe.seed))
+        return Inputs(*trainingset.read(generated, source.entries, real_queries, recipe.seed))
     if source.pairs:
-        return Inputs(source.entries, scored_set(source.entries, source.pairs, asked, recipe.seed))
-    return Inputs(source.entries, training_set(source.entries, asked, recipe.seed))
+        return Inputs(source.entries, scored_set(source.entries, source.pairs, real_queries, recipe.seed))
+    return Inputs(source.entries, training_set(source.entries, real_queries, recipe.seed))
 
 
 def carry_out(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> None:
-    """Do all that is left to do of a run, and keep its status true whatever happens."""
+    """Do the remaining phases of a run and keep its status up to date, also when one fails."""
     if not distributed.leads():
         _model(run, inputs, base, recipe)
         return
@@ -132,7 +132,7 @@ def _begun(run: Run) -> Run:
 
 
 def measure_again(name: str) -> Run:
-    """Ask both models a run's held-out questions again, for its report. Raises InputError when its data has changed."""
+    """Measure both models of a run again, for its report. Raises InputError if its data has changed."""
     run = Run.find(name)
     inputs = _inputs_of(run)
     results.measure(run, inputs.entries, inputs.training, run.config["base"])
@@ -140,7 +140,7 @@ def measure_again(name: str) -> Run:
 
 
 def _inputs_of(run: Run) -> Inputs:
-    """What the run was begun with. Raises InputError when that has changed."""
+    """The input that the run was started with. Raises InputError if it has changed."""
     config = run.config
     queries = Path(config["queries"]) if config["queries"] else None
     generated = Path(config["generated"]) if config.get("generated") else None
@@ -151,7 +151,7 @@ def _inputs_of(run: Run) -> Inputs:
 
 
 def _report(run: Run, inputs: Inputs, base: str) -> None:
-    """The report. The bundle is complete and good without it, so that it may fail without failing the run."""
+    """Write the report. A failure is logged and does not fail the run, whose bundle is complete without a report."""
     try:
         results.measure(run, inputs.entries, inputs.training, base)
         log.info("Report: %s", page.write(run))
@@ -166,7 +166,7 @@ class _Trained:
 
 
 def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
-    """The model to export: the one that the run has trained already, or trains now, or the base model itself."""
+    """The model to export: the one that the run has trained, or trains now, or the base model."""
     finished, training = run.directory / runs.MODEL, inputs.training
     if finished.is_dir():
         return _Trained(model.load(str(finished)), True)
@@ -191,8 +191,8 @@ def _model(run: Run, inputs: Inputs, base: str, recipe: Recipe) -> _Trained:
     run.update(phase="choosing weights")
     if shipped := keep_best(loaded, base_weights, recipe, inputs.entries, training.heldout):
         durable.write(run.directory / runs.SHIPPED, json.dumps(shipped.values(), indent=2) + "\n")
-    aside = run.directory / f".{runs.MODEL}"
-    shutil.rmtree(aside, ignore_errors=True)
-    loaded.save_pretrained(str(aside), create_model_card=False)
-    durable.move(aside, finished)
+    scratch = run.directory / f".{runs.MODEL}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    loaded.save_pretrained(str(scratch), create_model_card=False)
+    durable.move(scratch, finished)
     return _Trained(loaded, True)

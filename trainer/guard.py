@@ -1,13 +1,14 @@
-"""How much of the fine-tuning to ship: the share with the best expected gain whose risk of a loss is small.
+"""Chooses how much of the fine-tuning to ship: the share with the best expected gain whose risk of a loss is small.
 
-For weights base + share (tuned - base), shares of .5, .75 and 1 (WiSE-FT; Wortsman et al. 2021, arXiv 2109.01903),
-the gain over the base model in precision@1 of real questions has a prior N(mean, deviation^2) from FAQs of other
-families, a gain beyond .05 counting as .05: the guard is about losses. The FAQ's own held-out questions, resampled by
-entry, are the likelihood; how far held-out phrasings were off elsewhere adds to its variance. Shipped is the largest
-posterior mean among the shares that lose more than .01 with a probability below .2; the base model where there is none.
+The weights are base + share (tuned - base), for shares of .5, .75 and 1 (WiSE-FT; Wortsman et al. 2021,
+arXiv 2109.01903). The gain over the base model in precision@1 of real questions has a prior N(mean, deviation^2),
+fitted on FAQs of other families. A gain above .05 counts as .05, because the guard is about losses. The FAQ's own
+held-out questions, resampled by entry, are the likelihood. Their error on the other FAQs adds to its variance. The
+guard ships the share with the largest posterior mean, among the shares that lose more than .01 with a probability
+below .2, or the base model if there is no such share.
 
-The constants are printed by `python -m benchmarks.generalize constants`: recipe `default`, three seeds, families
-counting alike. Choosing the cap on the same families makes the figures there a little too good.
+`python -m benchmarks.generalize constants` prints the constants: recipe `default`, three seeds, equal weight for each
+family. The cap was chosen on the same families, so the figures there are slightly optimistic.
 """
 
 from collections.abc import Sequence
@@ -22,17 +23,17 @@ SHARES = (0.5, 0.75, 1.0)
 CAP = 0.05
 LOSS, RISK = 0.01, 0.2
 DRAWS = 1000
-LEAST_VARIANCE = 0.25  # of one question: a few that all fare alike are not certain
+LEAST_VARIANCE = 0.25  # of one question: a few questions with equal gains are not certain
 
 Floats = NDArray[np.float64]
 
 
 class Experience(NamedTuple):
-    """What the shares gained on some FAQs, (shares,) each."""
+    """The gains of the shares on other FAQs, (shares,) each."""
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]
-    transfer: tuple[float, ...]  # root mean square of how far the held-out gain is from that of real questions
+    transfer: tuple[float, ...]  # root mean square difference between the held-out gain and the gain on real questions
 
 
 OTHER_FAQS = Experience((0.0298, 0.0334, 0.0315), (0.0198, 0.0220, 0.0242), (0.0248, 0.0260, 0.0276))
@@ -40,7 +41,7 @@ OTHER_FAQS = Experience((0.0298, 0.0334, 0.0315), (0.0198, 0.0220, 0.0242), (0.0
 
 @dataclass(frozen=True)
 class Option:
-    """One share: what the held-out questions gained, and what is expected of real ones."""
+    """One share: its gain on the held-out questions, and its expected gain on real questions."""
 
     share: float
     heldout: float | None  # mean gain in reciprocal rank; None: nothing is held out
@@ -58,11 +59,11 @@ class Shipped:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Shipped":
-        """What `asdict` and JSON made these values of."""
+        """The inverse of `values`, also after a round trip through JSON."""
         return cls(values["share"], values["questions"], tuple(Option(**option) for option in values["options"]))
 
     def values(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """The fields as a dictionary for JSON."""
         return asdict(self)
 
     @property
@@ -83,14 +84,14 @@ class Shipped:
 
 
 class Gains(NamedTuple):
-    """Of held-out questions: the gain in reciprocal rank by each share, (shares, questions), and their entries."""
+    """The gain in reciprocal rank of held-out questions, (shares, questions), and the entry of each question."""
 
     differences: Floats
     entries: Sequence[str]
 
 
 def decide(gains: Gains, experience: Experience = OTHER_FAQS) -> Shipped:
-    """Choose the share."""
+    """The share to ship, 0 for the base model, with all options."""
     questions = gains.differences.shape[1]
     options = tuple(
         _option(experience, i, float(gains.differences[i].mean()) if questions else None, variance_of(gains, i))
@@ -104,15 +105,15 @@ def decide(gains: Gains, experience: Experience = OTHER_FAQS) -> Shipped:
 def _option(experience: Experience, i: int, heldout: float | None, variance: float) -> Option:
     mean, precision = experience.means[i], 1 / experience.deviations[i] ** 2
     if heldout is not None:
-        own = 1 / (variance + experience.transfer[i] ** 2)
-        mean = (mean * precision + min(heldout, CAP) * own) / (precision + own)
-        precision += own
+        heldout_precision = 1 / (variance + experience.transfer[i] ** 2)
+        mean = (mean * precision + min(heldout, CAP) * heldout_precision) / (precision + heldout_precision)
+        precision += heldout_precision
     risk = NormalDist(mean, precision**-0.5).cdf(-LOSS)
     return Option(SHARES[i], None if heldout is None else round(heldout, 4), round(mean, 4), round(risk, 4))
 
 
 def variance_of(gains: Gains, i: int) -> float:
-    """The variance of the mean gain when entries are drawn again."""
+    """The variance of the mean gain of share `i` when entries are resampled (bootstrap by entry)."""
     values = gains.differences[i]
     if not len(values):
         return 0.0

@@ -1,4 +1,4 @@
-"""Changes of single entries, within one transaction: each keeps the version before it in the history."""
+"""Changes of single entries, within one transaction; the history keeps each replaced version."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -18,7 +18,7 @@ Tags = Collection[str]  # entity tags, one of which the entry must have
 
 
 class Editor:
-    """The entries, for one person. `by`: the name that the history shows."""
+    """Changes entries on behalf of one person. `by`: the name that the history shows."""
 
     def __init__(self, connection: Connection, by: str | None, history_days: int | None = None) -> None:
         self._connection, self._by, self._history_days = connection, by, history_days
@@ -28,7 +28,7 @@ class Editor:
         return stored_entry(self._connection, entry_id)
 
     def create(self, entry: Entry, act: Act = "created") -> Stored:
-        """Add an entry after all others. Raises Conflict where its id is taken."""
+        """Add an entry after all others and return it. Raises Conflict if its id is taken."""
         if self._connection.scalar(select(EntryRow.id).where(EntryRow.id == entry.id)) is not None:
             raise Conflict(f"There is an entry `{entry.id}` already. Change that one, or give the new one another id.")
         last = self._connection.scalar(select(func.max(EntryRow.position)))
@@ -38,9 +38,9 @@ class Editor:
         return self.get(entry.id)
 
     def change(self, entry_id: str, changed: Callable[[Entry], Entry], tags: Tags, act: Act = "updated") -> Stored:
-        """Replace an entry by what `changed` makes of it; one that is the same keeps its version.
+        """Replace an entry with the result of `changed` and return it; an unchanged entry keeps its version.
 
-        Raises NotFound, and Stale where its entity tag is not one of `tags`.
+        Raises NotFound, and Stale if its entity tag is not one of `tags`.
         """
         present = self.get(entry_id)
         present.check(tags)
@@ -54,13 +54,13 @@ class Editor:
         return self.get(entry_id)
 
     def archive(self, entry_id: str, tags: Tags) -> Stored:
-        """Archive an entry, which then no longer answers. Raises as `change` does."""
+        """Archive an entry, so that it no longer answers, and return it. Raises NotFound, Stale."""
         return self.change(entry_id, lambda entry: entry.model_copy(update={"state": "archived"}), tags, "archived")
 
     def restore(self, entry_id: str, version: int, tags: Tags | None) -> Stored:
-        """Give an entry the content of one of its versions; one that an import removed is added again.
+        """Restore one version of an entry and return the entry; an entry that an import removed is added again.
 
-        `tags` is None where the entry is believed to be gone. Raises NotFound, Stale.
+        `tags` is None if the caller expects that the entry was removed. Raises NotFound, Stale.
         """
         entries = {kept.version: entry for entry, kept in self.versions(entry_id)}
         if version not in entries:
@@ -71,14 +71,14 @@ class Editor:
             return self.create(entries[version], "restored")
 
     def versions(self, entry_id: str) -> list[tuple[Entry, history.Version]]:
-        """Every version of an entry that is kept, oldest first. Raises NotFound."""
-        found = history.versions(self._connection, entry_id, self._history_days)
-        if not found:
+        """Every kept version of an entry, oldest first. Raises NotFound."""
+        versions = history.versions(self._connection, entry_id, self._history_days)
+        if not versions:
             raise NotFound(f"There is no entry `{entry_id}`, and none in the history.")
-        return found
+        return versions
 
     def purge(self, entry_id: str, tags: Tags) -> None:
-        """Erase an entry and its history, also of one that an import removed. Raises NotFound, Stale."""
+        """Erase an entry and its history, also if an import removed the entry. Raises NotFound, Stale."""
         self.versions(entry_id)
         with suppress(NotFound):
             self.get(entry_id).check(tags)

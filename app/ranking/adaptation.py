@@ -1,13 +1,14 @@
 """The share of unanswerable questions, estimated from the questions that are asked.
 
 Each release counts the questions asked of it in a histogram of logit u, where u is the probability that nothing answers
-the question at the share that u was trained at. The histogram is a mixture of two: that of answerable questions and
-that of unanswerable ones, both known from the held-out questions. The share is the maximum a posteriori by expectation
-maximisation under a Beta prior around the stated share ("Adjusting the Outputs of a Classifier to New a Priori
-Probabilities", Saerens et al. 2002, doi 10.1162/089976602753284446).
+the question at the share that u was trained at. The histogram is a mixture of the histograms of answerable and of
+unanswerable questions, which are known from the held-out questions. The share is the maximum a posteriori by
+expectation maximisation under a Beta prior around the stated share ("Adjusting the Outputs of a Classifier to New a
+Priori Probabilities", Saerens et al. 2002, doi 10.1162/089976602753284446).
 
-It is right only as far as the held-out questions are like the real ones. `misfit` says how far the histogram is from
-the fitted mixture. Kept are counts, and salted hashes of questions and clients; no texts and no addresses.
+The estimate is right only if the held-out questions resemble the real ones. `misfit` measures the distance between the
+histogram and the fitted mixture. Only counts and salted hashes of questions and clients are kept; no texts and no
+addresses.
 """
 
 from typing import Literal, NamedTuple, Self
@@ -23,16 +24,16 @@ from app.text.normalize import normalize
 
 Mode = Literal["off", "suggest", "on"]
 
-BINS, BOUND = 24, 6.0  # of logit u, from -BOUND to BOUND; what lies outside counts in the first or the last bin
+BINS, BOUND = 24, 6.0  # of logit u, from -BOUND to BOUND; values outside count in the first or last bin
 CENTRES = (np.arange(BINS) + 0.5) * 2 * BOUND / BINS - BOUND
-SPREAD = 0.02  # of the smoothed histograms, spread over all bins as u itself says, for bins with no held-out question
-KERNEL = np.exp(-0.5 * (np.arange(-3, 4) / 1.0) ** 2)  # smooths the held-out histograms, which are of few questions
-STRENGTH = 300  # questions that the stated share weighs as much as
+SPREAD = 0.02  # share of a smoothed histogram spread over all bins in proportion to u or 1 - u, for empty bins
+KERNEL = np.exp(-0.5 * (np.arange(-3, 4) / 1.0) ** 2)  # smooths the held-out histograms, which have few questions
+STRENGTH = 300  # weight of the stated share, in questions
 LEAST, MOST = 0.02, 0.6
 STEPS, TOLERANCE = 500, 1e-6
-MOST_QUESTIONS, MOST_CLIENTS = 50_000, 10_000  # that are remembered; the least recently seen is forgotten
-MOST_OF_A_CLIENT = STRENGTH  # questions that count: a client alone moves the estimate half way at the most
-EVERY, STEP = 20, 0.01  # questions after which the applied share moves, and how far at the most
+MOST_QUESTIONS, MOST_CLIENTS = 50_000, 10_000  # remembered; the least recently seen is forgotten
+MOST_OF_A_CLIENT = STRENGTH  # counted questions: one client moves the estimate at most half way
+EVERY, STEP = 20, 0.01  # questions between moves of the applied share, and the largest move
 
 
 class Densities(BaseModel):
@@ -55,12 +56,12 @@ class Densities(BaseModel):
 
 
 class Asked(BaseModel):
-    """The distinct questions that were asked of a release, counted, and the share that is applied because of them."""
+    """Counts of the distinct questions asked of a release, and the share that is applied because of them."""
 
     model_config = ConfigDict(extra="forbid")
 
     counts: list[int] = Field(default_factory=lambda: [0] * BINS, min_length=BINS, max_length=BINS)
-    exact: int = Field(0, description="questions that an entry holds word for word, which are answerable for certain")
+    exact: int = Field(0, description="questions that an entry holds word for word, which are certainly answerable")
     applied: float | None = Field(None, description="the share of unanswerable questions that is applied")
 
     @property
@@ -70,7 +71,7 @@ class Asked(BaseModel):
 
 
 class Estimate(NamedTuple):
-    """The estimated share of unanswerable questions, of how many questions, and how badly the mixture fits them.
+    """The estimated share of unanswerable questions, the number of questions, and the misfit of the mixture.
 
     `misfit` is the total variation distance between the histogram and the mixture, less what chance explains: 0 is a
     perfect fit, 1 no overlap.
@@ -82,7 +83,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(asked: Asked, densities: Densities, stated: float) -> Estimate:
-    """The estimate from the questions asked; the stated share where there are none."""
+    """The estimate from the questions asked; the stated share if there are none."""
     answerable, unanswerable = densities.smooth()
     counts, total = np.array(asked.counts, dtype=np.float64), asked.total
     share, exact = stated, asked.exact / max(total, 1)
@@ -98,12 +99,12 @@ def estimate(asked: Asked, densities: Densities, stated: float) -> Estimate:
 
 
 class Adaptation:
-    """What one release learns from the questions asked of it, and applies where it is `on`. For one thread."""
+    """The estimate of one release from the questions asked of it, and its use in mode `on`. Not thread-safe."""
 
     def __init__(
         self, mode: Mode, unanswerable: Unanswerable | None, densities: Densities | None, asked: Asked | None = None
     ) -> None:
-        """`asked`: what was counted before. Nothing is counted where `mode` is `off`, or u or densities are unknown."""
+        """`asked`: the earlier counts. Nothing is counted if `mode` is `off`, or u or the densities are unknown."""
         self.stated = unanswerable.share if unanswerable else None
         self.asked = asked or Asked()
         self._mode, self._unanswerable, self._densities = mode, unanswerable, densities
@@ -122,11 +123,11 @@ class Adaptation:
 
     @property
     def applied(self) -> float | None:
-        """The share that confidences are at: the stated one, unless another is applied."""
+        """The share that confidences assume: the applied one, or else the stated one."""
         return (self.asked.applied if self.applies else None) or self.stated
 
     def estimate(self) -> Estimate | None:
-        """The estimate of now; None where nothing is counted."""
+        """The current estimate; None if nothing is counted."""
         if not self.counting or self._densities is None or self.stated is None:
             return None
         return estimate(self.asked, self._densities, self.stated)
@@ -134,7 +135,7 @@ class Adaptation:
     def saw(self, question: str, client: str, unanswerable: float | None) -> None:
         """Count a question, unless it was counted before or its client has asked enough.
 
-        `unanswerable`: its u at the stated share; None where an entry holds the question word for word.
+        `unanswerable`: its u at the stated share; None if an entry holds the question word for word.
         """
         if not self.counting or self._unanswerable is None or not self._is_new(hash(normalize(question)), hash(client)):
             return
@@ -147,7 +148,7 @@ class Adaptation:
             self._move()
 
     def change(self, unanswerable: float) -> float:
-        """What the confidences of a question's answers are multiplied by; `unanswerable`: its u at the stated share."""
+        """The factor of the confidences of a question's answers. `unanswerable`: its u at the stated share."""
         if not self.applies or self.stated is None or self.asked.applied is None:
             return 1.0
         return change(unanswerable, self.stated, self.asked.applied)
@@ -161,7 +162,7 @@ class Adaptation:
         return True
 
     def _move(self) -> None:
-        """Move the applied share towards the estimate, by one step at the most."""
+        """Move the applied share towards the estimate, by at most one step."""
         target, now = self.estimate(), self.applied
         if target is not None and now is not None:
             self.asked.applied = now + float(np.clip(target.share - now, -STEP, STEP))
@@ -177,13 +178,13 @@ def _histogram(logits: Floats) -> list[int]:
 
 
 def _smoothed(counts: tuple[int, ...], elsewhere: Floats) -> Floats:
-    """The probability of each bin, (BINS,), where `elsewhere`, (BINS,), says how it is where nothing was held out."""
+    """The probability of each bin, (BINS,). `elsewhere`, (BINS,), is the shape of the part spread over all bins."""
     smooth, spread = np.convolve(np.array(counts, dtype=np.float64), KERNEL, mode="same"), elsewhere / elsewhere.sum()
     return np.asarray((1 - SPREAD) * smooth / smooth.sum() + SPREAD * spread if smooth.any() else spread)
 
 
 def _misfit(counts: Floats, mixture: Floats) -> float:
-    """The total variation distance between a histogram and the expected one, less what chance explains."""
+    """The total variation distance between a histogram and the mixture, less the distance expected by chance."""
     total = float(counts.sum())
     if not total:
         return 0.0

@@ -1,8 +1,8 @@
-"""From scores to the probability that an answer is right: a logistic model of a candidate's score and its leads.
+"""The probability that an answer is right: a logistic model of a candidate's score and its leads.
 
 Platt scaling ("Probabilistic Outputs for Support Vector Machines", Platt 1999) with two more features: how far a
 candidate stands above the best one with another answer, and above the mean of the third to fifth best. Below the best
-the leads are negative, so one model is calibrated at every rank. A monotone map follows where it lowers the held-out
+the leads are negative, so one model is calibrated at every rank. A monotone map is applied if it lowers the held-out
 Brier score (isotonic regression by pool-adjacent-violators; "Transforming Classifier Scores into Accurate Multiclass
 Probability Estimates", Zadrozny & Elkan 2002).
 """
@@ -21,15 +21,15 @@ from app.ranking.logistic import fit_logistic, sigmoid
 from app.ranking.offer import Offer
 from app.ranking.unanswerable import Unanswerable
 
-LEAD_CAP = 0.3  # beyond it a lead says nothing new, and a lone candidate has no rival at all
+LEAD_CAP = 0.3  # larger leads carry no more information; the lead of a lone candidate is infinite
 THIRD_TO_FIFTH = slice(2, 5)  # the third to the fifth best
 FOLDS = 5
-RIDGE, INTERCEPT_RIDGE = 1e-3, 1e-6  # weak: they only keep weights finite
-DECIMALS = 3  # of what is fitted: more would differ from one run to the next by the last bits of sums
+RIDGE, INTERCEPT_RIDGE = 1e-3, 1e-6  # weak: they only keep the weights finite
+DECIMALS = 3  # of fitted numbers; further digits differ between runs by rounding errors of sums
 
 
 class Evidence(NamedTuple):
-    """What confidence is made of, all (n,) alike."""
+    """The features that confidence is computed from, (n,) each."""
 
     score: Floats
     margin: Floats  # lead over the best candidate with another answer
@@ -39,8 +39,8 @@ class Evidence(NamedTuple):
 class Calibration(BaseModel):
     """P(right) = (1 - u) map(sigmoid(bias + weights * evidence)), the answer threshold, and when to offer several.
 
-    u is the probability that nothing answers the question. Without `unanswerable` it is 0, and the logistic model has
-    learned from unanswerable questions too.
+    u is the probability that nothing answers the question. Without `unanswerable` u is 0, and the logistic model was
+    fitted on unanswerable questions too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,58 +50,58 @@ class Calibration(BaseModel):
     margin_weight: float
     crowd_weight: float = 0
     knots: tuple[tuple[float, float], ...] = Field(
-        (), description="the monotone map, as points from the logistic model's confidence to the right one; none: as is"
+        (), description="points of the monotone map: the logistic model's confidence, the mapped one; empty: no map"
     )
     threshold: float = Field(ge=0, le=1)
-    offer: Offer = Field(Offer(), description="what is offered to choose from where nothing reaches the threshold")
+    offer: Offer = Field(Offer(), description="when several answers are offered, if none reaches the threshold")
     unanswerable: Unanswerable | None = Field(None, description="the probability that nothing answers the question")
 
     @model_validator(mode="before")
     @classmethod
     def _without_close(cls, value: object) -> object:
-        """Earlier bundles and releases have a `close`, which decided nothing that is decided now."""
+        """Ignore the field `close` of earlier bundles and releases, which is no longer used."""
         return {name: field for name, field in value.items() if name != "close"} if isinstance(value, dict) else value
 
     @property
     def discriminates(self) -> bool:
-        """Whether it tells right from wrong at all."""
+        """Whether any feature has a positive weight, so that confidence depends on the candidate."""
         return self.score_weight + self.margin_weight + self.crowd_weight > 0
 
     def at_share(self, share: float) -> "Calibration":
-        """The same for another share of unanswerable questions, where it knows how likely these are."""
+        """The same calibration at another share of unanswerable questions; unchanged without `unanswerable`."""
         if self.unanswerable is None:
             return self
         return self.model_copy(update={"unanswerable": self.unanswerable.model_copy(update={"share": share})})
 
     def confidence(self, evidence: Evidence) -> Floats:
-        """P(right) of each candidate of one question, (n,)."""
+        """P(right) of each candidate of one question, (n,); n may be 0."""
         margin, lead = clip_lead(evidence.margin), clip_lead(evidence.lead_over_third_to_fifth)
         logits = self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * lead
         confidences = _mapped(sigmoid(logits), self.knots)
         return confidences * (1.0 - self.no_answer(evidence.score)) if len(confidences) else confidences
 
     def no_answer(self, scores: Floats) -> float:
-        """The probability that nothing answers the question with these candidates, (n,), at least one; 0: not known."""
+        """The probability that nothing answers the question. `scores`: (n,), n > 0. 0 without `unanswerable`."""
         return 0.0 if self.unanswerable is None else self.unanswerable.probability(float(scores.max()))
 
 
 class Calibrated(BaseModel):
-    """A release's own calibration, fitted on its bundle's held-out questions asked of its entries, or why it has none.
+    """The calibration of a release, fitted on its bundle's held-out questions, or the reasons why it has none.
 
-    Without one the bundle's calibration holds.
+    A release without one uses the bundle's calibration.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration: Calibration | None = None
     reranked: Calibration | None = None
-    figures: dict[str, float] = Field({}, description="what was measured on the held-out questions")
-    problems: tuple[str, ...] = Field((), description="why it, or its reranker, could not be calibrated")
-    densities: Densities | None = Field(None, description="how the logit of u is distributed over those questions")
+    figures: dict[str, float] = Field({}, description="figures measured on the held-out questions")
+    problems: tuple[str, ...] = Field((), description="why the ranking, or its reranker, could not be calibrated")
+    densities: Densities | None = Field(None, description="the distribution of the logit of u over those questions")
 
 
 def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | None:
-    """The calibration that an index keeps; None: it keeps none. Raises IndexUnavailable if it is damaged."""
+    """The calibration stored in an index, or None. Raises IndexUnavailable if it is damaged."""
     try:
         return None if kept is None else Calibrated.model_validate(kept)
     except ValidationError as error:
@@ -109,7 +109,7 @@ def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | 
 
 
 def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:
-    """The evidence for each of one question's candidates, (n,); leads are infinite where there is no rival."""
+    """The evidence for each candidate of one question, (n,); leads are infinite without a rival."""
     best_first = np.sort(scores)[::-1]
     rivals = best_first[THIRD_TO_FIFTH]
     behind = float(rivals.mean()) if len(rivals) else -np.inf
@@ -117,9 +117,9 @@ def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:
 
 
 def margins_of(scores: Floats, answers: Sequence[str]) -> Floats:
-    """How far each score stands above the best candidate with another answer, (n,); infinite where there is none.
+    """How far each score stands above the best candidate with another answer, (n,); infinite without one.
 
-    Entries with one and the same answer do not compete: either is right.
+    Entries with the same answer do not compete, because each of them is right.
     """
     best: dict[str, float] = {}
     for score, answer in zip(scores, answers, strict=True):
@@ -135,11 +135,11 @@ def clip_lead(leads: Floats) -> Floats:
 
 
 def fit(evidence: Evidence, right: Flags, groups: NDArray[np.int64] | None = None) -> Calibration:
-    """Fit on held-out candidates, all (n,): unanswerable questions take part with nothing right.
+    """Fit a calibration on held-out candidates, (n,) each; the candidates of unanswerable questions are all wrong.
 
-    `groups` says which candidates are of one question; with it the monotone map is tried, by the Brier score on
-    questions that it was not fitted on. No weight may be negative, as confidence must fall with rank: a feature that
-    would have one is left out. The threshold is 0.5, to be chosen afterwards.
+    `groups`: the question of each candidate. With it the monotone map is used if it lowers the Brier score on questions
+    that it was not fitted on. Features with a negative weight are left out, because confidence must fall with rank. The
+    threshold is 0.5; the caller chooses another.
     """
     logistic = _fit_logistic(evidence, right)
     if groups is None or not _isotonic_is_better(evidence, right, groups):
@@ -148,10 +148,10 @@ def fit(evidence: Evidence, right: Flags, groups: NDArray[np.int64] | None = Non
 
 
 def threshold_for(confidences: Floats, precision: float, least: float = 0.2) -> float:
-    """The lowest threshold at which the confidences above it average at least `precision`; (n,) -> one number.
+    """The lowest threshold whose confidences at or above it average at least `precision`. `confidences`: (n,).
 
-    Averaging calibrated confidences, rather than counting right answers, keeps the choice steady on small samples.
-    Kept within [least, 0.95], so that neither an easy nor a hopeless sample silences or unleashes the service.
+    The mean of calibrated confidences varies less on small samples than the share of right answers. The threshold is
+    kept within [least, 0.95], so that an extreme sample cannot make the service answer everything or nothing.
     """
     best_first = np.sort(confidences)[::-1]
     if best_first.size == 0:
@@ -163,7 +163,7 @@ def threshold_for(confidences: Floats, precision: float, least: float = 0.2) -> 
 
 
 def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
-    """Platt's smoothed targets; features with a negative weight are left out, the worst first."""
+    """Fit to Platt's smoothed targets. Features with a negative weight are left out, the most negative first."""
     columns = {
         "score_weight": evidence.score,
         "margin_weight": evidence.margin,
@@ -179,9 +179,9 @@ def _fit_logistic(evidence: Evidence, right: Flags) -> Calibration:
         if min(weights, default=0.0) >= 0:
             break
         kept.pop(int(np.argmin(weights)))
-    found = dict.fromkeys(columns, 0.0) | dict(zip(kept, weights, strict=True))
+    fitted = dict.fromkeys(columns, 0.0) | dict(zip(kept, weights, strict=True))
     return Calibration(
-        bias=round(bias, DECIMALS), **{name: round(value, DECIMALS) for name, value in found.items()}, threshold=0.5
+        bias=round(bias, DECIMALS), **{name: round(value, DECIMALS) for name, value in fitted.items()}, threshold=0.5
     )
 
 
@@ -190,35 +190,36 @@ def _column(columns: dict[str, Floats], name: str) -> Floats:
 
 
 def _isotonic_is_better(evidence: Evidence, right: Flags, groups: NDArray[np.int64]) -> bool:
-    """Whether the map lowers the Brier score, over folds of questions, beyond twice its own standard error."""
+    """Whether the map lowers the cross-validated Brier score by more than twice the standard error of the gain."""
     gains = np.zeros(len(right))
     for fold in range(FOLDS):
-        apart = groups % FOLDS == fold
-        if not apart.any() or apart.all():
+        held_out = groups % FOLDS == fold
+        if not held_out.any() or held_out.all():
             return False
-        logistic = _fit_logistic(Evidence(*(one[~apart] for one in evidence)), right[~apart])
-        inside, outside = (logistic.confidence(Evidence(*(one[some] for one in evidence))) for some in (~apart, apart))
-        mapped = _mapped(outside, _isotonic(inside, right[~apart]))
-        gains[apart] = (outside - right[apart]) ** 2 - (mapped - right[apart]) ** 2
+        train, test = (Evidence(*(feature[rows] for feature in evidence)) for rows in (~held_out, held_out))
+        logistic = _fit_logistic(train, right[~held_out])
+        confidences = logistic.confidence(test)
+        mapped = _mapped(confidences, _isotonic(logistic.confidence(train), right[~held_out]))
+        gains[held_out] = (confidences - right[held_out]) ** 2 - (mapped - right[held_out]) ** 2
     return bool(gains.mean() > 2 * gains.std() / np.sqrt(len(gains)))
 
 
 def _isotonic(confidences: Floats, right: Flags) -> tuple[tuple[float, float], ...]:
-    """The non-decreasing steps nearest to what was right, as points between which it is drawn straight."""
+    """The isotonic regression of right on confidence, as (confidence, probability) points to interpolate between."""
     order = np.argsort(confidences, kind="stable")
-    blocks: list[tuple[float, float, int]] = []  # sum of confidences, of rights, count
-    for confidence, one in zip(confidences[order], right[order], strict=True):
-        blocks.append((float(confidence), float(one), 1))
+    blocks: list[tuple[float, float, int]] = []  # sum of confidences, number right, count
+    for confidence, is_right in zip(confidences[order], right[order], strict=True):
+        blocks.append((float(confidence), float(is_right), 1))
         while len(blocks) > 1 and blocks[-2][1] / blocks[-2][2] >= blocks[-1][1] / blocks[-1][2]:
             last = blocks.pop()
             blocks[-1] = (blocks[-1][0] + last[0], blocks[-1][1] + last[1], blocks[-1][2] + last[2])
-    points = [(x / n, (y + x / n) / (n + 1)) for x, y, n in blocks]  # one example of what the model said
+    points = [(x / n, (y + x / n) / (n + 1)) for x, y, n in blocks]  # smoothed by one example at the model's confidence
     highest = 0.0
-    found = []
+    knots = []
     for x, y in points:
         highest = max(highest, y)
-        found.append((round(x, DECIMALS), round(highest, DECIMALS)))
-    return tuple(found)
+        knots.append((round(x, DECIMALS), round(highest, DECIMALS)))
+    return tuple(knots)
 
 
 def _mapped(confidences: Floats, knots: Sequence[tuple[float, float]]) -> Floats:

@@ -1,12 +1,12 @@
-"""Fits confidence, thresholds and offers on what became of held-out questions. A few lines of numpy: no training.
+"""Fits confidence, thresholds and offers on the outcomes of held-out questions.
 
-Candidates at ranks 1 to 5 of each question are examples, right or wrong. The confidence is that of other FAQs, moved by
-the held-out questions as far as their number allows (`app.ranking.prior`); after a reranker, whose scores have no
-scale in common, it is fitted on the held-out questions alone. Thresholds are chosen at the stated share of unanswerable
-questions: where fewer are held out, answerable ones are asked once more with their own answers left out.
+The candidates at ranks 1 to 5 of each question are the examples, right or wrong. The confidence is fitted on other FAQs
+and adapted to the held-out questions (`app.ranking.prior`). With a reranker it is fitted on the held-out questions
+alone, because the scores of rerankers have no common scale. Thresholds are chosen at the stated share of unanswerable
+questions. If too few of these are held out, answerable questions without their right answers are added.
 
-Thresholds, joint probabilities and figures rest on cross-fitted confidences: those of a question come from a model
-fitted on questions about other entries.
+Thresholds, joint probabilities and figures use cross-fitted confidences: those of a question come from a model fitted
+on questions about other entries.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ from app.ranking.prior import OTHER_FAQS, Prior
 from app.ranking.ranking import Ranking
 from app.ranking.scored import Scored, densities_of
 
-RANKS = 5  # candidates of a question that are examples
+RANKS = 5  # candidates of a question that serve as examples
 FOLDS = 5
-MIN_QUESTIONS = 30  # fewer held-out questions than that calibrate nothing
-LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right, however easy the held-out questions are
-USUAL_LEAST = 0.7  # unless a lower precision is asked for: below it an offer of several helps more often than an answer
+MIN_QUESTIONS = 30  # answerable held-out questions that a calibration needs
+LEAST_THRESHOLD = 0.5  # below it an answer is more likely wrong than right
+USUAL_LEAST = 0.7  # unless the target precision is lower; below it an offer of several helps more often than an answer
 
 Fit = Callable[[Sequence[Scored]], Calibration]
 
@@ -42,16 +42,16 @@ class Reread(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A calibration, and what the questions that it was fitted on would be replied by models of the other folds."""
+    """A calibration, and the cross-fitted reply to each question that it was fitted on."""
 
     calibration: Calibration
     cases: list[Case]
 
 
 def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread] = ()) -> Calibrated:
-    """The calibration of `ranking`, its thresholds chosen for the ranking's precisions; or why there is none.
+    """The calibration of `ranking`, with thresholds for the ranking's precisions; or the reasons why there is none.
 
-    `reread`: some of the questions with their scores by the reranker, where the ranking has one.
+    `reread`: a sample of the questions with the reranker's scores, for a ranking with a reranker.
     """
     questions = [Scored.of(outcome, ranking) for outcome in outcomes]
     fitted = _fitted(questions, ranking, "held-out questions", shrunk)
@@ -66,16 +66,16 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
     if weight is None or not reread:
         return release
     reranked = [Scored.of(outcome, ranking).reranked(scores, weight) for outcome, scores in reread]
-    again = _fitted(reranked, ranking, "held-out questions with the reranker", alone)
-    changes = {"problems": (again,)} if isinstance(again, str) else {"reranked": again.calibration}
+    refitted = _fitted(reranked, ranking, "held-out questions with the reranker", alone)
+    changes = {"problems": (refitted,)} if isinstance(refitted, str) else {"reranked": refitted.calibration}
     return release.model_copy(update=changes)
 
 
-def shrunk(questions: Sequence[Scored], of: Prior = OTHER_FAQS) -> Calibration:
-    """The calibration of other FAQs, moved by these questions as far as their number allows."""
+def shrunk(questions: Sequence[Scored], other_faqs: Prior = OTHER_FAQS) -> Calibration:
+    """The calibration of other FAQs, adapted to these questions; more questions move it farther."""
     answerable = [question for question in questions if question.answerable]
     near = [question.scores[0] for question in map(Scored.without_answer, answerable) if len(question.scores)]
-    across = prior.across(np.array(near), of)
+    across = prior.across(np.array(near), other_faqs)
     if not answerable:
         return across
     evidence, right, _ = examples(answerable)
@@ -84,38 +84,38 @@ def shrunk(questions: Sequence[Scored], of: Prior = OTHER_FAQS) -> Calibration:
 
 
 def alone(questions: Sequence[Scored]) -> Calibration:
-    """A calibration fitted on these questions and nothing else."""
+    """The calibration fitted on these questions alone."""
     return calibration.fit(*examples(questions))
 
 
-def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str, how: Fit) -> Fitted | str:
-    """The fit; or why it says nothing."""
+def _fitted(questions: Sequence[Scored], ranking: Ranking, what: str, fit_to: Fit) -> Fitted | str:
+    """The fit, or the reason why the questions allow none, for the log. `what`: names the questions in it."""
     answerable = sum(question.answerable for question in questions)
     if answerable < MIN_QUESTIONS:
         return f"Only {answerable} {what} are answered by an entry; calibration needs {MIN_QUESTIONS}."
     entries = len({question.entry for question in questions if question.answerable})
     if entries < FOLDS:
         return f"The {what} are about {entries} entries only; calibration needs {FOLDS}."
-    fitted = fit(questions, ranking, how)
+    fitted = fit(questions, ranking, fit_to)
     if fitted is None:
         return f"The scores of {answerable} {what} do not tell right answers from wrong ones."
     return fitted
 
 
-def fit(questions: Sequence[Scored], ranking: Ranking, how: Fit = shrunk) -> Fitted | None:
-    """The calibration with the thresholds for the ranking's precisions; None where scores do not tell right from wrong.
+def fit(questions: Sequence[Scored], ranking: Ranking, fit_to: Fit = shrunk) -> Fitted | None:
+    """The calibration with thresholds for the ranking's precisions; None if scores do not tell right from wrong.
 
-    `how` fits it to some of the questions.
+    `fit_to`: fits a calibration to some of the questions.
     """
     share = ranking.unanswerable_share
-    asked = [*questions, *unanswerable_of(questions, share)]
-    right = np.concatenate([question.right for question in asked])
-    fitted = how(asked).at_share(share)
-    if right.all() or not right.any() or not alone(asked).discriminates:
+    mixed = [*questions, *unanswerable_of(questions, share)]
+    right = np.concatenate([question.right for question in mixed])
+    fitted = fit_to(mixed).at_share(share)
+    if right.all() or not right.any() or not alone(mixed).discriminates:
         return None
-    folds = _folds(asked)
-    confidences = _crossfitted(asked, folds, how, share)
-    best, hits = _best(asked, confidences)
+    folds = _folds(mixed)
+    confidences = _crossfitted(mixed, folds, fit_to, share)
+    best, hits = _best(mixed, confidences)
     least = max(LEAST_THRESHOLD, min(USUAL_LEAST, ranking.target_precision))
     threshold = calibration.threshold_for(best[:, 0], ranking.target_precision, least)
     parts = [fit_offer(best[folds != fold], hits[folds != fold]) for fold in range(FOLDS)]
@@ -135,9 +135,9 @@ def fit(questions: Sequence[Scored], ranking: Ranking, how: Fit = shrunk) -> Fit
 
 
 def examples(questions: Sequence[Scored]) -> tuple[Evidence, Flags, Integers]:
-    """The best candidates of all questions, (n,) each: the evidence, whether it is right, and its entry as a number.
+    """The best candidates of all questions, (n,) each: evidence, right or wrong, and the question's group.
 
-    Questions about one entry share the number.
+    Questions about the same entry form a group.
     """
     numbers = _numbers(questions)
     parts, rights, groups = [], [], []
@@ -151,14 +151,14 @@ def examples(questions: Sequence[Scored]) -> tuple[Evidence, Flags, Integers]:
 
 
 def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, float]:
-    """What the service would do with these questions: those that something answers, and those that nothing does."""
+    """Shares and counts of what the service would reply to these questions, answerable and unanswerable."""
     first = np.array([question.right[0] for question in questions if question.answerable])
-    given = [case for case in cases if case.answerable and case.status == "answered"]
+    answered = [case for case in cases if case.answerable and case.status == "answered"]
     shares = {
         "questions": float(len(first)),
         "precision@1": float(first.mean()),
-        "answered": len(given) / len(first),
-        "answered_right": float(np.mean([case.right[0] for case in given])) if given else 0.0,
+        "answered": len(answered) / len(first),
+        "answered_right": float(np.mean([case.right[0] for case in answered])) if answered else 0.0,
         **measured(cases),
     }
     if unanswerable := sum(not case.answerable for case in cases):
@@ -167,7 +167,7 @@ def figures(questions: Sequence[Scored], cases: Sequence[Case]) -> dict[str, flo
 
 
 def unanswerable_of(questions: Sequence[Scored], share: float) -> list[Scored]:
-    """Questions asked once more without their answers, as many as bring the share about, at most all.
+    """Answerable questions without their right answers, as many as are needed to reach the share, at most all.
 
     They are spread evenly over the answerable questions.
     """
@@ -184,16 +184,16 @@ def _numbers(questions: Sequence[Scored]) -> list[int]:
 
 
 def _folds(questions: Sequence[Scored]) -> Integers:
-    """Which fold each question is in; questions about one entry are in the same."""
+    """The fold of each question, (questions,); questions about the same entry are in the same fold."""
     return np.array(_numbers(questions), dtype=np.int64) % FOLDS
 
 
-def _crossfitted(questions: Sequence[Scored], folds: Integers, how: Fit, share: float) -> list[Floats]:
+def _crossfitted(questions: Sequence[Scored], folds: Integers, fit_to: Fit, share: float) -> list[Floats]:
     """The confidences of each question's candidates, by a model fitted on the other folds."""
     models = []
     for fold in range(FOLDS):
-        others = [question for question, own in zip(questions, folds, strict=True) if own != fold]
-        models.append(how(others).at_share(share))
+        others = [question for question, number in zip(questions, folds, strict=True) if number != fold]
+        models.append(fit_to(others).at_share(share))
     return [
         models[fold].confidence(evidence_of(question.scores, question.answers))
         for question, fold in zip(questions, folds, strict=True)
@@ -201,9 +201,9 @@ def _crossfitted(questions: Sequence[Scored], folds: Integers, how: Fit, share: 
 
 
 def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[Floats, Flags]:
-    """The confidences of each question's best three with different answers, and which is right, (questions, 3) both.
+    """The confidences of each question's best three different answers, and whether each is right, (questions, 3) both.
 
-    0 and False where there are fewer.
+    Missing answers are 0 and False.
     """
     best, right = np.zeros((len(questions), MOST)), np.zeros((len(questions), MOST), dtype=bool)
     for row, (question, confidence) in enumerate(zip(questions, confidences, strict=True)):
@@ -214,7 +214,7 @@ def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[F
 
 
 def _case(question: Scored, confidences: Floats, rule: Calibration) -> Case:
-    """What the question would be replied, asked for one answer."""
+    """The reply to the question by `rule`, when one answer is requested."""
     choices = Choices(confidences.tolist(), question.answers, [False] * len(question.answers))
     status, shown = choose(choices, 1, rule)
     return Case(status, [bool(question.right[i]) for i in shown], question.answerable)

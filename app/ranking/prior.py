@@ -1,15 +1,15 @@
-"""What other FAQs say of confidence, and how far a FAQ's own held-out questions move it.
+"""The calibration of other FAQs, which serves as a prior for the calibration of one FAQ.
 
-Held-out phrasings are not like real questions: on some FAQs they are harder, on others easier. So a calibration is
-fitted across families of FAQs on their real questions, and the FAQ's own held-out questions shift and scale its logit
-under a Gaussian prior: a MAP estimate, whose distance from the other FAQs grows with their number.
+Held-out phrasings differ from real questions: on some FAQs they are harder, on others easier. The prior calibration is
+fitted on the real questions of several families of FAQs. The FAQ's own held-out questions shift and scale its logit
+under a Gaussian prior. This is a MAP estimate: the more questions, the farther it moves from the prior.
 
-Two logistic models: P(the candidate is right | something answers), of its leads, at ranks 1 to 5; and P(nothing
-answers), of the best score and of how near this FAQ's near misses come: the mean best score of its held-out questions
-once the entries that answer them are left out.
+There are two logistic models. P(the candidate is right | something answers) depends on the candidate's leads, at ranks
+1 to 5. P(nothing answers) depends on the best score and on the mean best score of this FAQ's near misses, which are its
+held-out questions without the entries that answer them.
 
-The constants are printed by `python -m benchmarks.generalize constants`. Families count alike. Unanswerable examples
-are real ones, near misses and the out-of-scope bank (data/out_of_scope.jsonl) as 1 : 1 : 0.3.
+`python -m benchmarks.generalize constants` prints the constants. All families have the same weight. Unanswerable
+examples are real ones, near misses and the out-of-scope bank (data/out_of_scope.jsonl) in the ratio 1 : 1 : 0.3.
 """
 
 from typing import NamedTuple
@@ -22,14 +22,14 @@ from app.ranking.logistic import fit_logistic, logit
 from app.ranking.offer import Offer
 from app.ranking.unanswerable import Unanswerable
 
-NEAR_MISS = 0.55  # the mean best score of near misses where none is known
-SHIFT_RIDGE, SCALE_RIDGE = 11.0, 44.0  # of the own shift and scale: standard deviations of .3 and .15 around (0, 1)
-THRESHOLD, OFFER_THRESHOLD = 0.7, 0.45  # where too few questions are held out to choose by
+NEAR_MISS = 0.55  # the mean best score of near misses, for a FAQ without any
+SHIFT_RIDGE, SCALE_RIDGE = 11.0, 44.0  # of the FAQ's shift and scale: standard deviations .3 and .15 around (0, 1)
+THRESHOLD, OFFER_THRESHOLD = 0.7, 0.45  # for a FAQ with too few held-out questions
 DECIMALS = 3
 
 
 class Prior(NamedTuple):
-    """The two logistic models of some FAQs."""
+    """The two logistic models, fitted on other FAQs."""
 
     bias: float
     margin_weight: float
@@ -58,9 +58,9 @@ def across(near_misses: Floats | None = None, prior: Prior = OTHER_FAQS) -> Cali
 
 
 def moved(calibration: Calibration, confidences: Floats, right: Flags) -> Calibration:
-    """The calibration, shifted and scaled towards candidates of answerable questions, (n,) both.
+    """The calibration with its logit shifted and scaled to fit the candidates of answerable questions, (n,) both.
 
-    `confidences` are what it says of them, given that something answers.
+    `confidences`: the calibration's P(right | something answers) of the candidates.
     """
     features = np.stack([np.ones_like(confidences), logit(confidences)], axis=1)
     ridge, prior = np.array([SHIFT_RIDGE, SCALE_RIDGE]), np.array([0.0, 1.0])

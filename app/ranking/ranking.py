@@ -1,4 +1,4 @@
-"""Candidates in, ranked answers out: features, scores, confidence. Pure numpy; knows no index and no HTTP."""
+"""Ranks the candidates of a question: features, scores and confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ BESIDE_EXACT = 0.02  # the most confidence of a candidate beside an entry that h
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What candidates are ranked by, all (n,) alike."""
+    """The features that candidates are ranked by, (n,) each."""
 
     answer: Floats  # similarity to the answer's best window
     phrasing: Floats  # similarity to the best phrasing; that of the answer for a passage
     lexical: Floats  # BM25
-    negative: Floats  # how much nearer the question is to what the entry must not answer than to the entry; at least 0
+    negative: Floats  # how much nearer the question is to a negative than to the entry; at least 0
     exact: NDArray[np.bool_]  # a phrasing is the question itself
     excluded: NDArray[np.bool_]  # a negative is the question itself
-    matched: NDArray[np.int64]  # which phrasing is the question itself, or else the most similar; -1 for a passage
+    matched: NDArray[np.int64]  # index of the phrasing that is the question, or of the most similar; -1 for a passage
     held: NDArray[np.int64]  # how many of the question's identifiers the entry holds
-    trust: Floats  # what its confidence is multiplied by: less than 1 where words and identifiers speak against it
+    trust: Floats  # factor of its confidence; below 1 if words and identifiers do not match
 
 
 class Ranked(NamedTuple):
-    """A candidate with its place: `matched` is the index of the phrasing that fits best, None for a passage."""
+    """A candidate with score and confidence. `matched`: index of the best phrasing, None for a passage."""
 
     candidate: Candidate
     score: float
@@ -46,28 +46,28 @@ class Ranked(NamedTuple):
     exact: bool = False
     reranked: bool = False
     trust: float = 1.0
-    unanswerable: float = (
-        0.0  # the probability that nothing answers the question; 0: not known, or the question is held
-    )
+    unanswerable: float = 0.0  # probability that nothing answers the question; 0: unknown, or an exact match exists
 
 
 class Ranking(BaseModel):
-    """ranking.json: what counts how much, and the calibration. Fitted on held-out questions."""
+    """The content of ranking.json: weights and calibration, fitted on held-out questions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     question_weight: float = Field(ge=0, le=1, description="of the best phrasing, against the answer's text")
-    lexical_weight: float = Field(0, ge=0, description="of BM25, which is some tens where all words fit")
+    lexical_weight: float = Field(0, ge=0, description="of BM25, which is a few tens if all words match")
     negative_weight: float = Field(2, ge=0, description="of a question's nearness to what the entry must not answer")
     calibration: Calibration
     reranker_weight: float | None = Field(
         None,
         gt=0,
-        description="what the reranker's score counts beside this one's, over the best 20; None: it has none",
+        description="of the reranker's score, added for the best 20; None: the bundle has no reranker",
     )
-    reranked: Calibration | None = Field(None, description="the calibration of what the reranker has been at")
-    target_precision: float = Field(0.8, gt=0, lt=1, description="what the answer threshold was chosen for")
-    offer_precision: float = Field(0.6, gt=0, lt=1, description="what the offer threshold was chosen for")
+    reranked: Calibration | None = Field(None, description="the calibration of reranked answers")
+    target_precision: float = Field(
+        0.8, gt=0, lt=1, description="the precision that the answer threshold was chosen for"
+    )
+    offer_precision: float = Field(0.6, gt=0, lt=1, description="the precision that the offer threshold was chosen for")
     unanswerable_share: float = Field(
         DEFAULT_SHARE, ge=LEAST_SHARE, le=MOST_SHARE, description="of the questions that nothing answers"
     )
@@ -97,7 +97,7 @@ class Ranking(BaseModel):
         return _ordered(list(map(Ranked, candidates, *columns)))
 
     def scores(self, features: Features) -> Floats:
-        """One number for each candidate, (n,)."""
+        """The score of each candidate, (n,)."""
         by_meaning_and_words = combined(
             features.answer, features.phrasing, features.lexical, self.question_weight, self.lexical_weight
         )
@@ -105,9 +105,9 @@ class Ranking(BaseModel):
         return holders_first(by_meaning_and_words - penalties, features.held)
 
     def rerank(self, ranked: Sequence[Ranked], scores: NDArray[np.float32]) -> list[Ranked]:
-        """The best `len(scores)` in the order that the reranker's scores bring about; the others stay below them.
+        """The candidates, best first, with the reranker's `scores` added to the first `len(scores)` of them.
 
-        Raises ValueError where the bundle has no reranker.
+        The others stay below these. Raises ValueError if the bundle has no reranker.
         """
         if self.reranker_weight is None or self.reranked is None:
             raise ValueError("this ranking was fitted without a reranker")
@@ -125,7 +125,7 @@ class Ranking(BaseModel):
 
 
 def features_of(question: Question, candidates: Sequence[Candidate]) -> Features:
-    """The features of some candidates, at least one."""
+    """The features of one question's candidates, at least one."""
     best, which = _best(question.vector, candidates)
     answer, phrasing, negative = best.T
     matched = which[:, 1]
@@ -156,10 +156,10 @@ def combined(
 
 
 def reranked_scores(scores: Floats, reranker: NDArray[np.float32], weight: float) -> Floats:
-    """Scores once the reranker's are added to those of the best, (n,); `reranker`, (up to n,), is of the first ones.
+    """Scores, (n,), with the reranker's added. `reranker`: the reranker's scores of the first candidates, (up to n,).
 
-    Its scores mean something only against each other, so their mean is taken off; those that it has not seen get the
-    least that it gave, and so stay below.
+    Only differences between the reranker's scores have a meaning, so their mean is subtracted. The other candidates get
+    its lowest score, and so stay below.
     """
     added = weight * (reranker - reranker.mean())
     rest = np.full(len(scores) - len(added), added.min())
@@ -169,20 +169,22 @@ def reranked_scores(scores: Floats, reranker: NDArray[np.float32], weight: float
 def with_exact(confidences: Floats, exact: NDArray[np.bool_], answers: Sequence[str]) -> Floats:
     """Confidences, (n,): 1 for an entry that holds the question word for word, at most `BESIDE_EXACT` for the others.
 
-    Where such entries have several answers, these share the confidence: only one of them can be meant.
+    If such entries have several answers, these share the confidence, because the question means only one of them.
     """
     if not exact.any():
         return confidences
-    among = len({answer for answer, is_exact in zip(answers, exact.tolist(), strict=True) if is_exact})
-    return np.where(exact, 1 / among, np.minimum(confidences, BESIDE_EXACT))
+    count = len({answer for answer, is_exact in zip(answers, exact.tolist(), strict=True) if is_exact})
+    return np.where(exact, 1 / count, np.minimum(confidences, BESIDE_EXACT))
 
 
 def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, NDArray[np.int64]]:
-    """Of each candidate's answer, phrasings and negatives the best: its similarity and which it is, (n, 3) both.
+    """The best similarity to each candidate's answer, phrasings and negatives, and its index there, (n, 3) both.
 
-    -inf and -1 where it has none.
+    -inf and -1 for a candidate that has none.
     """
-    groups = [vectors for one in candidates for vectors in (one.answer, one.questions, one.negatives)]
+    groups = [
+        vectors for candidate in candidates for vectors in (candidate.answer, candidate.questions, candidate.negatives)
+    ]
     counts = np.array([len(group) for group in groups])
     best, which = np.full(len(groups), -np.inf), np.full(len(groups), -1, dtype=np.int64)
     similarity = np.concatenate(groups) @ question  # (all vectors,)
@@ -196,7 +198,7 @@ def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, N
 
 
 def _ordered(ranked: list[Ranked]) -> list[Ranked]:
-    """Best first; by confidence where words or identifiers speak against an entry."""
+    """Best first by score, or by confidence if the trust in an entry is below 1."""
     ordered = sorted(ranked, key=_place)
     if all(entry.trust == 1 for entry in ordered):
         return ordered

@@ -1,4 +1,4 @@
-"""A held-out question's candidates with their scores: what calibrations are fitted on."""
+"""Held-out questions with scored candidates, which calibrations are fitted on."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,12 +19,12 @@ class Scored(NamedTuple):
     scores: Floats
     answers: list[str]
     right: Flags
-    entry: str  # the entry that answers it, the first of several; the question itself where nothing does
+    entry: str  # the first id of the entries that answer it; for an unanswerable question, its text
     answerable: bool
 
     @classmethod
     def of(cls, outcome: Outcome, ranking: Ranking) -> "Scored":
-        """The candidates as the ranking scores them."""
+        """The candidates scored by the ranking."""
         scores = ranking.scores(outcome.features)
         order = np.argsort(-scores, kind="stable")
         answers = outcome.answers
@@ -32,22 +32,22 @@ class Scored(NamedTuple):
         return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable)
 
     def reranked(self, reranker: NDArray[np.float32], weight: float) -> "Scored":
-        """The same once the reranker's scores are added."""
+        """The same with the reranker's scores, (up to n,), of the first candidates added."""
         scores = reranked_scores(self.scores, reranker, weight)
         order = np.argsort(-scores, kind="stable")
         return self._replace(scores=scores[order], answers=[self.answers[i] for i in order], right=self.right[order])
 
     def without_answer(self) -> "Scored":
-        """The same question, asked of an index that does not hold what answers it."""
+        """The same question without its right candidates, as an index without the right entries would return it."""
         wrong = np.flatnonzero(~self.right)
         answers = [self.answers[i] for i in wrong]
         return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False)
 
 
 def densities_of(questions: Sequence[Scored], calibration: Calibration) -> Densities | None:
-    """How the logit of u is distributed over answerable questions, and over unanswerable ones.
+    """The distribution of the logit of u over answerable and unanswerable questions; None without `unanswerable`.
 
-    The latter are the questions that nothing answers, and the answerable ones without their answers.
+    Answerable questions without their right answers count as unanswerable too.
     """
     if calibration.unanswerable is None:
         return None

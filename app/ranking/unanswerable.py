@@ -1,10 +1,10 @@
-"""How likely it is that nothing answers a question, at a stated share of such questions.
+"""The probability that nothing answers a question, at a stated share of such questions.
 
-A logistic model of the best candidate's score gives u, at the share that it was trained at. Another share changes the
-odds and nothing else: with A = (1 - share) / (1 - trained) and B = share / trained, u' = B u / (A (1 - u) + B u), and
-the probabilities of all answers shrink or grow together by (1 - u') / (1 - u). That is exact as long as answerable and
-unanswerable questions look as they did ("Adjusting the Outputs of a Classifier to New a Priori Probabilities", Saerens
-et al. 2002, doi 10.1162/089976602753284446).
+A logistic model of the best candidate's score gives u at the share that it was trained at. Another share changes only
+the odds: with A = (1 - share) / (1 - trained) and B = share / trained, u' = B u / (A (1 - u) + B u), and
+the probabilities of all answers are multiplied by (1 - u') / (1 - u). This is exact as long as the distributions of
+answerable and of unanswerable questions stay the same ("Adjusting the Outputs of a Classifier to New a Priori
+Probabilities", Saerens et al. 2002, doi 10.1162/089976602753284446).
 """
 
 import math
@@ -42,9 +42,9 @@ def log_odds(share: float) -> float:
 
 
 def change(unanswerable: float, before: float, now: float) -> float:
-    """What the probabilities of all answers to a question are multiplied by where the share changes.
+    """The factor of the probabilities of all answers to a question when the share changes from `before` to `now`.
 
     `unanswerable`: the probability that nothing answers the question, at the share `before`.
     """
-    others, own = (1 - now) / (1 - before), now / before
-    return others / (others * (1 - unanswerable) + own * unanswerable)
+    answerable_ratio, unanswerable_ratio = (1 - now) / (1 - before), now / before
+    return answerable_ratio / (answerable_ratio * (1 - unanswerable) + unanswerable_ratio * unanswerable)

@@ -1,4 +1,4 @@
-"""How sure one may be of a release: the bundle's held-out questions, asked of the index that it is made of."""
+"""Calibrates a release: asks its index the bundle's held-out questions and fits the confidence to the outcomes."""
 
 import logging
 from collections.abc import Sequence
@@ -14,29 +14,30 @@ from app.ranking.ranking import Ranking
 from app.ranking.reranker import CANDIDATES, Reranker
 from app.releases.catalog import Catalog
 
-HELD_OUT, RERANKED = 500, 150  # questions that calibrate a release, at most; the reranker takes its time for each
+HELD_OUT, RERANKED = 500, 150  # most questions that calibrate a release; fewer with the reranker, which is slow
 logger = logging.getLogger(__name__)
 
 
 async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder, payloads: Sequence[Payload]) -> None:
-    """Give a release, which holds these entries, its calibration, unless it has one. What prevents it is logged."""
+    """Store the calibration of a release of these entries, unless it has one. Logs why it cannot be calibrated."""
     index = await catalog.indexes.open(name)
     try:
         before = calibrated_of(index.calibration, name)
         if before is None or before.calibration is None or before.densities is None:
-            own = await calibrated(Evaluator(index, encoder, payloads), bundle)
-            for problem in own.problems:
+            fitted = await calibrated(Evaluator(index, encoder, payloads), bundle)
+            for problem in fitted.problems:
                 logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
-            await catalog.indexes.calibrate(name, own.model_dump(mode="json"))
+            await catalog.indexes.calibrate(name, fitted.model_dump(mode="json"))
     finally:
         await index.close()
 
 
 async def calibrated(evaluator: Evaluator, bundle: Bundle) -> Calibrated:
-    """The bundle's calibration fitted to what the evaluator's index holds, or why that cannot be done."""
-    asked = resolve(bundle.heldout(), evaluator.payloads)
-    chosen = sample([one.question for one in asked], [bool(one.relevant) for one in asked], HELD_OUT)
-    outcomes = await evaluator.ask([asked[i] for i in chosen])
+    """The calibration of the bundle's ranking on the evaluator's index, or the reasons why there is none."""
+    questions = resolve(bundle.heldout(), evaluator.payloads)
+    texts = [question.question for question in questions]
+    answerable = [bool(question.relevant) for question in questions]
+    outcomes = await evaluator.ask([questions[i] for i in sample(texts, answerable, HELD_OUT)])
     record = evaluator.index.record
     stated = {name: getattr(record, name) for name in ("target_precision", "offer_precision", "unanswerable_share")}
     ranking = Ranking.of(bundle).model_copy(update={name: value for name, value in stated.items() if value})
@@ -48,14 +49,15 @@ def _reread(bundle: Bundle, ranking: Ranking, outcomes: Sequence[Outcome]) -> li
     if ranking.reranker_weight is None:
         return []
     reranker = Reranker.of(bundle)
-    chosen = sample([one.question.text for one in outcomes], [one.answerable for one in outcomes], RERANKED)
+    texts, answerable = [outcome.question.text for outcome in outcomes], [outcome.answerable for outcome in outcomes]
+    sampled = [outcomes[i] for i in sample(texts, answerable, RERANKED)]
     return [
-        Reread(outcomes[i], reranker.scores(outcomes[i].question.text, _best_texts(reranker, ranking, outcomes[i])))
-        for i in chosen
+        Reread(outcome, reranker.scores(outcome.question.text, _best_texts(reranker, ranking, outcome)))
+        for outcome in sampled
     ]
 
 
 def _best_texts(reranker: Reranker, ranking: Ranking, outcome: Outcome) -> list[str]:
-    """What the reranker reads of one question's best candidates, best first."""
+    """The texts of one question's best candidates for the reranker, best first."""
     best = np.argsort(-ranking.scores(outcome.features), kind="stable")[:CANDIDATES]
     return reranker.texts(outcome.candidates[i].payload for i in best)

@@ -1,4 +1,7 @@
-"""knowledge + bundle -> verified index -> active. Killed at any moment, the old release goes on serving."""
+"""Publishes a release: builds an index of knowledge and bundle, verifies and activates it.
+
+If the process is killed at any moment, the old release continues to serve.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,10 +36,10 @@ Progress = Callable[[int, int], None]  # done, total, in entries; may raise to s
 async def publish(
     catalog: Catalog, bundle: Bundle, entries: Sequence[Entry], progress: Progress = lambda done, total: None
 ) -> str:
-    """Build, verify and activate the release of `bundle` and `entries`; returns its name. Hold the writer's lock.
+    """Build, verify and activate the release of `bundle` and `entries`; returns its name.
 
-    A release that exists and is whole is activated as it is; a damaged one is built anew under a suffix. Raises
-    NotReady without entries, IndexUnavailable when what was built does not find what it holds.
+    The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
+    a name with a suffix. Raises NotReady without entries, IndexUnavailable if the new index does not find its entries.
     """
     if not entries:
         raise NotReady("There are no live entries to answer from. Import some first: `python -m app import FILE`.")
@@ -57,7 +60,7 @@ async def publish(
 
 
 async def _existing(catalog: Catalog, wanted: IndexRecord, encoder: Encoder) -> str | None:
-    """The newest whole release that is the same in all but its name and age."""
+    """The name of the newest intact release that differs only in name and age; None if there is none."""
     for record in reversed(await catalog.indexes.records()):
         if record.model_copy(update={"name": wanted.name, "created_at": wanted.created_at}) != wanted:
             continue
@@ -99,7 +102,7 @@ async def _build(
 def batches(
     encoder: CachedEncoder, entries: Sequence[Entry], progress: Progress = lambda done, total: None
 ) -> Iterator[list[Candidate]]:
-    """The entries as points to index, some at a time."""
+    """The entries as candidates to index, in batches of BATCH; reports the progress before each."""
     questions = {entry.id: entry.question for entry in entries if entry.question}
     for start in range(0, len(entries), BATCH):
         progress(start, len(entries))
@@ -125,15 +128,15 @@ def _candidates(encoder: CachedEncoder, entries: Sequence[Entry], questions: Map
 
 
 def _stacked(vectors: Iterator[Vectors], count: int, dimension: int) -> Vectors:
-    """The next `count` of some (1, dimension) vectors, as (count, dimension)."""
+    """The next `count` of the (1, dimension) vectors, as (count, dimension)."""
     return np.concatenate([np.empty((0, dimension), dtype=np.float32), *islice(vectors, count)])
 
 
 def payload_of(entry: Entry, questions: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """All that an answer needs, so that answers come from the release and not from the store.
+    """All fields that an answer needs, so that answers come from the release and not from the store.
 
-    `questions`: of every entry of the release, by id; follow-ups that it lacks are left out. `plain_answer` is there
-    only where it differs from the answer, and `follow_ups` only where there are any.
+    `questions`: the question of every entry of the release, by id; follow-ups without one are left out. `plain_answer`
+    is present only if it differs from the answer, `follow_ups` only if there are any.
     """
     plain = entry.plain_answer
     follow_ups = [
@@ -152,7 +155,7 @@ def payload_of(entry: Entry, questions: Mapping[str, str] | None = None) -> dict
 
 
 def record_of(bundle: Bundle, entries: Sequence[Entry], settings: Settings) -> IndexRecord:
-    """What an index of these entries says of itself."""
+    """The record of a new index of these entries: its name, contents and ranking settings."""
     knowledge, ranking = knowledge_revision(entries), Ranking.of(bundle)
     payloads = [payload_of(entry) for entry in entries]
     return IndexRecord(

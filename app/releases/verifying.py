@@ -1,4 +1,4 @@
-"""Whether an index finds the entries that it holds; it may not serve before."""
+"""Verifies that an index finds the entries that it holds, before it serves."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -13,11 +13,11 @@ from app.index.protocol import Index
 from app.index.words import answer_of
 
 SAMPLE = 32  # entries that are searched for
-NEAREST = 10  # entries that a search asks for, or a quarter of the index where that is less
+NEAREST = 10  # entries that a search returns, or a quarter of the index if that is less
 TIE = 5e-3  # difference of two cosines that a search in 8 bits may confuse
 STORED = 1e-3  # relative difference between a stored vector and the same text encoded again
-LEAST_FOUND = 0.5  # of the sample, by vectors alone: the search of a large index is approximate, a broken one is chance
-LEAST_REST = 0.3  # share of a vector's length that must remain, for the rest to be searched for
+LEAST_FOUND = 0.5  # share of the sample, by vectors alone; below 1, as the search of a large index is approximate
+LEAST_REST = 0.3  # share of a vector's length that must remain to search for the rest
 
 Side = Callable[[Candidate], Vectors]
 ANSWERS: Side = attrgetter("answer")
@@ -44,13 +44,13 @@ async def verify(index: Index, encoder: Encoder) -> None:
         searched = [candidate for candidate in sample if len(side(candidate))]
         questions = [Question("", _own_part(side(candidate)[0], other(candidate))) for candidate in searched]
         pairs = zip(questions, searched, strict=True)
-        found = sum([await _found(index, question, candidate, side, limit) for question, candidate in pairs])
-        if found < LEAST_FOUND * len(searched):
-            raise IndexUnavailable(f"{name} finds {found} of {len(searched)} entries by the vectors of their {kind}.")
+        hits = sum([await _found(index, question, candidate, side, limit) for question, candidate in pairs])
+        if hits < LEAST_FOUND * len(searched):
+            raise IndexUnavailable(f"{name} finds {hits} of {len(searched)} entries by the vectors of their {kind}.")
 
 
 async def _found_by_text(index: Index, encoder: Encoder, candidate: Candidate, limit: int) -> bool:
-    """Whether its first phrasing, or the answer of a passage, finds it; False for the vectors of another encoder."""
+    """Whether the first phrasing, or a passage's answer, finds the candidate; False for another encoder's vectors."""
     phrasings = candidate.payload["phrasings"]
     text = phrasings[0] if phrasings else answer_of(candidate.payload)
     vector = (encoder.encode_queries([text]) if phrasings else encoder.encode_documents([text])[0])[0]
@@ -61,7 +61,7 @@ async def _found_by_text(index: Index, encoder: Encoder, candidate: Candidate, l
 
 
 async def _found(index: Index, question: Question, candidate: Candidate, side: Side, limit: int) -> bool:
-    """Whether a search finds the candidate, or `limit` entries that are as similar, such as those of the same text."""
+    """Whether a search finds the candidate, or `limit` equally similar entries, for example of the same text."""
     results = await index.search(question, limit, {})
     if any(result.id == candidate.id for result in results):
         return True
@@ -76,7 +76,7 @@ async def _found(index: Index, question: Question, candidate: Candidate, side: S
 def _own_part(vector: Vectors, others: Vectors) -> Vectors:
     """The part of a vector, (dimension,), orthogonal to the nearest of the entry's other vectors, (n, dimension).
 
-    A search for it does not reach the entry by those vectors. The vector itself where nearly nothing remains.
+    A search for it does not find the entry by those vectors. Returns the vector itself if almost nothing remains.
     """
     if not len(others):
         return vector
@@ -86,7 +86,7 @@ def _own_part(vector: Vectors, others: Vectors) -> Vectors:
 
 
 def _similarity(vectors: Vectors, vector: Vectors) -> float:
-    """The similarity of the nearest of some vectors, (n, dimension)."""
+    """The similarity of a vector, (dimension,), to the nearest of `vectors`, (n, dimension)."""
     return float((vectors @ vector).max())
 
 

@@ -56,7 +56,7 @@ def calibrated(features: Features, system: System, share: float) -> Calibration:
     """As a bundle's: moved by the held-out questions, thresholds chosen on them where there are enough."""
     state = features.state(system.state)
     asked = features.scored(state, _scores(features, state), features.heldout)
-    how = partial(calibrating.shrunk, of=system.prior)
+    how = partial(calibrating.shrunk, other_faqs=system.prior)
     ranking = Ranking(
         question_weight=features.usual_weight,
         lexical_weight=LEXICAL_WEIGHT,

@@ -1,4 +1,4 @@
-"""Weights between the base model's and the fine-tuned ones, measured on held-out questions, and one of them kept."""
+"""Interpolates between the weights of the base model and the fine-tuned ones, and keeps the share the guard chooses."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def weights_of(model: SentenceTransformer) -> Weights:
 
 
 def between(base: Weights, tuned: Weights, share: float) -> Weights:
-    """base + share (tuned - base). What the base lacks, such as a layer that was added, is the tuned model's."""
+    """base + share (tuned - base). Weights that the base lacks, such as an added layer's, are the tuned model's."""
     return {
         name: base[name] + share * (value - base[name]) if name in base and value.is_floating_point() else value
         for name, value in tuned.items()
@@ -36,9 +36,9 @@ def between(base: Weights, tuned: Weights, share: float) -> Weights:
 def keep_best(
     model: SentenceTransformer, base: Weights, recipe: Recipe, entries: Sequence[Entry], heldout: Sequence[HeldOut]
 ) -> Shipped | None:
-    """Give the fine-tuned model the weights that the guard chooses; None: the recipe ships what it trained.
+    """Give the fine-tuned model the weights that the guard chooses; None if the recipe ships what it trained.
 
-    Recipes that train a head or two towers have no base of the same form to average with.
+    The base of a recipe that trains a head or two towers has another form, so there is nothing to average with.
     """
     if recipe.trainable != "model":
         return None
@@ -53,7 +53,7 @@ _BOUNDS = (1, QUESTIONS, ENTRIES)
 
 
 def gains(model: SentenceTransformer, base: Weights, tuned: Weights, validation: Validation | None) -> Gains:
-    """What each share gains on held-out questions over the base model. Leaves the model with other weights."""
+    """The gains of each share over the base model on held-out questions. Leaves other weights in the model."""
     if validation is None:
         return Gains(np.zeros((len(SHARES), 0)), [])
     ranks = []

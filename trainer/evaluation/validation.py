@@ -34,11 +34,13 @@ QUESTIONS, ENTRIES = 1000, 5000  # at most; the same sample in every epoch
 
 @dataclass(frozen=True)
 class Validation:
-    """Questions and the entries they are searched among, in one or two parts."""
+    """Held-out questions and the entries that they are ranked among, in one or two parts."""
 
     parts: Sequence[tuple[Sequence[Entry], Sequence[Query]]]
     bf16: bool
-    known: dict[tuple[str, ...], Tokens | Tensor] = field(default_factory=dict)  # of the texts that were met already
+    known: dict[tuple[str, ...], Tokens | Tensor] = field(
+        default_factory=dict
+    )  # texts encoded before, with what does not change in training
 
     @classmethod
     def of(
@@ -50,26 +52,27 @@ class Validation:
         most_questions: int = QUESTIONS,
         most_entries: int = ENTRIES,
     ) -> "Validation | None":
-        """What is held out, cut to the bounds; None where it is too little to choose by."""
-        asked = sorted((one for one in heldout if one.faq_id is not None), key=lambda one: order(one.question, 1))
-        if len(asked) < fewest:
+        """A sample of the answerable questions and of the entries; None with fewer questions than `fewest`."""
+        answerable = (question for question in heldout if question.faq_id is not None)
+        questions = sorted(answerable, key=lambda question: order(question.question, 1))
+        if len(questions) < fewest:
             return None
-        asked = asked[:most_questions]
-        wanted = {one.faq_id for one in asked}
+        questions = questions[:most_questions]
+        wanted = {question.faq_id for question in questions}
         others = sorted((entry for entry in entries if entry.id not in wanted), key=lambda entry: order(entry.id, 1))
         kept = {entry.id for entry in others[: max(0, most_entries - len(wanted))]} | wanted
-        some = [entry for entry in entries if entry.id in kept]
-        secret = {normalize(one.question) for one in heldout}
-        phrased = {entry.id for entry in some if not secret.issuperset(map(normalize, entry.phrasings))}
-        bare = [entry.model_copy(update={"question": "", "alternatives": ()}) for entry in some]
+        searched = [entry for entry in entries if entry.id in kept]
+        secret = {normalize(question.question) for question in heldout}
+        phrased = {entry.id for entry in searched if not secret.issuperset(map(normalize, entry.phrasings))}
+        bare = [entry.model_copy(update={"question": "", "alternatives": ()}) for entry in searched]
         parts = [
-            (some, [Query(*one) for one in asked if one.faq_id in phrased]),
-            (bare, [Query(*one) for one in asked if one.faq_id not in phrased]),
+            (searched, [Query(*question) for question in questions if question.faq_id in phrased]),
+            (bare, [Query(*question) for question in questions if question.faq_id not in phrased]),
         ]
         return cls([part for part in parts if part[1]], bf16)
 
     def __call__(self, model: SentenceTransformer) -> dict[str, float]:
-        """The ranking metrics of the model, phrasings counting as by default; means over all questions."""
+        """The ranking metrics of the model with the default weight of phrasings; means over all questions."""
         encoder = self._encoder(model)
         total = sum(len(queries) for _, queries in self.parts)
         figures: dict[str, float] = {}
@@ -80,17 +83,17 @@ class Validation:
 
     @property
     def about(self) -> list[str]:
-        """The entry that each question is about, in the order of `reciprocal_ranks`."""
+        """The id of the entry that answers each question, in the order of `reciprocal_ranks`."""
         return [query.faq_id or "" for _, queries in self.parts for query in queries]
 
     def reciprocal_ranks(self, model: SentenceTransformer) -> Floats:
-        """The reciprocal rank of each question's right answer, by meaning alone, (questions,)."""
+        """The reciprocal rank of each question's right answer in the dense ranking, (questions,)."""
         encoder = self._encoder(model)
-        found = [
+        ranks = [
             dense(QUESTION_WEIGHT, Corpus(entries, encoder), encoder, queries).table["mrr"]
             for entries, queries in self.parts
         ]
-        return np.concatenate(found).astype(np.float64)
+        return np.concatenate(ranks).astype(np.float64)
 
     def _encoder(self, model: SentenceTransformer) -> FunctionEncoder:
         bf16 = self.bf16 and native_bf16()
@@ -101,7 +104,7 @@ class Validation:
         return FunctionEncoder(partial(encode, QUESTION), partial(encode, ANSWER) if has_towers(model) else None)
 
     def _embedded(self, model: SentenceTransformer, texts: Sequence[str], bf16: bool) -> Tensor:
-        """Unit-length embeddings, (texts, dimension); of a text that was met before, only what has changed since."""
+        """Unit-length embeddings, (texts, dimension). Tokens, or the frozen layers' output, are computed only once."""
         key, headed = tuple(texts), head_of(model) is not None
         if key not in self.known:
             self.known[key] = Frozen(model, bf16).vectors(key) if headed else Tokens(model, key)

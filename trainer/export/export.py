@@ -1,28 +1,23 @@
 """Export of a sentence-transformers model to a bundle: graph, tokenizer, ranking and checks.
 
 The export writes a temporary directory and then renames it. It makes one graph in 32-bit floats and one in 8-bit
-integers, for each tower of the model. The bundle has the 8-bit graphs if all of them pass every check:
-parity               cosine between torch and the graph, on average and at the least, over a sample of the FAQ's texts
-batch_independence   least cosine between a text alone and the same text in a batch of 16
-ranking              what 8 bits cost in precision@1 and MRR over the FAQ's own phrasings, beyond what chance explains
+integers, for each tower of the model. The bundle has the 8-bit graphs if all of them pass every check of
+`trainer.export.checks`.
 """
 
 import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from app import durable
-from app.arrays import Floats, Integers, Vectors
 from app.encoding.bundle import ANSWERS, HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
 from app.encoding.encoder import Encoder
 from app.errors import FaqError
@@ -30,25 +25,17 @@ from app.knowledge.entry import Entry
 from app.ranking.ranking import Ranking
 from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.data.queries import Query
-from trainer.data.training_set import order
-from trainer.evaluation import evaluate, figures, statistics
-from trainer.evaluation.corpus import Corpus
-from trainer.evaluation.evaluate import Encode
+from trainer.evaluation import evaluate, figures
 from trainer.evaluation.served import Served, served
-from trainer.evaluation.statistics import Difference
-from trainer.evaluation.weights import DEFAULTS, PRECISION, QUESTION_WEIGHT, calibrate
+from trainer.evaluation.weights import DEFAULTS, PRECISION, calibrate
+from trainer.export.checks import agreement, disagreement, feeds, max_tokens, ranking_changes, ranking_loss
 from trainer.export.graph import export_onnx
 from trainer.export.quantize import Feed, quantize
 from trainer.export.reranker import add
 from trainer.reranking.training import CrossEncoder
-from trainer.training.towers import ANSWER, QUESTION, has_towers, tower, towers
+from trainer.training.towers import QUESTION, tower, towers
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy")
-INDEPENDENCE = 0.999  # at the least
-PARITY, PARITY_LEAST = 0.998, 0.98  # on average, and at the least
-RANKING_LOSS, SIGNIFICANT = 0.005, 0.05  # most that 8 bits may cost in a ranking metric; below which p it is a cost
-SAMPLE = 128  # texts that parity and independence are checked on
-QUERIES, ENTRIES = 2000, 2000  # that ranking is compared on, at most
 
 Precision = Literal["fp32", "int8"]
 _Source = tuple[Bundle, Sequence[Feed]]
@@ -73,19 +60,20 @@ def export(
     unanswerable_share: float = DEFAULT_SHARE,
     **fields: object,
 ) -> Bundle:
-    """The model as a bundle in `target`, which appears only when it is complete and checked.
+    """Export the model to a bundle in `target`, which appears only when it is complete and checked.
 
-    The held-out questions calibrate it. `precision` int8 falls back to fp32 when a check fails. `crossencoder`: goes in
-    as the reranker if it helps. `target_precision`: what the threshold is chosen for. `unanswerable_share`: of the
-    questions that nothing answers. `fields` are the manifest's own: base_model, recipe, training_data_sha256.
+    `heldout`: the questions that calibrate the bundle. `precision`: int8 falls back to fp32 when a check fails.
+    `crossencoder`: becomes the reranker if it helps. `target_precision`: the threshold is chosen for it.
+    `unanswerable_share`: the share of questions that nothing answers. `fields`: further fields of the manifest
+    (base_model, recipe, training_data_sha256).
 
     Raises ExportFailed, or InputError for a model of an architecture that cannot be exported.
     """
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
     fields["created_at"] = _now()
     try:
-        chosen, checks = _choose(model, aside, entries, precision, fields)
+        chosen, checks = _choose(model, scratch, entries, precision, fields)
         with served(chosen, entries, Encoder(chosen)) as index:
             ranking = calibrate(index, heldout, target_precision, unanswerable_share)
             metrics = measure(index, ranking, heldout)
@@ -102,7 +90,7 @@ def export(
         durable.move(chosen.directory, target)
         _log_summary(ranking, metrics)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     return Bundle.load(target)
 
 
@@ -110,11 +98,11 @@ def _log_summary(ranking: Ranking, metrics: dict[str, Any]) -> None:
     calibration = ranking.calibration
     weights = f"phrasings count {ranking.question_weight:.0%}, words {ranking.lexical_weight}"
     thresholds = f"answers from {calibration.threshold:.2f}, offers from {calibration.offer.threshold:.2f}"
-    counts = f"{weights}; {thresholds}"
+    summary = f"{weights}; {thresholds}"
     if "heldout" in metrics and "mrr" in metrics["heldout"]:
-        found = metrics["heldout"]
-        counts += f"; held-out questions: precision@1 {found['precision@1']:.3f}, MRR {found['mrr']:.3f}"
-    log.info("%s", counts)
+        heldout = metrics["heldout"]
+        summary += f"; held-out questions: precision@1 {heldout['precision@1']:.3f}, MRR {heldout['mrr']:.3f}"
+    log.info("%s", summary)
 
 
 def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bundle:
@@ -123,49 +111,32 @@ def plain(model: SentenceTransformer, directory: Path, **fields: object) -> Bund
 
 
 def measure(index: Served, ranking: Ranking, heldout: Sequence[HeldOut]) -> dict[str, Any]:
-    """The figures of a ranking on the held-out questions; none where there are none."""
-    queries = [Query(one.question, one.faq_id) for one in heldout]
+    """The figures of a ranking on the held-out questions, under `heldout`; empty without such questions."""
+    queries = [Query(question.question, question.faq_id) for question in heldout]
     return {"heldout": figures.summary(evaluate.answered(index, ranking, queries))} if queries else {}
 
 
 def _choose(
-    model: SentenceTransformer, aside: Path, entries: Sequence[Entry], precision: Precision, fields: dict[str, Any]
+    model: SentenceTransformer, scratch: Path, entries: Sequence[Entry], precision: Precision, fields: dict[str, Any]
 ) -> tuple[Bundle, dict[str, Any]]:
-    """The bundle to complete, in 8 bits if they pass, and the checks of both."""
-    exact = _graph_bundle(model, aside / "fp32", "fp32", fields)
-    checks: dict[str, Any] = {"fp32": _agreement(model, exact, entries)}
-    if reason := _failure(checks["fp32"]):
+    """The 8-bit bundle if it is wanted and passes its checks, else the exact one; and the checks of both."""
+    exact = _graph_bundle(model, scratch / "fp32", "fp32", fields)
+    checks: dict[str, Any] = {"fp32": agreement(model, exact, entries)}
+    if reason := disagreement(checks["fp32"]):
         raise ExportFailed(f"The exported graph computes other embeddings than the model: {reason}.")
     if precision == "fp32":
         return exact, checks
-    small = _graph_bundle(model, aside / "int8", "int8", fields, (exact, _feeds(model, entries)))
-    found = _agreement(model, small, entries)
-    before, after = _ranking(exact, entries), _ranking(small, entries)
-    changes = statistics.differences(before.table, after.table, before.entries)
-    found |= {f"{name}_cost": -change.mean for name, change in changes.items()}
-    reason = _failure(found) or _loss(changes)
-    checks["int8"] = {**found, "passed": reason is None}
+    small = _graph_bundle(model, scratch / "int8", "int8", fields, (exact, feeds(model, entries)))
+    measured = agreement(model, small, entries)
+    changes = ranking_changes(exact, small, entries)
+    measured |= {f"{name}_cost": -change.mean for name, change in changes.items()}
+    reason = disagreement(measured) or ranking_loss(changes)
+    checks["int8"] = {**measured, "passed": reason is None}
     for name, values in checks.items():
         log.info("%s: %s", name, ", ".join(f"{key} {value:.4f}" for key, value in values.items()))
     if reason:
         log.warning("The model is exported in 32-bit floats because the 8-bit form failed a check: %s", reason)
     return (exact, checks) if reason else (small, checks)
-
-
-def _failure(found: dict[str, float]) -> str | None:
-    """Which check fails and by how much; None when all pass."""
-    required = {"parity": PARITY, "parity_least": PARITY_LEAST, "batch_independence": INDEPENDENCE}
-    for name, least in required.items():
-        if not found[name] >= least:  # NaN fails too
-            return f"{name} is {found[name]:.4f}, less than {least}"
-    return None
-
-
-def _loss(changes: Mapping[str, Difference]) -> str | None:
-    """The first metric that 8 bits lower significantly and by more than RANKING_LOSS, as a reason; None if none."""
-    lost = {name: one for name, one in changes.items() if -one.mean > RANKING_LOSS and one.p < SIGNIFICANT}
-    reasons = (f"{name} fell by {-one.mean:.4f}, more than {RANKING_LOSS}, p {one.p:.3f}" for name, one in lost.items())
-    return next(reasons, None)
 
 
 def _graph_bundle(
@@ -175,94 +146,27 @@ def _graph_bundle(
     fields: dict[str, Any],
     source: _Source | None = None,
 ) -> Bundle:
-    """A bundle with graphs and tokenizer, with the default ranking; in 8 bits if `source` has the exact bundle."""
+    """A bundle with graphs, tokenizer and the default ranking. `source`: the exact bundle to convert to 8 bits."""
     directory.mkdir(parents=True)
-    for name, one in zip((MODEL, ANSWERS), towers(model), strict=False):
+    for name, encoder in zip((MODEL, ANSWERS), towers(model), strict=False):
         if source is None:
-            export_onnx(one, directory / name, _tokens(model))
+            export_onnx(encoder, directory / name, max_tokens(model))
         else:
-            exact, feeds = source
-            quantize(exact.directory / name, directory / name, feeds)
+            exact, inputs = source
+            quantize(exact.directory / name, directory / name, inputs)
     tower(model, QUESTION).tokenizer.backend_tokenizer.save(str(directory / TOKENIZER))
     _write(directory, DEFAULTS, ())
     dimension = int(tower(model, QUESTION).get_embedding_dimension() or 0)
-    encoding = Encoding(dimension=dimension, max_tokens=_tokens(model), precision=precision)
+    encoding = Encoding(dimension=dimension, max_tokens=max_tokens(model), precision=precision)
     return Bundle(directory, seal(directory, encoding=encoding, **fields))
 
 
-def _tokens(model: SentenceTransformer) -> int:
-    """How many tokens the model reads; `trainer.training.model.load` has set it."""
-    return int(tower(model, QUESTION).max_seq_length or 0)
-
-
 def _write(directory: Path, ranking: Ranking, heldout: Sequence[HeldOut]) -> None:
-    content = ranking.model_dump_json(indent=2, exclude_none=True)  # what is optional changes nothing where it is not
+    content = ranking.model_dump_json(indent=2, exclude_none=True)  # without what the ranking does not set
     (directory / RANKING).write_text(f"{content}\n", encoding="utf-8")
-    lines = (json.dumps(one._asdict(), ensure_ascii=False) + "\n" for one in heldout)
+    lines = (json.dumps(question._asdict(), ensure_ascii=False) + "\n" for question in heldout)
     (directory / HELDOUT).write_text("".join(lines), encoding="utf-8")
-
-
-def _agreement(model: SentenceTransformer, bundle: Bundle, entries: Sequence[Entry]) -> dict[str, float]:
-    """Cosines between torch and the graph, and between a text alone and in a batch of mixed lengths; of every tower."""
-    encoder = Encoder(bundle)
-    sides: dict[str, Encode] = {QUESTION: encoder.encode_queries, ANSWER: partial(_first_windows, encoder)}
-    names = (QUESTION, ANSWER) if has_towers(model) else (QUESTION,)
-    found = [_agreement_of(tower(model, name), sides[name], _texts(entries)) for name in names]
-    parity, independence = (np.concatenate(each) for each in zip(*found, strict=True))
-    return {
-        "parity": float(parity.mean()),
-        "parity_least": float(parity.min()),
-        "batch_independence": float(independence.min()),
-    }
-
-
-def _agreement_of(model: SentenceTransformer, encode: Encode, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
-    """Parity and independence of one encoder, cosines, (texts,) each."""
-    exact = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
-    alone = np.concatenate([encode([text]) for text in texts])
-    mixed = np.concatenate([encode(texts[start : start + 16]) for start in range(0, len(texts), 16)])
-    return (exact * mixed).sum(axis=1), (alone * mixed).sum(axis=1)
-
-
-def _first_windows(encoder: Encoder, texts: Sequence[str]) -> Vectors:
-    """(n, dimension): of each answer as much as the model reads at once, as torch does."""
-    return np.stack([windows[0] for windows in encoder.encode_documents(texts)])
-
-
-def _feeds(model: SentenceTransformer, entries: Sequence[Entry]) -> list[Feed]:
-    """A sample of the FAQ's texts as model inputs, one text each."""
-    read = tower(model, QUESTION).tokenizer
-    tokens = (read(text, truncation=True, max_length=_tokens(model)) for text in _texts(entries))
-    return [{name: np.array([one[name]], dtype=np.int64) for name in ("input_ids", "attention_mask")} for one in tokens]
-
-
-def _texts(entries: Sequence[Entry]) -> list[str]:
-    return _sampled([text for entry in entries for text in (entry.plain_answer, *entry.phrasings)], SAMPLE)
-
-
-class _Ranked(NamedTuple):
-    """Precision@1 and MRR of phrasings, (phrasings,) each, and the entry of each phrasing as a number."""
-
-    table: dict[str, Floats]
-    entries: Integers
-
-
-def _ranking(bundle: Bundle, entries: Sequence[Entry]) -> _Ranked:
-    """How phrasings are ranked, every one left out of the index when it is asked."""
-    names = set(_sampled([entry.id for entry in entries], ENTRIES))
-    some = [entry for entry in entries if entry.id in names]
-    phrasings = {phrasing: entry.id for entry in some for phrasing in entry.phrasings}
-    asked = [Query(text, phrasings[text]) for text in _sampled(list(phrasings), QUERIES)]
-    encoder = Encoder(bundle)
-    if not asked:
-        return _Ranked({}, np.empty(0, dtype=np.int64))
-    outcomes = evaluate.dense(QUESTION_WEIGHT, Corpus(some, encoder), encoder, asked)
-    return _Ranked({name: outcomes.table[name] for name in ("precision@1", "mrr")}, outcomes.about)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _sampled(texts: Sequence[str], count: int) -> list[str]:
-    return sorted(dict.fromkeys(texts), key=lambda text: order(text, 0))[:count]

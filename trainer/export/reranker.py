@@ -56,111 +56,114 @@ class Added:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The best few entries of some held-out questions, all (questions, candidates) alike, best first."""
+    """The best candidates of held-out questions, best first; texts, scores and right are (questions, candidates)."""
 
     questions: Sequence[str]
     texts: Sequence[Sequence[str]]
     scores: Floats
     right: NDArray[np.bool_]
-    place: Floats  # (questions,): of the first right entry among all candidates; NOWHERE where it is none
+    place: Floats  # (questions,): rank of the first right entry among all candidates; NOWHERE without one
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome], ranking: Ranking, with_question: bool) -> "Candidates":
-        """The best candidates of questions, (questions, up to 20), by the scores of `ranking`."""
-        every = [ranking.scores(one.features) for one in outcomes]
-        orders = [np.argsort(-scores, kind="stable") for scores in every]
-        right = [one.right[order] for one, order in zip(outcomes, orders, strict=True)]
-        few = min(CANDIDATES, *(len(order) for order in orders))
+        """The best candidates by the scores of `ranking`, (questions, up to 20)."""
+        scores = [ranking.scores(outcome.features) for outcome in outcomes]
+        orders = [np.argsort(-row, kind="stable") for row in scores]
+        right = [outcome.right[order] for outcome, order in zip(outcomes, orders, strict=True)]
+        count = min(CANDIDATES, *(len(order) for order in orders))
         payloads = [
-            [one.candidates[i].payload for i in order[:few]] for one, order in zip(outcomes, orders, strict=True)
+            [outcome.candidates[i].payload for i in order[:count]]
+            for outcome, order in zip(outcomes, orders, strict=True)
         ]
-        texts = [[candidate_text(one["question"], answer_of(one), with_question) for one in row] for row in payloads]
+        texts = [[candidate_text(row["question"], answer_of(row), with_question) for row in rows] for rows in payloads]
         return cls(
-            [one.question.text for one in outcomes],
+            [outcome.question.text for outcome in outcomes],
             texts,
-            np.stack([scores[order[:few]] for scores, order in zip(every, orders, strict=True)]),
-            np.stack([flags[:few] for flags in right]),
+            np.stack([row[order[:count]] for row, order in zip(scores, orders, strict=True)]),
+            np.stack([flags[:count] for flags in right]),
             np.array([1.0 + flags.argmax() if flags.any() else NOWHERE for flags in right]),
         )
 
     def scored(self, reranker: Reranker) -> Floats:
-        """The reranker's scores of all of them."""
+        """The reranker's scores, (questions, candidates)."""
         pairs = zip(self.questions, self.texts, strict=True)
         return np.array([reranker.scores(question, texts) for question, texts in pairs], dtype=np.float64)
 
     def places(self, added: Floats) -> Floats:
-        """(questions,): where the first right entry stands once `added` is added to the scores."""
+        """The rank of each question's first right entry, (questions,), with `added` added to the scores."""
         best_first = np.argsort(-(self.scores + added), axis=1, kind="stable")
         right = np.take_along_axis(self.right, best_first, axis=1)
         return np.where(right.any(axis=1), 1.0 + right.argmax(axis=1), self.place)
 
 
 def add(
-    made: CrossEncoder, bundle: Bundle, index: Served, heldout: Sequence[HeldOut], small: bool = True
+    model: CrossEncoder, bundle: Bundle, index: Served, heldout: Sequence[HeldOut], small: bool = True
 ) -> Added | None:
-    """Write reranker.onnx into an unsealed bundle. Returns None, and logs the reason, if it is left out.
+    """Write reranker.onnx into an unsealed bundle. Returns None, and logs the reason, if the reranker is left out.
 
-    The bundle's ranking is the fitted one, `index` holds the FAQ. `small`: in 8 bits, if they pass.
+    `bundle`: has its fitted ranking. `index`: holds the FAQ. `small`: write 8-bit weights if they pass their checks.
     """
-    answerable = [one.faq_id is not None or one.answer is not None for one in heldout]
-    asked = [heldout[i] for i in sample([one.question for one in heldout], answerable, QUESTIONS)]
-    outcomes = index.ask_heldout(asked)
-    answered = [one for one in outcomes if one.answerable]
+    answerable = [question.faq_id is not None or question.answer is not None for question in heldout]
+    rows = sample([question.question for question in heldout], answerable, QUESTIONS)
+    outcomes = index.ask_heldout([heldout[i] for i in rows])
+    answered = [outcome for outcome in outcomes if outcome.answerable]
     if len(answered) < MIN_QUESTIONS:
         log.warning("The reranker is left out: too few held-out questions to fit its weight.")
         return None
-    found = Candidates.of(answered, Ranking.of(bundle), made.with_question)
+    candidates = Candidates.of(answered, Ranking.of(bundle), model.with_question)
     with TemporaryDirectory() as scratch:
-        chosen = _chosen(made, found, bundle, Path(scratch), small)
+        chosen = _chosen(model, candidates, bundle, Path(scratch), small)
         reason = chosen.failure or (None if chosen.weight else "it has no significant gain on held-out questions")
         if reason:
             log.warning("The reranker is left out: %s.", reason)
             return None
         (bundle.directory / RERANKER).write_bytes(chosen.graph.read_bytes())
-    reread = [Reread(*one) for one in zip(answered, chosen.scores.astype(np.float32), strict=True)]
-    reread += _unanswerable(outcomes, bundle, made, chosen)
-    return Added(chosen.settings, _fitted(Ranking.of(bundle), chosen, reread), chosen.checks, _metrics(found, chosen))
+    reread = list(map(Reread, answered, chosen.scores.astype(np.float32)))
+    reread += _unanswerable(outcomes, bundle, model, chosen)
+    return Added(
+        chosen.settings, _fitted(Ranking.of(bundle), chosen, reread), chosen.checks, _metrics(candidates, chosen)
+    )
 
 
-def _unanswerable(outcomes: Sequence[Outcome], bundle: Bundle, made: CrossEncoder, chosen: "_Graph") -> list[Reread]:
+def _unanswerable(outcomes: Sequence[Outcome], bundle: Bundle, model: CrossEncoder, chosen: "_Graph") -> list[Reread]:
     """The questions that nothing answers, with the reranker's scores of their candidates."""
-    asked = [one for one in outcomes if not one.answerable]
-    if not asked:
+    unanswerable = [outcome for outcome in outcomes if not outcome.answerable]
+    if not unanswerable:
         return []
     reranker = Reranker(bundle.directory / RERANKER, bundle.directory / TOKENIZER, chosen.settings)
-    scores = Candidates.of(asked, Ranking.of(bundle), made.with_question).scored(reranker)
-    return [Reread(*one) for one in zip(asked, scores.astype(np.float32), strict=True)]
+    scores = Candidates.of(unanswerable, Ranking.of(bundle), model.with_question).scored(reranker)
+    return list(map(Reread, unanswerable, scores.astype(np.float32)))
 
 
 def _fitted(ranking: Ranking, chosen: "_Graph", reread: Sequence[Reread]) -> Ranking:
-    """The ranking with the reranker's weight and the calibration of what the reranker has scored."""
+    """The ranking with the reranker's weight and a calibration of reranked answers."""
     weighed = ranking.model_copy(update={"reranker_weight": chosen.weight})
-    calibrated = calibrate([one.outcome for one in reread], weighed, reread)
+    calibrated = calibrate([question.outcome for question in reread], weighed, reread)
     for problem in calibrated.problems:
         log.warning("Reranked answers use the calibration of answers without the reranker. %s", problem)
     return weighed.model_copy(update={"reranked": calibrated.reranked or ranking.calibration})
 
 
-def _metrics(found: Candidates, chosen: "_Graph") -> dict[str, float]:
-    metrics, before = figures(found, chosen.weight * chosen.scores), figures(found, 0 * chosen.scores)
+def _metrics(candidates: Candidates, chosen: "_Graph") -> dict[str, float]:
+    metrics, before = figures(candidates, chosen.weight * chosen.scores), figures(candidates, 0 * chosen.scores)
     log.info(
         "Reranker, weight %.4f: held-out precision@1 %.3f -> %.3f, MRR %.3f -> %.3f",
         chosen.weight, before["precision@1"], metrics["precision@1"], before["mrr"], metrics["mrr"],
     )  # fmt: skip
     metrics |= {f"{name}_without": value for name, value in before.items()}
-    return {**metrics, "questions": len(found.questions)}
+    return {**metrics, "questions": len(candidates.questions)}
 
 
 def figures(candidates: Candidates, added: Floats) -> dict[str, float]:
-    """Precision@1 and MRR once `added`, (questions, candidates), is added to the scores."""
+    """Precision@1 and MRR with `added`, (questions, candidates), added to the scores."""
     places = candidates.places(added)
     return {"precision@1": float((places == 1).mean()), "mrr": float((1 / places).mean())}
 
 
 def fit_weight(candidates: Candidates, scores: Floats) -> float:
-    """The weight of the reranker's scores with the best MRR, from a grid; of equals the smallest.
+    """The weight of the reranker's scores with the best MRR, from the grid WEIGHTS; the smallest of equal weights.
 
-    0 where the gain is below its standard error over the questions.
+    Returns 0 if the gain is not above its standard error over the questions.
     """
     before = 1 / candidates.places(0 * scores)
     gains = [1 / candidates.places(weight * scores) - before for weight in WEIGHTS]
@@ -182,18 +185,18 @@ class _Graph:
     failure: str | None = None
 
 
-def _chosen(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path, small: bool) -> _Graph:
+def _chosen(model: CrossEncoder, candidates: Candidates, bundle: Bundle, scratch: Path, small: bool) -> _Graph:
     """The 8-bit graph if it is wanted and passes, else the exact one."""
-    exact = _exported(made, found, bundle, scratch)
+    exact = _exported(model, candidates, bundle, scratch)
     if not small or exact.failure or not exact.weight:
         return exact
     path = scratch / "int8.onnx"
-    feeds: list[Feed] = [padded([pair]) for pair in _sample(made, found)[::3]]
+    feeds: list[Feed] = [padded([pair]) for pair in _sample(model, candidates)[::3]]
     quantize(exact.graph, path, feeds)
-    reranker = _reranker(path, bundle, made, "int8")
-    scores = found.scored(reranker)
-    checks: dict[str, Any] = _agreement(made, found, reranker)
-    before, after = figures(found, exact.weight * exact.scores), figures(found, exact.weight * scores)
+    reranker = _reranker(path, bundle, model, "int8")
+    scores = candidates.scored(reranker)
+    checks: dict[str, Any] = _agreement(model, candidates, reranker)
+    before, after = figures(candidates, exact.weight * exact.scores), figures(candidates, exact.weight * scores)
     checks |= {f"{name}_cost": before[name] - after[name] for name in before}
     reason = _failure(checks, PARITY_SMALL)
     checks["passed"] = reason is None
@@ -202,20 +205,20 @@ def _chosen(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path
     if reason:
         log.warning("The reranker is exported in 32-bit floats because the 8-bit form failed a check: %s", reason)
         return replace(exact, checks=both)
-    return _Graph(path, reranker.settings, scores, fit_weight(found, scores) or exact.weight, both)
+    return _Graph(path, reranker.settings, scores, fit_weight(candidates, scores) or exact.weight, both)
 
 
-def _exported(made: CrossEncoder, found: Candidates, bundle: Bundle, scratch: Path) -> _Graph:
+def _exported(model: CrossEncoder, candidates: Candidates, bundle: Bundle, scratch: Path) -> _Graph:
     path = scratch / "fp32.onnx"
-    write(made, made.backbone.config, INPUTS, "logits", path, made.max_tokens)
-    reranker = _reranker(path, bundle, made, "fp32")
-    scores, checks = found.scored(reranker), _agreement(made, found, reranker)
-    weight = fit_weight(found, scores)
+    write(model, model.backbone.config, INPUTS, "logits", path, model.max_tokens)
+    reranker = _reranker(path, bundle, model, "fp32")
+    scores, checks = candidates.scored(reranker), _agreement(model, candidates, reranker)
+    weight = fit_weight(candidates, scores)
     return _Graph(path, reranker.settings, scores, weight, {"reranker fp32": checks}, _failure(checks, PARITY))
 
 
-def _reranker(graph: Path, bundle: Bundle, made: CrossEncoder, precision: str) -> Reranker:
-    settings = Reranking(max_tokens=made.max_tokens, with_question=made.with_question, precision=precision)
+def _reranker(graph: Path, bundle: Bundle, model: CrossEncoder, precision: str) -> Reranker:
+    settings = Reranking(max_tokens=model.max_tokens, with_question=model.with_question, precision=precision)
     return Reranker(graph, bundle.directory / TOKENIZER, settings)
 
 
@@ -228,16 +231,16 @@ def _failure(checks: dict[str, Any], parity: float) -> str | None:
     return next((f"{name} is {value:.4f}, more than {RANKING_COST}" for name, value in costs.items()), None)
 
 
-def _sample(made: CrossEncoder, found: Candidates) -> list[Tokens]:
-    pairs = zip(found.questions[:SAMPLE], found.texts, strict=False)
-    return [pair for question, texts in pairs for pair in made.reader.tokenize(question, texts)]
+def _sample(model: CrossEncoder, candidates: Candidates) -> list[Tokens]:
+    pairs = zip(candidates.questions[:SAMPLE], candidates.texts, strict=False)
+    return [pair for question, texts in pairs for pair in model.reader.tokenize(question, texts)]
 
 
-def _agreement(made: CrossEncoder, found: Candidates, reranker: Reranker) -> dict[str, float]:
-    """Of the graph with the model, and of pairs alone with pairs among others."""
+def _agreement(model: CrossEncoder, candidates: Candidates, reranker: Reranker) -> dict[str, float]:
+    """`parity` and `batch_independence` of the graph on the pairs of a few questions."""
     with torch.no_grad():
-        exact = made.score(_sample(made, found)).cpu().numpy()
-    pairs = list(zip(found.questions[:SAMPLE], found.texts, strict=False))
+        exact = model.score(_sample(model, candidates)).cpu().numpy()
+    pairs = list(zip(candidates.questions[:SAMPLE], candidates.texts, strict=False))
     mixed = np.concatenate([reranker.scores(question, texts) for question, texts in pairs])
     alone = np.concatenate([reranker.scores(question, [text]) for question, texts in pairs for text in texts])
     change = float(np.abs(alone - mixed).max() / mixed.std())

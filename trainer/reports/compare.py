@@ -115,7 +115,7 @@ def verdict(comparison: dict[str, Any]) -> str:
         better = "B" if first["mean"] > 0 else "A"
         lines.append(f"{better} puts the right answer first more often; chance hardly explains it ({{p_first}}).")
     elif first is not None:
-        lines.append("By precision@1 the two cannot be told apart on these questions ({p_first}).")
+        lines.append("By precision@1 A and B do not differ significantly on these questions ({p_first}).")
     p_first = statistics.p_equation(first["p"]) if first else ""
     return "\n".join(lines).format(**comparison, p=statistics.p_equation(comparison["sign_test_p"]), p_first=p_first)
 

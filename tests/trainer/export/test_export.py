@@ -9,7 +9,7 @@ from app.encoding.bundle import Bundle, HeldOut
 from app.encoding.encoder import Encoder
 from app.errors import InputError
 from tests.trainer.conftest import faq
-from trainer.export import export
+from trainer.export import checks, export
 from trainer.training import model
 
 
@@ -55,9 +55,9 @@ def test_the_same_model_gives_the_same_revision(
 def test_8_bits_that_fail_a_check_are_not_used(
     encoder_model: SentenceTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "RANKING_LOSS", -2.0)
+    monkeypatch.setattr(checks, "RANKING_LOSS", -2.0)
     assert exported(encoder_model, tmp_path / "chance").manifest.encoding.precision == "int8"
-    monkeypatch.setattr(export, "SIGNIFICANT", 2.0)
+    monkeypatch.setattr(checks, "SIGNIFICANT", 2.0)
     bundle = exported(encoder_model, tmp_path / "bundle")
     assert bundle.manifest.encoding.precision == "fp32"
     assert bundle.manifest.checks["int8"]["passed"] is False
@@ -68,7 +68,7 @@ def test_a_failed_export_leaves_the_old_bundle(
 ) -> None:
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "old").touch()
-    monkeypatch.setattr(export, "PARITY", 2.0)
+    monkeypatch.setattr(checks, "PARITY", 2.0)
     with pytest.raises(export.ExportFailed, match="parity"):
         exported(encoder_model, tmp_path / "bundle")
     assert [path.name for path in tmp_path.rglob("*")] == ["bundle", "old"]

@@ -62,7 +62,7 @@ def test_the_command_on_a_run_and_a_bundle(
         main()
     assert caught.value.code == 0
     shown = capsys.readouterr().out
-    assert "cannot be told apart" in shown
+    assert "do not differ significantly" in shown
     assert "by style" in shown
     found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert found["a"]["bundle"] == found["b"]["bundle"] == tiny_bundle.revision
