@@ -169,7 +169,10 @@ def test_a_file_is_imported_from_a_form(admin: TestClient) -> None:
     assert admin.post(url, files={"file": ("faq.csv", csv, "application/octet-stream")}).json()["added"] == 1
     assert admin.post(url, files={"file": ("faq", csv, "text/csv")}).json()["unchanged"] == 1
     renamed = admin.post(url, files={"file": ("faq.xlsx", csv, "application/octet-stream")}).json()
-    assert (renamed["unchanged"], renamed["warnings"]) == (1, ["called XLSX, but its content is CSV, and read as such"])
+    assert (renamed["unchanged"], renamed["warnings"]) == (
+        1,
+        ["called XLSX, but its content is CSV; it is read as CSV"],
+    )
     unknown = admin.post(url, files={"file": ("faq.xlsx", b"Just some words.", "application/octet-stream")})
     assert unknown.status_code == 422
     assert "CSV" in unknown.json()["detail"]

@@ -17,7 +17,10 @@ from tests.jobs.waiting import wait_until, work_on
 
 @contextmanager
 def blocked(database: Database) -> Iterator[None]:
-    """Another process holds what a job's progress needs; who waits for it gives up after 0.1 s."""
+    """Another process holds what a job's progress needs; who waits for it gives up after 0.1 s, then and later.
+
+    The listener stays: removing it while another thread connects breaks that thread's iteration over the listeners.
+    """
     sqlite = database.engine.dialect.name == "sqlite"
 
     def impatient(connection: object, *_: object) -> None:
@@ -34,7 +37,6 @@ def blocked(database: Database) -> Iterator[None]:
                 connection.execute(text("LOCK TABLE jobs IN SHARE MODE"))
             yield
     finally:
-        event.remove(database.engine, "checkout", impatient)
         other.close()
 
 
