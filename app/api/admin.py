@@ -50,13 +50,13 @@ def list_jobs(service: Service) -> JobList:
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", responses=documented(404))
-def getjob_reply(job_id: str, service: Service) -> JobReply:
+def get_job(job_id: str, service: Service) -> JobReply:
     """The state of one job."""
     return job_reply(service.jobs.get(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", responses=documented(404, 409))
-def canceljob_reply(job_id: str, request: Request, service: Service) -> JobReply:
+def cancel_job(job_id: str, request: Request, service: Service) -> JobReply:
     """Cancel a job. The release that it was building is discarded."""
     job = service.jobs.cancel(job_id)
     audit.record(request, "cancel", job_id)
