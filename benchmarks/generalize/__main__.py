@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.generalize import diagrams, priors, tables
-from benchmarks.generalize.cells import Features
+from benchmarks.generalize.cells import Features, Outdated
 from benchmarks.generalize.sets import ROWS
 from benchmarks.generalize.training import Cell, make
 from trainer.training import model
@@ -42,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        _do(options)
+    except Outdated as error:
+        parser.exit(1, f"{error}\n")
+
+
+def _do(options: argparse.Namespace) -> None:
     rows = [tuple(row.split(":")) for row in options.rows.split(",")]
     cells = [Cell(name, variant, int(seed)) for seed in options.seeds.split(",") for name, variant in rows]
     if options.what == "train":

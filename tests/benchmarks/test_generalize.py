@@ -43,6 +43,19 @@ def test_what_the_cache_holds_is_not_trained_again(cache: Path, tiny_base: Path)
     assert file.stat().st_mtime_ns == before
 
 
+def test_features_of_other_questions_are_refused_by_name_and_made_again(
+    cache: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--cache", str(tmp_path), "--rows", ROW, "--seeds", "0"]
+    with np.load(Cell("sample", "small", 0).path(cache)) as file:
+        np.savez(Cell("sample", "small", 0).path(tmp_path), **{**file, "digest": "of another split"})
+    with pytest.raises(SystemExit):
+        main(["table", *options, "--out", str(tmp_path)])
+    assert "sample.small.0.npz was made for other questions" in capsys.readouterr().err
+    main(["train", *options, "--base", str(tiny_base)])
+    assert Features(Cell("sample", "small", 0), tmp_path).questions.real == 120
+
+
 def test_features_rank_what_is_right_as_the_questions_say(cache: Path) -> None:
     features = Features(Cell("sample", "small", 0), cache)
     state = features.state("base")
