@@ -43,6 +43,8 @@ class Judged:
     ranks: Floats  # reciprocal ranks
     answerable: Flags
     about: NDArray[np.int64]
+    unanswerable: Floats  # the probability that nothing answers the question, at the calibration's share
+    exact: Flags  # an entry holds the question word for word
 
 
 class System(NamedTuple):
@@ -55,7 +57,7 @@ class System(NamedTuple):
 def calibrated(features: Features, system: System, share: float) -> Calibration:
     """As a bundle's: moved by the held-out questions, thresholds chosen on them where there are enough."""
     state = features.state(system.state)
-    asked = features.scored(state, _scores(features, state), features.heldout)
+    asked = asked_of(features, state, features.heldout)
     how = partial(calibrating.shrunk, other_faqs=system.prior)
     ranking = Ranking(
         question_weight=features.usual_weight,
@@ -73,12 +75,13 @@ def judge(features: Features, system: System, calibration: Calibration, made: bo
     """Ask the real questions; `made`: and each answerable one once more without its answer, as unanswerable ones."""
     state = features.state(system.state)
     scores = _scores(features, state)
-    asked = list(zip(features.scored(state, scores, features.real), features.real.tolist(), strict=True))
+    asked = list(zip(asked_of(features, state, features.real), features.real.tolist(), strict=True))
     if made:
         asked += [
             (without, row) for one, row in asked if one.answerable and len((without := one.without_answer()).scores)
         ]
-    replies = [_reply(one, _exact(state, scores, row, len(one.scores)), calibration) for one, row in asked]
+    exact = [_exact(state, scores, row, len(one.scores)) for one, row in asked]
+    replies = [_reply(one, held, calibration) for (one, _), held in zip(asked, exact, strict=True)]
     ranks = state.reciprocal_ranks(scores)
     rows = np.array([row for _, row in asked])
     return Judged(
@@ -88,7 +91,14 @@ def judge(features: Features, system: System, calibration: Calibration, made: bo
         ranks[rows],
         np.array([one.answerable for one, _ in asked]),
         features.about[rows],
+        np.array([calibration.no_answer(one.scores) for one, _ in asked]),
+        np.array([bool(held.any()) for held in exact]),
     )
+
+
+def asked_of(features: Features, state: State, rows: NDArray[np.int64]) -> list[Scored]:
+    """Some questions with their candidates, as the default weights score them."""
+    return features.scored(state, _scores(features, state), rows)
 
 
 def _scores(features: Features, state: State) -> Floats:

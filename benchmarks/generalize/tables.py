@@ -54,7 +54,7 @@ def measured(known: Sequence[Features]) -> Measured:
     for name, cells in rows.items():
         family = cells[0].faq.family
         prior, experience = priors.prior_of(evidence, family), priors.experience_of(gains, family)
-        shipped = [_share(features, experience) for features in cells]
+        shipped = [shipped_state(features, experience) for features in cells]
         states = {"base": [BASE] * len(cells), "quick": [QUICK] * len(cells), "default": shipped}
         systems = {
             label: [_judged(features, System(state, prior)) for features, state in zip(cells, chosen, strict=True)]
@@ -75,7 +75,7 @@ def measured(known: Sequence[Features]) -> Measured:
     return Measured(report, dict(judged))
 
 
-def _share(features: Features, experience: Experience) -> str:
+def shipped_state(features: Features, experience: Experience) -> str:
     """The state that the guard ships."""
     gained = priors.gained(features)
     share = decide(gained.heldout, experience).share if gained else 0.0

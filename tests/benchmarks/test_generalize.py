@@ -36,6 +36,14 @@ def test_the_table_has_every_system_and_is_written(cache: Path, tmp_path: Path) 
     assert (tmp_path / "generalize.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_table_of_adapted_confidence_has_every_share(cache: Path, tmp_path: Path) -> None:
+    main(["adapt", "--cache", str(cache), "--rows", ROW, "--seeds", "0", "--out", str(tmp_path)])
+    rows = json.loads((tmp_path / "adaptation.json").read_text())
+    assert [row["share"] for row in rows] == [0.0, 0.1, 0.3, 0.6]
+    assert all(0 < row["applied"] < 0.6 and row["questions"] > 20 for row in rows)
+    assert "| mean of families | 60% |" in (tmp_path / "adaptation.md").read_text()
+
+
 def test_what_the_cache_holds_is_not_trained_again(cache: Path, tiny_base: Path) -> None:
     file = Cell("sample", "small", 0).path(cache)
     before = file.stat().st_mtime_ns
