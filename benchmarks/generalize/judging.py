@@ -22,7 +22,7 @@ from app.ranking.prior import Prior
 from app.ranking.ranking import Ranking
 from app.ranking.scored import Scored
 from benchmarks.generalize.cells import Features, State
-from trainer.evaluation.metrics import auroc, calibration_error
+from trainer.evaluation.metrics import BINS, auroc, calibration_error
 from trainer.evaluation.weights import LEXICAL_WEIGHT, OFFER_PRECISION, PRECISION
 
 DRAWS = 200
@@ -160,9 +160,11 @@ def resampled(answerable: Flags, share: float) -> NDArray[np.int64]:
 
 def excess(confidence: Floats, right: Flags) -> float:
     """The calibration error beyond what a perfect confidence would show by chance."""
-    draws = np.random.default_rng(0)
-    chance = [calibration_error(confidence, draws.uniform(size=len(confidence)) < confidence) for _ in range(DRAWS)]
-    return float(calibration_error(confidence, right) - np.mean(chance))
+    draws = np.random.default_rng(0).uniform(size=(DRAWS, len(confidence))) < confidence
+    chance = np.zeros(DRAWS)
+    for part in np.array_split(np.argsort(confidence, kind="stable"), BINS):
+        chance += np.abs(confidence[part].mean() - draws[:, part].mean(axis=1)) * len(part) / len(confidence)
+    return float(calibration_error(confidence, right) - chance.mean())
 
 
 def coverage(confidence: Floats, right: Flags) -> float:

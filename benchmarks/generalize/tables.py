@@ -56,8 +56,12 @@ def measured(known: Sequence[Features]) -> Measured:
         prior, experience = priors.prior_of(evidence, family), priors.experience_of(gains, family)
         shipped = [shipped_state(features, experience) for features in cells]
         states = {"base": [BASE] * len(cells), "quick": [QUICK] * len(cells), "default": shipped}
+        known_replies = [
+            {state: _judged(features, System(state, prior)) for state in {column[i] for column in states.values()}}
+            for i, features in enumerate(cells)
+        ]  # systems that ship the same state are asked once
         systems = {
-            label: [_judged(features, System(state, prior)) for features, state in zip(cells, chosen, strict=True)]
+            label: [replies[state] for replies, state in zip(known_replies, chosen, strict=True)]
             for label, chosen in states.items()
         }
         judged[family] += [reply for reply, _ in systems["default"]]
