@@ -15,6 +15,7 @@ from app.errors import FaqError, StoreError
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
+from app.http.cors import WidgetOrigins
 from app.http.headers import SecurityHeaders
 from app.http.metrics import Metrics, RequestMetrics
 from app.http.parameters import known_parameters
@@ -64,6 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
+    if settings.widget_origins:
+        app.add_middleware(WidgetOrigins, origins=settings.widget_origins)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(RequestIds)
     app.add_middleware(SecurityHeaders)

@@ -17,6 +17,7 @@ from app.text.spelling import nearest
 _DIGEST = r"^[0-9a-f]{64}$"
 
 Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$")]
 Names = Annotated[tuple[str, ...], NoDecode]
 NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
@@ -150,6 +151,11 @@ class Settings(BaseSettings):
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of the reverse proxies whose X-Forwarded-For is trusted."
     )
+    widget_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated origins of the pages that may show the widget, such as https://shop.example; `*`: "
+        "any page. Programs can pretend any origin: set a rate limit too.",
+    )
     rate_limit_address: Limit = Field(
         None,
         description="Limit of requests to /v1 from one client address, such as `600/minute`; further requests get 429. "
@@ -197,7 +203,7 @@ class Settings(BaseSettings):
         "asked, which may be personal data.",
     )
 
-    @field_validator("admin_keys", "ask_keys", "keys", "trusted_proxies", mode="before")
+    @field_validator("admin_keys", "ask_keys", "keys", "trusted_proxies", "widget_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
