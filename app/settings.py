@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         Path("faq-home"),
         description="Directory of models, index, database and vector cache. Memory-mapped: use a fast local disk.",
     )
+    file: Path | None = Field(
+        None, description="FAQ file that `python -m app start` imports if the store has no entries."
+    )
     qdrant_url: str | None = Field(
         None,
         description="URL of a Qdrant server, for several replicas or more than about 100,000 entries. Unset: the "
@@ -205,6 +208,7 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
+        "file",
         "qdrant_url",
         "qdrant_api_key",
         "database_url",
