@@ -1,3 +1,4 @@
+SHELL := /bin/bash
 # Every target installs what it needs first; once installed, that takes a moment.
 PYTHON ?= python3
 VENV := .venv
@@ -27,9 +28,8 @@ run: $(SERVICE)  ## answer on http://127.0.0.1:8000 at once, and fine-tune on th
 	@test -f '$(FAQ)' || { echo "error: there is no file $(FAQ)"; exit 2; }
 	@$(BIN)/python -m app import '$(FAQ)' --mode replace
 	@$(BIN)/python -m app reindex $$(test -f '$(TUNED)' && echo --bundle '$(RUN)/bundle' || echo --base)
-	@$(MAKE) --no-print-directory tune & tuning=$$!; \
-	trap 'kill $$tuning 2>/dev/null; wait $$tuning' EXIT; \
-	$(BIN)/python -m app
+	@set -m; $(MAKE) --no-print-directory tune & tuning=$$!; set +m; $(BIN)/python -m app & serving=$$!; \
+	trap '{ kill $$serving; kill -INT -- -$$tuning; } 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; wait $$serving
 
 tune:  ## fine-tune on the FAQ at low priority, then publish; does nothing where that was done
 	@test -f '$(TUNED)' || { \
@@ -37,7 +37,7 @@ tune:  ## fine-tune on the FAQ at low priority, then publish; does nothing where
 	  { nice -n 10 $(MAKE) --no-print-directory $(TRAINER) && \
 	    nice -n 10 $(BIN)/python -m trainer fit --data '$(FAQ)' \
 	      $$(test -f '$(RUN)/status.json' && echo --resume || echo --out) '$(RUN)'; } >>'$(RUN).log' 2>&1 \
-	    || { echo 'error: the fine-tuning stopped; $(RUN).log says why, and the base model goes on answering'; exit 1; }; \
+	    || { echo 'The fine-tuning stopped; $(RUN).log says why, and the next `make run` resumes it'; exit 0; }; \
 	  nice -n 10 $(BIN)/python -m trainer publish --bundle '$(RUN)'; }
 
 install: $(INSTALLED)  ## install app, trainer and development tools into .venv
