@@ -3,6 +3,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from app.errors import SettingsError
 from app.keys import NamedKey
 from app.settings import Settings, unknown_variables
 
