@@ -156,7 +156,7 @@
 
     #draw() {
       const dialog = this.getAttribute("mode") === "dialog";
-      const scheme = this.getAttribute("scheme") ?? "auto";
+      const scheme = this.getAttribute("scheme") ?? "light";
       const dark = scheme === "dark" || (scheme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
       const input = el("input", { id: "question", type: "text", maxLength: MAX_LENGTH, autocomplete: "off", enterKeyHint: "send",
         placeholder: this.#text("placeholder"), dir: "auto" });
