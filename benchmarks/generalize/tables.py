@@ -68,6 +68,7 @@ def measured(known: Sequence[Features]) -> Measured:
         report[name] = {
             "family": family,
             "entries": len(cells[0].faq.served),
+            "seeds": len(cells),
             "refused": cells[0].refused is not None,
             "shipped": shipped,
             "systems": {label: _mean([figures for _, figures in found]) for label, found in systems.items()},
@@ -147,9 +148,11 @@ def page(report: Report) -> str:
         "| row | entries | shipped | quick - base, P@1 | default - base, P@1 (95 %) |",
         "|---|---|---|---|---|",
     ]
+    most = max(row["seeds"] for row in report.values())
     for name, row in report.items():
         quick, default = row["differences"]["quick"], row["differences"]["default"]
         note = " (indicative)" if row["entries"] < INDICATIVE else ""
+        note += f" (seeds: {row['seeds']})" if row["seeds"] < most else ""
         shipped = (
             "refused: base" if row["refused"] else ", ".join(state.replace("default@", "") for state in row["shipped"])
         )
