@@ -1,5 +1,6 @@
 """Filters on metadata, and their translation for the two Qdrant libraries."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,6 +58,27 @@ def check(where: Filter, fields: Mapping[str, list[Kind]]) -> None:
             raise InputError(
                 f"`{field}` holds {' and '.join(kinds)}, not {' or '.join(sorted(wanted))}.", f"filters.{field}"
             )
+
+
+def matches(where: Filter, metadata: Mapping[str, Any]) -> bool:
+    """Whether an entry's metadata meets a filter, exactly as the engine says of the entry's payload."""
+    return all(_meets(condition, metadata.get(field)) for field, condition in where.items())
+
+
+def _meets(condition: AnyOf | Range, value: object) -> bool:
+    items = value if isinstance(value, list) else [value]
+    if isinstance(condition, AnyOf):
+        return any(_equal(item, wanted) for item in items for wanted in condition.values)
+    low = -math.inf if condition.gte is None else float(condition.gte)
+    high = math.inf if condition.lte is None else float(condition.lte)
+    return any(kind_of(item) == "number" and low <= float(item) <= high for item in items)
+
+
+def _equal(item: Any, wanted: Scalar) -> bool:  # noqa: ANN401
+    """Equality of values of one kind; numbers are compared as the 64-bit floats that the engine makes of them."""
+    if item is None or kind_of(item) != kind_of(wanted):
+        return False
+    return float(item) == float(wanted) if kind_of(wanted) == "number" else bool(item == wanted)
 
 
 FLAGS = "flags"  # the key of a payload's booleans as texts; the embedded engine cannot match booleans
