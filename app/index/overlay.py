@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import qdrant_edge as edge
@@ -9,30 +10,41 @@ from numpy.typing import NDArray
 
 from app.arrays import Vectors
 from app.index.candidates import Candidate, Match, Question
-from app.index.document_words import DocumentWords
+from app.index.document_words import DocumentWords, Frequencies
 from app.index.filters import Filter, matches
 from app.index.increment import Increment
 from app.index.lookup import Lookup, QuestionKeys
 from app.index.postings import Postings
-from app.index.protocol import ANSWER, BM25, QUESTIONS
+from app.index.protocol import ANSWER, BM25, QUESTIONS, IndexRecord
 from app.index.scan import Numbers, Part, Side, in_8_bits, top
-from app.index.segment import Segment
 from app.index.shard import Query, Scores
 from app.index.words import Sparse
 
 BLOCK = 1_024  # entries whose vectors are quantised at a time
 
 
+class Base(Protocol):
+    """The publish below an overlay, of either index."""
+
+    @property
+    def record(self) -> IndexRecord:
+        """Of the publish."""
+
+    @property
+    def frequencies(self) -> Frequencies:
+        """Of the words in its entries."""
+
+
 class Overlay:
-    """The entries that the increments leave, numbered after the segment's, and the segment's entries that they hide.
+    """The entries that the increments leave, numbered after the base's, and the base's entries that they hide.
 
     That of a publish is empty.
     """
 
-    def __init__(self, segment: Segment, increments: Sequence[Increment] = ()) -> None:
+    def __init__(self, base: Base, increments: Sequence[Increment] = ()) -> None:
         """`increments`: all of the line up to the release, oldest first. Raises IndexUnavailable."""
         self.increments = tuple(increments)
-        self.first = segment.record.entries
+        self.first = base.record.entries
         kept = _kept(increments)
         pairs = list(zip(increments, kept, strict=True))
         self.entries = [
@@ -46,10 +58,10 @@ class Overlay:
         self.part: Part | None = None  # None without entries
         if self.entries:
             words = DocumentWords.joined([increment.words.kept(of_it) for increment, of_it in pairs])
-            self.part = Part(_bounds(self.entries), _blocks(self.entries), Postings.of(words, segment.frequencies))
+            self.part = Part(_bounds(self.entries), _blocks(self.entries), Postings.of(words, base.frequencies))
 
     def read(self, numbers: Iterable[int]) -> dict[int, Candidate]:
-        """Entries by their numbers; numbers of the segment's entries are ignored."""
+        """Entries by their numbers; numbers of the base's entries are ignored."""
         return {number: self.entries[number - self.first] for number in numbers if number >= self.first}
 
     def find(self, wanted: QuestionKeys) -> dict[int, Match]:
