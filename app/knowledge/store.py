@@ -70,11 +70,12 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
 
-    def published(self) -> list[Entry]:
-        """The entries that a release of now holds, in order: those that are live and valid."""
+    def published(self) -> Iterator[Entry]:
+        """The entries that a release of now holds, in order: those that are live and valid. Streamed as `entries`."""
         with self.database.read() as connection:
-            rows = connection.execution_options(yield_per=_BATCH).execute(_in_order().where(_answers(utc_now())))
-            return [entry_of(row) for row in rows]
+            in_order = _in_order().where(_answers(utc_now()))
+            for row in connection.execution_options(yield_per=_BATCH).execute(in_order):
+                yield entry_of(row)
 
     def page(
         self,

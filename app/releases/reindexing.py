@@ -18,7 +18,8 @@ from app.jobs import lock
 from app.jobs.jobs import Job, Jobs, Work, patiently
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
-from app.releases.publishing import Progress, publish
+from app.releases.opened import Progress
+from app.releases.publishing import publish
 from app.settings import Settings
 
 KIND = "reindex"
