@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         description="Days for which replaced versions of entries are kept. Unset: forever. A short time keeps "
         "less personal data and takes less space, but older versions can no longer be restored.",
     )
+    auto_reindex: Literal["edits", "all", "off"] = Field(
+        "edits",
+        description="Changes that answer by themselves, within seconds. `edits`: those of single entries over HTTP, "
+        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no worker "
+        "process takes memory between reindexes.",
+    )
     language: str = Field(
         "english",
         description="Language of the FAQ, for stemming and stop words; `none`: neither. Takes effect with a reindex.",

@@ -31,12 +31,27 @@ Filter = Mapping[str, AnyOf | Range]  # every field must match
 
 def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
     """The metadata fields of the entries, sorted, and the kinds of value that each holds."""
-    kinds_of: dict[str, set[Kind]] = {}
+    fields = FieldKinds()
     for payload in payloads:
-        for key, value in payload["metadata"].items():
+        fields.add(payload["metadata"])
+    return fields.listed()
+
+
+class FieldKinds:
+    """Collects the metadata fields of entries, and the kinds of value that each holds."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, set[Kind]] = {}
+
+    def add(self, metadata: Mapping[str, Any]) -> None:
+        """Count in the metadata of one entry."""
+        for key, value in metadata.items():
             kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
-            kinds_of.setdefault(key, set()).update(kinds)
-    return {key: sorted(kinds) for key, kinds in sorted(kinds_of.items())}
+            self._kinds.setdefault(key, set()).update(kinds)
+
+    def listed(self) -> dict[str, list[Kind]]:
+        """The fields, sorted, each with its kinds, sorted."""
+        return {key: sorted(kinds) for key, kinds in sorted(self._kinds.items())}
 
 
 def kind_of(value: object) -> Kind:
