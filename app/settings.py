@@ -100,6 +100,13 @@ class Settings(BaseSettings):
         "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no worker "
         "process takes memory between reindexes.",
     )
+    keep_increments: int = Field(
+        50,
+        ge=0,
+        le=1_000,
+        description="How many increments, the releases that single edits make, are kept for a rollback, beside the "
+        "publishes.",
+    )
     language: str = Field(
         "english",
         description="Language of the FAQ, for stemming and stop words; `none`: neither. Takes effect with a reindex.",

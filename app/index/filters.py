@@ -49,6 +49,11 @@ class FieldKinds:
             kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
             self._kinds.setdefault(key, set()).update(kinds)
 
+    def add_fields(self, fields: Mapping[str, Iterable[Kind]]) -> None:
+        """Count in the fields of an index, with their kinds."""
+        for key, kinds in fields.items():
+            self._kinds.setdefault(key, set()).update(kinds)
+
     def listed(self) -> dict[str, list[Kind]]:
         """The fields, sorted, each with its kinds, sorted."""
         return {key: sorted(kinds) for key, kinds in sorted(self._kinds.items())}
