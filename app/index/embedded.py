@@ -14,7 +14,7 @@ index/.building-<release>/   an unfinished build
 import asyncio
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -60,7 +60,12 @@ class EmbeddedStore:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
 
-    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
+    async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
+        """As `IndexStore.claim`. Does nothing: FAQ_HOME belongs to one installation."""
+
+    async def build(
+        self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Callable[[], object] = bool
+    ) -> None:
         """As `IndexStore.build`: written to a temporary directory, flushed, then renamed."""
         await asyncio.to_thread(self._build, record, batches)
 

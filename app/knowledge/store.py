@@ -13,6 +13,7 @@ from app.knowledge import history, listing
 from app.knowledge.database import Database
 from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
+from app.knowledge.installation import installation_id
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
@@ -44,6 +45,11 @@ class Store:
     def open(cls, url: str, history_days: int | None = None) -> "Store":
         """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
         return cls(Database.open(url), history_days)
+
+    @property
+    def installation(self) -> str:
+        """The random id of this installation, which is kept in the database."""
+        return installation_id(self.database)
 
     def close(self) -> None:
         """Close every connection."""

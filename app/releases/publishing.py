@@ -5,6 +5,7 @@ If the process is killed at any moment, the old release continues to serve.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -91,7 +92,8 @@ async def _build(
 ) -> None:
     catalog.vectors.mkdir(parents=True, exist_ok=True)
     with CachedEncoder(encoder, catalog.vectors / f"{record.bundle}.db") as cached:
-        await catalog.indexes.build(record, batches(cached, entries, progress))
+        waiting = partial(progress, len(entries) - 1, len(entries))  # the last step is the switch
+        await catalog.indexes.build(record, batches(cached, entries, progress), waiting)
     try:
         await _verify_release(catalog, record.name, encoder)
     except FaqError:

@@ -30,17 +30,19 @@ def reindex(
     bundle: Path | None = None,
     job_id: str | None = None,
     show: Progress = lambda done, total: None,
+    adopt: bool = False,
 ) -> str:
     """Build and activate the release of the store's entries and `bundle`, by default the one in use.
 
-    Runs as the job `job_id`, or as a new one. Returns the release's name. Raises Busy, NotReady, BundleError,
-    IndexUnavailable, StoreError, Canceled.
+    Runs as the job `job_id`, or as a new one. `adopt`: take over a namespace on a Qdrant server that another store
+    owns. Returns the release's name. Raises Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError,
+    Canceled.
     """
     store = Store.open(settings.sqlalchemy_url, settings.history_days)
     try:
         with _at_work(settings, store, job_id) as (work, check):
             store.forget_old_versions()
-            release = asyncio.run(_publish(settings, bundle, store, _progress(work, check, show)))
+            release = asyncio.run(_publish(settings, bundle, store, _progress(work, check, show), adopt))
             work.succeed(release)
         return release
     finally:
@@ -65,9 +67,10 @@ def _at_work(settings: Settings, store: Store, job_id: str | None) -> Iterator[t
         raise Busy(f"The job {running.job_id} ({running.kind}) is running.", running.job_id) from None
 
 
-async def _publish(settings: Settings, directory: Path | None, store: Store, progress: Progress) -> str:
+async def _publish(settings: Settings, directory: Path | None, store: Store, progress: Progress, adopt: bool) -> str:
     catalog = Catalog(settings)
     try:
+        await catalog.claim(store, adopt)
         bundle = Bundle.load(directory) if directory else await catalog.active_bundle()
         return await publish(catalog, bundle, store.published(), progress)
     finally:
