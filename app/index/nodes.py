@@ -9,6 +9,7 @@ from app.errors import SettingsError
 from app.index.failures import is_failure, not_sent
 from app.index.resilience import READS, Guarded
 
+SETTLE_S = 30.0
 TIMEOUT_S = 5  # of a call that names no other; a search takes milliseconds
 
 
@@ -19,7 +20,9 @@ class Nodes:
     is never made twice. Errors are those of `Guarded`.
     """
 
-    def __init__(self, clients: Sequence[AsyncQdrantClient]) -> None:
+    def __init__(self, clients: Sequence[AsyncQdrantClient], settle_s: float = SETTLE_S) -> None:
+        """`settle_s`: how long a node may take to show what was written; see `index.settling`."""
+        self.settle_s = settle_s
         self._guarded = [Guarded(client) for client in clients]
         self._preferred = 0
 

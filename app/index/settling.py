@@ -15,7 +15,6 @@ from app.errors import IndexUnavailable
 from app.index.failures import is_missing, passes
 from app.index.nodes import Nodes
 
-SETTLE_S = 30.0  # how long a node may take to show what was written
 STALLED_S = 600.0  # how long a collection may stay as it is without being green
 REPORT_S = 10.0  # between two lines of the log about a wait
 CALL_S = 60  # of a change
@@ -30,9 +29,9 @@ async def shown(nodes: Nodes, what: str, look: Look) -> None:
     """Return when `look` is true on every node that answers, and at least one does.
 
     A node that does not answer is left out: it applies the same changes before it answers again. Raises
-    IndexUnavailable, naming `what`, after SETTLE_S, or the error of the nodes where none answers.
+    IndexUnavailable, naming `what`, after `nodes.settle_s`, or the error of the nodes where none answers.
     """
-    deadline, pause = time.monotonic() + SETTLE_S, FIRST_PAUSE_S
+    deadline, pause = time.monotonic() + nodes.settle_s, FIRST_PAUSE_S
     while True:
         looks = await asyncio.gather(*(_looked(node, look) for node in nodes.each))
         lagging = False in looks
@@ -44,7 +43,7 @@ async def shown(nodes: Nodes, what: str, look: Look) -> None:
         pause = min(2 * pause, LONGEST_PAUSE_S)
     if not lagging:
         raise next(look for look in looks if isinstance(look, Exception))
-    raise IndexUnavailable(f"Qdrant took {what}, but after {SETTLE_S:g} s a node of it still does not show it.")
+    raise IndexUnavailable(f"Qdrant took {what}, but after {nodes.settle_s:g} s a node of it still does not show it.")
 
 
 async def _looked(node: AsyncQdrantClient, look: Look) -> bool | Exception:
