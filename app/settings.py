@@ -92,8 +92,7 @@ class Settings(BaseSettings):
         None,
         ge=1,
         description="Into how many shards a release is divided. Unset: 1, which is fastest up to about a million "
-        "entries, and ranks words by the whole FAQ. More shards spread memory and work over the nodes, but each "
-        "counts how rare a word is for itself.",
+        "entries. More shards spread memory and work over the nodes, and every question asks all of them.",
     )
     qdrant_on_disk: bool = Field(
         False,
@@ -136,6 +135,12 @@ class Settings(BaseSettings):
         le=36_500,
         description="Days for which replaced versions of entries are kept. Unset: forever. A short time keeps "
         "less personal data and takes less space, but older versions can no longer be restored.",
+    )
+    auto_reindex: Literal["edits", "all", "off"] = Field(
+        "edits",
+        description="Changes that answer by themselves, within seconds. `edits`: those of single entries over HTTP, "
+        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no worker "
+        "process takes memory between reindexes.",
     )
     language: str = Field(
         "english",

@@ -8,11 +8,11 @@ import typer
 from rich.table import Column, Table
 
 from app.cli.terminal import command_settings, out, reporting_errors
-from app.jobs import lock
 from app.knowledge.store import Store
 from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
+from app.releases.builder import writing
 from app.releases.catalog import Catalog, Release
 from app.settings import Settings
 
@@ -38,7 +38,7 @@ def activate(name: Annotated[str, typer.Argument(help="A release that `releases`
         settings = command_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
-            with lock.writer(settings.home, store.database):
+            with writing(settings.home, store.database):
                 asyncio.run(_activate(settings, name))
         finally:
             store.close()

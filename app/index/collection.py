@@ -1,7 +1,7 @@
 """One release on a Qdrant server, open for reading; `index.server` writes and lists them."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,40 +9,56 @@ from qdrant_client import models
 
 from app.errors import IndexUnavailable
 from app.index.candidates import NO_MATCH, Candidate, Question
+from app.index.document_words import Frequencies
 from app.index.failures import qdrant
 from app.index.filters import Dialect, Filter, check
-from app.index.layout import DIGEST, SEARCH_PARAMS, SINCE, UNTIL, alive
+from app.index.layout import DIGEST, SEARCH_PARAMS, SINCE, UNTIL, after, alive
 from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
 from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, Calibration, IndexRecord, own_payload
+from app.index.server_preview import PreviewIndex
 from app.index.words import WordTokenizer
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
-PAGE = 1_000  # entries read at a time
+PAGE, ENTRIES = 1_000, 64  # entries read at a time: their digests, or all of them
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a release is. `increment`: its number; None in a collection of a version before increments."""
+    """Where a release is. `increment`: its number; None in a collection of a version before increments.
+
+    `hidden`: the ids of entries to leave out.
+    """
 
     collection: str
     increment: int | None
+    hidden: tuple[str, ...] = ()
 
-    def condition(self, *conditions: models.Filter | None, without: Collection[int] = ()) -> models.Filter | None:
-        """A filter for the points of the release that meet all conditions, but for those with the ids `without`."""
+    def condition(self, *conditions: models.Filter | None) -> models.Filter | None:
+        """A filter for the points of the release that meet all conditions."""
         wanted = [condition for condition in conditions if condition]
         if self.increment is not None:
             wanted.append(alive(self.increment))
-        unwanted = [models.HasIdCondition(has_id=list(without))] if without else []
-        return models.Filter(must=list(wanted), must_not=unwanted or None) if wanted or unwanted else None
+        if self.hidden:
+            wanted.append(models.Filter(must_not=[_with_ids(self.hidden)]))
+        return models.Filter(must=list(wanted)) if wanted else None
 
 
 class ServerIndex:
     """A release in a collection, for reading; see `Index`. A collection that vanished is IndexUnavailable."""
 
-    def __init__(self, nodes: Nodes, place: Place, record: IndexRecord, calibration: Calibration | None) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        place: Place,
+        record: IndexRecord,
+        calibration: Calibration | None,
+        frequencies: Frequencies | None,
+    ) -> None:
+        """`frequencies`: of the base's words; None where the server counts words itself, as earlier versions let it."""
         self.record = record
         self.calibration = calibration
+        self.frequencies = frequencies
         self._nodes = nodes
         self._place = place
         self._collection = place.collection
@@ -52,7 +68,7 @@ class ServerIndex:
         """As `Index.search`: one batch of queries for ids, then one that reads and scores the entries found."""
         check(where, self.record.fields)
         vector, wanted = [question.vector.tolist()], question_keys(question)
-        words = models.SparseVector(**self._tokenizer.question(question.text)._asdict())
+        words = self._words(question.text)
         requests = self._requests(vector, words, wanted, limit, DIALECT.translate(where))
         with qdrant(self.record.name, missing=IndexUnavailable):
             responses = await self._nodes.query_batch_points(self._collection, requests)
@@ -76,9 +92,25 @@ class ServerIndex:
                 read = await self._sample_increment(self._place.increment, limit)
         return [self._candidate(point.payload, point.vector) for point in read]
 
+    async def entries(self, ids: Collection[str]) -> list[Candidate]:
+        """As `Index.entries`."""
+        wanted, points = list(ids), []
+        with qdrant(self.record.name, missing=IndexUnavailable):
+            for start in range(0, len(wanted), ENTRIES):
+                among = models.Filter(must=[_with_ids(wanted[start : start + ENTRIES])])
+                read, _ = await self._nodes.scroll(
+                    self._collection,
+                    scroll_filter=self._place.condition(among),
+                    limit=ENTRIES,
+                    with_payload=True,
+                    with_vectors=True,
+                )
+                points.extend(read)
+        return [self._candidate(point.payload, point.vector) for point in points]
+
     async def holds(self, entry_id: str) -> bool:
         """As `Index.holds`."""
-        same = models.Filter(must=[models.FieldCondition(key="id", match=models.MatchAny(any=[entry_id]))])
+        same = models.Filter(must=[_with_ids([entry_id])])
         with qdrant(self.record.name):
             return bool((await self._nodes.count(self._collection, count_filter=same, exact=True)).count)
 
@@ -104,8 +136,25 @@ class ServerIndex:
             if offset is None:
                 return digests
 
+    async def preview(self, entries: Sequence[Candidate]) -> "PreviewIndex":
+        """As `Index.preview`. Raises IndexUnavailable for a release of a version before increments."""
+        if self.frequencies is None:
+            raise IndexUnavailable(f"{self.record.name} was built by an earlier version. Reindex to preview changes.")
+        hidden = (*self._place.hidden, *(entry.id for entry in entries))
+        place = replace(self._place, hidden=hidden)
+        below = ServerIndex(self._nodes, place, self.record, self.calibration, self.frequencies)
+        return PreviewIndex(below, self.frequencies, entries)
+
     async def close(self) -> None:
         """As `Index.close`. Does nothing: the connection belongs to the store."""
+
+    def _words(self, text: str) -> models.SparseVector:
+        """The words of a question, each weighted with its inverse document frequency."""
+        words = self._tokenizer.question(text)
+        if self.frequencies is None or not words.indices:
+            return models.SparseVector(**words._asdict())
+        idf = self.frequencies.idf(np.array(words.indices, dtype=np.uint32))
+        return models.SparseVector(indices=words.indices, values=(np.array(words.values) * idf).tolist())
 
     def _requests(
         self,
@@ -126,7 +175,7 @@ class ServerIndex:
         return requests
 
     async def _sample_increment(self, increment: int, limit: int) -> Sequence[Any]:
-        added = models.Filter(must=[models.FieldCondition(key=SINCE, range=models.Range(gte=increment))])
+        added, earlier = after(increment - 1), models.Filter(must_not=[after(increment - 1)])
         new, _ = await self._nodes.scroll(
             self._collection,
             scroll_filter=self._place.condition(added),
@@ -137,7 +186,7 @@ class ServerIndex:
         others = await self._nodes.query_points(
             self._collection,
             query=models.SampleQuery(sample=models.Sample.RANDOM),
-            query_filter=self._place.condition(without=[point.id for point in new]),
+            query_filter=self._place.condition(earlier),
             limit=limit - len(new),
             with_payload=True,
             with_vectors=True,
@@ -189,6 +238,10 @@ def _nearest(
 ) -> models.QueryRequest:
     params = None if name == BM25 else SEARCH_PARAMS
     return models.QueryRequest(query=query, using=name, limit=limit, filter=condition, params=params)
+
+
+def _with_ids(ids: Collection[str]) -> models.FieldCondition:
+    return models.FieldCondition(key="id", match=models.MatchAny(any=list(ids)))
 
 
 def _holding(keys: Collection[str]) -> models.Filter:

@@ -39,7 +39,9 @@ class CollectionWriter:
         """Write a publish into a new collection; returns when all of it is indexed."""
         with qdrant(record.name):
             await self._create(collection, record, owner)
-            await Upload(self._nodes, collection, record).send(batches)
+            upload = Upload(self._nodes, collection, record)
+            await upload.send(batches)
+            await upload.send_frequencies()
             await self._counted(collection, record)
             await green(self._nodes, collection, waiting)
 

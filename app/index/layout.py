@@ -9,6 +9,8 @@ from app.index.filters import Kind, path
 from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, IndexRecord
 
 SINCE, UNTIL, DIGEST = "since", "until", "digest"  # keys of a payload: the increments that hold the point; see `alive`
+FREQUENCIES = "frequencies"  # key of the payload that counts the base's words; see `index.document_words`
+FREQUENCIES_ID = 2**62  # of the point that has it, and nothing else; no release holds it as an entry
 SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
     "text": models.PayloadSchemaType.KEYWORD,
     "number": models.PayloadSchemaType.FLOAT,
@@ -33,11 +35,12 @@ class Layout:
     def collection(self, dimension: int, nodes: int) -> dict[str, Any]:
         """The arguments of `create_collection` but name and metadata, on a cluster of `nodes` nodes.
 
-        By default a release has one shard, so that BM25 counts words in all of it, on two nodes where there are two.
+        By default a release has one shard, on two nodes where there are two. The server does not count words: it would
+        count them in each shard alone, and also those of replaced entries.
         """
         return {
             "vectors_config": {name: self._vectors(name, dimension) for name in (ANSWER, QUESTIONS, NEGATIVES)},
-            "sparse_vectors_config": {BM25: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            "sparse_vectors_config": {BM25: models.SparseVectorParams()},
             "shard_number": self.shard_number or 1,
             "replication_factor": self.replication_factor or min(nodes, 2),
             "write_consistency_factor": self.write_consistency_factor or 1,

@@ -56,6 +56,7 @@ class IndexRecord(BaseModel):
     )
     base: str | None = Field(None, description="the publish that an increment extends; None: it is a publish itself")
     increment: int = Field(0, ge=0, description="the number of the increment in the line of its base; 0: a publish")
+    changed: int = Field(0, ge=0, description="entries added, replaced and removed by its line of increments, summed")
 
     def question(self, text: str, vector: Vectors) -> Question:
         """A question for this index, with those of its identifiers that few entries hold.
@@ -91,6 +92,12 @@ class Index(Protocol):
 
     async def sample(self, limit: int) -> list[Candidate]:
         """Up to `limit` entries, evenly spread over the index."""
+
+    async def entries(self, ids: Collection[str]) -> list[Candidate]:
+        """The entries of these ids that the index holds, in no order.
+
+        Raises IndexUnavailable for an embedded index that an earlier version built without a lookup of ids.
+        """
 
     async def holds(self, entry_id: str) -> bool:
         """Whether its files hold an entry of this id, also one that an increment has replaced or removed."""

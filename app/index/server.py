@@ -18,7 +18,9 @@ from app.index.candidates import Candidate
 from app.index.cluster_state import ClusterState, Metadata
 from app.index.collection import Place, ServerIndex
 from app.index.collection_writer import CollectionWriter
-from app.index.layout import Layout
+from app.index.document_words import Frequencies
+from app.index.failures import qdrant
+from app.index.layout import FREQUENCIES, FREQUENCIES_ID, Layout
 from app.index.namespace import DEFAULT, Namespace, Places
 from app.index.nodes import Nodes
 from app.index.ownership import Ownership
@@ -80,8 +82,20 @@ class ServerStore:
     async def open(self, name: str) -> ServerIndex:
         """As `IndexStore.open`."""
         collection, record, metadata = await self._find(name)
-        place = Place(collection, None if metadata.is_legacy(name) else record.increment)
-        return ServerIndex(self._nodes, place, record, metadata.calibration(name))
+        calibration = metadata.calibration(name)
+        if metadata.is_legacy(name):
+            return ServerIndex(self._nodes, Place(collection, None), record, calibration, None)
+        frequencies = await self._frequencies(collection, name)
+        return ServerIndex(self._nodes, Place(collection, record.increment), record, calibration, frequencies)
+
+    async def _frequencies(self, collection: str, name: str) -> Frequencies:
+        """The counts of the base's words. Raises IndexUnavailable where the collection has lost them."""
+        with qdrant(name, missing=NotFound):
+            points = await self._nodes.retrieve(collection, [FREQUENCIES_ID], with_payload=True, with_vectors=False)
+        try:
+            return Frequencies.of_text(points[0].payload[FREQUENCIES])
+        except (IndexError, KeyError, ValueError) as error:
+            raise IndexUnavailable(f"The release {name} is damaged: it has lost the counts of its words.") from error
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
         """As `IndexStore.calibrate`."""

@@ -13,12 +13,13 @@ from qdrant_client import models
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
+from app.index.document_words import DocumentWords, Frequencies
 from app.index.failures import passes
-from app.index.layout import DIGEST, SINCE
+from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE
 from app.index.lookup import keys_of
 from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, BM25, NEGATIVES, QUESTIONS, IndexRecord, stored_payload
-from app.index.words import WordTokenizer, text_of
+from app.index.words import Sparse, WordTokenizer, text_of
 
 REQUEST_BYTES = 4 * 2**20  # a server refuses requests of more than 32 MiB; smaller ones overlap better
 LIMIT_BYTES = 31 * 2**20
@@ -44,6 +45,7 @@ class Upload:
         self._tokenizer = WordTokenizer(record.language, record.average_length)
         self._number = record.increment << INCREMENT_SHIFT
         self._tasks: set[asyncio.Task[None]] = set()
+        self._words: list[Sparse] = []  # of each entry of a publish
         self.ids: list[str] = []  # of the entries that were sent
 
     async def send(self, batches: Iterable[list[Candidate]]) -> None:
@@ -61,6 +63,11 @@ class Upload:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def send_frequencies(self) -> None:
+        """Send the counts of the words of what was sent, which the increments of this publish use too."""
+        counts = Frequencies.of(DocumentWords.of(self._words)).to_text()
+        await self._send([models.PointStruct(id=FREQUENCIES_ID, vector={}, payload={FREQUENCIES: counts})])
 
     def _requests(self, batches: Iterator[list[Candidate]]) -> list[list[models.PointStruct]] | None:
         """The requests for the next batch; None after the last."""
@@ -87,6 +94,8 @@ class Upload:
     def _point(self, candidate: Candidate) -> Point:
         vectors, numbers = _vectors(candidate)
         words = self._tokenizer.document(text_of(candidate.payload))
+        if not self._record.increment:
+            self._words.append(words)
         payload = self._payload(candidate)
         size = len(json.dumps(payload)) + NUMBER_BYTES * numbers + WORD_BYTES * len(words.indices)
         if size > LIMIT_BYTES:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 from app.answering import Answerer
 from app.errors import FaqError, NotReady
@@ -62,6 +63,11 @@ class Live:
     def release(self) -> str | None:
         """The name of the release that answers now."""
         return self._serving.answerer.release if self._serving else None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the entries of that release were read from the store."""
+        return datetime.fromisoformat(self._serving.answerer.index.record.created_at) if self._serving else None
 
     @property
     def calibrated(self) -> bool:

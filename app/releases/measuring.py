@@ -9,7 +9,7 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.ranking.fitting import Reread, calibrate
-from app.ranking.heldout import Evaluator, Outcome, Payload, resolve, sample
+from app.ranking.heldout import Evaluator, Outcome, Payloads, resolve, sample
 from app.ranking.ranking import Ranking
 from app.ranking.reranker import CANDIDATES, Reranker
 from app.releases.catalog import Catalog
@@ -18,7 +18,7 @@ HELD_OUT, RERANKED = 500, 150  # most questions that calibrate a release; fewer 
 logger = logging.getLogger(__name__)
 
 
-async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder, payloads: Sequence[Payload]) -> None:
+async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder, payloads: Payloads) -> None:
     """Store the calibration of a release of these entries, unless it has one. Logs why it cannot be calibrated."""
     index = await catalog.indexes.open(name)
     try:
