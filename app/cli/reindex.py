@@ -17,6 +17,10 @@ def reindex(
     bundle: Annotated[
         Path | None, typer.Option(help="The directory of the bundle to use. Default: the bundle of the active release.")
     ] = None,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
+    ] = False,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Build a release of the store's entries, verify it and activate it. A running service switches within seconds."""
@@ -28,6 +32,7 @@ def reindex(
             bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
+            adopt,
         )
     out.print(f"Active: {release}", highlight=False)
 

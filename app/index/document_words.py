@@ -5,9 +5,11 @@ frequencies.npz  of a publish: `Frequencies` of its entries, which its increment
 """
 
 import zipfile
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,13 +84,28 @@ class Frequencies(NamedTuple):
         """Write frequencies.npz."""
         np.savez(directory / FREQUENCIES, words=self.words, counts=self.counts, texts=self.texts)
 
+    def to_text(self) -> str:
+        """All of it as one text, for an index that stores no files."""
+        file = BytesIO()
+        np.savez_compressed(file, words=self.words, counts=self.counts, texts=self.texts)
+        return b64encode(file.getvalue()).decode()
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The inverse of `to_text`. Raises ValueError for any other text."""
+        try:
+            file = np.load(BytesIO(b64decode(text)), allow_pickle=False)
+            return cls(*(file[field] for field in cls._fields))
+        except (KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(str(error)) from error
+
     @classmethod
     def open(cls, directory: Path) -> Self:
         """Read frequencies.npz. Raises IndexUnavailable where it cannot be read."""
         return cls(*read_arrays(directory, FREQUENCIES, cls._fields))
 
 
-def read_arrays(directory: Path, name: str, fields: Sequence[str]) -> list[NDArray[np.generic]]:
+def read_arrays(directory: Path, name: str, fields: Sequence[str]) -> list[NDArray[Any]]:
     """Arrays of an .npz file, by name. Raises IndexUnavailable, naming the release, where it cannot be read."""
     try:
         with (directory / name).open("rb") as opened:

@@ -41,7 +41,12 @@ class EmbeddedStore:
         self._segments = OpenSegments()
         self._increments: WeakValueDictionary[tuple[str, str], Increment] = WeakValueDictionary()
 
-    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
+    async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
+        """As `IndexStore.claim`. Does nothing: FAQ_HOME belongs to one installation."""
+
+    async def build(
+        self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Callable[[], object] = bool
+    ) -> None:
         """As `IndexStore.build`: written to a temporary directory, flushed, then renamed."""
         await asyncio.to_thread(self._write, record, lambda directory: write_segment(directory, record, batches))
 

@@ -85,7 +85,7 @@ def matches(where: Filter, metadata: Mapping[str, Any]) -> bool:
     return all(_meets(condition, metadata.get(field)) for field, condition in where.items())
 
 
-def _meets(condition: AnyOf | Range, value: object) -> bool:
+def _meets(condition: AnyOf | Range, value: Any) -> bool:  # noqa: ANN401
     items = value if isinstance(value, list) else [value]
     if isinstance(condition, AnyOf):
         return any(_equal(item, wanted) for item in items for wanted in condition.values)

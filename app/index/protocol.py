@@ -9,7 +9,7 @@ each extends the newest. Inverse document frequencies, the average length and th
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -118,8 +118,20 @@ class Index(Protocol):
 class IndexStore(Protocol):
     """All indexes in one place, and the pointer to the active one."""
 
-    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        """Write a new index. It gets its name as the last step, so an unfinished one is never listed or opened."""
+    async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
+        """Call it before publishing: make `owner`, the id of the store of entries, the owner of this place.
+
+        `bundles`: the revisions of the bundles that this installation has. Raises Conflict where another store owns the
+        place, unless `adopt`. A place that no other installation reaches has no owner.
+        """
+
+    async def build(
+        self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Callable[[], object] = bool
+    ) -> None:
+        """Write a new index. It gets its name as the last step, so an unfinished one is never listed or opened.
+
+        `waiting` is called now and then after the last batch, while the index is built; it may raise to stop that.
+        """
 
     async def extend(
         self, record: IndexRecord, parent: str, batches: Iterable[list[Candidate]], removed: Collection[str]

@@ -14,6 +14,7 @@ from app.knowledge.changes import Changes, changes_since
 from app.knowledge.database import Database
 from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
+from app.knowledge.installation import installation_id
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
@@ -46,6 +47,11 @@ class Store:
     def open(cls, url: str, history_days: int | None = None) -> "Store":
         """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
         return cls(Database.open(url), history_days)
+
+    @property
+    def installation(self) -> str:
+        """The random id of this installation, which is kept in the database."""
+        return installation_id(self.database)
 
     def close(self) -> None:
         """Close every connection."""
@@ -148,7 +154,7 @@ class Store:
             return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
 
     def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
-        """What brings a release up to date whose entries have these digests, by id. `only`: ids of entries that count."""
+        """What brings a release up to date whose entries have these digests, by id; `only` of the entries of these ids."""
         with self.database.read() as connection:
             return changes_since(connection, _answers(utc_now()), digests, only)
 

@@ -58,16 +58,18 @@ class Builder:
         bundle: Path | None = None,
         job_id: str | None = None,
         show: Progress = lambda done, total: None,
+        adopt: bool = False,
     ) -> str:
         """Build and activate the release of the store's entries and `bundle`, by default the one in use.
 
-        Runs as the job `job_id`, or as a new one. Returns the release's name. Raises Busy, NotReady, BundleError,
-        IndexUnavailable, StoreError, Canceled.
+        Runs as the job `job_id`, or as a new one. `adopt`: take over a namespace on a Qdrant server that another store
+        owns. Returns the release's name. Raises Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError,
+        Canceled.
         """
         with self._at_work(REINDEX, job_id) as (work, check):
             self._store.forget_old_versions()
             wished = self._wishes.read()
-            release = self._runner.run(self._publish(bundle, _progress(work, check, show)))
+            release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt))
             self._fulfil(wished)
             work.succeed(release)
         return release
@@ -107,13 +109,15 @@ class Builder:
             work = stack.enter_context(self._jobs.work(job_id or self._jobs.begin(kind).job_id))
             return stack.pop_all(), work, check
 
-    async def _publish(self, directory: Path | None, progress: Progress) -> str:
+    async def _publish(self, directory: Path | None, progress: Progress, adopt: bool) -> str:
+        await self._catalog.claim(self._store, adopt)
         bundle = await asyncio.to_thread(Bundle.load, directory) if directory else None
         opened = await self._open(bundle)
         return await publish_opened(self._catalog, opened, self._store.published(), progress)
 
     async def _update(self, wished: Wished, progress: Progress) -> str:
         """The name of the active release, once it has the changes that are wished and those of validity."""
+        await self._catalog.claim(self._store)
         opened = await self._open(None)
         only = None if wished.entries is None else wished.entries | await self._changed_validity()
         return await update(self._catalog, self._store, opened, progress, only)

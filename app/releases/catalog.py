@@ -14,6 +14,7 @@ from app.encoding.bundle import Bundle
 from app.errors import IndexUnavailable, NotFound, NotReady
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
+from app.knowledge.store import Store
 from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.releases.keeping import in_dropping_order, kept_releases
@@ -56,6 +57,14 @@ class Catalog:
     async def close(self) -> None:
         """Release connections."""
         await self.indexes.close()
+
+    async def claim(self, store: Store, adopt: bool = False) -> None:
+        """Call it before publishing what `store` holds: on a Qdrant server its namespace becomes the store's.
+
+        Raises Conflict where it is another store's, unless `adopt`.
+        """
+        installed = [path.name for path in self.models.iterdir()]
+        await self.indexes.claim(await asyncio.to_thread(lambda: store.installation), adopt, installed)
 
     async def releases(self) -> list[Release]:
         """Every release, newest first."""
@@ -172,7 +181,17 @@ def index_store(settings: Settings) -> IndexStore:
     """The server that the settings name, or the embedded engine in FAQ_HOME."""
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
-    from app.index.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.server import ServerStore
 
     key = settings.qdrant_api_key
-    return ServerStore.connect(settings.qdrant_url, key.get_secret_value() if key else None)
+    layout = Layout(
+        settings.qdrant_replication_factor,
+        settings.qdrant_write_consistency_factor,
+        settings.qdrant_shard_number,
+        settings.qdrant_on_disk,
+        settings.qdrant_datatype,
+        settings.qdrant_quantization,
+    )
+    secret = key.get_secret_value() if key else None
+    return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)

@@ -5,6 +5,7 @@ If the process is killed at any moment, the old release continues to serve.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -92,7 +93,8 @@ async def free_name(catalog: Catalog, name: str) -> str:
 
 
 async def _build(catalog: Catalog, record: IndexRecord, opened: OpenBundle, spool: Spool, progress: Progress) -> None:
-    await catalog.indexes.build(record, batches(opened.cached, spool, progress))
+    waiting = partial(progress, len(spool) - 1, len(spool))  # the last step is the switch
+    await catalog.indexes.build(record, batches(opened.cached, spool, progress), waiting)
     try:
         await _verify_release(catalog, record.name, opened.encoder)
     except FaqError:

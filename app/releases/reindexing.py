@@ -13,7 +13,8 @@ def reindex(
     bundle: Path | None = None,
     job_id: str | None = None,
     show: Progress = lambda done, total: None,
+    adopt: bool = False,
 ) -> str:
     """As `Builder.reindex`, with a builder for this build alone."""
     with closing(Builder(settings)) as builder:
-        return builder.reindex(bundle, job_id, show)
+        return builder.reindex(bundle, job_id, show, adopt)

@@ -98,8 +98,6 @@ async def indexes(request: pytest.FixtureRequest, store: IndexStore) -> AsyncIte
     if request.param == "built":
         yield store
         return
-    if isinstance(store, ServerStore):
-        pytest.skip("the server has no increments yet")
     in_increments = InIncrements(store)
     yield cast(IndexStore, in_increments)
     for name in reversed(NAMES):

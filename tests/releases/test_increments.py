@@ -1,6 +1,6 @@
 """An update of the active release: increments, publishes in their place, and what is kept of either."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -27,7 +27,7 @@ def store(settings: Settings) -> Iterator[Store]:
 
 
 @pytest.fixture
-async def opened(embedded: Catalog, bundle: Bundle, store: Store) -> Iterator[OpenBundle]:
+async def opened(embedded: Catalog, bundle: Bundle, store: Store) -> AsyncIterator[OpenBundle]:
     """The bundle of a release of the whole FAQ, which is active."""
     with OpenBundle(bundle.install(embedded.models), embedded.vectors) as opened:
         await publish_opened(embedded, opened, store.published())
