@@ -49,7 +49,8 @@ class Killed:
         self._number = 0
         self._settings = Settings(home=work / "home")
         bundle = bundles.make(work / "bundle")
-        in_child(lambda: (fill(self._settings, edition(0)), publish_home(self._settings, bundle)))
+        in_child(partial(fill, self._settings, edition(0)))
+        in_child(partial(publish_home, self._settings, bundle))
 
     def events(self, kind: Kind) -> int:
         """How many events a run has that is not killed."""
