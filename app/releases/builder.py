@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.encoding.bundle import Bundle
-from app.errors import Busy, StoreError
+from app.errors import Busy, FaqError, StoreError
 from app.jobs import lock
 from app.jobs.jobs import Jobs, Work, patiently
 from app.knowledge.database import Database
 from app.knowledge.store import Store
 from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog
+from app.releases.erasing import drop_holding
 from app.releases.increments import refit, update
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
@@ -70,6 +71,7 @@ class Builder:
             self._store.forget_old_versions()
             wished = self._wishes.read()
             release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt))
+            self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
         return release
@@ -82,10 +84,10 @@ class Builder:
             self._store.forget_old_versions()
             wished = self._wishes.read()
             release = self._runner.run(self._update(wished, _progress(work, check, lambda done, total: None)))
+            self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
-            if self._opened:
-                self._runner.run(refit(self._catalog, self._store, self._opened))
+            self._refit()
         return release
 
     @contextmanager
@@ -120,7 +122,18 @@ class Builder:
         await self._catalog.claim(self._store)
         opened = await self._open(None)
         only = None if wished.entries is None else wished.entries | await self._changed_validity()
-        return await update(self._catalog, self._store, opened, progress, only)
+        release = await update(self._catalog, self._store, opened, progress, only)
+        if wished.erased:  # an increment no longer finds them, but the files that it extends hold them
+            release = await publish_opened(self._catalog, opened, self._store.published(), progress)
+        return release
+
+    def _refit(self) -> None:
+        """Calibrate the active release again if that is due; the release answers without it too."""
+        if self._opened:
+            try:
+                self._runner.run(refit(self._catalog, self._store, self._opened))
+            except FaqError as error:
+                logger.warning("The active release keeps its calibration: %s", error)
 
     async def _changed_validity(self) -> frozenset[str]:
         """The entries whose validity began or ended since the active release was made."""
