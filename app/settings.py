@@ -139,8 +139,15 @@ class Settings(BaseSettings):
     auto_reindex: Literal["edits", "all", "off"] = Field(
         "edits",
         description="Changes that answer by themselves, within seconds. `edits`: those of single entries over HTTP, "
-        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no worker "
-        "process takes memory between reindexes.",
+        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no "
+        "worker process takes memory between reindexes.",
+    )
+    keep_increments: int = Field(
+        50,
+        ge=0,
+        le=1_000,
+        description="How many increments, the releases that single edits make, are kept for a rollback, beside the "
+        "publishes.",
     )
     language: str = Field(
         "english",

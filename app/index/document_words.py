@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ class Frequencies(NamedTuple):
         return cls(*read_arrays(directory, FREQUENCIES, cls._fields))
 
 
-def read_arrays(directory: Path, name: str, fields: Sequence[str]) -> list[NDArray[np.generic]]:
+def read_arrays(directory: Path, name: str, fields: Sequence[str]) -> list[NDArray[Any]]:
     """Arrays of an .npz file, by name. Raises IndexUnavailable, naming the release, where it cannot be read."""
     try:
         with (directory / name).open("rb") as opened:

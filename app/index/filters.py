@@ -49,6 +49,11 @@ class FieldKinds:
             kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
             self._kinds.setdefault(key, set()).update(kinds)
 
+    def add_fields(self, fields: Mapping[str, Iterable[Kind]]) -> None:
+        """Count in the fields of an index, with their kinds."""
+        for key, kinds in fields.items():
+            self._kinds.setdefault(key, set()).update(kinds)
+
     def listed(self) -> dict[str, list[Kind]]:
         """The fields, sorted, each with its kinds, sorted."""
         return {key: sorted(kinds) for key, kinds in sorted(self._kinds.items())}
@@ -80,7 +85,7 @@ def matches(where: Filter, metadata: Mapping[str, Any]) -> bool:
     return all(_meets(condition, metadata.get(field)) for field, condition in where.items())
 
 
-def _meets(condition: AnyOf | Range, value: object) -> bool:
+def _meets(condition: AnyOf | Range, value: Any) -> bool:  # noqa: ANN401
     items = value if isinstance(value, list) else [value]
     if isinstance(condition, AnyOf):
         return any(_equal(item, wanted) for item in items for wanted in condition.values)

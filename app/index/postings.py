@@ -4,8 +4,9 @@ postings.npz   words (n,) uint32, their hashes, ascending; starts (n + 1,) int64
                entries (m,) int32; weights (m,) float32, inverse document frequencies multiplied in
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,11 @@ from app.index.words import Sparse
 POSTINGS = "postings.npz"
 
 
-class Postings(NamedTuple):
+ARRAYS = ("words", "starts", "entries", "weights")
+
+
+@dataclass(frozen=True)
+class Postings:
     """The arrays of the file, and the number of entries."""
 
     words: NDArray[np.uint32]
@@ -41,13 +46,13 @@ class Postings(NamedTuple):
 
     def save(self, directory: Path) -> None:
         """Write postings.npz."""
-        arrays = {name: getattr(self, name) for name in self._fields if name != "count"}
-        np.savez(directory / POSTINGS, **arrays)
+        np.savez(directory / POSTINGS, **{name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def open(cls, directory: Path, entries: int) -> Self:
         """Read postings.npz. Raises IndexUnavailable where it cannot be read."""
-        return cls(*read_arrays(directory, POSTINGS, cls._fields[:-1]), count=entries)
+        words, starts, numbers, weights = read_arrays(directory, POSTINGS, ARRAYS)
+        return cls(words, starts, numbers, weights, entries)
 
     def scores(self, question: Sparse) -> NDArray[np.float32]:
         """BM25 of every entry, (entries,)."""

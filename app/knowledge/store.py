@@ -1,6 +1,6 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
 
 from app.knowledge import history, listing, validity
+from app.knowledge.changes import Changes, changes_since
 from app.knowledge.database import Database
 from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
@@ -151,6 +152,11 @@ class Store:
         """`knowledge_revision` of what `published` gives, without reading its content."""
         with self.database.read() as connection:
             return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
+
+    def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
+        """What brings a release up to date whose entries have these digests, by id; `only`: of these entries."""
+        with self.database.read() as connection:
+            return changes_since(connection, _answers(utc_now()), digests, only)
 
     def changed_validity(self, since: datetime) -> frozenset[str]:
         """The ids of the live entries whose validity began or ended after `since`."""

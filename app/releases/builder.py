@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from app.knowledge.database import Database
 from app.knowledge.store import Store
 from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog
+from app.releases.increments import refit, update
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
 from app.settings import Settings
@@ -82,6 +84,8 @@ class Builder:
             release = self._runner.run(self._update(wished, _progress(work, check, lambda done, total: None)))
             self._fulfil(wished)
             work.succeed(release)
+            if self._opened:
+                self._runner.run(refit(self._catalog, self._store, self._opened))
         return release
 
     @contextmanager
@@ -115,7 +119,14 @@ class Builder:
         """The name of the active release, once it has the changes that are wished and those of validity."""
         await self._catalog.claim(self._store)
         opened = await self._open(None)
-        return await publish_opened(self._catalog, opened, self._store.published(), progress)
+        only = None if wished.entries is None else wished.entries | await self._changed_validity()
+        return await update(self._catalog, self._store, opened, progress, only)
+
+    async def _changed_validity(self) -> frozenset[str]:
+        """The entries whose validity began or ended since the active release was made."""
+        active = await self._catalog.active()
+        made = (record.created_at for record in await self._catalog.indexes.records() if record.name == active)
+        return frozenset(*(self._store.changed_validity(datetime.fromisoformat(at)) for at in made))
 
     async def _open(self, bundle: Bundle | None) -> OpenBundle:
         """The bundle, by default the one in use, open; the same as for the build before where that used it too."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ async def publish_opened(
         record = record_of(opened.bundle, spool, catalog.settings, read_at)
         name = await _existing(catalog, record, opened.encoder)
         if name is None:
-            record = record.model_copy(update={"name": await _free_name(catalog, record.name)})
+            record = record.model_copy(update={"name": await free_name(catalog, record.name)})
             await _build(catalog, record, opened, spool, progress)
             name = record.name
         await measure(catalog, name, opened.bundle, opened.encoder, spool)
@@ -80,14 +81,12 @@ async def _existing(catalog: Catalog, wanted: IndexRecord, encoder: Encoder) -> 
 
 
 async def _verify_release(catalog: Catalog, name: str, encoder: Encoder) -> None:
-    index = await catalog.indexes.open(name)
-    try:
+    async with catalog.index(name) as index:
         await verify(index, encoder)
-    finally:
-        await index.close()
 
 
-async def _free_name(catalog: Catalog, name: str) -> str:
+async def free_name(catalog: Catalog, name: str) -> str:
+    """The name, with a suffix where a release has it already."""
     taken = set(await catalog.indexes.names())
     suffixes = (f"-{number}" for number in range(2, len(taken) + 3))
     return next(name + suffix for suffix in ("", *suffixes) if name + suffix not in taken)
@@ -104,36 +103,33 @@ async def _build(catalog: Catalog, record: IndexRecord, opened: OpenBundle, spoo
 
 
 def batches(
-    encoder: CachedEncoder, payloads: Spool | Sequence[Payload], progress: Progress = lambda done, total: None
+    encoder: CachedEncoder, spool: Spool, progress: Progress = lambda done, total: None
 ) -> Iterator[list[Candidate]]:
     """The entries as candidates to index, in batches of BATCH; reports the progress before each."""
-    rest, done = iter(payloads), 0
-    while batch := list(islice(rest, BATCH)):
-        progress(done, len(payloads))
+    rows, done = spool.rows(), 0
+    while batch := list(islice(rows, BATCH)):
+        progress(done, len(spool))
         yield candidates_of(encoder, batch)
         done += len(batch)
 
 
-def candidates_of(encoder: CachedEncoder, payloads: Sequence[Payload]) -> list[Candidate]:
-    """The entries of these payloads, with the vectors of their texts."""
+def candidates_of(encoder: Encoder | CachedEncoder, rows: Sequence[tuple[Payload, str]]) -> list[Candidate]:
+    """The entries of these payloads and digests, with the vectors of their texts."""
+    payloads = [payload for payload, _ in rows]
     answers = encoder.encode_documents([answer_of(payload) for payload in payloads])
-    phrasings = iter(encoder.encode_queries([text for payload in payloads for text in payload["phrasings"]]))
-    negatives = iter(encoder.encode_queries([text for payload in payloads for text in payload["negatives"]]))
+    phrasings, negatives = (
+        _encoded(encoder, [payload[name] for payload in payloads]) for name in ("phrasings", "negatives")
+    )
     return [
-        Candidate(
-            payload["id"],
-            dict(payload),
-            answer,
-            _stacked(phrasings, len(payload["phrasings"]), encoder.dimension),
-            _stacked(negatives, len(payload["negatives"]), encoder.dimension),
-        )
-        for payload, answer in zip(payloads, answers, strict=True)
+        Candidate(payload["id"], dict(payload), *vectors, digest=digest)
+        for (payload, digest), *vectors in zip(rows, answers, phrasings, negatives, strict=True)
     ]
 
 
-def _stacked(vectors: Iterator[Vectors], count: int, dimension: int) -> Vectors:
-    """The next `count` of the (1, dimension) vectors, as (count, dimension)."""
-    return np.concatenate([np.empty((0, dimension), dtype=np.float32), *islice(vectors, count)])
+def _encoded(encoder: Encoder | CachedEncoder, texts: Sequence[Sequence[str]]) -> list[Vectors]:
+    """The vectors of the questions of each entry, (questions, dimension)."""
+    vectors = encoder.encode_queries([text for of_entry in texts for text in of_entry])
+    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts])[:-1])
 
 
 def record_of(bundle: Bundle, spool: Spool, settings: Settings, read_at: datetime | None = None) -> IndexRecord:
@@ -141,20 +137,27 @@ def record_of(bundle: Bundle, spool: Spool, settings: Settings, read_at: datetim
 
     `read_at`: when the entries were read from the store, by default now.
     """
-    ranking = Ranking.of(bundle)
     return IndexRecord(
         name=f"faq-{bundle.revision}-{spool.revision}",
-        bundle=bundle.revision,
         knowledge=spool.revision,
         entries=len(spool),
-        dimension=bundle.manifest.encoding.dimension,
         created_at=(read_at or datetime.now(UTC)).isoformat(timespec="microseconds"),
         fields=spool.fields,
-        language=settings.language.lower(),
         average_length=spool.average_length,
         plain_text=PLAIN_TEXT if spool.with_markup else 0,
-        target_precision=settings.target_precision or ranking.target_precision,
-        offer_precision=settings.offer_precision or ranking.offer_precision,
-        unanswerable_share=settings.unanswerable_share or ranking.unanswerable_share,
         common_identifiers=spool.common_identifiers,
+        **stated(bundle, settings),
     )
+
+
+def stated(bundle: Bundle, settings: Settings) -> dict[str, Any]:
+    """The fields of a record that bundle and settings alone say, whatever the entries are."""
+    ranking = Ranking.of(bundle)
+    return {
+        "bundle": bundle.revision,
+        "dimension": bundle.manifest.encoding.dimension,
+        "language": settings.language.lower(),
+        "target_precision": settings.target_precision or ranking.target_precision,
+        "offer_precision": settings.offer_precision or ranking.offer_precision,
+        "unanswerable_share": settings.unanswerable_share or ranking.unanswerable_share,
+    }
