@@ -193,8 +193,8 @@ class Api:
             points = models.PointsList.model_validate_json(body).points
             return await self._changed(lambda client: client.upsert(name, points), DONE)
         wanted = models.PointRequest.model_validate_json(body)
-        points = await self._client.retrieve(name, wanted.ids, wanted.with_payload or True, wanted.with_vector or False)
-        return reply(dumped(points))
+        read = await self._client.retrieve(name, wanted.ids, wanted.with_payload or True, wanted.with_vector or False)
+        return reply(dumped(read))
 
     async def delete(self, request: Request) -> JSONResponse:
         name, body = request.path_params["name"], await self._body(request)
