@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.encoding.bundle import Bundle
-from app.errors import Busy, StoreError
+from app.errors import Busy, FaqError, StoreError
+from app.index.protocol import Index
 from app.jobs import lock
 from app.jobs.jobs import Jobs, Work, patiently
 from app.knowledge.database import Database
 from app.knowledge.store import Store
 from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog
+from app.releases.erasing import drop_holding
 from app.releases.increments import refit, update
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
@@ -39,6 +41,7 @@ class Builder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._opened: OpenBundle | None = None
+        self._held: Index | None = None
         with ExitStack() as stack:
             self._runner = stack.enter_context(asyncio.Runner())
             self._store = Store.open(settings.sqlalchemy_url, settings.history_days)
@@ -47,6 +50,7 @@ class Builder:
             self._catalog = Catalog(settings)
             stack.callback(lambda: self._runner.run(self._catalog.close()))
             stack.callback(self._close_bundle)
+            stack.callback(lambda: self._runner.run(self._let_go()))
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -70,22 +74,27 @@ class Builder:
             self._store.forget_old_versions()
             wished = self._wishes.read()
             release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt))
+            self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
         return release
 
     def run(self, job_id: str) -> str:
-        """Run a queued job of either kind. As `reindex`; also raises NotFound."""
-        if self._jobs.get(job_id).kind == REINDEX:
-            return self.reindex(job_id=job_id)
+        """Run a queued job of either kind, and keep its release open for the next one. As `reindex`; also raises
+        NotFound."""
+        release = self.reindex(job_id=job_id) if self._jobs.get(job_id).kind == REINDEX else self._updated(job_id)
+        self._runner.run(self._hold(release))
+        return release
+
+    def _updated(self, job_id: str) -> str:
         with self._at_work(UPDATE, job_id) as (work, check):
             self._store.forget_old_versions()
             wished = self._wishes.read()
             release = self._runner.run(self._update(wished, _progress(work, check, lambda done, total: None)))
+            self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
-            if self._opened:
-                self._runner.run(refit(self._catalog, self._store, self._opened))
+            self._refit()
         return release
 
     @contextmanager
@@ -120,7 +129,33 @@ class Builder:
         await self._catalog.claim(self._store)
         opened = await self._open(None)
         only = None if wished.entries is None else wished.entries | await self._changed_validity()
-        return await update(self._catalog, self._store, opened, progress, only)
+        release = await update(self._catalog, self._store, opened, progress, only)
+        if wished.erased:  # an increment no longer finds them, but the files that it extends hold them
+            release = await publish_opened(self._catalog, opened, self._store.published(), progress)
+        return release
+
+    async def _hold(self, release: str) -> None:
+        """Have this release open until the next build, which extends it: opening it reads every file of its base."""
+        try:
+            held = await self._catalog.indexes.open(release)
+        except FaqError as error:
+            logger.warning("The release %s is opened again for the next update: %s", release, error)
+            return
+        await self._let_go()  # only now, so that files that both use stay open
+        self._held = held
+
+    async def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            await held.close()
+
+    def _refit(self) -> None:
+        """Calibrate the active release again if that is due; the release answers without it too."""
+        if self._opened:
+            try:
+                self._runner.run(refit(self._catalog, self._store, self._opened))
+            except FaqError as error:
+                logger.warning("The active release keeps its calibration: %s", error)
 
     async def _changed_validity(self) -> frozenset[str]:
         """The entries whose validity began or ended since the active release was made."""
