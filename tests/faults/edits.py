@@ -20,8 +20,9 @@ from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.knowledge.wishes import Wishes
 from app.releases import increments
-from app.releases.builder import UPDATE, Builder
+from app.releases.builder import Builder
 from app.releases.catalog import Catalog
+from app.releases.turns import UPDATE
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import fill, publish_home
