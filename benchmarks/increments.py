@@ -106,19 +106,19 @@ async def costs(folder: Path, size: int, edits: int) -> Figures:
         publish, present = await service.indexes.open(base), await service.indexes.open(base)
         vectors = opened.encoder.encode_queries([f"Where is setting {i * 37 % size}?" for i in range(SEARCHED)])
         await searching([present], vectors)
-        memory, updates, opens = memory_of(os.getpid()), [], []
+        added, updates, opens = 0, [], []
         for number in range(edits):
             entry = store.get(f"e{number * 7 % size}").model_copy(update={"answer": f"Edition {number}."})
             store.import_entries([entry], "append")
             began = time.perf_counter()
             name = await update(writer, store, opened)
             updates.append(time.perf_counter() - began)
-            began = time.perf_counter()
+            began, memory = time.perf_counter(), memory_of(os.getpid())
             newer = await service.indexes.open(name)
             opens.append(1000 * (time.perf_counter() - began))
             await present.close()
             present = newer
-        added = memory_of(os.getpid()) - memory
+            added += memory_of(os.getpid()) - memory
         of_base, of_last = await searching([publish, present], vectors)
         await publish.close()
         await present.close()

@@ -11,8 +11,8 @@ from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
-from app.releases.builder import writing
 from app.releases.catalog import Release
+from app.releases.turns import writing
 
 router = APIRouter(
     prefix="/v1/admin",

@@ -26,8 +26,8 @@ from app.http.problem import documented
 from app.http.security import KEYS, Caller, guarded
 from app.knowledge.history import Version
 from app.knowledge.stored import Stored
-from app.releases.builder import UPDATE
 from app.releases.erasing import forget_vectors
+from app.releases.turns import UPDATE
 
 router = APIRouter(
     prefix="/v1/admin",

@@ -12,8 +12,8 @@ from app.knowledge.store import Store
 from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
-from app.releases.builder import writing
 from app.releases.catalog import Catalog, Release
+from app.releases.turns import writing
 from app.settings import Settings
 
 cli = typer.Typer(help="List the releases, or activate one.")

@@ -121,8 +121,8 @@ def candidates_of(encoder: Encoder | CachedEncoder, rows: Sequence[tuple[Payload
         _encoded(encoder, [payload[name] for payload in payloads]) for name in ("phrasings", "negatives")
     )
     return [
-        Candidate(payload["id"], dict(payload), answer, asked, not_asked, digest=digest)
-        for (payload, digest), answer, asked, not_asked in zip(rows, answers, phrasings, negatives, strict=True)
+        Candidate(payload["id"], dict(payload), answer, questions, excluded, digest=digest)
+        for (payload, digest), answer, questions, excluded in zip(rows, answers, phrasings, negatives, strict=True)
     ]
 
 

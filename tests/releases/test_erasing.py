@@ -12,8 +12,9 @@ from app.encoding.encoder import Encoder
 from app.jobs.jobs import Jobs
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
-from app.releases.builder import UPDATE, Builder
+from app.releases.builder import Builder
 from app.releases.erasing import forget_vectors
+from app.releases.turns import UPDATE
 from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
 from tests.conftest import FAQ
