@@ -81,7 +81,7 @@ check: install  ## check format, lint, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-faults: install  ## kill import, reindex and activation at hundreds of points, and cut their power (minutes)
+faults: install  ## kill imports, reindexes, activations and edits at hundreds of points, and cut their power (minutes)
 	FAQ_TEST_CUTS=40 $(BIN)/python -m pytest -n 0 tests/faults/test_power_cut.py
 	$(BIN)/python -m benchmarks.faults
 
