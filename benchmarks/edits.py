@@ -5,9 +5,9 @@
 A real service process and real HTTP: each edit is timed from the request to the first answer that has the new text. The
 first edit starts the worker process, the others find it warm. Every command runs in a process of its own. Its peak
 memory is the resident size, which counts the mapped files of the index, and the private part of it, which the kernel
-cannot drop. CPU seconds depend less on what else the machine does. Without --bundle the encoder is that of the tests, with vectors of 384 dimensions: it
-costs next to nothing, and all else is as with a real one. Writes benchmarks/results/edits.json and .md, in which sizes
-that do not run keep their figures.
+cannot drop. CPU seconds depend less on what else the machine does. Without --bundle the encoder is that of the tests,
+with vectors of 384 dimensions: it costs next to nothing, and all else is as with a real one. Writes
+benchmarks/results/edits.json and .md, in which sizes that do not run keep their figures.
 """
 
 import argparse

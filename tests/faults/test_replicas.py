@@ -39,8 +39,10 @@ def test_one_of_two_replicas_makes_an_edit_answer_and_either_makes_what_a_third_
         publish_home(settings, bundle)
         store = Store.open(postgres_url)
         with checked_client(settings) as first, checked_client(settings) as second:
-            entry = {"params": {"id": "refund"}, "headers": {"If-Match": "*", "X-API-Key": ADMIN_KEY}}
-            assert first.patch("/v1/admin/entry", json={"answer": "Within six days."}, **entry).status_code == 200
+            headers = {"If-Match": "*", "X-API-Key": ADMIN_KEY}
+            change = {"answer": "Within six days."}
+            edited = first.patch("/v1/admin/entry", params={"id": "refund"}, json=change, headers=headers)
+            assert edited.status_code == 200
             wait(lambda: answers(first, "Within six days.") and answers(second, "Within six days."))
             wait(lambda: all(job.release for job in Jobs(store.database).recent()))
             made = {job.release for job in Jobs(store.database).recent()}
