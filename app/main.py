@@ -9,7 +9,7 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, status, suggest
+from app.api import admin, ask, entries, entry, entry_batch, health, preview, status, suggest
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -31,7 +31,8 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 from app.web import pages
 
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, status, admin, health, pages):
+    for room in (entries, entry, entry_batch, preview, status, admin, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -109,11 +110,14 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(completer.close)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
+    updater = Updater(settings.auto_reindex, store, live, worker, jobs)
+    stack.push_async_callback(updater.close)
+    updater.start()
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
     return Services(
-        settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission, completer
+        settings, store, catalog, live, jobs, worker, updater, metrics, keys, Readiness(), rates, admission, completer
     )
 
 

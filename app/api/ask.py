@@ -60,7 +60,7 @@ def _reply(given: replies.Reply, pages: Mapping[str, str], request_id: str, rele
     return Reply(
         request_id=request_id,
         status=given.status,
-        answers=[_answer_of(answer, pages) for answer in given.answers],
+        answers=[answer_of(answer, pages) for answer in given.answers],
         suggestions=[
             Suggestion(faq_id=entry.id, question=entry.question, confidence=round(entry.confidence, 4))
             for entry in given.suggestions
@@ -70,7 +70,8 @@ def _reply(given: replies.Reply, pages: Mapping[str, str], request_id: str, rele
     )
 
 
-def _answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
+def answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
+    """An answer for the client. `pages`: the HTML of answers, by their texts."""
     return Answer(
         faq_id=answer.id,
         question=answer.question,

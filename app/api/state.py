@@ -16,7 +16,8 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 
 
@@ -30,6 +31,7 @@ class Services:
     live: Live
     jobs: Jobs
     worker: Worker
+    updater: Updater
     metrics: Metrics
     keys: Keys
     readiness: Readiness

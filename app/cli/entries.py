@@ -65,7 +65,14 @@ def import_file(
         try:
             lengths = asyncio.run(_lengths(settings))
             imported = importing.import_file(
-                store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths, by="command line"
+                store,
+                read,
+                mode=mode,
+                match=match,
+                dry_run=dry_run,
+                lengths=lengths,
+                by="command line",
+                publish=settings.auto_reindex == "all",
             )
         finally:
             store.close()
