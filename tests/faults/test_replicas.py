@@ -17,7 +17,7 @@ from tests.faults.stand_in import stand_in
 from tests.service import checked_client
 
 
-def wait(condition: Callable[[], bool], seconds: float = 90) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -27,6 +27,13 @@ def wait(condition: Callable[[], bool], seconds: float = 90) -> None:
 def answers(client: TestClient, text: str) -> bool:
     asked = {"question": "When will I get my refund?", "min_confidence": 0}
     return any(row["answer"] == text for row in client.post("/v1/ask", json=asked).json()["answers"])
+
+
+def releases(store: Store) -> set[str | None]:
+    """What the jobs made, once none is under way."""
+    jobs = Jobs(store.database)
+    wait(lambda: not any(job.status in ("queued", "running") for job in jobs.recent()))
+    return {job.release for job in jobs.recent() if job.status == "succeeded"}
 
 
 def test_one_of_two_replicas_makes_an_edit_answer_and_either_makes_what_a_third_one_left(
@@ -44,14 +51,10 @@ def test_one_of_two_replicas_makes_an_edit_answer_and_either_makes_what_a_third_
             edited = first.patch("/v1/admin/entry", params={"id": "refund"}, json=change, headers=headers)
             assert edited.status_code == 200
             wait(lambda: answers(first, "Within six days.") and answers(second, "Within six days."))
-            wait(lambda: all(job.release for job in Jobs(store.database).recent()))
-            made = {job.release for job in Jobs(store.database).recent()}
-            assert len(made) == 1
+            first_made = releases(store)
+            assert len(first_made) == 1
             with store.edit("third") as editor:  # which dies before it says so
                 editor.change("refund", lambda old: old.model_copy(update={"answer": "Within seven days."}), "*")
             wait(lambda: answers(first, "Within seven days.") and answers(second, "Within seven days."))
-            wait(lambda: not any(job.status in ("queued", "running") for job in Jobs(store.database).recent()))
-            jobs = Jobs(store.database).recent()
-            assert {job.status for job in jobs} == {"succeeded"}
-            assert len({job.release for job in jobs} - made) == 1
+            assert len(releases(store) - first_made) == 1
         store.close()
