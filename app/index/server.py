@@ -19,6 +19,7 @@ from app.index.cluster_state import ClusterState, Metadata
 from app.index.collection import Place, ServerIndex
 from app.index.collection_writer import CollectionWriter
 from app.index.document_words import Frequencies
+from app.index.download import Download
 from app.index.failures import qdrant
 from app.index.layout import FREQUENCIES, FREQUENCIES_ID, Layout
 from app.index.namespace import DEFAULT, Namespace, Places
@@ -87,6 +88,19 @@ class ServerStore:
             return ServerIndex(self._nodes, Place(collection, None), record, calibration, None)
         frequencies = await self._frequencies(collection, name)
         return ServerIndex(self._nodes, Place(collection, record.increment), record, calibration, frequencies)
+
+    async def download(self, name: str) -> Download | None:
+        """What a copy of a release needs: the line of its publish up to it. Raises NotFound.
+
+        None for a release of a version before increments, or if one of its line cannot be found.
+        """
+        collection, record, metadata = await self._find(name)
+        if metadata.is_legacy(name):
+            return None
+        records = filter(None, map(metadata.record, metadata.releases))
+        line = sorted((held for held in records if held.increment <= record.increment), key=lambda held: held.increment)
+        complete = [held.increment for held in line] == list(range(record.increment + 1))
+        return Download(self._nodes, collection, line) if complete else None
 
     async def _frequencies(self, collection: str, name: str) -> Frequencies:
         """The counts of the base's words. Raises IndexUnavailable where the collection has lost them."""

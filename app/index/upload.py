@@ -15,7 +15,7 @@ from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
 from app.index.failures import passes
-from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE
+from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE, VECTORS
 from app.index.lookup import keys_of
 from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, BM25, NEGATIVES, QUESTIONS, IndexRecord, stored_payload
@@ -46,6 +46,7 @@ class Upload:
         self._number = record.increment << INCREMENT_SHIFT
         self._tasks: set[asyncio.Task[None]] = set()
         self._words: list[Sparse] = []  # of each entry of a publish
+        self._vectors = 0
         self.ids: list[str] = []  # of the entries that were sent
 
     async def send(self, batches: Iterable[list[Candidate]]) -> None:
@@ -67,7 +68,8 @@ class Upload:
     async def send_frequencies(self) -> None:
         """Send the counts of the words of what was sent, which the increments of this publish use too."""
         counts = Frequencies.of(DocumentWords.of(self._words)).to_text()
-        await self._send([models.PointStruct(id=FREQUENCIES_ID, vector={}, payload={FREQUENCIES: counts})])
+        payload = {FREQUENCIES: counts, VECTORS: self._vectors}
+        await self._send([models.PointStruct(id=FREQUENCIES_ID, vector={}, payload=payload)])
 
     def _requests(self, batches: Iterator[list[Candidate]]) -> list[list[models.PointStruct]] | None:
         """The requests for the next batch; None after the last."""
@@ -93,6 +95,7 @@ class Upload:
 
     def _point(self, candidate: Candidate) -> Point:
         vectors, numbers = _vectors(candidate)
+        self._vectors += numbers // self._record.dimension
         words = self._tokenizer.document(text_of(candidate.payload))
         if not self._record.increment:
             self._words.append(words)
