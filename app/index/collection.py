@@ -17,6 +17,7 @@ from app.index.lookup import QuestionKeys, question_keys
 from app.index.nodes import Nodes
 from app.index.points import candidate_of
 from app.index.protocol import ANSWER, BM25, KEYS, QUESTIONS, Calibration, Index, IndexRecord
+from app.index.resilience import SCAN_S
 from app.index.server_preview import PreviewIndex
 from app.index.words import WordTokenizer
 
@@ -105,6 +106,7 @@ class ServerIndex:
                     limit=ENTRIES,
                     with_payload=True,
                     with_vectors=True,
+                    timeout=SCAN_S,
                 )
                 points.extend(read)
         return [candidate_of(point, self.record.dimension) for point in points]
@@ -130,6 +132,7 @@ class ServerIndex:
                     offset=offset,
                     with_payload=["id", DIGEST],
                     with_vectors=False,
+                    timeout=SCAN_S,
                 )
             if any(DIGEST not in point.payload for point in points):
                 return None
@@ -185,6 +188,7 @@ class ServerIndex:
             limit=limit - limit // 2,
             with_payload=True,
             with_vectors=True,
+            timeout=SCAN_S,
         )
         others = await self._nodes.query_points(
             self._collection,

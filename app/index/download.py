@@ -14,6 +14,7 @@ from app.index.layout import FREQUENCIES_ID, SINCE, UNTIL, VECTORS
 from app.index.nodes import Nodes
 from app.index.points import candidate_of
 from app.index.protocol import IndexRecord
+from app.index.resilience import SCAN_S
 
 PAGE = 32  # entries of a reply; parsing it holds the event loop for some milliseconds
 IDS = 1_000
@@ -74,6 +75,7 @@ class Download:
                 offset=offset,
                 with_payload=True if with_vectors else ["id"],
                 with_vectors=with_vectors,
+                timeout=SCAN_S,
             )
 
 

@@ -59,7 +59,8 @@ class ServerStore:
         places = await self._places()
         if not adopt:
             await self._ownership.check(places, owner, bundles)
-        await self._ownership.take(places, owner, bundles)
+        if adopt or self._owner != owner:
+            await self._ownership.take(places, owner, bundles)
         self._owner, self._bundles = owner, bundles
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Waiting = bool) -> None:
@@ -75,6 +76,9 @@ class ServerStore:
         collection, before, metadata = await self._find(parent)
         if metadata.is_legacy(parent):
             raise IndexUnavailable(f"{parent} was built by an earlier version and cannot be extended. Reindex.")
+        later = [name for name in (await self._places()).sharing(parent) if _number(metadata, name) > before.increment]
+        if later:
+            raise IndexUnavailable(f"{parent} cannot be extended: {later[0]} already extends it.")
         await self._writer.undo(collection, before.increment)
         await self._writer.extend(collection, record, batches, removed)
         await self._state.write(collection, Metadata.describing(record))
@@ -206,3 +210,9 @@ class ServerStore:
         if collection is None or record is None:
             raise NotFound(f"There is no release {name}.")
         return collection, record, metadata
+
+
+def _number(metadata: Metadata, name: str) -> int:
+    """The number of an increment; 0 for a publish."""
+    record = metadata.record(name)
+    return record.increment if record else 0

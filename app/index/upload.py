@@ -7,18 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import stamina
 from qdrant_client import models
 
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
-from app.index.failures import passes
 from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE, VECTORS
 from app.index.lookup import keys_of
 from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, BM25, NEGATIVES, QUESTIONS, IndexRecord, stored_payload
+from app.index.settling import taken
 from app.index.words import Sparse, WordTokenizer, text_of
 
 REQUEST_BYTES = 4 * 2**20  # a server refuses requests of more than 32 MiB; smaller ones overlap better
@@ -89,9 +88,7 @@ class Upload:
 
     async def _send(self, points: list[models.PointStruct]) -> None:
         """Send one request, and again while the server is away: points with the same ids replace each other."""
-        async for attempt in stamina.retry_context(on=passes, attempts=None, timeout=BREAK_S, wait_max=10.0):
-            with attempt:
-                await self._nodes.upsert(self._collection, points, wait=True, timeout=CALL_S)
+        await taken(lambda: self._nodes.upsert(self._collection, points, wait=True, timeout=CALL_S), BREAK_S)
 
     def _point(self, candidate: Candidate) -> Point:
         vectors, numbers = _vectors(candidate)
