@@ -11,8 +11,8 @@ from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
-from app.releases.builder import writing
 from app.releases.catalog import Release
+from app.releases.turns import writing
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -104,6 +104,8 @@ def _release(release: Release) -> ReleaseReply:
         previous=release.previous,
         bundle=record.bundle,
         knowledge=record.knowledge,
+        base=record.base,
+        increment=record.increment,
         entries=record.entries,
         created_at=record.created_at,
         calibrated=calibration is not None,

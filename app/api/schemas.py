@@ -99,6 +99,19 @@ class FollowUp(Strict):
     question: str
 
 
+class Completion(Strict):
+    """A question of the FAQ that has the words typed so far."""
+
+    faq_id: str
+    question: str
+
+
+class Completions(Strict):
+    """Questions that begin with the text first, then shorter ones first."""
+
+    questions: list[Completion]
+
+
 class Answer(Strict):
     """One answer."""
 
@@ -192,6 +205,8 @@ class ReleaseReply(Strict):
     previous: bool = Field(description="Whether it was active before the active one.")
     bundle: str
     knowledge: str
+    base: str | None = Field(description="The publish that it extends; null: it is a publish itself.")
+    increment: int = Field(description="Its number among the increments on that publish; 0: it is a publish.")
     entries: int
     created_at: str
     calibrated: bool = Field(description="Whether it has its own calibration; otherwise it uses its bundle's.")

@@ -13,6 +13,7 @@ from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
+from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.releases.updater import Updater
@@ -36,6 +37,7 @@ class Services:
     readiness: Readiness
     rates: RateLimits
     admission: Admission
+    completer: Completer
     renderings: Renderings = field(default_factory=Renderings)
 
 

@@ -12,8 +12,8 @@ from app.knowledge.store import Store
 from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
-from app.releases.builder import writing
 from app.releases.catalog import Catalog, Release
+from app.releases.turns import writing
 from app.settings import Settings
 
 cli = typer.Typer(help="List the releases, or activate one.")
@@ -70,6 +70,7 @@ def _show(releases: list[Release], as_json: bool) -> None:
     for release in releases:
         row = _row(release)
         state = "\nactive" if release.active else "\nprevious" if release.previous else ""
+        state += f"\nincrement {row['increment']}" if row["increment"] else ""
         shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
         thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
         created = release.record.created_at[:10]

@@ -121,15 +121,15 @@ def candidates_of(encoder: Encoder | CachedEncoder, rows: Sequence[tuple[Payload
         _encoded(encoder, [payload[name] for payload in payloads]) for name in ("phrasings", "negatives")
     )
     return [
-        Candidate(payload["id"], dict(payload), *vectors, digest=digest)
-        for (payload, digest), *vectors in zip(rows, answers, phrasings, negatives, strict=True)
+        Candidate(payload["id"], dict(payload), answer, questions, excluded, digest=digest)
+        for (payload, digest), answer, questions, excluded in zip(rows, answers, phrasings, negatives, strict=True)
     ]
 
 
 def _encoded(encoder: Encoder | CachedEncoder, texts: Sequence[Sequence[str]]) -> list[Vectors]:
     """The vectors of the questions of each entry, (questions, dimension)."""
     vectors = encoder.encode_queries([text for of_entry in texts for text in of_entry])
-    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts])[:-1])
+    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts], dtype=np.int64))[:-1]
 
 
 def record_of(bundle: Bundle, spool: Spool, settings: Settings, read_at: datetime | None = None) -> IndexRecord:
