@@ -13,11 +13,13 @@ import os
 import time
 from itertools import chain, count
 from pathlib import Path
+from weakref import WeakSet
 
 from app.errors import FaqError, IndexUnavailable
 from app.index.download import Download
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import Index, IndexRecord
+from app.index.release import EmbeddedIndex
 from app.index.server import ServerStore
 
 TIDY_S = 60.0  # after which a copy that was replaced is deleted; longer than any request
@@ -34,21 +36,27 @@ class LocalCopies:
         slot, self._lock = _slot(directory)
         self._copies = EmbeddedStore(slot)
         self._tidy_at: float | None = None
+        self._opened: WeakSet[EmbeddedIndex] = WeakSet()  # those that are in use
+        self._marked: str | None = None  # the release that the pointer of the copies names
 
     def close(self) -> None:
         """Let another process have the slot."""
         os.close(self._lock)
 
     async def active(self) -> str | None:
-        """The name of the server's active release; of the copy that answered last while the server is away."""
+        """The name of the server's active release; of the copy that was active last while the server is away."""
         await self._tidy()
         try:
-            return (await self._server.pointer())[0]
+            active = (await self._server.pointer())[0]
         except IndexUnavailable:
             copied = await self._copied()
             if copied is None:
                 raise
             return copied
+        if active and active != self._marked and active in await self._copies.names():
+            await self._copies.activate(active)
+            self._marked, self._tidy_at = active, time.monotonic() + TIDY_S
+        return active
 
     async def open(self, name: str) -> Index:
         """Open a release. Raises NotFound, IndexUnavailable."""
@@ -63,8 +71,9 @@ class LocalCopies:
             if name not in await self._copies.names():
                 raise
         index = await self._copies.open(name)
-        await self._copies.activate(name)
-        self._tidy_at = time.monotonic() + TIDY_S
+        self._opened.add(index)
+        if await self._copied() is None:  # the first copy of all; later ones are marked once they are active
+            await self._copies.activate(name)
         return index
 
     async def _fits(self, download: Download) -> bool:
@@ -107,16 +116,18 @@ class LocalCopies:
             return None
 
     async def _tidy(self) -> None:
-        """Some time after a release was opened, delete the copies that it does not need."""
+        """Some time after a switch, delete the copies that neither the active release needs nor one that is in use."""
         if self._tidy_at is None or time.monotonic() < self._tidy_at:
             return
-        self._tidy_at = None
-        records = {record.name: record for record in await self._copies.records()}
-        current = records.get(await self._copied() or "")
-        for record in sorted(records.values(), key=lambda record: -record.increment):
-            if not current or not _is_needed(record, current):
+        records = await self._copies.records()
+        used = [index.record for index in self._opened]
+        used += [record for record in records if record.name == self._marked]
+        for record in sorted(records, key=lambda record: -record.increment):
+            if not any(_is_needed(record, current) for current in used):
                 await self._copies.drop(record.name)
         await self._copies.sweep()
+        in_use = any(index.record.name != self._marked for index in self._opened)
+        self._tidy_at = time.monotonic() + TIDY_S if in_use else None
 
 
 def _is_needed(record: IndexRecord, current: IndexRecord) -> bool:

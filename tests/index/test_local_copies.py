@@ -1,5 +1,6 @@
 """Copies of a server's releases on the machine of a replica. The client's local mode stands in for the server."""
 
+import gc
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -93,6 +94,7 @@ async def test_a_server_that_is_away_stops_switches_alone(
 ) -> None:
     copies = LocalCopies(server, tmp_path, limit=100)
     index = await copies.open(THIRD)
+    assert await copies.active() == THIRD
     nodes.away = True
     assert len(await index.search(asking(AXES[0]), 50, {})) == 4
     await index.close()
@@ -139,11 +141,17 @@ async def test_copies_that_were_replaced_are_deleted_after_a_while(
 ) -> None:
     monkeypatch.setattr(local_copies, "TIDY_S", 0.0)
     copies = LocalCopies(server, tmp_path, limit=100)
-    await answers(copies, THIRD)
+    held = await copies.open(THIRD)
     other = "faq-0123456789ab-eeeeeeeeeeee"
     await server.build(record(other), [ENTRIES])
+    await server.activate(other)
     await answers(copies, other)
-    assert (tmp_path / "0" / THIRD).exists()
+    for _ in range(2):
+        assert await copies.active() == other
+    assert (tmp_path / "0" / THIRD).exists()  # in use
+    await held.close()
+    del held
+    gc.collect()
     await copies.active()
     assert sorted(path.name for path in (tmp_path / "0").glob("faq-*")) == [other]
     copies.close()
