@@ -100,7 +100,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
-    catalog = Catalog(settings, metrics)
+    catalog = Catalog(settings, metrics, copies=True)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
     stack.push_async_callback(live.close)
