@@ -1,11 +1,9 @@
 """Imports a FAQ file into the store and reports the outcome to its sender. Knows no HTTP and no terminal."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.encoding.lengths import Lengths
-from app.knowledge.entry import Entry
 from app.knowledge.files import EntryFile
 from app.knowledge.intake import ImportReport, KeptOld, Match, Mode
 from app.knowledge.readers.warning import ReadWarning, Warnings
@@ -71,18 +69,7 @@ def _kept_old(kept: KeptOld) -> str:
 
 def _note_lengths(warnings: Warnings, file: EntryFile, lengths: Lengths) -> None:
     for entry in file.entries:
-        for name in _cut(entry, lengths):
-            limit = lengths.of_answer if name == "answer" else lengths.of_question
+        lists = {"alternatives": entry.alternatives, "negatives": entry.negatives}
+        for name, limit in lengths.cut(entry.question, lists, entry.plain_answer).items():
             message = f"`{name}` is longer than the {limit:,} tokens that the active bundle's encoder reads"
             warnings.add("beyond_encoder", f"{message}; the rest is found only by its words", file.places.get(entry.id))
-
-
-def _cut(entry: Entry, lengths: Lengths) -> Iterable[str]:
-    """The fields that the encoder does not read to their end."""
-    if lengths.beyond_question(entry.question):
-        yield "question"
-    for name in ("alternatives", "negatives"):
-        if any(map(lengths.beyond_question, getattr(entry, name))):
-            yield name
-    if lengths.beyond_answer(entry.plain_answer):
-        yield "answer"
