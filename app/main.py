@@ -9,7 +9,7 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, status
+from app.api import admin, ask, entries, entry, entry_batch, health, lint, status
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, status, admin, health, pages):
+    for room in (entries, entry, entry_batch, lint, status, admin, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -80,6 +80,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
+            stack.push_async_callback(services.lint.close)
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
             yield {"services": services}
 

@@ -29,7 +29,9 @@ def flaws_of(entry: Entry, now: datetime, created_at: datetime | None = None) ->
             message = f"The entry ended at {entry.valid_until}, before it was added, so it has never answered."
             yield Flaw("never_valid", message, entry.question)
         else:
-            yield Flaw("expired", f"The entry is live, but no longer answers since {entry.valid_until}.", entry.question)
+            yield Flaw(
+                "expired", f"The entry is live, but no longer answers since {entry.valid_until}.", entry.question
+            )
     negatives = {normalize(negative) for negative in entry.negatives}
     for phrasing in entry.phrasings:
         if normalize(phrasing) in negatives:

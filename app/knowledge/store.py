@@ -1,11 +1,11 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
 
@@ -17,8 +17,10 @@ from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
-from app.knowledge.stored import Stored, stored_entry
+from app.knowledge.stored import COLUMNS, Stored, stored_entry, stored_of
 from app.knowledge.tables import EntryRow, VersionRow, utc_now
+
+T = TypeVar("T")
 
 _BATCH = 1_000
 
@@ -70,6 +72,20 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
 
+    def stored_entries(self) -> Iterator[Stored]:
+        """Every entry with its version and its times, in order, streamed from one state of the database."""
+        with self.database.read() as connection:
+            query = select(*COLUMNS).order_by(EntryRow.position, EntryRow.id)
+            for row in connection.execution_options(yield_per=_BATCH).execute(query):
+                yield stored_of(row)
+
+    def stamp(self) -> str:
+        """A text that changes whenever an entry is added, changed or removed."""
+        with self.database.read() as connection:
+            removals = select(func.count(VersionRow.entry_id)).scalar_subquery()
+            query = select(func.count(), func.max(EntryRow.updated_at), removals).select_from(EntryRow)
+            return " ".join(map(str, connection.execute(query).one()))
+
     def published(self) -> list[Entry]:
         """The entries that a release of now holds, in order: those that are live and valid."""
         with self.database.read() as connection:
@@ -98,6 +114,14 @@ class Store:
         """One entry with its version and its times. Raises NotFound."""
         with self.database.read() as connection:
             return stored_entry(connection, entry_id)
+
+    def some(self, ids: Collection[str]) -> list[Entry]:
+        """The entries of these ids that there are, in no order."""
+        entries: list[Entry] = []
+        with self.database.read() as connection:
+            for batch in _batches(sorted(ids)):
+                entries += map(entry_of, connection.execute(select(*ENTRY_COLUMNS).where(EntryRow.id.in_(batch))))
+        return entries
 
     def versions(self, entry_id: str) -> list[history.Version]:
         """The versions of an entry that are kept, newest first, the present one included. Raises NotFound."""
@@ -165,7 +189,7 @@ def _changed(connection: Connection, since: datetime) -> int:
     return connection.scalar(select(func.count()).select_from(changed.union(removed).subquery())) or 0
 
 
-def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    rest = iter(entries)
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
     while batch := list(islice(rest, _BATCH)):
         yield batch

@@ -5,6 +5,7 @@ inverted file does (IVF: "Video Google", Sivic & Zisserman 2003), and compared w
 grows with n^1.5, and memory with n.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -35,7 +36,8 @@ class Pairs(NamedTuple):
 def quantised(vectors: Vectors) -> Integers8:
     """(n, dimension) vectors, normalised, as 8-bit integers of one scale, so that products are comparable."""
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return np.rint(np.clip(vectors / lengths * _scale(vectors.shape[1]), -127, 127)).astype(np.int8)
+    integers: Integers8 = np.rint(np.clip(vectors / lengths * _scale(vectors.shape[1]), -127, 127)).astype(np.int8)
+    return integers
 
 
 def nearest_of_others(vectors: Integers8, owners: Places, least: float) -> Pairs:
@@ -59,7 +61,7 @@ def nearest_of_others(vectors: Integers8, owners: Places, least: float) -> Pairs
 
 
 def _scale(dimension: int) -> float:
-    return 127 * max(1.0, dimension**0.5 / SPREAD)
+    return 127 * max(1.0, math.sqrt(dimension) / SPREAD)
 
 
 def _compared(
