@@ -20,6 +20,7 @@ from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.knowledge.entry import Entry
 from app.lint.finding import Finding, Kind
+from app.lint.report import check_cursor
 from app.lint.saving import Live, compared_findings, own_findings
 from app.lint.worker import State
 
@@ -46,6 +47,7 @@ async def lint_entries(
     The first request after a change takes seconds: a process of its own compares all entries by meaning. Later ones get
     its report, until an entry or the release changes, and for an hour at most.
     """
+    check_cursor(after)
     state = State(await asyncio.to_thread(service.store.stamp), await service.catalog.active())
     report = await service.lint.report(service.settings, state)
     page = report.page(limit, after, kind or ())

@@ -100,7 +100,8 @@ def _show(report: Report, kinds: list[Kind]) -> None:
         out.print(f"{kind}: {count:,}{more}. {ADVICE[kind]}", markup=False, highlight=False, soft_wrap=True)
     if report.problem:
         out.print(f"Nothing was compared by meaning: {report.problem}", style="yellow", markup=False, highlight=False)
-    out.print(f"{report.entries:,} entries, {page.total:,} findings.", highlight=False)
+    noun = "finding" if page.total == 1 else "findings"
+    out.print(f"{report.entries:,} entries, {page.total:,} {noun}.", highlight=False)
 
 
 def _row(finding: Finding) -> tuple[Text, Text, Text]:

@@ -1,10 +1,13 @@
 """Imports a FAQ file into the store and reports the outcome to its sender. Knows no HTTP and no terminal."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from app.encoding.lengths import Lengths
 from app.knowledge.files import EntryFile
+from app.knowledge.flaws import flaws_of, unfit_follow_up
 from app.knowledge.intake import ImportReport, KeptOld, Match, Mode
 from app.knowledge.readers.warning import ReadWarning, Warnings
 from app.knowledge.store import Store
@@ -32,7 +35,16 @@ class Imported:
             "mapping": self.file.mapping,
             "merged": list(map(str, self.file.merged)),
             "warnings": list(map(str, self.warnings)),
+            "warning_counts": self.warning_counts,
         }
+
+    @property
+    def warning_counts(self) -> dict[str, int]:
+        """How many warnings of each kind there are."""
+        counts: Counter[str] = Counter()
+        for warning in self.warnings:
+            counts[warning.kind] += warning.count
+        return dict(counts)
 
 
 def import_file(
@@ -54,6 +66,7 @@ def import_file(
     warnings = Warnings()
     for kept in report.kept_old:
         warnings.add("kept_old", _kept_old(kept), file.places.get(kept.id))
+    _note_flaws(warnings, file, store, mode)
     if lengths:
         _note_lengths(warnings, file, lengths)
     return Imported(file, report, dry_run, [*file.warnings, *warnings.listed()])
@@ -65,6 +78,26 @@ def _kept_old(kept: KeptOld) -> str:
         f"`{kept.id}` is added beside {old} of the store, which has the same question and stays. "
         f"Give the row that id to update it instead{', or use --match question' if kept.derived else ''}"
     )
+
+
+def _note_flaws(warnings: Warnings, file: EntryFile, store: Store, mode: Mode) -> None:
+    """Warn of what is wrong with entries by themselves, and of follow-ups that lead nowhere."""
+    now = datetime.now(UTC)
+    wanted = {name for entry in file.entries for name in entry.follow_ups}
+    known = {} if mode == "replace" else {entry.id: entry for entry in store.some(wanted)}
+    known |= {entry.id: entry for entry in file.entries if entry.id in wanted}
+    for entry in file.entries:
+        place = file.places.get(entry.id)
+        for flaw in flaws_of(entry, now):
+            warnings.add(flaw.kind, _lower(flaw.message), place)
+        for name in entry.follow_ups:
+            if reason := unfit_follow_up(known.get(name), now):
+                warnings.add("dead_follow_up", f"the follow-up `{name}` {reason}, so it is not shown", place)
+
+
+def _lower(message: str) -> str:
+    """The sentence as the end of a line that begins with a place."""
+    return message[0].lower() + message[1:].removesuffix(".")
 
 
 def _note_lengths(warnings: Warnings, file: EntryFile, lengths: Lengths) -> None:

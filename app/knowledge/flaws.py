@@ -1,4 +1,4 @@
-"""What is wrong with one entry, seen by itself: links, validity, and negatives that exclude its own questions."""
+"""What is wrong with one entry: links, validity, follow-ups, and negatives that exclude its own questions."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -37,3 +37,15 @@ def flaws_of(entry: Entry, now: datetime, created_at: datetime | None = None) ->
         if normalize(phrasing) in negatives:
             message = "A question of the entry is also one of its negatives, so the entry never answers it."
             yield Flaw("excluded_phrasing", message, phrasing)
+
+
+def unfit_follow_up(entry: Entry | None, now: datetime) -> str | None:
+    """Why an entry is not shown as a follow-up; None if it is. `entry`: None if the store has none of that id."""
+    if entry is None:
+        return "names no entry"
+    if not entry.question:
+        return "names a passage, which has no question"
+    ends, begins, at = entry.valid_until, entry.valid_from, moment(now)
+    if entry.state != "live" or (ends and ends <= at) or (begins and begins > at):
+        return "names an entry that does not answer now"
+    return None

@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from app.encoding.lengths import Lengths
 from app.knowledge.entry import Entry
-from app.knowledge.flaws import flaws_of
+from app.knowledge.flaws import flaws_of, unfit_follow_up
 from app.knowledge.publication import moment
 from app.knowledge.stored import Stored
 from app.lint.corpus import Corpus, TextEncoder
@@ -63,18 +63,6 @@ def dead_follow_up(entry_id: str, name: str, reason: str) -> Finding:
     """The finding of a follow-up that leads to no entry that answers."""
     message = f"The follow-up `{name}` {reason}, so it is not shown."
     return finding("dead_follow_up", message, [mention(entry_id, name)])
-
-
-def unfit_follow_up(entry: Entry | None, now: datetime) -> str | None:
-    """Why an entry is not shown as a follow-up; None if it is. `entry`: None if the store has none of that id."""
-    if entry is None:
-        return "names no entry"
-    if not entry.question:
-        return "names a passage, which has no question"
-    ends, begins, at = entry.valid_until, entry.valid_from, moment(now)
-    if entry.state != "live" or (ends and ends <= at) or (begins and begins > at):
-        return "names an entry that does not answer now"
-    return None
 
 
 def _cut(entry: Entry, lengths: Lengths) -> Iterator[Finding]:

@@ -42,8 +42,7 @@ class Report:
 
         A cursor is the key of a finding, so it stays valid in a later report. Raises InputError for any other text.
         """
-        if after is not None and not _KEY.fullmatch(after):
-            raise InputError("`after` is not a cursor. Pass `next_after` of the page before, unchanged.", "after")
+        check_cursor(after)
         chosen = [found for found in self.findings if not kinds or found.kind in kinds]
         start = bisect_right(chosen, after, key=lambda found: found.key) if after else 0
         page = chosen[start : start + limit]
@@ -64,3 +63,9 @@ class Report:
         """The report that `as_json` wrote."""
         fields = json.loads(text)
         return cls(**fields | {"findings": [Finding.of(document) for document in fields["findings"]]})
+
+
+def check_cursor(after: str | None) -> None:
+    """Raise InputError for a text that is no cursor."""
+    if after is not None and not _KEY.fullmatch(after):
+        raise InputError("`after` is not a cursor. Pass `next_after` of the page before, unchanged.", "after")

@@ -18,9 +18,10 @@ from app.index.candidates import Candidate, Question
 from app.index.protocol import Index
 from app.index.words import answer_of
 from app.knowledge.entry import Entry
+from app.knowledge.flaws import unfit_follow_up
 from app.lint.corpus import numbers_of
 from app.lint.finding import Finding, Kind, finding, mention
-from app.lint.linting import dead_follow_up, findings_of, unfit_follow_up
+from app.lint.linting import dead_follow_up, findings_of
 from app.lint.similar import ALIKE, DIFFERENT, FINDS_OTHER, LEAD, NEAR, SAME, SAME_ANSWER
 from app.text.normalize import normalize
 

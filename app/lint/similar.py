@@ -23,22 +23,33 @@ FINDS_OTHER = "This alternative is nearer to a question of another entry than to
 
 def different_answers(corpus: Corpus) -> Iterator[Finding]:
     """Each question that several entries with different answers have, in its normal form."""
-    by_text: dict[int, list[Text]] = defaultdict(list)
+    for holders in _contradictions(corpus).values():
+        mentions = [mention(corpus.ids[text.owner], text.short) for text in holders]
+        yield finding("different_answers", DIFFERENT.format(count=len(holders)), mentions)
+
+
+def _contradictions(corpus: Corpus) -> dict[int, list[Text]]:
+    """By the hash of their normal form, the phrasings of entries with different answers; one phrasing an entry."""
+    by_text: dict[int, dict[int, Text]] = defaultdict(dict)
     for text in corpus.phrasings:
-        by_text[text.same].append(text)
-    for texts in by_text.values():
-        holders = list({text.owner: text for text in texts}.values())
-        if len({corpus.answers[text.owner].same for text in holders}) > 1:
-            mentions = [mention(corpus.ids[text.owner], text.short) for text in holders]
-            yield finding("different_answers", DIFFERENT.format(count=len(holders)), mentions)
+        by_text[text.same].setdefault(text.owner, text)
+    return {
+        same: list(holders.values())
+        for same, holders in by_text.items()
+        if len({corpus.answers[owner].same for owner in holders}) > 1
+    }
 
 
 def similar_questions(corpus: Corpus) -> Iterator[Finding]:
     """Entries that ask nearly the same, and phrasings that are nearer to another entry."""
     vectors, texts = corpus.phrasing_vectors, corpus.phrasings
     pairs = nearest_of_others(vectors, corpus.owners, NEAR)
+    contradictions = _contradictions(corpus)
     alike = [
-        (row, other, cosine) for row, other, cosine in _above(pairs, ALIKE) if _questions_alike(corpus, row, other)
+        (row, other, cosine)
+        for row, other, cosine in _above(pairs, ALIKE)
+        if texts[row].may_equal(texts[other])
+        and (texts[row].same != texts[other].same or texts[row].same not in contradictions)
     ]
     yield from _groups("duplicate_questions", SAME, corpus, texts, alike)
     named = {texts[row].owner for row, _, _ in alike}
@@ -51,14 +62,6 @@ def similar_answers(corpus: Corpus) -> Iterator[Finding]:
     pairs = nearest_of_others(corpus.answer_vectors, np.arange(len(texts)), ALIKE)
     alike = [(row, other, cosine) for row, other, cosine in _above(pairs, ALIKE) if texts[row].may_equal(texts[other])]
     yield from _groups("duplicate_answers", SAME_ANSWER, corpus, texts, alike)
-
-
-def _questions_alike(corpus: Corpus, row: int, other: int) -> bool:
-    """Whether two phrasings are a duplicate that `different_answers` does not name."""
-    text, second = corpus.phrasings[row], corpus.phrasings[other]
-    if text.same != second.same:
-        return text.may_equal(second)
-    return corpus.answers[text.owner].same == corpus.answers[second.owner].same
 
 
 def _above(pairs: Pairs, least: float) -> Iterator[tuple[int, int, float]]:
