@@ -91,10 +91,11 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    store = Store.open(settings.sqlalchemy_url, settings.history_days)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+        store.refresh_stems()
     catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)

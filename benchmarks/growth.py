@@ -26,8 +26,8 @@ from app.index.candidates import Candidate, Question
 from app.index.postings import Postings, PostingsWriter
 from app.index.scan import Scan
 from app.index.vector_file import ROWS, VectorFile, VectorFileWriter
-from app.index.words import PLAIN as UNSTEMMED
 from app.index.words import Sparse, WordTokenizer
+from app.text.words import PLAIN as UNSTEMMED
 from benchmarks.cloud_faq import RESULTS
 
 Matrix = NDArray[np.float32]

@@ -4,8 +4,8 @@
 
 Questions come from `quora_train.jsonl` and answers from `squad_passages.jsonl` of the shared data: one question, two
 alternatives and an answer an entry. The vectors are drawn, around one topic for twenty texts, and put into the cache
-that a reindex fills: what is measured is the lint after an edit, and not the encoder. Writes are measured beside a release
-of PUBLISHED entries with real vectors. Writes benchmarks/results/lint.json and .md.
+that a reindex fills: what is measured is the lint after an edit, and not the encoder. Saving is measured beside a
+release of PUBLISHED entries with real vectors. Writes benchmarks/results/lint.json and .md.
 """
 
 import argparse
@@ -91,8 +91,9 @@ class Drawn:
         """(n, dimension) float32."""
         topics = self._random.standard_normal((len(texts) // TOPIC + 1, self.encoding.dimension), dtype=np.float32)
         noise = self._random.standard_normal((len(texts), self.encoding.dimension), dtype=np.float32)
-        vectors: Vectors = topics[self._random.integers(0, len(topics), len(texts))] + NOISE * noise
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = topics[self._random.integers(0, len(topics), len(texts))] + NOISE * noise
+        normalised: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return normalised
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (1, dimension) float32."""
@@ -156,7 +157,7 @@ def page(report: dict[str, dict[str, Any]]) -> str:
         "# The lint of a large FAQ",
         "",
         "Four texts an entry, whose vectors are in the cache. A write is the median of a POST: of an archived entry,",
-        "which is not checked, and of a live one with three questions, which is compared with a release of 500 entries.",
+        "which is not checked, and of a live one with three questions, compared with a release of 500 entries.",
         "",
         "| entries | s | peak, MB | findings | write, archived / live, ms |",
         "|---|---|---|---|---|",

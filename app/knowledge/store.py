@@ -17,6 +17,7 @@ from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
+from app.knowledge.stems import Stems, refresh, stems_of
 from app.knowledge.stored import COLUMNS, Stored, stored_entry, stored_of
 from app.knowledge.tables import EntryRow, VersionRow, utc_now
 
@@ -37,15 +38,26 @@ class Counts:
 class Store:
     """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
-    def __init__(self, database: Database, history_days: int | None = None) -> None:
-        """`history_days`: how long replaced versions of entries are kept; None: always."""
+    def __init__(self, database: Database, history_days: int | None = None, stems: Stems | None = None) -> None:
+        """`history_days`: how long replaced versions of entries are kept; None: always. `stems`: those that are written
+        and searched; None: none are, and the service writes them when it starts."""
         self.database = database
+        self._stems = stems
         self._history_days = history_days
 
     @classmethod
-    def open(cls, url: str, history_days: int | None = None) -> "Store":
-        """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
-        return cls(Database.open(url), history_days)
+    def open(cls, url: str, history_days: int | None = None, language: str | None = None) -> "Store":
+        """Open the database at a SQLAlchemy URL; create and migrate it if needed. `language`: of the stems.
+
+        Raises SettingsError, StoreError.
+        """
+        stems = stems_of(language) if language else None
+        return cls(Database.open(url), history_days, stems)
+
+    @property
+    def language(self) -> str | None:
+        """The language of the stems; None where none are written."""
+        return self._stems.language if self._stems else None
 
     def close(self) -> None:
         """Close every connection."""
@@ -61,7 +73,7 @@ class Store:
         the history. Raises InputError when two of the entries have the same id and different content.
         """
         with self.database.read() if dry_run else self.database.write() as connection:
-            intake = Intake(connection, mode, dry_run, by)
+            intake = Intake(connection, mode, dry_run, by, self._stems)
             for batch in _batches(intake.matched(list(entries)) if match == "question" else entries):
                 intake.take(batch)
             return intake.finish()
@@ -104,7 +116,7 @@ class Store:
         `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor of the same order.
         """
         with self.database.read() as connection:
-            return listing.page(connection, selection or Selection(search), limit, after)
+            return listing.page(connection, selection or Selection(search), limit, after, self._stems)
 
     def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
@@ -133,7 +145,7 @@ class Store:
     def edit(self, by: str | None) -> Iterator[Editor]:
         """A transaction that changes entries: all that the block does, or nothing where it raises."""
         with self.database.write() as connection:
-            yield Editor(connection, by, self._history_days)
+            yield Editor(connection, by, self._history_days, self._stems)
             history.forget(connection, self._history_days)
 
     def forget_old_versions(self) -> None:
@@ -141,6 +153,13 @@ class Store:
         if self._history_days is not None:
             with self.database.write() as connection:
                 history.forget(connection, self._history_days)
+
+    def refresh_stems(self) -> None:
+        """Write the stems of all entries that have none in this language, a batch a transaction."""
+        more = self._stems is not None
+        while more and self._stems:
+            with self.database.write() as connection:
+                more = refresh(connection, self._stems)
 
     def delete(self, entry_id: str) -> None:
         """Remove one entry. Raises NotFound."""
