@@ -5,7 +5,8 @@
 Runs Schemathesis on a service with the small bundle of the tests: for most of the time on every operation but
 the reindex and the lint, which start a process each time; then on the lint alone, whose report is kept while no entry
 changes, and on sequences of operations, which Schemathesis infers from the document (a job's id from `reindex` to
-`cancel`). With --entries it runs on the routes of entries, history, lint and status alone. Writes benchmarks/results/contract.*
+`cancel`). With --entries it runs on the routes of entries, history, lint and status alone.
+Writes benchmarks/results/contract.*
 """
 
 import argparse
@@ -77,7 +78,7 @@ def generate(running: Service, seed: int, seconds: int, options: list[str]) -> s
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)]
     command += ["run", f"{running.url}/openapi.json", "--workers", "4", "--exclude-checks", ",".join(LEFT_OUT)]
     command += ["--header", f"X-API-Key: {ADMIN_KEY}", "--seed", str(seed), "--max-time", str(seconds), "--no-color"]
-    command += ["--continue-on-failure", "--warnings", "off", *options]
+    command += ["--continue-on-failure", "--warnings", "off", "--request-timeout", "60", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
