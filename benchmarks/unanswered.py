@@ -4,9 +4,8 @@
 
 NEAR was chosen on `clinc150` (twelve phrasings an entry) and `hint3_sofmattress` (fifteen), by the mean of both
 figures; the test is `banking50_unanswered`: 1,080 questions of 27 intents. A group is pure if nine tenths of its
-questions, of
-at least two, are of one intent. `in tenths`: the questions come in ten portions, and earlier groups stay. Average
-linkage (scikit-learn) is printed for comparison. Writes benchmarks/results/unanswered.json and .md.
+questions, of at least two, are of one intent. `in tenths`: the questions come in ten portions, and earlier groups stay.
+Average linkage (scikit-learn) is printed for comparison. Writes benchmarks/results/unanswered.json and .md.
 """
 
 import argparse
