@@ -1,4 +1,4 @@
-"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | key]`; without a command, serve.
+"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | key]`; alone, serve.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """
