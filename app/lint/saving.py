@@ -106,18 +106,19 @@ async def _searched(text: _Text, live: Live) -> list[Candidate]:
 
 def _by_question(text: _Text, others: Collection[Candidate]) -> list[Finding]:
     found: list[Finding] = []
-    same = [other for other in others if normalize(text.text) in map(normalize, other.payload["phrasings"])]
+    same = [other for other in others if other.match.same]
     answers = {normalize(answer_of(other.payload)) for other in same}
     if answers - {normalize(text.entry.plain_answer)}:
         mentions = [mention(entry_id, text.text) for entry_id in (text.entry.id, *(other.id for other in same))]
         found.append(finding("different_answers", DIFFERENT.format(count=len(mentions)), mentions))
-    nearest = [near for other in others if other not in same or not found if (near := _nearest(text, other))]
+    unlike = [other for other in others if not (found and other.match.same)]
+    nearest = [near for other in unlike if (near := _nearest(text, other))]
     if not nearest:
         return found
     best = max(nearest, key=lambda near: near[0])
     if best[0] >= ALIKE:
         found.append(_finding("duplicate_questions", SAME, text, [near for near in nearest if near[0] >= ALIKE]))
-    elif text.own is not None and best[0] >= max(NEAR, text.own + LEAD):
+    elif text.own is not None and best[0] - text.own >= LEAD:
         found.append(_finding("finds_other", FINDS_OTHER, text, [best]))
     return found
 
@@ -133,14 +134,15 @@ def _by_answer(text: _Text, others: Collection[Candidate]) -> list[Finding]:
 
 
 def _nearest(text: _Text, other: Candidate) -> tuple[float, str, str] | None:
-    """The cosine of the entry's nearest question of the same numbers, its id and that question."""
-    numbers = numbers_of(text.text)
-    near = [
-        (_cosine(text.vector, vector), other.id, phrasing)
-        for phrasing, vector in zip(other.payload["phrasings"], other.questions, strict=True)
-        if numbers_of(phrasing) == numbers
-    ]
-    return max(near, default=None)
+    """The cosine of the entry's nearest question of the same numbers, its id and that question; None below NEAR."""
+    numbers, phrasings = numbers_of(text.text), other.payload["phrasings"]
+    cosines = other.questions @ text.vector / max(1e-12, float(np.linalg.norm(text.vector)))
+    for place in np.argsort(-cosines, kind="stable"):
+        if cosines[place] < NEAR:
+            return None
+        if numbers_of(phrasings[place]) == numbers:
+            return float(cosines[place]), other.id, phrasings[place]
+    return None
 
 
 def _finding(kind: Kind, message: str, text: _Text, others: list[tuple[float, str, str]]) -> Finding:
