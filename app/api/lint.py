@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.answering import Answerer
 from app.api.lint_schemas import FindingReply, LintReply
 from app.api.state import Service, Services
 from app.encoding.bundle import TOKENIZER, Encoding
@@ -66,34 +67,39 @@ async def lint_entries(
 async def warnings_about(service: Services, entries: Sequence[Entry]) -> dict[str, list[FindingReply]]:
     """The findings about entries that were just saved, by id; archived entries have none.
 
-    Nothing is raised: the entries are saved, whether they can be checked or not.
+    No FaqError is raised: the entries are saved, whether they can be checked or not.
     """
-    checked = [entry for entry in entries if entry.state != "archived"]
+    checked, encoder = [entry for entry in entries if entry.state != "archived"], None
+    findings: dict[str, list[Finding]] = {entry.id: [] for entry in entries}
     try:
-        findings = await _findings(service, checked)
+        if checked:
+            async with service.live.answerer() as answerer:
+                encoder = answerer.bundle.directory / TOKENIZER, answerer.bundle.manifest.encoding
+                _add(findings, await compared_findings(checked, _live(answerer)))
+    except NotReady:
+        pass
+    except FaqError as error:
+        logger.warning("The entries that were saved could not be compared: %s", error)
+    try:
+        _add(findings, await asyncio.to_thread(_own, service, checked, encoder))
     except FaqError as error:
         logger.warning("The entries that were saved could not be checked: %s", error)
-        findings = {}
     return {
-        entry.id: [finding_reply(found) for found in sorted(findings.get(entry.id, ()), key=lambda found: found.key)]
-        for entry in entries
+        name: [finding_reply(item) for item in sorted(each, key=lambda item: item.key)]
+        for name, each in findings.items()
     }
 
 
-async def _findings(service: Services, entries: Sequence[Entry]) -> dict[str, list[Finding]]:
-    try:
-        async with service.live.answerer() as answerer:
-            bundle, encoding = answerer.bundle, answerer.bundle.manifest.encoding
-            live = Live(
-                answerer.index,
-                answerer.encode,
-                encodes_answers=not bundle.two_sided and encoding.question_prefix == encoding.answer_prefix,
-            )
-            compared = await compared_findings(entries, live) if entries else {}
-            own = await asyncio.to_thread(_own, service, entries, (bundle.directory / TOKENIZER, encoding))
-    except NotReady:
-        compared, own = {}, await asyncio.to_thread(_own, service, entries, None)
-    return {entry.id: [*own[entry.id], *compared.get(entry.id, ())] for entry in entries}
+def _add(findings: dict[str, list[Finding]], more: Mapping[str, Sequence[Finding]]) -> None:
+    for name, each in more.items():
+        findings[name] += each
+
+
+def _live(answerer: Answerer) -> Live:
+    """The release that answers, to compare entries with."""
+    encoding = answerer.bundle.manifest.encoding
+    alike = not answerer.bundle.two_sided and encoding.question_prefix == encoding.answer_prefix
+    return Live(answerer.index, answerer.encode, encodes_answers=alike)
 
 
 def _own(

@@ -81,8 +81,10 @@ async def _encoded(entries: Sequence[Entry], live: Live) -> list[_Text]:
         wanted += [(entry, entry.plain_answer, True)] if live.encodes_answers else []
         if len(wanted) >= CHECKED:
             break
-    wanted = wanted[:CHECKED]
-    vectors = await live.encode([text for _, text, _ in wanted])
+    wanted = sorted(wanted[:CHECKED], key=lambda item: item[2])
+    sides = [[text for _, text, answer in wanted if answer is side] for side in (False, True)]
+    # Two calls, since a batch costs as much as its longest text times its size.
+    vectors = np.concatenate(await asyncio.gather(*(live.encode(texts) for texts in sides if texts)))
     return [
         _Text(entry, text, is_answer, vectors[row], None if is_answer else _own(wanted, vectors, row))
         for row, (entry, text, is_answer) in enumerate(wanted)
