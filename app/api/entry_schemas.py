@@ -167,9 +167,7 @@ class EntryReply(Strict):
 class SavedEntry(EntryReply):
     """An entry that was just saved."""
 
-    warnings: list[FindingReply] = Field(
-        description="Likely mistakes in it, by itself and beside the entries of the live release."
-    )
+    warnings: list[FindingReply] = Field(description="Likely mistakes in it, also beside what the live release has.")
 
 
 class EntryList(Strict):
