@@ -9,7 +9,7 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, preview, status, suggest
+from app.api import admin, ask, entries, entry, entry_batch, health, lint, preview, status, suggest
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, preview, status, admin, health, pages):
+    for room in (entries, entry, entry_batch, lint, preview, status, admin, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -86,6 +86,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
+            stack.push_async_callback(services.lint.close)
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
             yield {"services": services}
 
@@ -96,10 +97,11 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    store = Store.open(settings.sqlalchemy_url, settings.history_days)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+        store.refresh_stems()
     catalog = Catalog(settings, metrics, copies=True)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)

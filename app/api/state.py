@@ -12,6 +12,7 @@ from app.http.rate_limit import RateLimits
 from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
+from app.lint.worker import LintReports
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
@@ -39,6 +40,7 @@ class Services:
     admission: Admission
     completer: Completer
     renderings: Renderings = field(default_factory=Renderings)
+    lint: LintReports = field(default_factory=LintReports)
 
 
 async def _services(request: Request) -> Services:
