@@ -23,8 +23,8 @@ class TextEncoder(Protocol):
     def dimension(self) -> int:
         """Of the vectors."""
 
-    def encode_queries(self, texts: Sequence[str]) -> list[Vectors]:
-        """For each text (1, dimension) float32."""
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """(n, dimension) float32."""
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32."""
@@ -77,7 +77,7 @@ class Corpus:
             documents = self._encoder.encode_documents(answers)
             self._answers.append(quantised(np.stack([windows.mean(axis=0) for windows in documents])))
             if phrasings := [text for entry in entries for text in entry.phrasings]:
-                self._phrasings.append(quantised(np.concatenate(self._encoder.encode_queries(phrasings))))
+                self._phrasings.append(quantised(self._encoder.encode_queries(phrasings)))
 
     @property
     def answer_vectors(self) -> Integers8:

@@ -19,11 +19,11 @@ class WordVectors:
 
     dimension = DIMENSION
 
-    def encode_queries(self, texts: Sequence[str]) -> list[Vectors]:
-        return [self._vector(text)[None] for text in texts]
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return np.stack([self._vector(text) for text in texts])
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
-        return self.encode_queries(texts)
+        return [self._vector(text)[None] for text in texts]
 
     def _vector(self, text: str) -> Vectors:
         words = text.lower().replace("?", "").replace(".", "").split()

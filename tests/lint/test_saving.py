@@ -14,6 +14,7 @@ from app.knowledge.entry import Entry
 from app.lint.finding import Finding
 from app.lint.saving import Live, compared_findings, own_findings
 from app.releases.publishing import batches, record_of
+from app.releases.spool import Spool
 from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
 from tests.conftest import FAQ
@@ -29,9 +30,10 @@ def encoder(bundle: Bundle) -> Encoder:
 def store(bundle: Bundle, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> tuple[EmbeddedStore, str]:
     """A store with one index of the FAQ."""
     folder: Path = tmp_path_factory.mktemp("saving")
-    indexes, record = EmbeddedStore(folder / "index"), record_of(bundle, FAQ, Settings(home=folder))
-    with CachedEncoder(encoder, folder / "vectors.db") as cached:
-        asyncio.run(indexes.build(record, batches(cached, FAQ)))
+    indexes = EmbeddedStore(folder / "index")
+    with Spool(FAQ, folder) as spool, CachedEncoder(encoder, folder / "vectors.db") as cached:
+        record = record_of(bundle, spool, Settings(home=folder))
+        asyncio.run(indexes.build(record, batches(cached, spool)))
     return indexes, record.name
 
 
