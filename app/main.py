@@ -9,7 +9,7 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, status
+from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, status
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -26,6 +26,7 @@ from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.keys import NamedKey
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
@@ -60,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, status, admin, health, pages):
+    for room in (feedback, entries, entry, entry_batch, questions, status, admin, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -94,6 +95,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
+    stack.push_async_callback(asked.close)
+    asked.start()
     catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
@@ -105,7 +109,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
-    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission)
+    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission, asked)
 
 
 def _temporary_key(settings: Settings) -> NamedKey | None:
