@@ -197,8 +197,8 @@ class Settings(BaseSettings):
         "counts",
         description="What is kept of the questions that users ask. `off`: nothing, and no feedback. `counts`: numbers "
         "an hour and an entry, no texts. `redacted`: also each question, with e-mail addresses, phone, card and "
-        "account numbers and keys replaced by marks; needed for the list of unanswered questions. `full`: each question as "
-        "asked, which may be personal data.",
+        "account numbers and keys replaced by marks; needed for the list of unanswered questions. `full`: each "
+        "question as asked, which may be personal data.",
     )
     log_days: int = Field(
         90,

@@ -121,10 +121,10 @@ class Feedbacks:
                 set_=changes,
                 where=FeedbackRow.given_at > now - CHANGEABLE_S,
             )
-            if not connection.execute(upsert, row).rowcount:
-                raise Conflict("This feedback was given more than a day ago and can no longer be changed.")
-            same = FeedbackRow.request_id == row["request_id"], FeedbackRow.faq_id == row["faq_id"]
-            return _given(connection.execute(select(*_COLUMNS).where(*same)).one())
+            stored = connection.execute(upsert.returning(*_COLUMNS), row).first()
+        if stored is None:
+            raise Conflict("This feedback was given more than a day ago and can no longer be changed.")
+        return _given(stored)
 
     def page(
         self, limit: int = 50, after: str | None = None, selection: FeedbackSelection = ALL_FEEDBACK
