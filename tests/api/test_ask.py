@@ -33,7 +33,8 @@ def ask(client: TestClient, question: str, **options: object) -> dict[str, Any]:
 
 def test_a_question_is_answered_with_the_entry_and_its_confidence(client: TestClient) -> None:
     reply = ask(client, "When do I get my money back?")
-    assert set(reply) == {"request_id", "status", "answers", "suggestions", "release", "took_ms"}
+    fields = {"request_id", "status", "answers", "suggestions", "release", "took_ms", "feedback_token"}
+    assert set(reply) == fields
     assert reply["status"] == "answered"
     best = reply["answers"][0]
     assert best == {
