@@ -9,7 +9,7 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, status
+from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, statistics, status
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (feedback, entries, entry, entry_batch, questions, status, admin, health, pages):
+    for room in (feedback, entries, entry, entry_batch, questions, statistics, status, admin, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)

@@ -9,6 +9,7 @@ from app.questions.feedback import Feedbacks
 from app.questions.log import QuestionLog
 from app.questions.recorder import Observer, Recorder
 from app.questions.secret import signing_secret
+from app.questions.statistics import Statistics
 from app.questions.token import Tokens
 from app.replies import Reply
 from app.settings import LogQuestions
@@ -20,13 +21,14 @@ TURN_ON = (
 
 
 class Questions:
-    """The log, the feedback, and the queue before them."""
+    """The log, the feedback, the statistics, and the queue before them."""
 
     def __init__(self, database: Database, mode: LogQuestions, days: int, observer: Observer) -> None:
         """Raises StoreError if the signing secret can be neither read nor made."""
         self.mode: LogQuestions = mode
         self.log = QuestionLog(database, mode, days)
         self.feedbacks = Feedbacks(database)
+        self.statistics = Statistics(database)
         self.tokens = Tokens(signing_secret(database))
         self._recorder = Recorder(self.log.write, self.log.forget, observer)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, inspect, text
@@ -292,3 +293,40 @@ def test_with_logging_off_there_is_no_feedback(emptied: Settings) -> None:
     with service(emptied, "off") as client:
         ask(client)
         assert "FAQ_LOG_QUESTIONS=off" in refused(client, 409, ADMIN, request_id="0" * 32)
+
+
+# --- statistics
+
+
+def test_statistics_as_json_and_csv(redacting: TestClient) -> None:
+    reply = ask(redacting)
+    ask(redacting, "when do i get my money back")
+    ask(redacting, "zzz qqq")
+    give(redacting, reply, faq_id="refund", helpful=True)
+    questions(redacting, 3)
+
+    def get(name: str, **params: object) -> httpx2.Response:
+        return redacting.get(f"/v1/admin/statistics/{name}", params=params, headers={"X-API-Key": EDIT_KEY})
+
+    refund, *others = get("entries").json()["entries"]
+    assert (refund["faq_id"], refund["hits"], refund["helpful"], refund["helpful_share"]) == ("refund", 2, 1, 1.0)
+    assert {entry["hits"] for entry in others} == {0}
+    assert len(get("entries", never=True).json()["entries"]) == 3
+    assert (
+        get("entries", format="csv").text.splitlines()[1].startswith('"refund","When will I get my refund?","live","2"')
+    )
+    outcomes = get("outcomes").json()
+    assert (outcomes["answered"], outcomes["no_answer"], sum(outcomes["confidence"])) == (2, 1, 3)
+    assert len(get("outcomes", format="csv").text.splitlines()) == 1 + len(outcomes["hours"])
+    top = get("questions").json()
+    assert (top["questions"][0]["asked"], top["notice"]) == (2, None)
+    assert len(get("questions", format="csv", limit=1).text.splitlines()) == 2
+    backwards = get("outcomes", start="2026-02-01T00:00:00Z", end="2026-01-01T00:00:00Z")
+    assert (backwards.status_code, "must be before" in backwards.json()["detail"]) == (422, True)
+
+
+def test_without_texts_top_questions_say_how_to_turn_them_on(emptied: Settings) -> None:
+    with service(emptied, "counts") as client:
+        ask(client)
+        top = client.get("/v1/admin/statistics/questions", headers=ADMIN).json()
+        assert (top["questions"], "FAQ_LOG_QUESTIONS=redacted" in top["notice"]) == ([], True)
