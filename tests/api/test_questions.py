@@ -305,7 +305,7 @@ def test_statistics_as_json_and_csv(redacting: TestClient) -> None:
     give(redacting, reply, faq_id="refund", helpful=True)
     questions(redacting, 3)
 
-    def get(name: str, **params: object) -> httpx2.Response:
+    def get(name: str, **params: str | int) -> httpx2.Response:
         return redacting.get(f"/v1/admin/statistics/{name}", params=params, headers={"X-API-Key": EDIT_KEY})
 
     refund, *others = get("entries").json()["entries"]
