@@ -62,7 +62,7 @@ def entry_statistics(
         every = statistics.every_entry(period, sort, never)
         return _csv("entries", EntryStatistics, (EntryStatistics.of(figures) for figures in every))
     page = statistics.entries(period, sort, limit, after, never)
-    first, last = (iso(day * float(DAY_S)) for day in period.days)
+    first, last = _whole_days(period)
     entries = [EntryStatistics.of(figures) for figures in page.entries]
     return EntryStatisticsList(start=first, end=last, entries=entries, next_after=page.next_after)
 
@@ -98,13 +98,14 @@ def top_questions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     kind: Format = "json",
 ) -> Response | TopQuestionList:
-    """The questions that were asked most. They are counted in the log, so their texts must be kept."""
+    """The questions that were asked most. Their texts must be kept for that."""
     period = _period(start, end)
     questions = [TopQuestionReply.of(top) for top in service.questions.statistics.top_questions(period, limit)]
     if kind == "csv":
         return _csv("questions", TopQuestionReply, questions)
     notice = service.questions.notice
-    return TopQuestionList(start=iso(period.start), end=iso(period.end), questions=questions, notice=notice)
+    first, last = _whole_days(period)
+    return TopQuestionList(start=first, end=last, questions=questions, notice=notice)
 
 
 def _period(start: datetime | None, end: datetime | None) -> Period:
@@ -114,6 +115,11 @@ def _period(start: datetime | None, end: datetime | None) -> Period:
     if first >= last:
         raise InputError("The period ends before it begins: `start` must be before `end`.", "start")
     return Period(max(first, 0.0), min(last, datetime(9999, 1, 1, tzinfo=UTC).timestamp()))
+
+
+def _whole_days(period: Period) -> tuple[str, str]:
+    first, end = period.days
+    return iso(first * float(DAY_S)), iso(end * float(DAY_S))
 
 
 def _csv(name: str, schema: type[Strict], rows: Iterable[Strict]) -> Response:

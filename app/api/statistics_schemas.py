@@ -92,7 +92,7 @@ class TopQuestionReply(Strict):
 
 
 class TopQuestionList(Strict):
-    """The questions that were asked most in the period."""
+    """The questions that were asked most. They are counted by the day, so the period is one of whole days."""
 
     start: str = Field(description=FROM)
     end: str = Field(description=BEFORE)

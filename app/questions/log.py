@@ -1,6 +1,6 @@
 """The question log: what was asked, in the database. Every method may raise StoreError."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult, Delete, Select, Update, dele
 
 from app.errors import NotFound, StoreError
 from app.knowledge.database import Database
-from app.questions import rollups
+from app.questions import popular, rollups
 from app.questions.asked import DAY_S, KEEPS_TEXTS, Asked, kept_text
 from app.questions.paging import cursor, key_of
 from app.questions.selection import Selection, normalized
@@ -61,12 +61,13 @@ class QuestionLog:
 
     def write(self, batch: Sequence[Asked]) -> None:
         """Add a batch to the counts and, where texts are kept, to the log: all of it, or nothing."""
-        rows = [_row(asked, self.mode) for asked in batch] if KEEPS_TEXTS[self.mode] else []
+        rows = _rows(batch, self.mode) if KEEPS_TEXTS[self.mode] else []
         with self._database.write(lock=None) as connection:
             rollups.add(connection, batch)
             if rows:
                 insert = rollups.inserting(connection, QuestionRow)
                 connection.execute(insert.on_conflict_do_nothing(index_elements=["request_id"]), rows)
+                popular.add(connection, rows)
 
     def page(self, limit: int = 50, after: str | None = None, selection: Selection = EVERYTHING) -> Page:
         """Up to `limit` questions, newest first. Raises InputError for an `after` that is no cursor of this list."""
@@ -100,11 +101,12 @@ class QuestionLog:
     def erase(self, session: str) -> Erased:
         """Delete every question and feedback of a session, also from the pages of the database file.
 
-        The counts, which hold no texts and no sessions, stay.
+        The counts of outcomes and entries, which hold no texts and no sessions, stay.
         """
         with self._database.write(lock=None) as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            popular.subtract(connection, session)
             questions = _count(connection.execute(delete(QuestionRow).where(QuestionRow.session == session)))
             feedback = _count(connection.execute(delete(FeedbackRow).where(FeedbackRow.session == session)))
         self._empty_wal()
@@ -118,6 +120,8 @@ class QuestionLog:
         if self._days:
             before = now - self._days * DAY_S
             old = select(QuestionRow.id).where(QuestionRow.asked_at < before).order_by(QuestionRow.asked_at)
+            with self._database.write(lock=None) as connection:
+                popular.forget(connection, before)
             self._repeatedly(delete(QuestionRow).where(QuestionRow.id.in_(old.limit(_FORGOTTEN).scalar_subquery())))
             texts: dict[str, None] = {"question": None, "comment": None, "session": None}
             self._repeatedly(update(FeedbackRow).where(FeedbackRow.given_at < before, _has_texts()).values(texts))
@@ -153,13 +157,25 @@ def _count(result: CursorResult[Any]) -> int:
     return result.rowcount
 
 
-def _row(asked: Asked, mode: LogQuestions) -> dict[str, Any]:
-    text, best = kept_text(asked.question, mode), asked.best
+def _rows(batch: Iterable[Asked], mode: LogQuestions) -> list[dict[str, Any]]:
+    """The rows of a batch. A text that was asked several times is redacted once."""
+    texts: dict[str, tuple[str, str]] = {}
+    rows = []
+    for asked in batch:
+        if asked.question not in texts:
+            kept = kept_text(asked.question, mode)
+            texts[asked.question] = kept, normalized(kept)
+        rows.append(_row(asked, *texts[asked.question]))
+    return rows
+
+
+def _row(asked: Asked, question: str, comparable: str) -> dict[str, Any]:
+    best = asked.best
     return {
         "request_id": asked.request_id,
         "asked_at": asked.asked_at,
-        "question": text,
-        "normalized": normalized(text),
+        "question": question,
+        "normalized": comparable,
         "outcome": asked.reply.status,
         "faq_id": best.id if best else None,
         "confidence": best.confidence if best else None,

@@ -4,7 +4,7 @@ Hours and days are those of UTC. Entries are counted by the day: 10,000 entries 
 hour would make up to 24 times as many.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func
@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from app.questions.asked import DAY_S, HOUR_S, Asked
 from app.questions.tables import EntryDayRow, OutcomeHourRow
+from app.replies import Reply
 
 KEPT_DAYS = 400  # a year and a month: a month can be compared with the same one of the year before
 
@@ -52,40 +53,39 @@ def _outcomes(batch: Iterable[Asked]) -> list[dict[str, Any]]:
     ]
 
 
-class _Shown:
-    """How often an entry was shown in one batch."""
-
-    __slots__ = ("confidence", "hits", "last_asked", "options")
-
-    def __init__(self) -> None:
-        self.hits, self.options, self.confidence = 0, 0, 0.0
-        self.last_asked: float | None = None
-
-
 def _entries(batch: Iterable[Asked]) -> list[dict[str, Any]]:
-    sums: dict[tuple[int, str], _Shown] = {}
-    for asked in batch:
-        day, reply = int(asked.asked_at // DAY_S), asked.reply
+    sums: dict[tuple[int, str], dict[str, Any]] = {}
+    for day, reply, count, last_asked in _distinct(batch):
         shown = reply.answers or reply.suggestions
         if reply.status == "answered":
-            hit = sums.setdefault((day, shown[0].id), _Shown())
-            hit.hits += 1
-            hit.confidence += shown[0].confidence
-            hit.last_asked = max(asked.asked_at, hit.last_asked or 0.0)
+            best = _row_of(sums, day, shown[0].id)
+            best["hits"] += count
+            best["confidence"] += count * shown[0].confidence
+            best["last_asked"] = max(last_asked, best["last_asked"] or 0.0)
             shown = shown[1:]
         for answer in shown:
-            sums.setdefault((day, answer.id), _Shown()).options += 1
-    return [
-        {
-            "day": day,
-            "faq_id": faq_id,
-            "hits": shown.hits,
-            "options": shown.options,
-            "confidence": shown.confidence,
-            "last_asked": shown.last_asked,
-        }
-        for (day, faq_id), shown in sorted(sums.items())
-    ]
+            _row_of(sums, day, answer.id)["options"] += count
+    return [row for _, row in sorted(sums.items())]
+
+
+def _distinct(batch: Iterable[Asked]) -> Iterator[tuple[int, Reply, int, float]]:
+    """Each reply of each day, how often it was given, and when last. Replies from the cache are one object."""
+    given: dict[tuple[int, int], list[Any]] = {}
+    for asked in batch:
+        day = int(asked.asked_at // DAY_S)
+        entry = given.setdefault((day, id(asked.reply)), [day, asked.reply, 0, 0.0])
+        entry[2] += 1
+        entry[3] = asked.asked_at
+    return (tuple(entry) for entry in given.values())
+
+
+def _row_of(sums: dict[tuple[int, str], dict[str, Any]], day: int, faq_id: str) -> dict[str, Any]:
+    """The counts of an entry on a day, zeros at first."""
+    key = day, faq_id
+    if (row := sums.get(key)) is None:
+        zeros = {"hits": 0, "options": 0, "confidence": 0.0, "last_asked": None}
+        row = sums[key] = {"day": day, "faq_id": faq_id, **zeros}
+    return row
 
 
 def _add_outcomes(connection: Connection, rows: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Statistics of what users ask: by entry and by hour from the counts, by question from the log.
+"""Statistics of what users ask: by entry, by hour and by question, from the counts that are written with the log.
 
 Days and hours are those of UTC. Every method may raise StoreError.
 """
@@ -6,13 +6,14 @@ Days and hours are those of UTC. Every method may raise StoreError.
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, case, func, select, tuple_
 
 from app.knowledge.database import Database
 from app.knowledge.tables import EntryRow
+from app.questions import popular
 from app.questions.asked import DAY_S, HOUR_S
 from app.questions.paging import cursor, key_of
-from app.questions.tables import EntryDayRow, FeedbackRow, OutcomeHourRow, QuestionRow
+from app.questions.tables import EntryDayRow, FeedbackRow, OutcomeHourRow, QuestionDayRow
 
 EntrySort = Literal["-hits", "hits", "-options", "-unhelpful", "-last_asked", "last_asked"]
 ENTRY_SORTS: tuple[EntrySort, ...] = get_args(EntrySort)
@@ -88,7 +89,7 @@ class TopQuestion(NamedTuple):
 
 
 class Statistics:
-    """Reads the counts and the log. Safe to share between threads."""
+    """Reads the counts. Safe to share between threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -137,14 +138,17 @@ class Statistics:
         return {row[0]: int(row[1]) for row in rows}
 
     def top_questions(self, period: Period, limit: int = 50) -> list[TopQuestion]:
-        """The questions that were asked most, by the log. Case and outer punctuation make no difference."""
-        asked, count = QuestionRow.asked_at, func.count()
-        outcomes = _by_outcome(QuestionRow.outcome, 1)
-        query = select(func.max(QuestionRow.question), count, *outcomes, func.max(asked))
-        query = query.where(asked >= period.start, asked < period.end).group_by(QuestionRow.normalized)
+        """The questions that were asked most. Questions that differ in case and outer punctuation count as one."""
+        key = QuestionDayRow.key
+        sums = [func.sum(getattr(QuestionDayRow, name)) for name in popular.OUTCOMES]
+        asked = sums[0] + sums[1] + sums[2]
+        top = select(key, asked, *sums, func.max(QuestionDayRow.last_asked)).where(
+            *_in_days(QuestionDayRow.day, period)
+        )
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(count.desc(), QuestionRow.normalized).limit(limit)).all()
-        return [TopQuestion(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in rows]
+            rows = connection.execute(top.order_by(asked.desc(), key).limit(limit)).all()
+            texts = _texts(connection, [row[0] for row in rows], period)
+        return [TopQuestion(texts[row[0]], int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in rows]
 
 
 def type_of(sort: EntrySort) -> type[int] | type[float]:
@@ -174,10 +178,9 @@ def _entries(period: Period, sort: EntrySort, never: bool) -> tuple[Select[*tupl
 
 def _shown(period: Period) -> Subquery:
     """The counts of each entry in the period."""
-    first, end = period.days
     sums = {name: func.sum(getattr(EntryDayRow, name)).label(name) for name in ("hits", "options", "confidence")}
     query = select(EntryDayRow.faq_id, *sums.values(), func.max(EntryDayRow.last_asked).label("last_asked"))
-    return query.where(EntryDayRow.day >= first, EntryDayRow.day < end).group_by(EntryDayRow.faq_id).subquery()
+    return query.where(*_in_days(EntryDayRow.day, period)).group_by(EntryDayRow.faq_id).subquery()
 
 
 def _said(period: Period) -> Subquery:
@@ -187,6 +190,18 @@ def _said(period: Period) -> Subquery:
     query = select(FeedbackRow.faq_id, helpful.label("helpful"), (func.count() - helpful).label("unhelpful"))
     given = FeedbackRow.given_at
     return query.where(given >= first, given < end).group_by(FeedbackRow.faq_id).subquery()
+
+
+def _texts(connection: Connection, keys: list[int], period: Period) -> dict[int, str]:
+    """The text of each question, as it was asked on the last day that has it."""
+    day, key = QuestionDayRow.day, QuestionDayRow.key
+    query = select(key, QuestionDayRow.question).where(key.in_(keys), *_in_days(day, period)).order_by(day)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _in_days(day: Any, period: Period) -> list[ColumnElement[bool]]:  # noqa: ANN401 - an attribute of a table
+    first, end = period.days
+    return [day >= first, day < end]
 
 
 def _by_outcome(outcome: Any, counted: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401 - attributes of a table

@@ -99,6 +99,23 @@ class EntryDayRow(Base):
     last_asked: Mapped[float | None] = mapped_column(Double)
 
 
+class QuestionDayRow(Base):
+    """How often a question was asked on one day (UTC, days since 1970); written only where texts are kept.
+
+    `key`: of the normalized question. `question`: its text as the first of that day had it, as asked or redacted.
+    """
+
+    __tablename__ = "question_days"
+
+    day: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    question: Mapped[str] = mapped_column(Text)
+    answered: Mapped[int] = mapped_column(BigInteger)
+    ambiguous: Mapped[int] = mapped_column(BigInteger)
+    no_answer: Mapped[int] = mapped_column(BigInteger)
+    last_asked: Mapped[float] = mapped_column(Double)
+
+
 class SecretRow(Base):
     """A random secret that all replicas share, in hex."""
 

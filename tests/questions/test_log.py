@@ -9,7 +9,7 @@ from app.questions.asked import DAY_S, HOUR_S
 from app.questions.feedback import Feedbacks, FeedbackSelection, Opinion, Subject
 from app.questions.log import QuestionLog
 from app.questions.selection import Selection
-from app.questions.tables import EntryDayRow, OutcomeHourRow
+from app.questions.tables import EntryDayRow, OutcomeHourRow, QuestionDayRow
 from tests.questions.made import NOON, answer, asked, request
 
 
@@ -123,3 +123,19 @@ def test_old_questions_and_texts_of_old_feedback_are_forgotten(
     assert [given.request_id for given in feedbacks.stream(FeedbackSelection())] == [request(9)]
     with database.read() as connection:
         assert connection.scalars(select(EntryDayRow.day)).all() == [int(now // DAY_S)]
+
+
+def test_the_counts_of_questions_shrink_with_the_log(log: QuestionLog, database: Database) -> None:
+    log.write([asked(1, "Where?", session="s"), asked(2, "where"), asked(3, "Who?", "no_answer", (), session="s")])
+    log.write([asked(4, "Where?", session="s"), asked(5, "When?", at=NOON + 100 * DAY_S)])
+
+    def counts() -> list[tuple[str, int, int]]:
+        columns = QuestionDayRow.question, QuestionDayRow.answered, QuestionDayRow.no_answer
+        with database.read() as connection:
+            return sorted((row[0], row[1], row[2]) for row in connection.execute(select(*columns)))
+
+    assert counts() == [("When?", 1, 0), ("Where?", 3, 0), ("Who?", 0, 1)]
+    log.erase("s")
+    assert counts() == [("When?", 1, 0), ("Where?", 1, 0)]
+    log.forget(NOON + 100 * DAY_S)
+    assert counts() == [("When?", 1, 0)]

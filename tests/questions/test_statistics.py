@@ -76,7 +76,7 @@ def test_outcomes_are_counted_by_the_hour(statistics: Statistics) -> None:
 
 
 def test_questions_that_differ_in_case_and_punctuation_are_counted_together(statistics: Statistics) -> None:
-    top = statistics.top_questions(Period(NOON, NOON + DAY_S), 2)
+    top = statistics.top_questions(DAY, 2)
     assert [(question.question.lower().strip("!?"), question.asked) for question in top] == [("b", 2), ("is it a", 2)]
     assert (top[0].answered, top[0].ambiguous, top[0].last_asked) == (1, 1, NOON + 4)
     assert statistics.top_questions(Period(NOON - 2 * DAY_S, NOON + DAY_S), 1)[0].question == "Yesterday?"

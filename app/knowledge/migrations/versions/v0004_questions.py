@@ -29,6 +29,16 @@ def upgrade() -> None:
         sa.Column("last_asked", sa.Double),
     )
     op.create_table(
+        "question_days",
+        sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("key", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("question", sa.Text, nullable=False),
+        sa.Column("answered", sa.BigInteger, nullable=False),
+        sa.Column("ambiguous", sa.BigInteger, nullable=False),
+        sa.Column("no_answer", sa.BigInteger, nullable=False),
+        sa.Column("last_asked", sa.Double, nullable=False),
+    )
+    op.create_table(
         "secrets",
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("value", sa.String(64), nullable=False),
@@ -37,7 +47,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("secrets", "entry_days", "outcome_hours", "feedback", "questions"):
+    for table in ("secrets", "question_days", "entry_days", "outcome_hours", "feedback", "questions"):
         op.drop_table(table)
 
 
