@@ -142,11 +142,10 @@ class Statistics:
         key = QuestionDayRow.key
         sums = [func.sum(getattr(QuestionDayRow, name)) for name in popular.OUTCOMES]
         asked = sums[0] + sums[1] + sums[2]
-        top = select(key, asked, *sums, func.max(QuestionDayRow.last_asked)).where(
-            *_in_days(QuestionDayRow.day, period)
-        )
+        top = select(key, asked, *sums, func.max(QuestionDayRow.last_asked)).group_by(key)
+        top = top.where(*_in_days(QuestionDayRow.day, period)).order_by(asked.desc(), key).limit(limit)
         with self._database.read() as connection:
-            rows = connection.execute(top.order_by(asked.desc(), key).limit(limit)).all()
+            rows = connection.execute(top).all()
             texts = _texts(connection, [row[0] for row in rows], period)
         return [TopQuestion(texts[row[0]], int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in rows]
 
