@@ -3,8 +3,8 @@
     python -m benchmarks.question_log [--data FILE] [--work DIR] [--rounds 8] [--seconds 2] [--modes off counts]
 
 Each round asks every service for a few seconds, in an order that rotates: questions that all differ, then questions
-drawn by Zipf's law, which are mostly answered from the cache. A round compares each service with `off`; the report has the
-median of the rounds and the interval of their quartiles. CPU time counts what the log still writes after the load.
+drawn by Zipf's law, which are mostly answered from the cache. A round compares each service with `off`; the report has
+the median of the rounds and their quartiles. CPU time includes what the log still writes after the load.
 Writes benchmarks/results/question_log.json.
 """
 
