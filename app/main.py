@@ -9,12 +9,13 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, statistics, status
+from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, statistics, status, suggest
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
+from app.http.cors import WidgetOrigins
 from app.http.headers import SecurityHeaders
 from app.http.metrics import Metrics, RequestMetrics
 from app.http.parameters import known_parameters
@@ -28,6 +29,7 @@ from app.keys import NamedKey
 from app.knowledge.store import Store
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
+from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.releases.reindexing import Worker
@@ -60,11 +62,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.startup_error = None
     app.state.metrics = metrics
     problem.install(app)
-    app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
+    for room in (ask, suggest):
+        app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
     for room in (feedback, entries, entry, entry_batch, questions, statistics, status, admin, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
+    if settings.widget_origins:
+        app.add_middleware(WidgetOrigins, origins=settings.widget_origins)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(RequestIds)
     app.add_middleware(SecurityHeaders)
@@ -104,12 +109,16 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(live.close)
     await live.start()
     jobs = Jobs(store.database)
+    completer = Completer(store, live)
+    stack.push_async_callback(completer.close)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
-    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission, asked)
+    return Services(
+        settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission, completer, asked
+    )
 
 
 def _temporary_key(settings: Settings) -> NamedKey | None:

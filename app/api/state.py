@@ -14,6 +14,7 @@ from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
+from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.releases.reindexing import Worker
@@ -35,6 +36,7 @@ class Services:
     readiness: Readiness
     rates: RateLimits
     admission: Admission
+    completer: Completer
     questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.terminal import command_settings, out, reporting_errors, worker_settings
+from app.releases.reindexing import BASE
 from app.releases.reindexing import reindex as run_reindex
 
 
@@ -17,15 +18,21 @@ def reindex(
     bundle: Annotated[
         Path | None, typer.Option(help="The directory of the bundle to use. Default: the bundle of the active release.")
     ] = None,
+    base: Annotated[
+        bool,
+        typer.Option("--base", help="Use the base model without fine-tuning. Needs the extra `base`, but not torch."),
+    ] = False,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Build a release of the store's entries, verify it and activate it. A running service switches within seconds."""
+    if base and bundle:
+        raise typer.BadParameter("name either a bundle or --base", param_hint="--bundle")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with reporting_errors(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
             worker_settings() if job else command_settings(),
-            bundle,
+            BASE if base else bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
         )

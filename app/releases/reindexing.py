@@ -8,14 +8,16 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from app.encoding.bundle import Bundle
-from app.errors import Busy
+from app.errors import Busy, InputError
 from app.jobs import lock
 from app.jobs.jobs import Job, Jobs, Work, patiently
+from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.publishing import Progress, publish
@@ -23,18 +25,22 @@ from app.settings import Settings
 
 KIND = "reindex"
 NICENESS = "10"
+BASE: Literal["base"] = "base"  # in place of a bundle's directory: the packaged base model
+Source = Path | Literal["base"] | None
 
 
 def reindex(
     settings: Settings,
-    bundle: Path | None = None,
+    bundle: Source = None,
     job_id: str | None = None,
     show: Progress = lambda done, total: None,
 ) -> str:
     """Build and activate the release of the store's entries and `bundle`, by default the one in use.
 
+    `bundle`: a directory, or BASE for the packaged base model.
+
     Runs as the job `job_id`, or as a new one. Returns the release's name. Raises Busy, NotReady, BundleError,
-    IndexUnavailable, StoreError, Canceled.
+    IndexUnavailable, StoreError, Canceled, and InputError where the base model is not installed.
     """
     store = Store.open(settings.sqlalchemy_url, settings.history_days)
     try:
@@ -65,13 +71,28 @@ def _at_work(settings: Settings, store: Store, job_id: str | None) -> Iterator[t
         raise Busy(f"The job {running.job_id} ({running.kind}) is running.", running.job_id) from None
 
 
-async def _publish(settings: Settings, directory: Path | None, store: Store, progress: Progress) -> str:
+async def _publish(settings: Settings, source: Source, store: Store, progress: Progress) -> str:
     catalog = Catalog(settings)
     try:
-        bundle = Bundle.load(directory) if directory else await catalog.active_bundle()
-        return await publish(catalog, bundle, store.published(), progress)
+        entries = store.published()
+        return await publish(catalog, await _bundle(catalog, source, entries), entries, progress)
     finally:
         await catalog.close()
+
+
+async def _bundle(catalog: Catalog, source: Source, entries: Sequence[Entry]) -> Bundle:
+    if source is None:
+        return await catalog.active_bundle()
+    if source != BASE:
+        return Bundle.load(Path(source))
+    try:
+        from app.releases.base import base_bundle  # its libraries are an extra, and the service needs none of them
+    except ImportError as error:
+        raise InputError(
+            f"The base model needs the extra `base` ({error}): pip install 'faqtual[base]'.", "base"
+        ) from None
+    texts = [text for entry in entries for text in (entry.plain_answer, *entry.phrasings)]
+    return await asyncio.to_thread(base_bundle, catalog.models, texts)
 
 
 def _progress(work: Work, check: lock.Check, show: Progress) -> Progress:
