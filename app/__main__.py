@@ -1,4 +1,4 @@
-"""The command line: `faqtual [serve | start | import | export | reindex | releases | key]`; without a command, serve.
+"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | key]`; alone, serve.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """
@@ -11,6 +11,7 @@ import typer
 from app import logs
 from app.cli import entries, releases
 from app.cli.key import key
+from app.cli.lint import lint
 from app.cli.reindex import reindex
 from app.cli.serve import default, serve
 from app.cli.start import start
@@ -27,6 +28,7 @@ cli.command()(serve)
 cli.command()(start)
 cli.command("import")(entries.import_file)
 cli.command("export")(entries.export_file)
+cli.command()(lint)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
 cli.command()(key)

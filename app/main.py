@@ -9,7 +9,21 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, statistics, status, suggest
+from app.api import (
+    admin,
+    ask,
+    entries,
+    entry,
+    entry_batch,
+    feedback,
+    health,
+    lint,
+    preview,
+    questions,
+    statistics,
+    status,
+    suggest,
+)
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -32,7 +46,8 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 from app.web import pages
 
@@ -64,7 +79,20 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (feedback, entries, entry, entry_batch, questions, statistics, status, admin, health, pages):
+    for room in (
+        feedback,
+        entries,
+        entry,
+        entry_batch,
+        lint,
+        preview,
+        questions,
+        statistics,
+        status,
+        admin,
+        health,
+        pages,
+    ):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -86,6 +114,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
+            stack.push_async_callback(services.lint.close)
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
             yield {"services": services}
 
@@ -96,14 +125,15 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    store = Store.open(settings.sqlalchemy_url, settings.history_days)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+        store.refresh_stems()
     asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
     stack.push_async_callback(asked.close)
     asked.start()
-    catalog = Catalog(settings, metrics)
+    catalog = Catalog(settings, metrics, copies=True)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
     stack.push_async_callback(live.close)
@@ -113,11 +143,27 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(completer.close)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
+    updater = Updater(settings.auto_reindex, store, live, worker, jobs)
+    stack.push_async_callback(updater.close)
+    updater.start()
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
     return Services(
-        settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission, completer, asked
+        settings,
+        store,
+        catalog,
+        live,
+        jobs,
+        worker,
+        updater,
+        metrics,
+        keys,
+        Readiness(),
+        rates,
+        admission,
+        completer,
+        asked,
     )
 
 

@@ -1,12 +1,14 @@
-"""Kills a real process at many points of an import, a reindex and an activation; counts what was lost.
+"""Kills a real process at many points of imports, reindexes, activations and edits; counts what was lost.
 
-    python -m benchmarks.faults [--points N] [--cuts N] [--seed N] [--add]
+    python -m benchmarks.faults [--points N] [--edits N] [--cuts N] [--seed N] [--add]
 
 Every process is a fork of one that has loaded the application, so that a point costs a second and not ten: it runs the
 command as `python -m app` would and ends itself with SIGKILL at the n-th call or return inside the code that matters
 (tests/faults/kill.py). One home is killed over and over: what a kill leaves behind stays. After each the store must
 hold exactly the old or the new entries, the active release must be exactly the old or the new one and hold every entry
-of it, and the same command, run again, must succeed. `--cuts`: likewise for power cuts, as tests/faults/power.py
+of it, and the same command, run again, must succeed. `--edits`:
+points over the edits of single entries, the increments that bring them into the active release, and compactions; see
+tests/faults/edits.py. `--cuts`: likewise for power cuts, as tests/faults/power.py
 simulates them. Another seed takes other points; `--add` adds to the results that there are. Writes
 benchmarks/results/faults.json and .md.
 """
@@ -21,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,10 @@ from app.knowledge.files import write_entries
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.settings import Settings
+from benchmarks.edit_faults import edited
 from tests import bundles
 from tests.conftest import fill, publish_home
+from tests.faults.edits import KINDS, Killed, in_child
 from tests.faults.kill import watched
 from tests.faults.power import recorded
 
@@ -47,6 +50,7 @@ def main() -> None:
     """Sweep, count, write; exit status 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=210, help="kill points over the three commands")
+    parser.add_argument("--edits", type=int, default=210, help="over edits, increments and compactions")
     parser.add_argument("--cuts", type=int, default=40, help="power cuts over import and reindex")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--add", action="store_true", help="to the results of an earlier run")
@@ -54,7 +58,11 @@ def main() -> None:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as work:
         sweep = Sweep(Path(work), random.Random(options.seed))
-        rows = {command: sweep.killed(command, options.points // 3) for command in ("import", "reindex", "activate")}
+        commands = ("import", "reindex", "activate") if options.points else ()
+        rows = {command: sweep.killed(command, options.points // 3) for command in commands}
+        if options.edits:
+            killed = Killed(Path(work) / "edits")
+            rows |= {kind: edited(killed, kind, options.edits // 3, options.seed) for kind in KINDS}
         for command in ("import", "reindex"):
             if options.cuts and shutil.which("cc"):
                 rows[f"{command}, power cut"] = sweep.cut(command, options.cuts // 2)
@@ -202,32 +210,6 @@ async def previous(settings: Settings) -> str:
     (name,) = [one.record.name for one in await catalog.releases() if one.previous]
     await catalog.close()
     return name
-
-
-def in_child(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` gives, as JSON
-    """What `work` returns, from a fork; None if that was killed. Raises RuntimeError with its error."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
-        try:
-            result = {"result": work()}
-        except BaseException as error:
-            result = {"error": repr(error)}
-        with os.fdopen(writing, "w") as pipe:
-            json.dump(result, pipe)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return None
-    told = json.loads(text)
-    if "error" in told:
-        raise RuntimeError(told["error"])
-    return told["result"]
 
 
 def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from app.errors import Conflict
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
-from app.jobs import lock
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
 from app.releases.catalog import Release
+from app.releases.turns import writing
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -72,7 +72,7 @@ async def list_releases(service: Service) -> ReleaseList:
 @router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
 async def activate(release: str, request: Request, service: Service) -> ReleaseReply:
     """Make a release the active one; an older release too, as a rollback. The entries in the store do not change."""
-    async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
+    async with contextmanager_in_threadpool(writing(service.settings.home, service.store.database)):
         await service.catalog.activate(release)
     audit.record(request, "activate", release)
     await service.live.follow()
@@ -104,6 +104,8 @@ def _release(release: Release) -> ReleaseReply:
         previous=release.previous,
         bundle=record.bundle,
         knowledge=record.knowledge,
+        base=record.base,
+        increment=record.increment,
         entries=record.entries,
         created_at=record.created_at,
         calibrated=calibration is not None,

@@ -1,9 +1,12 @@
-"""Single entries over HTTP: add, read, change, archive, restore, erase. A change answers after the next reindex."""
+"""Single entries over HTTP: add, read, change, archive, restore, erase. A change of a
+live entry answers within seconds, unless FAQ_AUTO_REINDEX is `off`."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote
 
+from anyio import from_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.exceptions import HTTPException
 
@@ -15,14 +18,19 @@ from app.api.entry_schemas import (
     EntryReply,
     HistoryReply,
     PurgeReply,
+    SavedEntry,
     VersionReply,
 )
-from app.api.state import Service
+from app.api.lint import warnings_about
+from app.api.state import Service, Services
+from app.errors import Busy
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, Caller, guarded
 from app.knowledge.history import Version
 from app.knowledge.stored import Stored
+from app.releases.erasing import forget_vectors
+from app.releases.turns import UPDATE
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -45,14 +53,15 @@ CHANGES = documented(404, 412, 413, 428)
 
 
 @router.post("/entries", status_code=201, responses=documented(409, 413))
-def create_entry(body: EntryBody, request: Request, response: Response, service: Service) -> EntryReply:
+def create_entry(body: EntryBody, request: Request, response: Response, service: Service) -> SavedEntry:
     """Add an entry. `Location` and `ETag` are those of the new entry."""
     entry = body.entry()
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.create(entry)
+    service.updater.notify()
     audit.record(request, "create", entry.id)
     response.headers["Location"] = f"/v1/admin/entry?id={quote(entry.id, safe='')}"
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 @router.get("/entry", responses=documented(404))
@@ -64,25 +73,27 @@ def get_entry(id: Id, response: Response, service: Service) -> EntryReply:
 @router.put("/entry", responses=CHANGES)
 def replace_entry(
     id: Id, body: EntryBody, request: Request, response: Response, service: Service, if_match: IfMatch = None
-) -> EntryReply:
+) -> SavedEntry:
     """Replace an entry whole. 412 where it was changed in the meantime, with the entry as it is now."""
     tags, entry = _tags(if_match), body.entry(id)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, lambda _: entry, tags)
+    service.updater.notify()
     audit.record(request, "replace", id)
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 @router.patch("/entry", responses=CHANGES)
 def update_entry(
     id: Id, body: EntryChanges, request: Request, response: Response, service: Service, if_match: IfMatch = None
-) -> EntryReply:
+) -> SavedEntry:
     """Change fields of an entry; the others stay. 412 where it was changed in the meantime."""
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, body.changed, tags)
+    service.updater.notify()
     audit.record(request, "update", id)
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 @router.delete("/entry", responses=CHANGES)
@@ -94,7 +105,10 @@ async def delete_entry(
     purge: Annotated[bool, Query(description="Erase the entry and its history; needs the scope `admin`.")] = False,
     if_match: IfMatch = None,
 ) -> EntryReply | PurgeReply:
-    """Archive an entry; a `PATCH` of its state or its history brings it back. With `purge` erase it for good."""
+    """Archive an entry; a `PATCH` of its state or its history brings it back. With `purge` erase it for good.
+
+    An erased entry leaves the answers at once: a whole release of the store is built, and every other release that
+    holds the entry's text is deleted."""
     caller, tags = caller_of(request), _tags(if_match)
     if purge:
         caller.check("admin")
@@ -103,12 +117,16 @@ async def delete_entry(
         with service.store.edit(caller.name) as editor:
             if not purge:
                 return editor.archive(id, tags)
-            editor.purge(id, tags)
+            forget_vectors(service.catalog.vectors, editor.purge(id, tags))
             return None
 
     stored = await asyncio.to_thread(delete)
+    service.updater.notify()
     audit.record(request, "purge" if purge else "archive", id)
     if stored is None:
+        if service.updater.mode == "off" and service.live.release:
+            with suppress(Busy):  # the next update or reindex erases it
+                await service.worker.start(UPDATE)
         return PurgeReply(id=id, purged=True, releases=await service.catalog.holding(id))
     return reply(stored, response)
 
@@ -139,14 +157,15 @@ def restore_entry(
     service: Service,
     version: Annotated[int, Query(ge=1, le=2**31, description="The version whose content the entry gets.")],
     if_match: IfMatch = None,
-) -> EntryReply:
+) -> SavedEntry:
     """Give an entry the content of an earlier version, as a new version. An entry that an import removed is added
     again; for it send `If-Match: *`."""
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.restore(id, version, tags)
+    service.updater.notify()
     audit.record(request, "restore", id)
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 def caller_of(request: Request) -> Caller:
@@ -160,6 +179,13 @@ def reply(stored: Stored, response: Response | None = None) -> EntryReply:
     if response is not None:
         response.headers["ETag"] = stored.etag
     return EntryReply.model_validate(stored.document())
+
+
+def saved(service: Services, stored: Stored, response: Response) -> SavedEntry:
+    """The entry that a route in a thread has saved, with its entity tag in the header and with warnings about it."""
+    warnings = from_thread.run(warnings_about, service, [stored.entry])
+    response.headers["ETag"] = stored.etag
+    return SavedEntry(**reply(stored).model_dump(), warnings=warnings[stored.entry.id])
 
 
 def _tags(if_match: str | None) -> frozenset[str]:

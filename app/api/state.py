@@ -12,12 +12,14 @@ from app.http.rate_limit import RateLimits
 from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
+from app.lint.worker import LintReports
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 
 
@@ -31,6 +33,7 @@ class Services:
     live: Live
     jobs: Jobs
     worker: Worker
+    updater: Updater
     metrics: Metrics
     keys: Keys
     readiness: Readiness
@@ -39,6 +42,7 @@ class Services:
     completer: Completer
     questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
+    lint: LintReports = field(default_factory=LintReports)
 
 
 async def _services(request: Request) -> Services:

@@ -61,11 +61,18 @@ def import_file(
             limits=Limits.of(settings),
         )
         read = read_entries(file, options, partial=dry_run)
-        store = Store.open(settings.sqlalchemy_url)
+        store = Store.open(settings.sqlalchemy_url, language=settings.language)
         try:
             lengths = asyncio.run(_lengths(settings))
             imported = importing.import_file(
-                store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths, by="command line"
+                store,
+                read,
+                mode=mode,
+                match=match,
+                dry_run=dry_run,
+                lengths=lengths,
+                by="command line",
+                publish=settings.auto_reindex == "all",
             )
         finally:
             store.close()

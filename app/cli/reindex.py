@@ -10,14 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.terminal import command_settings, out, reporting_errors, worker_settings
-from app.releases.reindexing import BASE
 from app.releases.reindexing import reindex as run_reindex
+from app.releases.sources import BASE
 
 
 def reindex(
     bundle: Annotated[
         Path | None, typer.Option(help="The directory of the bundle to use. Default: the bundle of the active release.")
     ] = None,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
+    ] = False,
     base: Annotated[
         bool,
         typer.Option("--base", help="Use the base model without fine-tuning. Needs the extra `base`, but not torch."),
@@ -35,6 +39,7 @@ def reindex(
             BASE if base else bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
+            adopt,
         )
     out.print(f"Active: {release}", highlight=False)
 

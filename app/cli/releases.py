@@ -8,12 +8,12 @@ import typer
 from rich.table import Column, Table
 
 from app.cli.terminal import command_settings, out, reporting_errors
-from app.jobs import lock
 from app.knowledge.store import Store
 from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
 from app.releases.catalog import Catalog, Release
+from app.releases.turns import writing
 from app.settings import Settings
 
 cli = typer.Typer(help="List the releases, or activate one.")
@@ -38,7 +38,7 @@ def activate(name: Annotated[str, typer.Argument(help="A release that `releases`
         settings = command_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
-            with lock.writer(settings.home, store.database):
+            with writing(settings.home, store.database):
                 asyncio.run(_activate(settings, name))
         finally:
             store.close()
@@ -70,6 +70,7 @@ def _show(releases: list[Release], as_json: bool) -> None:
     for release in releases:
         row = _row(release)
         state = "\nactive" if release.active else "\nprevious" if release.previous else ""
+        state += f"\nincrement {row['increment']}" if row["increment"] else ""
         shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
         thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
         created = release.record.created_at[:10]

@@ -32,6 +32,7 @@ class ImportRequest:
     """A file on disk, the name that its sender gives it, and the options of the import.
 
     `tokenizer` and `encoding` are those of the active bundle, where there is one. `by`: the name of the key.
+    `publish`: wish that the store answers as it then is.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class ImportRequest:
     tokenizer: Path | None = None
     encoding: Encoding | None = None
     by: str | None = None
+    publish: bool = False
 
 
 def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
         dry_run=request.dry_run,
         lengths=lengths,
         by=request.by,
+        publish=request.publish,
     )
     if file.refused:
         raise FileError(file.refused, imported.as_dict())
@@ -74,7 +77,7 @@ async def run(store: Store, database_url: str, request: ImportRequest) -> dict[s
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     try:
-        written, _ = await process.communicate(_Task(database_url, request).as_json())
+        written, _ = await process.communicate(_Task(database_url, store.language, request).as_json())
     finally:
         if process.returncode is None:
             process.kill()
@@ -86,6 +89,7 @@ async def run(store: Store, database_url: str, request: ImportRequest) -> dict[s
 @dataclass(frozen=True)
 class _Task:
     database_url: str
+    language: str | None
     request: ImportRequest
 
     def as_json(self) -> bytes:
@@ -100,7 +104,7 @@ def main() -> None:
     """The process: a task on the standard input, its outcome on the standard output."""
     task = _TASK.validate_json(sys.stdin.buffer.read())
     try:
-        store = Store.open(task.database_url)
+        store = Store.open(task.database_url, language=task.language)
         try:
             outcome: dict[str, Any] = {"report": perform(store, task.request)}
         finally:

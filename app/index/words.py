@@ -1,6 +1,6 @@
 """BM25, in the language of the FAQ: tokenizing, and scores of texts that are in no index.
 
-The Qdrant engine tokenizes, drops stop words, stems and hashes. An index multiplies by the inverse document frequencies
+An index multiplies by the inverse document frequencies
 when it is searched. `IdfStatistics` gives the same scores for texts outside an index, such as an entry without one of
 its phrasings.
 
@@ -9,20 +9,13 @@ BM25: "The Probabilistic Relevance Framework: BM25 and Beyond" (Robertson & Zara
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import qdrant_edge as edge
 
 from app.errors import SettingsError
-
-PLAIN = "none"  # the language without stemming and stop words
-CODES = {
-    "ar": "arabic", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish", "fi": "finnish",
-    "fr": "french", "hu": "hungarian", "it": "italian", "ja": "japanese", "nl": "dutch", "no": "norwegian",
-    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish", "zh": "chinese",
-}  # fmt: skip
-UNSPACED = ("chinese", "japanese")  # no spaces between words
+from app.text.words import word_model
 
 
 class Sparse(NamedTuple):
@@ -37,20 +30,10 @@ class WordTokenizer:
 
     def __init__(self, language: str, average_length: float = 64) -> None:
         """`average_length`: of a document, in words. Raises SettingsError for an unknown language."""
-        name = CODES.get(language.lower(), language.lower())
-        tokenizer = edge.TokenizerType.Multilingual if name in UNSPACED else edge.TokenizerType.Word
-        options: dict[str, Any] = {"language": name}
-        if name == PLAIN:
-            options = {"stemmer": edge.DisabledStemmer(), "stopwords": edge.StopwordsSet()}
         try:
-            config = edge.Bm25Config(avg_len=max(1.0, average_length), tokenizer=tokenizer, **options)
-            self._model = edge.Bm25(config)
-        except ValueError:
-            known = ", ".join(sorted({repr(name).split(".")[-1].lower() for name in _languages()}))
-            raise SettingsError(
-                f"FAQ_LANGUAGE={language} is none of {known}. "
-                f"Use `{PLAIN}` for any other language: words are not stemmed."
-            ) from None
+            self._model = word_model(language, average_length)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
     def document(self, text: str) -> Sparse:
         """The words of an entry's text, each with its saturated frequency, normalised by the text's length."""
@@ -64,10 +47,13 @@ class WordTokenizer:
 class IdfStatistics:
     """The document frequencies of words in the texts of entries, as an index counts them."""
 
-    def __init__(self, tokenizer: WordTokenizer, texts: Sequence[str]) -> None:
+    def __init__(self, tokenizer: WordTokenizer, texts: Iterable[str]) -> None:
         self._tokenizer = tokenizer
-        self._texts = len(texts)
-        self._counts = Counter(word for text in texts for word in tokenizer.document(text).indices)
+        self._texts = 0
+        self._counts: Counter[int] = Counter()
+        for text in texts:
+            self._texts += 1
+            self._counts.update(tokenizer.document(text).indices)
 
     def score(self, question: str, text: str) -> float:
         """The BM25 score of a text for a question."""
@@ -93,12 +79,27 @@ def text_of(payload: Mapping[str, Any]) -> str:
 
 def average_length(texts: Iterable[str]) -> float:
     """The mean number of words of the texts, as spaces separate them; at least 1."""
-    lengths = [len(text.split()) for text in texts]
-    return max(1.0, round(sum(lengths) / max(1, len(lengths)), 1))
+    length = AverageLength()
+    for text in texts:
+        length.add(text)
+    return length.mean
 
 
-def _languages() -> list[Any]:
-    return [getattr(edge.Language, name) for name in dir(edge.Language) if name[0].isupper()]
+class AverageLength:
+    """The mean number of words of texts that come one by one."""
+
+    def __init__(self) -> None:
+        self._words = self._texts = 0
+
+    def add(self, text: str) -> None:
+        """Count in one text."""
+        self._words += len(text.split())
+        self._texts += 1
+
+    @property
+    def mean(self) -> float:
+        """As `average_length`."""
+        return max(1.0, round(self._words / max(1, self._texts), 1))
 
 
 def _sparse(vector: edge.SparseVector) -> Sparse:

@@ -1,24 +1,30 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
 
-from app.knowledge import history, listing
+from app.knowledge import history, listing, validity
+from app.knowledge.changes import Changes, changes_since
 from app.knowledge.database import Database
 from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
+from app.knowledge.installation import installation_id
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
-from app.knowledge.stored import Stored, stored_entry
+from app.knowledge.stems import Stems, refresh, stems_of
+from app.knowledge.stored import COLUMNS, Stored, stored_entry, stored_of
 from app.knowledge.tables import EntryRow, VersionRow, utc_now
+from app.knowledge.wishes import wish
+
+T = TypeVar("T")
 
 _BATCH = 1_000
 
@@ -35,34 +41,60 @@ class Counts:
 class Store:
     """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
-    def __init__(self, database: Database, history_days: int | None = None) -> None:
-        """`history_days`: how long replaced versions of entries are kept; None: always."""
+    def __init__(self, database: Database, history_days: int | None = None, stems: Stems | None = None) -> None:
+        """`history_days`: how long replaced versions of entries are kept; None: always. `stems`: those that are written
+        and searched; None: none are, and the service writes them when it starts."""
         self.database = database
+        self._stems = stems
         self._history_days = history_days
 
     @classmethod
-    def open(cls, url: str, history_days: int | None = None) -> "Store":
-        """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
-        return cls(Database.open(url), history_days)
+    def open(cls, url: str, history_days: int | None = None, language: str | None = None) -> "Store":
+        """Open the database at a SQLAlchemy URL; create and migrate it if needed. `language`: of the stems.
+
+        Raises SettingsError, StoreError.
+        """
+        stems = stems_of(language) if language else None
+        return cls(Database.open(url), history_days, stems)
+
+    @property
+    def language(self) -> str | None:
+        """The language of the stems; None where none are written."""
+        return self._stems.language if self._stems else None
+
+    @property
+    def installation(self) -> str:
+        """The random id of this installation, which is kept in the database."""
+        return installation_id(self.database)
 
     def close(self) -> None:
         """Close every connection."""
         self.database.close()
 
     def import_entries(
-        self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id", by: str | None = None
+        self,
+        entries: Iterable[Entry],
+        mode: Mode,
+        dry_run: bool = False,
+        match: Match = "id",
+        by: str | None = None,
+        publish: bool = False,
     ) -> ImportReport:
         """Import all entries or none; with `dry_run` change nothing and report what an import would do.
 
         `append` adds and updates; `replace` also removes every other entry and takes over the order. An entry is
         updated by its id; with `match="question"` one that was given no id also by its question. `by`: who imports, for
-        the history. Raises InputError when two of the entries have the same id and different content.
+        the history. `publish`: wish that the store answers as it then is. Raises InputError when two of the entries
+        have the same id and different content.
         """
         with self.database.read() if dry_run else self.database.write() as connection:
-            intake = Intake(connection, mode, dry_run, by)
+            intake = Intake(connection, mode, dry_run, by, self._stems)
             for batch in _batches(intake.matched(list(entries)) if match == "question" else entries):
                 intake.take(batch)
-            return intake.finish()
+            report = intake.finish()
+            if publish and not dry_run:
+                wish(connection, None)
+            return report
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in order, streamed from one state of the database."""
@@ -70,11 +102,26 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
 
-    def published(self) -> list[Entry]:
-        """The entries that a release of now holds, in order: those that are live and valid."""
+    def stored_entries(self) -> Iterator[Stored]:
+        """Every entry with its version and its times, in order, streamed from one state of the database."""
         with self.database.read() as connection:
-            rows = connection.execution_options(yield_per=_BATCH).execute(_in_order().where(_answers(utc_now())))
-            return [entry_of(row) for row in rows]
+            query = select(*COLUMNS).order_by(EntryRow.position, EntryRow.id)
+            for row in connection.execution_options(yield_per=_BATCH).execute(query):
+                yield stored_of(row)
+
+    def stamp(self) -> str:
+        """A text that changes whenever an entry is added, changed or removed."""
+        with self.database.read() as connection:
+            removals = select(func.count(VersionRow.entry_id)).scalar_subquery()
+            query = select(func.count(), func.max(EntryRow.updated_at), removals).select_from(EntryRow)
+            return " ".join(map(str, connection.execute(query).one()))
+
+    def published(self) -> Iterator[Entry]:
+        """The entries that a release of now holds, in order: those that are live and valid. Streamed as `entries`."""
+        with self.database.read() as connection:
+            in_order = _in_order().where(_answers(utc_now()))
+            for row in connection.execution_options(yield_per=_BATCH).execute(in_order):
+                yield entry_of(row)
 
     def questions(self) -> Iterator[tuple[str, str]]:
         """The id and the question of each entry that is live and valid now, in order."""
@@ -97,7 +144,7 @@ class Store:
         `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor of the same order.
         """
         with self.database.read() as connection:
-            return listing.page(connection, selection or Selection(search), limit, after)
+            return listing.page(connection, selection or Selection(search), limit, after, self._stems)
 
     def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
@@ -107,6 +154,14 @@ class Store:
         """One entry with its version and its times. Raises NotFound."""
         with self.database.read() as connection:
             return stored_entry(connection, entry_id)
+
+    def some(self, ids: Collection[str]) -> list[Entry]:
+        """The entries of these ids that there are, in no order."""
+        entries: list[Entry] = []
+        with self.database.read() as connection:
+            for batch in _batches(sorted(ids)):
+                entries += map(entry_of, connection.execute(select(*ENTRY_COLUMNS).where(EntryRow.id.in_(batch))))
+        return entries
 
     def versions(self, entry_id: str) -> list[history.Version]:
         """The versions of an entry that are kept, newest first, the present one included. Raises NotFound."""
@@ -118,7 +173,7 @@ class Store:
     def edit(self, by: str | None) -> Iterator[Editor]:
         """A transaction that changes entries: all that the block does, or nothing where it raises."""
         with self.database.write() as connection:
-            yield Editor(connection, by, self._history_days)
+            yield Editor(connection, by, self._history_days, self._stems)
             history.forget(connection, self._history_days)
 
     def forget_old_versions(self) -> None:
@@ -126,6 +181,13 @@ class Store:
         if self._history_days is not None:
             with self.database.write() as connection:
                 history.forget(connection, self._history_days)
+
+    def refresh_stems(self) -> None:
+        """Write the stems of all entries that have none in this language, a batch a transaction."""
+        more = self._stems is not None
+        while more and self._stems:
+            with self.database.write() as connection:
+                more = refresh(connection, self._stems)
 
     def delete(self, entry_id: str) -> None:
         """Remove one entry. Raises NotFound."""
@@ -142,6 +204,21 @@ class Store:
         """`knowledge_revision` of what `published` gives, without reading its content."""
         with self.database.read() as connection:
             return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
+
+    def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
+        """What brings a release up to date whose entries have these digests, by id; `only`: of these entries."""
+        with self.database.read() as connection:
+            return changes_since(connection, _answers(utc_now()), digests, only)
+
+    def changed_validity(self, since: datetime) -> frozenset[str]:
+        """The ids of the live entries whose validity began or ended after `since`."""
+        with self.database.read() as connection:
+            return validity.changed_between(connection, since, utc_now())
+
+    def next_validity(self) -> datetime | None:
+        """The next moment at which the validity of a live entry begins or ends; None where there is none."""
+        with self.database.read() as connection:
+            return validity.next_change(connection, utc_now())
 
     def counts(self, since: datetime | None) -> Counts:
         """How many entries there are in each state, and how many changed after `since`."""
@@ -174,7 +251,7 @@ def _changed(connection: Connection, since: datetime) -> int:
     return connection.scalar(select(func.count()).select_from(changed.union(removed).subquery())) or 0
 
 
-def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    rest = iter(entries)
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
     while batch := list(islice(rest, _BATCH)):
         yield batch

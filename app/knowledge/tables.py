@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -53,12 +53,24 @@ class Content:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
+def _of_the_few(column: str) -> Index:
+    """An index of the entries that have a value in this column."""
+    known = text(f"{column} IS NOT NULL")
+    return Index(f"ix_entries_{column}", column, sqlite_where=known, postgresql_where=known)
+
+
 class EntryRow(Content, Base):
     """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
-    search looks into, without case, and `terms` the metadata (`app.knowledge.search`)."""
+    search looks into, without case, and `terms` the metadata (`app.knowledge.search`). `stems` holds the stems of its
+    words in `stem_language`, which is empty where they are still to be written (`app.knowledge.stems`)."""
 
     __tablename__ = "entries"
-    __table_args__ = (Index("ix_entries_position", "position"),)
+    __table_args__ = (
+        Index("ix_entries_position", "position"),
+        _of_the_few("valid_from"),
+        _of_the_few("valid_until"),
+        Index("ix_entries_stem_language", "stem_language"),
+    )
 
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
     version: Mapped[int] = mapped_column(server_default="1")
@@ -66,6 +78,8 @@ class EntryRow(Content, Base):
     position: Mapped[int]
     searchable: Mapped[str] = mapped_column(Text, server_default="")
     terms: Mapped[str] = mapped_column(Text, server_default="")
+    stems: Mapped[str] = mapped_column(Text, server_default="")
+    stem_language: Mapped[str] = mapped_column(String(16), server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 

@@ -74,13 +74,17 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
 def shrunk(questions: Sequence[Scored], other_faqs: Prior = OTHER_FAQS) -> Calibration:
     """The calibration of other FAQs, adapted to these questions; more questions move it farther."""
     answerable = [question for question in questions if question.answerable]
-    near = [question.scores[0] for question in map(Scored.without_answer, answerable) if len(question.scores)]
-    across = prior.across(np.array(near), other_faqs)
-    if not answerable:
+    unanswerable = [question for question in questions if not question.answerable]
+    near = _best_scores([question.without_answer() for question in answerable])
+    across = prior.across(near, other_faqs)
+    if not answerable or across.unanswerable is None:
         return across
     evidence, right, _ = examples(answerable)
     given_answer = across.model_copy(update={"unanswerable": None})
-    return prior.moved(across, given_answer.confidence(evidence), right)
+    moved = prior.moved(given_answer, given_answer.confidence(evidence), right)
+    kinds = (near, _best_scores(unanswerable))
+    nothing = prior.moved_unanswerable(across.unanswerable, _best_scores(answerable), kinds)
+    return moved.model_copy(update={"unanswerable": nothing})
 
 
 def alone(questions: Sequence[Scored]) -> Calibration:
@@ -198,6 +202,11 @@ def _crossfitted(questions: Sequence[Scored], folds: Integers, fit_to: Fit, shar
         models[fold].confidence(evidence_of(question.scores, question.answers))
         for question, fold in zip(questions, folds, strict=True)
     ]
+
+
+def _best_scores(questions: Sequence[Scored]) -> Floats:
+    """The best score of each question that has a candidate, (n,)."""
+    return np.array([question.scores[0] for question in questions if len(question.scores)], dtype=np.float64)
 
 
 def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[Floats, Flags]:

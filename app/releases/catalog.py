@@ -3,19 +3,27 @@
 import asyncio
 import re
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
 from app.errors import IndexUnavailable, NotFound, NotReady
 from app.index.embedded import EmbeddedStore
-from app.index.protocol import RELEASE, IndexRecord, IndexStore
+from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
+from app.knowledge.store import Store
 from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
+from app.releases.keeping import in_dropping_order, kept_releases
 from app.releases.shares import Shares
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.index.local_copies import LocalCopies
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,17 @@ class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
     def __init__(
-        self, settings: Settings, observer: Observer | None = None, *, indexes: IndexStore | None = None
+        self,
+        settings: Settings,
+        observer: Observer | None = None,
+        *,
+        indexes: IndexStore | None = None,
+        copies: bool = False,
     ) -> None:
         """`observer` is called with the measurements of every release that is opened here.
 
-        `indexes`: where the releases are; the store that the settings name if None.
+        `indexes`: where the releases are; the store that the settings name if None. `copies`: answer from local
+        copies of a server's releases, as FAQ_LOCAL_VECTORS says.
         """
         self.settings = settings
         self.models = settings.home / "models"
@@ -48,11 +62,22 @@ class Catalog:
         self.models.mkdir(parents=True, exist_ok=True)
         self.shares = Shares(settings.home / "shares")
         self.indexes = indexes or index_store(settings)
+        self._copies = local_copies(settings, self.indexes) if copies else None
         self._observer = observer
 
     async def close(self) -> None:
         """Release connections."""
+        if self._copies:
+            self._copies.close()
         await self.indexes.close()
+
+    async def claim(self, store: Store, adopt: bool = False) -> None:
+        """Call it before publishing what `store` holds: on a Qdrant server its namespace becomes the store's.
+
+        Raises Conflict where it is another store's, unless `adopt`.
+        """
+        installed = [path.name for path in self.models.iterdir()]
+        await self.indexes.claim(await asyncio.to_thread(lambda: store.installation), adopt, installed)
 
     async def releases(self) -> list[Release]:
         """Every release, newest first."""
@@ -77,11 +102,8 @@ class Catalog:
         holding = []
         for name in await self.indexes.names():
             try:
-                index = await self.indexes.open(name)
-                try:
+                async with self.index(name) as index:
                     holds = await index.holds(entry_id)
-                finally:
-                    await index.close()
             except IndexUnavailable:
                 holds = True
             except NotFound:  # dropped in the meantime
@@ -98,7 +120,7 @@ class Catalog:
 
     async def active(self) -> str | None:
         """The name of the active release, or None."""
-        return (await self.indexes.pointer())[0]
+        return await self._copies.active() if self._copies else (await self.indexes.pointer())[0]
 
     async def active_bundle(self) -> Bundle:
         """The bundle in use. Raises NotReady where there is none yet, BundleError where it is damaged."""
@@ -111,11 +133,20 @@ class Catalog:
         """The bundle that a release's name says it was made with. Raises BundleError."""
         return Bundle.load(self.models / release.split("-")[1])
 
+    @asynccontextmanager
+    async def index(self, release: str) -> AsyncIterator[Index]:
+        """The index of a release, open for a block. Raises NotFound, IndexUnavailable."""
+        index = await self.indexes.open(release)
+        try:
+            yield index
+        finally:
+            await index.close()
+
     async def open(self, release: str, *, threads: int = 0) -> Answerer:
         """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
-        index = await self.indexes.open(release)
+        index = await (self._copies or self.indexes).open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             bundle = await asyncio.to_thread(self.bundle_of, release)
             make = partial(
@@ -139,37 +170,51 @@ class Catalog:
         await self.indexes.activate(release)
 
     async def prune(self) -> list[str]:
-        """Drop every release but the active one, the one before, and the last of the bundle before; and what only the
-        dropped ones used. Returns their names."""
+        """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
+        names."""
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous)
-        dropped = [name for name in await self.indexes.names() if name not in kept]
+        kept = kept_releases(records, active, previous, self.settings.keep_increments)
+        dropped = in_dropping_order(records, set(await self.indexes.names()) - kept)
         for name in dropped:
-            await self.indexes.drop(name)
-            self.shares.drop(name)
+            await self.drop(name)
         bundles = {name.split("-")[1] for name in kept}
         for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return dropped
 
-
-def kept_releases(records: list[IndexRecord], active: str | None, previous: str | None) -> set[str]:
-    """The names to keep; `records` are oldest first."""
-    kept = {name for name in (active, previous) if name}
-    if active:
-        bundle = active.split("-")[1]
-        others = [record.name for record in records if record.bundle != bundle]
-        kept.update(others[-1:])
-    return kept
+    async def drop(self, release: str) -> None:
+        """Delete a release with what was counted for it. The later increments on the same publish must be dropped."""
+        await self.indexes.drop(release)
+        self.shares.drop(release)
 
 
 def index_store(settings: Settings) -> IndexStore:
     """The server that the settings name, or the embedded engine in FAQ_HOME."""
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
-    from app.index.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.server import ServerStore
 
     key = settings.qdrant_api_key
-    return ServerStore.connect(settings.qdrant_url, key.get_secret_value() if key else None)
+    layout = Layout(
+        settings.qdrant_replication_factor,
+        settings.qdrant_write_consistency_factor,
+        settings.qdrant_shard_number,
+        settings.qdrant_on_disk,
+        settings.qdrant_datatype,
+        settings.qdrant_quantization,
+    )
+    secret = key.get_secret_value() if key else None
+    return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)
+
+
+def local_copies(settings: Settings, indexes: IndexStore) -> "LocalCopies | None":
+    """The local copies of a server's releases; None without a server, or where the settings want none."""
+    if settings.qdrant_url is None or not settings.local_vectors:
+        return None
+    from app.index.local_copies import LocalCopies
+    from app.index.server import ServerStore
+
+    return LocalCopies(cast(ServerStore, indexes), settings.home / "copies", settings.local_vectors)

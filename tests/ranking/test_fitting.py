@@ -118,6 +118,16 @@ def test_a_faq_with_nearer_near_misses_expects_more_unanswerable_questions_at_on
     assert near.unanswerable.probability(0.7) > far.unanswerable.probability(0.7)
 
 
+def test_given_unanswerable_questions_with_high_scores_make_less_sure() -> None:
+    asked = questions(60)
+    given = [one.without_answer() for one in questions(60, seed=1)]
+    high = [one._replace(scores=one.scores + 0.3) for one in given]
+    usual, warned = shrunk([*asked, *given]).unanswerable, shrunk([*asked, *high]).unanswerable
+    assert usual
+    assert warned
+    assert warned.probability(0.7) > usual.probability(0.7)
+
+
 def test_right_wrong_and_unanswerable_add_up_to_one_at_every_share() -> None:
     """r' = A r / (A (1 - u) + B u), and likewise for wrong answers; u' by the same."""
     evidence = evidence_of(np.array([0.8, 0.6, 0.5]), list("abc"))
