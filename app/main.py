@@ -9,7 +9,21 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, lint, preview, status, suggest
+from app.api import (
+    admin,
+    ask,
+    entries,
+    entry,
+    entry_batch,
+    feedback,
+    health,
+    lint,
+    preview,
+    questions,
+    statistics,
+    status,
+    suggest,
+)
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.http import problem
@@ -27,6 +41,7 @@ from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.keys import NamedKey
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
@@ -64,7 +79,20 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, lint, preview, status, admin, health, pages):
+    for room in (
+        feedback,
+        entries,
+        entry,
+        entry_batch,
+        lint,
+        preview,
+        questions,
+        statistics,
+        status,
+        admin,
+        health,
+        pages,
+    ):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -102,6 +130,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
         store.refresh_stems()
+    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
+    stack.push_async_callback(asked.close)
+    asked.start()
     catalog = Catalog(settings, metrics, copies=True)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
@@ -119,7 +150,20 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
     return Services(
-        settings, store, catalog, live, jobs, worker, updater, metrics, keys, Readiness(), rates, admission, completer
+        settings,
+        store,
+        catalog,
+        live,
+        jobs,
+        worker,
+        updater,
+        metrics,
+        keys,
+        Readiness(),
+        rates,
+        admission,
+        completer,
+        asked,
     )
 
 

@@ -13,6 +13,7 @@ from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.lint.worker import LintReports
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
@@ -39,6 +40,7 @@ class Services:
     rates: RateLimits
     admission: Admission
     completer: Completer
+    questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
     lint: LintReports = field(default_factory=LintReports)
 
