@@ -11,6 +11,9 @@ from fastapi import Depends, FastAPI
 from app import logs
 from app.api import admin, ask, entries, entry, entry_batch, health, status
 from app.api.state import Services
+from app.console import console
+from app.console.parts import Parts
+from app.console.session import Sessions
 from app.errors import FaqError, StoreError
 from app.http import problem
 from app.http.admission import Admission
@@ -40,6 +43,8 @@ class State(TypedDict):
     """The state that the lifespan gives to every request."""
 
     services: Services
+    console: Parts
+    sessions: Sessions
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -62,6 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
     for room in (entries, entry, entry_batch, status, admin, health, pages):
         app.include_router(room.router)
+    for router in console.ROUTERS:
+        app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
     app.add_middleware(RequestMetrics, metrics=metrics)
@@ -77,11 +84,12 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
+                sessions = Sessions.of(settings)
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
-            yield {"services": services}
+            yield {"services": services, "console": services, "sessions": sessions}
 
     return lifespan
 

@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         False, description="Allow asking without a key on an address other than loopback, for a public service."
     )
+    session_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Signs the cookies of people who are signed in to the console. Unset: a random one in FAQ_HOME. "
+        "Replicas with homes of their own need the same one, or a person must sign in to each.",
+    )
     history_days: int | None = Field(
         None,
         ge=1,
@@ -208,6 +214,7 @@ class Settings(BaseSettings):
         "qdrant_url",
         "qdrant_api_key",
         "database_url",
+        "session_secret",
         "history_days",
         "target_precision",
         "offer_precision",
