@@ -102,7 +102,7 @@ def _items(form: FormData, name: str) -> list[str]:
 
 def _local(moment: str | None) -> str:
     """A moment in UTC as the browser's field for a day and a time takes it."""
-    return (moment or "").removesuffix("Z")
+    return (moment or "").removesuffix("Z").removesuffix(":00")
 
 
 def _problems(error: ValidationError) -> dict[str, str]:

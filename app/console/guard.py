@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.console.flash import Flash
 from app.console.page import bare, is_part, moved, page
 from app.console.parts import parts_of, sessions_of
 from app.console.texts import texts
@@ -80,7 +81,7 @@ def check_origin(request: Request) -> None:
 def failed(request: Request, status: int, message: str) -> Response:
     """An error as a page, or as a message where htmx asked for a part of one."""
     if is_part(request):
-        response = bare("message.html", status, flash={"kind": "error", "text": message})
+        response = bare("message.html", status, flash=Flash("error", message).as_dict())
         response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#flash", "innerHTML"
         return response
     if request.state.caller is None:
