@@ -1,17 +1,15 @@
 """Admin routes for releases and for the jobs that build them."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import contextmanager_in_threadpool
 
 from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply, ShareReply
 from app.api.state import Service
-from app.errors import Conflict
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
-from app.jobs import lock
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
+from app.releases import commands
 from app.releases.catalog import Release
 
 router = APIRouter(
@@ -22,22 +20,13 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-NO_RELEASE = (
-    "There is no release yet, so there is no model to reindex with. Publish a first release: `make run`, or "
-    "`python -m app reindex --bundle DIR` with the directory of a bundle."
-)
-
-
 @router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(request: Request, service: Service, response: Response) -> JobReply:
     """Start a job that builds a release of the current knowledge and activates it.
 
     The active release answers until the new one is ready.
     """
-    if await service.catalog.active() is None:
-        raise Conflict(NO_RELEASE)
-    await service.catalog.active_bundle()
-    job = await service.worker.start()
+    job = await commands.start_reindex(service.catalog, service.worker)
     audit.record(request, "reindex", job.job_id)
     response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"
     return job_reply(job)
@@ -72,10 +61,8 @@ async def list_releases(service: Service) -> ReleaseList:
 @router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
 async def activate(release: str, request: Request, service: Service) -> ReleaseReply:
     """Make a release the active one; an older release too, as a rollback. The entries in the store do not change."""
-    async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
-        await service.catalog.activate(release)
+    await commands.activate(service.catalog, service.live, service.store, release)
     audit.record(request, "activate", release)
-    await service.live.follow()
     releases = {listed.record.name: listed for listed in await service.catalog.releases()}
     return _release(releases[release])
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 BAR_WIDTH, BAR_HEIGHT = 100, 6
 _BAR = Markup(
     '<svg class="share" viewBox="0 0 {w} {h}" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
-    '<rect class="rail" width="{w}" height="{h}" rx="3"/><rect class="{kind}" width="{filled}" height="{h}" rx="3"/>'
+    '<rect class="rail" width="{w}" height="{h}"/><rect class="{kind}" width="{filled}" height="{h}"/>'
     "{marks}</svg>"
 )
 _MARK = Markup('<rect class="mark" x="{x}" width="1" height="{h}"/>')

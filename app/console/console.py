@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from app.console import editor, entries, login, today, trying
+from app.console import editor, entries, imports, login, releases, today, trying
 from app.console.guard import guarded
 from app.console.texts import texts
 
@@ -16,4 +16,16 @@ async def unknown(request: Request, path: str) -> None:
     raise HTTPException(404, texts().errors.no_page)
 
 
-ROUTERS = (login.open_router, login.router, today.router, entries.router, editor.router, trying.router, trying.editing, _unknown)
+ROUTERS = (
+    login.open_router,
+    login.router,
+    today.router,
+    entries.router,
+    editor.router,
+    trying.router,
+    trying.editing,
+    releases.router,
+    releases.publishing,
+    imports.router,
+    _unknown,
+)

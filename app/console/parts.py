@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from app.console.session import Sessions
+from app.http.metrics import Metrics
 from app.http.rate_limit import RateLimits
 from app.http.security import Keys
 from app.jobs.jobs import Jobs
@@ -31,6 +32,8 @@ class Parts(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def worker(self) -> Worker: ...
+    @property
+    def metrics(self) -> Metrics: ...
     @property
     def keys(self) -> Keys: ...
     @property

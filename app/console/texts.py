@@ -25,6 +25,10 @@ class Texts:
 
     __getitem__ = __getattr__
 
+    def get(self, name: str, default: str) -> str:
+        """A text, or `default` where there is none of that name."""
+        return str(self._values.get(name, default))
+
 
 @cache
 def texts() -> Texts:

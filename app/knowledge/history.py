@@ -1,11 +1,11 @@
 """What entries were before: each version that a later one replaced, who wrote it and when, and how it differs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select, union_all
 
 from app.knowledge.entry import Entry
 from app.knowledge.rows_of_entries import FIELDS, entry_of
@@ -39,6 +39,38 @@ class Version:
     by: str | None
     at: datetime
     differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of an entry: what was done, by whom and when, and its question after it."""
+
+    id: str
+    question: str
+    act: Act
+    by: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The changes within a time: how many of each act, and the latest."""
+
+    counts: Mapping[Act, int]
+    latest: Sequence[Changed]
+
+
+def changes(connection: Connection, after: datetime, until: datetime, limit: int) -> Changes:
+    """The changes after `after` and not after `until`; `limit`: how many of the latest are listed."""
+    names = ("question", "act", "changed_by", "updated_at")
+    written = union_all(
+        select(_ENTRY.c.id.label("id"), *(_ENTRY.c[name] for name in names)),
+        select(_VERSION.c.entry_id.label("id"), *(_VERSION.c[name] for name in names)),
+    ).subquery()
+    within = (written.c.updated_at > after, written.c.updated_at <= until)
+    by_act = select(written.c.act, func.count()).where(*within).group_by(written.c.act)
+    latest = select(written).where(*within).order_by(written.c.updated_at.desc(), written.c.id).limit(limit)
+    return Changes({row[0]: row[1] for row in connection.execute(by_act)}, [Changed(*r) for r in connection.execute(latest)])
 
 
 def keep(connection: Connection, ids: Sequence[str]) -> None:

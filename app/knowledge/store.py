@@ -105,6 +105,11 @@ class Store:
             editor = Editor(connection, None, self._history_days)
             return [version for _, version in reversed(editor.versions(entry_id))]
 
+    def changes(self, after: datetime, until: datetime, limit: int = 10) -> history.Changes:
+        """What was changed after `after` and not after `until`, as far as the history is kept, the latest first."""
+        with self.database.read() as connection:
+            return history.changes(connection, after, until, limit)
+
     @contextmanager
     def edit(self, by: str | None) -> Iterator[Editor]:
         """A transaction that changes entries: all that the block does, or nothing where it raises."""
