@@ -20,6 +20,7 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
+
 @router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(request: Request, service: Service, response: Response) -> JobReply:
     """Start a job that builds a release of the current knowledge and activates it.

@@ -34,9 +34,7 @@ class Clash:
 
 
 @router.get("/new")
-def new_entry(
-    request: Request, service: Service, question: Annotated[str, Query(max_length=1000)] = ""
-) -> Response:
+def new_entry(request: Request, service: Service, question: Annotated[str, Query(max_length=1000)] = "") -> Response:
     """The form of a new entry."""
     return _editor(request, service, EntryForm(question=question))
 

@@ -1,6 +1,6 @@
 """The list of entries: search, filters, and changes of many at once, each of which can be undone."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -83,7 +83,12 @@ def _listed(
     """The list from its begin, as many entries as were shown."""
     shown = min(max(filters.shown, PAGE), MOST_SHOWN)
     found = service.store.page(shown, selection=filters.selection)
-    values = {"found": found, "filters": filters, "chosen": chosen, "flash": flash.as_dict() if flash else None}
+    values: dict[str, Any] = {
+        "found": found,
+        "filters": filters,
+        "chosen": chosen,
+        "flash": flash.as_dict() if flash else None,
+    }
     if is_part(request):
         response = part(request, "entries_list.html", status, **values)
         response.headers["HX-Replace-Url"] = filters.address

@@ -17,7 +17,7 @@ TEXTS = ("id", "question", "answer", "state", "valid_from", "valid_until")
 
 @dataclass(frozen=True)
 class EntryForm:
-    """What the fields hold. `metadata`: keys and values as texts, a list with one line an item; `problems`: by field."""
+    """What the fields hold. `metadata`: keys, and values as texts, of a list a line each; `problems`: by field."""
 
     id: str = ""
     question: str = ""
@@ -53,8 +53,8 @@ class EntryForm:
         lists = {name: _items(form, name) for name in LISTS}
         keys, values = (list(map(str, form.getlist(name))) for name in ("metadata_key", "metadata_value"))
         rows = [(key.strip(), value) for key, value in zip(keys, values, strict=False) if key.strip() or value.strip()]
-        single = {name: str(form.get(name, "")) for name in TEXTS}
-        return cls(**single, **lists, metadata=rows)
+        texts: dict[str, Any] = {name: str(form.get(name, "")) for name in TEXTS}
+        return cls(**texts | lists | {"state": texts["state"] or "live", "metadata": rows})
 
     def entry(self, before: Entry | None = None) -> Entry:
         """The entry; numbers and lists of `before` keep their type. Raises FormError."""

@@ -43,6 +43,8 @@ def guarded(*scopes: KeyScope) -> type[APIRoute]:
                     return moved(request, _sign_in(request))
                 except Exception as error:
                     return _failed(request, error)
+                finally:
+                    await request.close()  # and with it the files of a form
 
             return check
 

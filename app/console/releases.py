@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -46,10 +46,8 @@ async def show_releases(request: Request, service: Service) -> Response:
 
 
 @router.get("/jobs")
-def show_jobs(
-    request: Request, service: Service, running: Annotated[str, Query(max_length=100)] = ""
-) -> Response:
-    """The latest jobs. `running`: the one that ran when the page was made; when it has ended the page is loaded again."""
+def show_jobs(request: Request, service: Service, running: Annotated[str, Query(max_length=100)] = "") -> Response:
+    """The latest jobs. `running`: the one that ran when the page was made, which is loaded again once it has ended."""
     jobs = service.jobs.recent(JOBS)
     response = part(request, "jobs.html", jobs=jobs, live=LIVE)
     if running and not any(job.job_id == running and job.status in LIVE for job in jobs):
@@ -100,8 +98,8 @@ def show_report(service: Service, bundle: Annotated[str, Path(pattern="^[0-9a-f]
 def _page(request: Request, service: Parts, releases: list[Release], built: datetime | None) -> Response:
     pending = service.store.changes(built, datetime.now(UTC), CHANGES) if built else None
     jobs = service.jobs.recent(JOBS)
-    shown = [_shown(service, release, older) for release, older in zip(releases, [*releases[1:], None], strict=True)]
-    values = {"releases": shown, "pending": pending, "jobs": jobs, "live": LIVE}
+    shown = [_shown(service, release, older) for release, older in zip(releases, [*releases, None][1:], strict=True)]
+    values: dict[str, Any] = {"releases": shown, "pending": pending, "jobs": jobs, "live": LIVE}
     return page(request, "releases.html", here="releases", total=service.store.count(), **values)
 
 

@@ -1,6 +1,7 @@
 """What answers now and what needs a person: the first page, and the strip of the navigation."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -46,14 +47,22 @@ async def show_state(request: Request, service: Service) -> Response:
 async def show_today(request: Request, service: Service) -> Response:
     """What answers now, what was asked, and what to do."""
     now = await standing(service.catalog, service.store, service.jobs)
-    values = {"standing": now, "asked": _asked(service.metrics), "needs": _needs(now, request.state.caller.scopes)}
+    values: dict[str, Any] = {
+        "standing": now,
+        "asked": _asked(service.metrics),
+        "needs": _needs(now, request.state.caller.scopes),
+    }
     return await run_in_threadpool(page, request, "today.html", here="today", **values)
 
 
 def _asked(metrics: Metrics) -> Asked:
     statuses = ("answered", "ambiguous", "no_answer")
-    samples = {sample.labels["status"]: sample for family in metrics.questions.collect() for sample in family.samples
-               if sample.name.endswith("_total")}
+    samples = {
+        sample.labels["status"]: sample
+        for family in metrics.questions.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
     return Asked({status: int(samples[status].value) for status in statuses})
 
 

@@ -1,6 +1,6 @@
 """Try a question: the candidates, why the first one won, and what to do about a wrong one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
@@ -38,7 +38,13 @@ async def show_try(
                 explained = await answerer.explain(text)
     except NotReady:
         ready = False
-    values = {"question": text, "explained": explained, "release": release, "ready": ready, "shown": SHOWN}
+    values: dict[str, Any] = {
+        "question": text,
+        "explained": explained,
+        "release": release,
+        "ready": ready,
+        "shown": SHOWN,
+    }
     return await run_in_threadpool(page, request, "try.html", here="try", **values)
 
 
@@ -46,7 +52,7 @@ async def show_try(
 def teach(request: Request, service: Service, form: Form) -> Response:
     """Add the question to an entry: as a phrasing, or as one that it must not answer."""
     text, entry_id = _question(str(form.get("question", ""))), str(form.get("id", ""))
-    kind = str(form.get("as", ""))
+    kind = str(form.get("lesson", ""))
     if not text or kind not in LESSONS:
         raise InputError(texts().errors.parameters)
     with service.store.edit(request.state.caller.name) as editor:

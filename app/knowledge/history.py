@@ -70,7 +70,9 @@ def changes(connection: Connection, after: datetime, until: datetime, limit: int
     within = (written.c.updated_at > after, written.c.updated_at <= until)
     by_act = select(written.c.act, func.count()).where(*within).group_by(written.c.act)
     latest = select(written).where(*within).order_by(written.c.updated_at.desc(), written.c.id).limit(limit)
-    return Changes({row[0]: row[1] for row in connection.execute(by_act)}, [Changed(*r) for r in connection.execute(latest)])
+    return Changes(
+        {row[0]: row[1] for row in connection.execute(by_act)}, [Changed(*r) for r in connection.execute(latest)]
+    )
 
 
 def keep(connection: Connection, ids: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -37,7 +38,7 @@ class Person:
         assert response.status_code == status, response.text
         return response.text
 
-    def send(self, address: str, status: int = 303, part: bool = False, **fields: str | list[str]) -> str:
+    def send(self, address: str, status: int = 303, part: bool = False, **fields: Any) -> str:  # noqa: ANN401 - texts and lists of texts
         """The text of the reply; of a redirect its address."""
         headers = {"HX-Request": "true"} if part else {}
         data = {"csrf": self.token, **fields}
@@ -54,7 +55,7 @@ def browser(settings: Settings) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Settings:
-    """The published FAQ, and a key of each scope; shared by the tests of a file, of which each changes its own entries."""
+    """The published FAQ, and a key of each scope. The tests of a file share it, and each changes its own entries."""
     keys = tuple(NamedKey(scope, scope, digest_of(key)) for scope, key in SCOPED.items())
     settings = Settings(home=tmp_path_factory.mktemp("home"), admin_keys=(digest_of(ADMIN_KEY),), keys=keys)
     fill(settings, FAQ)

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.http.security import digest_of
-from app.keys import KeyScope
+from app.keys import KeyScope, NamedKey
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
 from tests.console.conftest import SCOPED, Person, browser
@@ -21,7 +21,9 @@ def test_a_visitor_is_led_to_the_form_and_back_to_the_page(visitor: TestClient) 
     assert visitor.get("/console/entries").status_code == 200
 
 
-@pytest.mark.parametrize("elsewhere", ["https://example.org/", "//example.org", "/other", "javascript:x", "\\\\x", "../v1"])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://example.org/", "//example.org", "/other", "javascript:x", "\\\\x", "../v1"]
+)
 def test_signing_in_leads_to_no_other_site(visitor: TestClient, elsewhere: str) -> None:
     data = {"key": ADMIN_KEY, "next": elsewhere}
     assert visitor.post("/console/login", data=data, follow_redirects=False).headers["Location"] == "today"
@@ -58,7 +60,8 @@ def test_signing_out_ends_the_session(person: Person) -> None:
     assert person.client.get("/console/entries", follow_redirects=False).status_code == 303
 
 
-def test_a_session_survives_a_restart_and_ends_with_its_key(keyed: Settings) -> None:
+def test_a_session_survives_a_restart_and_ends_with_its_key(settings: Settings) -> None:
+    keyed = settings.model_copy(update={"keys": (NamedKey("ann", "edit", digest_of(SCOPED["edit"])),)})
     with browser(keyed) as client:
         Person(client).sign_in(SCOPED["edit"])
         cookie = client.cookies["faqtual_session"]
@@ -92,7 +95,9 @@ PLACES: dict[KeyScope, dict[str, int]] = {
 
 
 @pytest.mark.parametrize("scope", PLACES)
-def test_a_person_sees_and_reaches_what_the_scope_allows(person_with: Callable[[KeyScope], Person], scope: KeyScope) -> None:
+def test_a_person_sees_and_reaches_what_the_scope_allows(
+    person_with: Callable[[KeyScope], Person], scope: KeyScope
+) -> None:
     person = person_with(scope)
     for place, status in PLACES[scope].items():
         page = person.see(place, status)
