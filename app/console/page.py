@@ -25,6 +25,7 @@ HTMX = {
     "allowScriptTags": False,
     "includeIndicatorStyles": False,
     "selfRequestsOnly": True,
+    "attributesToSettle": ["class"],  # not `style`, which the content security policy refuses
     "historyCacheSize": 0,  # pages hold texts that should not lie in the browser's storage
     "refreshOnHistoryMiss": True,
     "responseHandling": [{"code": "204", "swap": False}, {"code": "...", "swap": True}],  # errors are shown too

@@ -20,7 +20,7 @@ def test_releases_show_what_changed_and_one_is_rolled_back_to(person: Person, ke
     assert "What is newer?" in person.see("releases").partition("Not published yet")[2]
     second = publish_home(keyed, bundle)
     page = person.see("releases")
-    assert "1 changes since the release before" in page
+    assert "1 change since the release before" in page
     assert person.send("activate", release=first) == "releases"
     assert person.client.get("/readyz").json()["release"] == first
     page = person.see("releases")

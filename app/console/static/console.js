@@ -121,7 +121,10 @@ const SHORTCUTS = {
 };
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (event.key === "Escape" && typing(event.target)) event.target.blur();
+  if (event.key === "Escape" && typing(event.target)) {
+    event.preventDefault(); // a search field would lose its text
+    event.target.blur();
+  }
   if (typing(event.target) || document.querySelector("dialog[open]")) return;
   if (Date.now() - goingTo < 1500 && PLACES[event.key]) {
     const link = document.querySelector(`nav a[href="${PLACES[event.key]}"]`);

@@ -8,7 +8,7 @@ function check() {
   if (!input.files.length) return;
   drop.querySelector("[data-name]").textContent = input.files[0].name;
   drop.classList.add("filled");
-  form.requestSubmit(form.querySelector("[data-check]"));
+  form.querySelector("[data-check]").click(); // a click, as htmx sends the value of the button clicked last
 }
 input.addEventListener("change", check);
 for (const type of ["dragover", "dragenter"]) {
