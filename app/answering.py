@@ -27,6 +27,7 @@ from app.replies import Reply, ReplyCache, cache_key
 
 Rerank = Literal["off", "on", "auto"]
 
+TOP_K = 3  # answers of a reply, unless the question says otherwise
 CANDIDATES = 20  # least number by answer, by phrasing and by words; enough for the ranking to find the best ten
 CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 CONFIDENT = 0.9  # a best candidate with this confidence is not reranked in the mode `auto`
@@ -82,7 +83,7 @@ class Answerer:
     async def ask(
         self,
         questions: Sequence[str],
-        top_k: int = 3,
+        top_k: int = TOP_K,
         min_confidence: float | None = None,
         where: Filter | None = None,
         client: str = "",
@@ -108,6 +109,14 @@ class Answerer:
             replies[question] = self._reply(ranked, top_k, min_confidence)
             self._replies.put(keys[question], replies[question])
         return [replies[question] for question in questions]
+
+    async def examine(self, questions: Sequence[str]) -> list[tuple[list[Ranked], Reply]]:
+        """The candidates, best first, and the reply of each question, as `ask` gives it without options.
+
+        Nothing is cached, and nothing is counted for the estimated share of unanswerable questions.
+        """
+        rankings = await self.rank(questions, CANDIDATES, {}) if questions else []
+        return [(ranked, self._reply(ranked, TOP_K, None)) for ranked in rankings]
 
     async def rank(self, questions: Sequence[str], limit: int, where: Filter) -> list[list[Ranked]]:
         """The candidates of each question, best first. `limit`: how many by answer, by phrasing and by words."""

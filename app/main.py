@@ -9,9 +9,11 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, status
+from app.api import admin, ask, comparing, entries, entry, entry_batch, golden, golden_files, health, status
 from app.api.state import Services
 from app.errors import FaqError, StoreError
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -60,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, status, admin, health, pages):
+    for room in (entries, entry, entry_batch, status, admin, comparing, golden_files, golden, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -105,7 +107,10 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
-    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission)
+    golden, runs = GoldenStore(store.database), Runs(store.database)
+    return Services(
+        settings, store, golden, runs, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission
+    )
 
 
 def _temporary_key(settings: Settings) -> NamedKey | None:

@@ -10,15 +10,19 @@ from app.settings import Settings
 from trainer.reports.tables import bundle_in
 
 
-def publish(directory: Path) -> str:
+def publish(directory: Path, override_by: str | None = None) -> str:
     """Publish the bundle in `directory`, which may be a run's, with the entries of the store in the FAQ_* settings.
 
-    Returns the release's name. Raises BundleError, Busy, NotReady without entries, IndexUnavailable, StoreError.
+    `override_by`: who activates the release even if it breaks golden questions. Returns its name. Raises BundleError,
+    Busy, NotReady without entries, IndexUnavailable, StoreError, Blocked.
     """
     bundle = bundle_in(directory)
     columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("indexing", total=None)
         return reindex(
-            Settings(), bundle.directory, show=lambda done, total: progress.update(task, completed=done, total=total)
+            Settings(),
+            bundle.directory,
+            show=lambda done, total: progress.update(task, completed=done, total=total),
+            override_by=override_by,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -138,13 +139,14 @@ class Catalog:
         await answerer.close()
         await self.indexes.activate(release)
 
-    async def prune(self) -> list[str]:
-        """Drop every release but the active one, the one before, and the last of the bundle before; and what only the
-        dropped ones used. Returns their names."""
+    async def prune(self, blocked: Collection[str] = ()) -> list[str]:
+        """Drop every release but the active one, the one before, the last of the bundle before, and those of `blocked`;
+        and what only the dropped ones used. Returns their names."""
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous)
-        dropped = [name for name in await self.indexes.names() if name not in kept]
+        names = await self.indexes.names()
+        kept = kept_releases(records, active, previous) | {name for name in blocked if name in names}
+        dropped = [name for name in names if name not in kept]
         for name in dropped:
             await self.indexes.drop(name)
             self.shares.drop(name)

@@ -21,6 +21,7 @@ from app.index.words import answer_of, average_length, text_of
 from app.knowledge.entry import Entry, knowledge_revision
 from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
+from app.releases.gate import Gate
 from app.releases.measuring import measure
 from app.releases.vector_cache import CachedEncoder
 from app.releases.verifying import verify
@@ -34,12 +35,17 @@ Progress = Callable[[int, int], None]  # done, total, in entries; may raise to s
 
 
 async def publish(
-    catalog: Catalog, bundle: Bundle, entries: Sequence[Entry], progress: Progress = lambda done, total: None
+    catalog: Catalog,
+    bundle: Bundle,
+    entries: Sequence[Entry],
+    progress: Progress = lambda done, total: None,
+    gate: Gate | None = None,
 ) -> str:
     """Build, verify and activate the release of `bundle` and `entries`; returns its name.
 
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
-    a name with a suffix. Raises NotReady without entries, IndexUnavailable if the new index does not find its entries.
+    a name with a suffix. `gate`: measures it on the golden questions first. Raises NotReady without entries,
+    IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions.
     """
     if not entries:
         raise NotReady("There are no live entries to answer from. Import some first: `python -m app import FILE`.")
@@ -53,9 +59,13 @@ async def publish(
         await _build(catalog, record, encoder, entries, progress)
         name = record.name
     await measure(catalog, name, bundle, encoder, [payload_of(entry) for entry in entries])
-    progress(len(entries), len(entries))
-    await catalog.indexes.activate(name)
-    await catalog.prune()
+    blocked = gate and await gate.check(catalog, name, lambda: progress(len(entries) - 1, len(entries)))
+    if not blocked:
+        progress(len(entries), len(entries))
+        await catalog.indexes.activate(name)
+    await catalog.prune(await gate.kept() if gate else ())
+    if blocked:
+        raise blocked
     return name
 
 

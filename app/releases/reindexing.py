@@ -18,6 +18,7 @@ from app.jobs import lock
 from app.jobs.jobs import Job, Jobs, Work, patiently
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
+from app.releases.gate import Gate
 from app.releases.publishing import Progress, publish
 from app.settings import Settings
 
@@ -30,17 +31,18 @@ def reindex(
     bundle: Path | None = None,
     job_id: str | None = None,
     show: Progress = lambda done, total: None,
+    override_by: str | None = None,
 ) -> str:
     """Build and activate the release of the store's entries and `bundle`, by default the one in use.
 
-    Runs as the job `job_id`, or as a new one. Returns the release's name. Raises Busy, NotReady, BundleError,
-    IndexUnavailable, StoreError, Canceled.
+    Runs as the job `job_id`, or as a new one. `override_by`: who activates it even if it breaks golden questions.
+    Returns the release's name. Raises Busy, NotReady, BundleError, IndexUnavailable, StoreError, Canceled, Blocked.
     """
     store = Store.open(settings.sqlalchemy_url, settings.history_days)
     try:
         with _at_work(settings, store, job_id) as (work, check):
             store.forget_old_versions()
-            release = asyncio.run(_publish(settings, bundle, store, _progress(work, check, show)))
+            release = asyncio.run(_publish(settings, bundle, store, _progress(work, check, show), override_by))
             work.succeed(release)
         return release
     finally:
@@ -65,11 +67,14 @@ def _at_work(settings: Settings, store: Store, job_id: str | None) -> Iterator[t
         raise Busy(f"The job {running.job_id} ({running.kind}) is running.", running.job_id) from None
 
 
-async def _publish(settings: Settings, directory: Path | None, store: Store, progress: Progress) -> str:
+async def _publish(
+    settings: Settings, directory: Path | None, store: Store, progress: Progress, override_by: str | None
+) -> str:
     catalog = Catalog(settings)
+    gate = Gate(store.database, settings.golden_max_broken, override_by)
     try:
         bundle = Bundle.load(directory) if directory else await catalog.active_bundle()
-        return await publish(catalog, bundle, store.published(), progress)
+        return await publish(catalog, bundle, store.published(), progress, gate)
     finally:
         await catalog.close()
 
