@@ -18,7 +18,7 @@ from app.knowledge.readers.options import Format, Limits, ReadOptions
 from app.knowledge.readers.row_file import RowFile
 
 router = APIRouter(
-    prefix="/v1/admin/golden/questions",
+    prefix="/v1/admin/golden",
     tags=["golden questions"],
     route_class=guarded("edit", "publish"),
     dependencies=KEYS,

@@ -30,14 +30,14 @@ class Outcome:
     """What a release answers to a question.
 
     `shown`: the entries of the answer or offer, best first; `confidence`: of the best entry, shown or not; `right`:
-    None for a question without a known answer. `candidates`: the best FIRST entries.
+    None for a question without a known answer. `nearest`: the best FIRST candidates before reranking.
     """
 
     status: Status
     shown: tuple[str, ...]
     confidence: float
     right: bool | None
-    candidates: tuple[str, ...]
+    nearest: tuple[str, ...]
 
     @property
     def answer(self) -> str | None:
@@ -78,14 +78,14 @@ class Judged:
     wrong: Sequence[Missed]
 
 
-def outcome_of(ranked: Sequence[Ranked], reply: Reply, expected: Expected | None) -> Outcome:
+def outcome_of(nearest: Sequence[str], ranked: Sequence[Ranked], reply: Reply, expected: Expected | None) -> Outcome:
     """The outcome of a question from its candidates and its reply. `expected` is None for an unknown answer."""
     return Outcome(
         status=reply.status,
         shown=tuple(answer.id for answer in reply.answers),
         confidence=ranked[0].confidence if ranked else 0.0,
         right=None if expected is None else _is_right(ranked, reply, expected.faq_id),
-        candidates=tuple(entry.candidate.id for entry in ranked[:FIRST]),
+        nearest=tuple(nearest[:FIRST]),
     )
 
 

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import IndexUnavailable, NotFound, NotReady
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import RELEASE, IndexRecord, IndexStore
@@ -17,6 +19,13 @@ from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.releases.shares import Shares
 from app.settings import Settings
+
+
+class Loaded(NamedTuple):
+    """A bundle and an encoder of it."""
+
+    bundle: Bundle
+    encoder: Encoder
 
 
 @dataclass(frozen=True)
@@ -112,13 +121,17 @@ class Catalog:
         """The bundle that a release's name says it was made with. Raises BundleError."""
         return Bundle.load(self.models / release.split("-")[1])
 
-    async def open(self, release: str, *, threads: int = 0) -> Answerer:
-        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
+    async def open(self, release: str, *, threads: int = 0, loaded: Loaded | None = None) -> Answerer:
+        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable.
+
+        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them.
+        """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
         index = await self.indexes.open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
-            bundle = await asyncio.to_thread(self.bundle_of, release)
+            shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
+            bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
             make = partial(
                 Answerer,
                 threads=threads,
@@ -127,6 +140,7 @@ class Catalog:
                 cache_bytes=self.settings.answer_cache_mb * 2**20,
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
+                encoder=loaded.encoder if loaded and shared else None,
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:

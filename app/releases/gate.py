@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.errors import Blocked, FaqError, NotReady
 from app.golden.judging import Expected, Judged, Missed, Outcome, judge, lines_of
@@ -12,8 +12,8 @@ from app.golden.runs import RunOutcome, Runs
 from app.golden.waiving import reasons
 from app.jobs.jobs import Canceled, patiently
 from app.knowledge.database import Database
-from app.releases.catalog import Catalog
-from app.releases.examining import Step, opened, outcomes
+from app.releases.catalog import Catalog, Loaded
+from app.releases.examining import Examiner, Step, opened
 
 SHOWN = 10  # broken questions that the error names; the run holds all of them
 KEPT = 2  # blocked releases that stay for an override, the latest ones
@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class Gate:
-    """Measures releases before they are activated. It reads and writes the database, and never the releases."""
+    """Measures releases before they are activated. It reads and writes the database, and never the releases.
+
+    One that lives on remembers what the live release answers, so that increments ask few questions.
+    """
 
     def __init__(self, database: Database, max_broken: int, override_by: str | None = None) -> None:
         """`max_broken`: how many golden questions a release may break; `override_by`: who lets it pass all the same."""
@@ -31,19 +34,29 @@ class Gate:
         self._runs = Runs(database)
         self._max_broken = max_broken
         self._override_by = override_by
+        self._examiner = Examiner()
 
-    async def check(self, catalog: Catalog, name: str, step: Step = lambda: None) -> Blocked | None:
+    async def check(
+        self,
+        catalog: Catalog,
+        name: str,
+        step: Step = lambda: None,
+        changed: Collection[str] | None = None,
+        loaded: Loaded | None = None,
+    ) -> Blocked | None:
         """Measure a release and keep the run. Returns the error to raise where it may not be activated.
 
         The active release, and any release where there are no golden questions, pass unmeasured. `step` is called
-        between questions and may raise. Raises IndexUnavailable, StoreError.
+        between questions and may raise. `changed`: the entries in which the release, an increment, differs from the
+        active one; only questions that these can affect are asked. `loaded`: a bundle in memory, to share.
+        Raises IndexUnavailable, StoreError.
         """
         active = await catalog.active()
         questions = await self._questions()
         if name == active or not questions:
             return None
         start = time.perf_counter()
-        judged = await self._judged(catalog, active, name, questions, step)
+        judged = await self._judged(catalog, active, name, questions, step, changed, loaded)
         blocked = len(judged.broken) > self._max_broken
         outcome: RunOutcome = "passed" if not blocked else "overridden" if self._override_by else "blocked"
         await self._record(name, active, judged, outcome, start)
@@ -86,42 +99,54 @@ class Gate:
         name: str,
         expected: Sequence[Expected],
         step: Step = lambda: None,
+        changed: Collection[str] | None = None,
+        loaded: Loaded | None = None,
     ) -> Judged:
-        live = await _live_outcomes(catalog, active, expected, step)
-        async with opened(catalog, name) as candidate:
-            after = await outcomes(candidate, expected, step)
-            broken = judge(expected, live, after, {}).broken
-            wanted = {missed.expected for missed in broken if missed.expected}
-            gone = [faq_id for faq_id in sorted(wanted) if not await candidate.index.holds(faq_id)]
+        live = await self._live(catalog, active, expected, step, loaded)
+        async with opened(catalog, name, loaded=loaded) as candidate:
+            asked = list(range(len(expected)))
+            if live is not None and changed is not None:
+                asked = await self._examiner.affected(candidate, expected, live, changed, step)
+            results = await self._examiner.outcomes(candidate, [expected[i] for i in asked], step)
+            after = list(live or results)
+            for position, result in zip(asked, results, strict=True):
+                after[position] = result
+            self._examiner.remember(name, expected, after)
+            lost = {missed.expected for missed in judge(expected, live, after, {}).broken if missed.expected}
+            gone = [faq_id for faq_id in sorted(lost) if not await candidate.index.holds(faq_id)]
         states = await asyncio.to_thread(patiently, lambda: reasons(self._database, gone))
-        return judge(expected, live, after, states)
+        return judge(expected, live, after, states, len(asked))
 
-
-async def _live_outcomes(
-    catalog: Catalog, active: str | None, expected: Sequence[Expected], step: Step
-) -> list[Outcome] | None:
-    """What the live release answers; None where there is none, or none that can be opened."""
-    if active is None:
-        return None
-    try:
-        async with opened(catalog, active) as live:
-            return await outcomes(live, expected, step)
-    except Canceled:
-        raise
-    except FaqError as error:
-        logger.warning("The live release %s cannot be measured, so that nothing can break: %s", active, error)
-        return None
+    async def _live(
+        self, catalog: Catalog, active: str | None, expected: Sequence[Expected], step: Step, loaded: Loaded | None
+    ) -> list[Outcome] | None:
+        """What the live release answers; None where there is none, or none that can be opened."""
+        if active is None:
+            return None
+        if remembered := self._examiner.remembered(active, expected):
+            return remembered
+        try:
+            async with opened(catalog, active, loaded=loaded) as live:
+                results = await self._examiner.outcomes(live, expected, step)
+        except Canceled:
+            raise
+        except FaqError as error:
+            logger.warning("The live release %s cannot be measured, so that nothing can break: %s", active, error)
+            return None
+        self._examiner.remember(active, expected, results)
+        return results
 
 
 def blocked_error(name: str, broken: Sequence[Missed], max_broken: int) -> Blocked:
     """The error that says which questions a release breaks, and what to do."""
     lines = lines_of(broken[:SHOWN])
-    more = [f"and {len(broken) - SHOWN:,} more"] if len(broken) > SHOWN else []
-    count = f"{len(broken):,} golden question{'' if len(broken) == 1 else 's'}"
+    if len(broken) > SHOWN:
+        lines.append(f"and {len(broken) - SHOWN:,} more")
+    noun = "golden question" if len(broken) == 1 else "golden questions"
     return Blocked(
-        f"The release {name} is built and not activated: it answers {count} wrong that the live release answers right, "
-        f"and FAQ_GOLDEN_MAX_BROKEN is {max_broken}.\n"
-        + "\n".join([*lines, *more])
+        f"The release {name} is built and not activated: it answers {len(broken):,} {noun} wrong that the live release "
+        f"answers right, and FAQ_GOLDEN_MAX_BROKEN is {max_broken}.\n"
+        + "\n".join(lines)
         + "\nCorrect the entries or the golden questions and reindex, or activate it all the same: "
         f"`python -m app releases activate {name} --override`.",
         name,
