@@ -11,6 +11,7 @@ import threading
 from types import FrameType
 
 WATCHED = (
+    "app/golden/",
     "app/jobs/",
     "app/releases/",
     "app/index/embedded.py",
