@@ -31,7 +31,8 @@ from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 from app.web import pages
 
@@ -104,12 +105,16 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
+    updater = Updater(settings.auto_reindex, store, live, worker, jobs)
+    stack.push_async_callback(updater.close)
+    updater.start()
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
     golden, runs = GoldenStore(store.database), Runs(store.database)
+    ready = Readiness()
     return Services(
-        settings, store, golden, runs, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission
+        settings, store, golden, runs, catalog, live, jobs, worker, updater, metrics, keys, ready, rates, admission
     )
 
 

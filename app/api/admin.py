@@ -16,10 +16,10 @@ from app.golden.runs import Run
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
-from app.jobs import lock
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
 from app.releases import activating
+from app.releases.builder import writing
 from app.releases.catalog import Release
 from app.releases.gate import SHOWN
 
@@ -89,7 +89,7 @@ async def activate(
 
     409 for a release that breaks golden questions, unless `override`.
     """
-    async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
+    async with contextmanager_in_threadpool(writing(service.settings.home, service.store.database)):
         by = caller_of(request).name
         overridden = await activating.activate(service.catalog, service.runs, release, by, override)
     audit.record(request, "activate blocked release" if overridden else "activate", release)

@@ -130,6 +130,7 @@ async def import_entries(
         bool, Query(description="Accept cells that look as if an open quote had swallowed rows.")
     ] = False,
     fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded with the wrong encoding.")] = False,
+    reindex: Annotated[bool, Query(description="Have the import answer; FAQ_AUTO_REINDEX=all always does.")] = False,
 ) -> ImportReply:
     """Import a file: all of it, or nothing. `dry_run` reports what would happen to each entry.
 
@@ -142,10 +143,12 @@ async def import_entries(
             format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
         )
         by = caller_of(request).name
-        wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service), by)
+        publish = reindex or service.settings.auto_reindex == "all"
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service), by, publish)
         report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
     if not dry_run:
         audit.record(request, "import")
+        service.updater.notify()
     return ImportReply.model_validate(report, strict=False)
 
 

@@ -17,7 +17,8 @@ from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 
 
@@ -33,6 +34,7 @@ class Services:
     live: Live
     jobs: Jobs
     worker: Worker
+    updater: Updater
     metrics: Metrics
     keys: Keys
     readiness: Readiness

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 
 from app.api.admin import job_reply
-from app.api.entry_schemas import KnowledgeStatus, ReleaseStatus, StatusReply
+from app.api.entry_schemas import KnowledgeStatus, PendingStatus, ReleaseStatus, StatusReply
 from app.api.state import Service
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
@@ -29,6 +29,7 @@ async def get_status(service: Service) -> StatusReply:
     counts = await asyncio.to_thread(service.store.counts, built)
     revision = await asyncio.to_thread(service.store.revision)
     jobs = await asyncio.to_thread(service.jobs.recent)
+    awaited = await asyncio.to_thread(service.updater.awaited)
     release = None
     if record and built:
         release = ReleaseStatus(
@@ -50,5 +51,18 @@ async def get_status(service: Service) -> StatusReply:
             archived=counts.states.get("archived", 0),
             published=counts.published,
         ),
+        pending=PendingStatus(
+            auto_reindex=service.updater.mode,
+            entries=awaited.pending.entries,
+            everything=awaited.pending.everything,
+            since=_written(awaited.pending.since),
+            validity=awaited.changed_validity,
+            next_validity=_written(awaited.next_validity),
+            failure=service.updater.failure,
+        ),
         jobs=[job_reply(job) for job in jobs if job.status in ("queued", "running")],
     )
+
+
+def _written(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -65,7 +65,14 @@ def import_file(
         try:
             lengths = asyncio.run(_lengths(settings))
             imported = importing.import_file(
-                store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths, by=COMMAND_LINE
+                store,
+                read,
+                mode=mode,
+                match=match,
+                dry_run=dry_run,
+                lengths=lengths,
+                by=COMMAND_LINE,
+                publish=settings.auto_reindex == "all",
             )
         finally:
             store.close()

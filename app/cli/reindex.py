@@ -20,6 +20,10 @@ def reindex(
     override: Annotated[
         bool, typer.Option("--override", help="Activate the release even if it breaks golden questions.")
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
+    ] = False,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Build a release of the store's entries, verify it and activate it. A running service switches within seconds."""
@@ -31,6 +35,7 @@ def reindex(
             bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
+            adopt,
             COMMAND_LINE if override else None,
         )
     out.print(f"Active: {release}", highlight=False)

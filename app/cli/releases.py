@@ -13,12 +13,12 @@ from app.errors import StoreError
 from app.golden.judging import Expected
 from app.golden.questions import GoldenStore
 from app.golden.runs import Runs
-from app.jobs import lock
 from app.knowledge.store import Store
 from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
 from app.releases import activating, examining
+from app.releases.builder import writing
 from app.releases.catalog import Catalog, Release
 from app.releases.examining import Compared, opened
 from app.settings import Settings
@@ -52,7 +52,7 @@ def activate(
         settings = command_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
-            with lock.writer(settings.home, store.database):
+            with writing(settings.home, store.database):
                 asyncio.run(_activate(settings, Runs(store.database), name, override))
         finally:
             store.close()

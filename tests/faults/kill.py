@@ -15,6 +15,8 @@ WATCHED = (
     "app/jobs/",
     "app/releases/",
     "app/index/embedded.py",
+    "app/index/increment.py",
+    "app/index/segment.py",
     "app/index/checksums.py",
     "app/encoding/bundle.py",
     "app/durable.py",

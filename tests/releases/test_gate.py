@@ -50,7 +50,7 @@ async def gated(catalog: Catalog, bundle: Bundle, entries: list[Entry], gate: Ga
 async def test_a_release_that_breaks_golden_questions_is_blocked_kept_and_waits_for_an_override(
     catalog: Catalog, bundle: Bundle, store: Store, runs: Runs
 ) -> None:
-    gate = Gate(store.database, max_broken=0)
+    gate = Gate(store.database, 0)
     first = await gated(catalog, bundle, FAQ, gate)
     assert runs.page().runs[0].outcome == "passed"
     with pytest.raises(Blocked) as blocked:
@@ -80,7 +80,7 @@ async def test_the_limit_and_an_override_let_a_release_pass(
     assert await embedded.active() == tolerant
     assert (runs.page().runs[0].outcome, runs.page().runs[0].broken) == ("passed", 1)
     await gated(embedded, bundle, FAQ, Gate(store.database, 0))
-    assert await gated(embedded, bundle, SPOILED, Gate(store.database, 0, "ann")) == tolerant
+    assert await gated(embedded, bundle, SPOILED, Gate(store.database, 0).overridden("ann")) == tolerant
     run = runs.page().runs[0]
     assert (run.outcome, run.overridden_by, run.against != tolerant) == ("overridden", "ann", True)
 

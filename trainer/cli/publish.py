@@ -11,8 +11,12 @@ def publish(
     override: Annotated[
         bool, typer.Option("--override", help="Activate the release even if it breaks golden questions.")
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
+    ] = False,
 ) -> None:
     """Build a release of the stored entries with a bundle, verify it, and switch the service to it."""
     from trainer import publish as publishing
 
-    typer.echo(publishing.publish(bundle, "command line" if override else None))
+    typer.echo(publishing.publish(bundle, adopt, "command line" if override else None))
