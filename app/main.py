@@ -9,7 +9,21 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, comparing, entries, entry, entry_batch, golden, golden_files, health, status
+from app.api import (
+    admin,
+    ask,
+    comparing,
+    entries,
+    entry,
+    entry_batch,
+    feedback,
+    golden,
+    golden_files,
+    health,
+    questions,
+    statistics,
+    status,
+)
 from app.api.state import Services
 from app.errors import FaqError, StoreError
 from app.golden.questions import GoldenStore
@@ -28,6 +42,7 @@ from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.keys import NamedKey
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
@@ -63,7 +78,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, status, admin, comparing, golden_files, golden, health, pages):
+    rooms = (
+        feedback,
+        entries,
+        entry,
+        entry_batch,
+        questions,
+        statistics,
+        status,
+        admin,
+        comparing,
+        golden_files,
+        golden,
+    )
+    for room in (*rooms, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -97,6 +125,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
+    stack.push_async_callback(asked.close)
+    asked.start()
     catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
@@ -114,7 +145,21 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     golden, runs = GoldenStore(store.database), Runs(store.database)
     ready = Readiness()
     return Services(
-        settings, store, golden, runs, catalog, live, jobs, worker, updater, metrics, keys, ready, rates, admission
+        settings,
+        store,
+        golden,
+        runs,
+        catalog,
+        live,
+        jobs,
+        worker,
+        updater,
+        metrics,
+        keys,
+        ready,
+        rates,
+        admission,
+        asked,
     )
 
 

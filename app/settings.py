@@ -20,6 +20,8 @@ Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode
 Names = Annotated[tuple[str, ...], NoDecode]
 NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
+LogQuestions = Literal["off", "counts", "redacted", "full"]
+
 PREFIX = "FAQ_"
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _RATE = re.compile(r"^([1-9][0-9]{0,8})/(second|minute|hour)$")
@@ -251,6 +253,20 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text",
         description="Format of the log: `text`, or `json` with one object a line, which has the request id and caller.",
+    )
+    log_questions: LogQuestions = Field(
+        "counts",
+        description="What is kept of the questions that users ask. `off`: nothing, and no feedback. `counts`: numbers "
+        "an hour and an entry, no texts. `redacted`: also each question, with e-mail addresses, phone, card and "
+        "account numbers and keys replaced by marks; needed for the list of unanswered questions. `full`: each "
+        "question as asked, which may be personal data.",
+    )
+    log_days: int = Field(
+        90,
+        ge=0,
+        le=36_500,
+        description="Days for which logged questions and the texts of feedback are kept; 0: forever. A short time "
+        "keeps less personal data; a long time shows more of what users ask. Counts are kept for 400 days.",
     )
     log_texts: bool = Field(
         False,

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.entry import caller_of, reply
 from app.api.entry_schemas import EntryList
-from app.api.schemas import ImportReply
+from app.api.import_schemas import ImportReply
 from app.api.state import Service, Services
 from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import InputError, NotReady

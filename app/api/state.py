@@ -14,6 +14,7 @@ from app.http.rate_limit import RateLimits
 from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
@@ -40,6 +41,7 @@ class Services:
     readiness: Readiness
     rates: RateLimits
     admission: Admission
+    questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
 
 
