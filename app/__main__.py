@@ -1,8 +1,8 @@
-"""The command line: `python -m app [import | export | reindex | releases | key]`; without a command, serve."""
+"""The command line: `python -m app [import | export | reindex | releases | golden | key]`; without a command, serve."""
 
 import typer
 
-from app.cli import entries, releases
+from app.cli import entries, golden, releases
 from app.cli.key import key
 from app.cli.reindex import reindex
 from app.cli.serve import serve
@@ -16,6 +16,7 @@ cli.command("import")(entries.import_file)
 cli.command("export")(entries.export_file)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
+cli.add_typer(golden.cli, name="golden")
 cli.command()(key)
 
 

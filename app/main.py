@@ -9,12 +9,28 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, status
+from app.api import (
+    admin,
+    ask,
+    comparing,
+    entries,
+    entry,
+    entry_batch,
+    feedback,
+    golden,
+    golden_files,
+    health,
+    questions,
+    statistics,
+    status,
+)
 from app.api.state import Services
 from app.console import console
 from app.console.parts import Parts
 from app.console.session import Sessions
 from app.errors import FaqError, StoreError
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -29,10 +45,12 @@ from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.keys import NamedKey
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 from app.web import pages
 
@@ -65,7 +83,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     problem.install(app)
     app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, status, admin, health, pages):
+    rooms = (
+        feedback,
+        entries,
+        entry,
+        entry_batch,
+        questions,
+        statistics,
+        status,
+        admin,
+        comparing,
+        golden_files,
+        golden,
+    )
+    for room in (*rooms, health, pages):
         app.include_router(room.router)
     for router in console.ROUTERS:
         app.include_router(router)
@@ -84,7 +115,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
-                sessions = Sessions.of(settings)
+                sessions = Sessions.of(services.store.database)
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
@@ -102,6 +133,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
+    stack.push_async_callback(asked.close)
+    asked.start()
     catalog = Catalog(settings, metrics)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
@@ -110,10 +144,31 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     jobs = Jobs(store.database)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
+    updater = Updater(settings.auto_reindex, store, live, worker, jobs)
+    stack.push_async_callback(updater.close)
+    updater.start()
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
-    return Services(settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission)
+    golden, runs = GoldenStore(store.database), Runs(store.database)
+    ready = Readiness()
+    return Services(
+        settings,
+        store,
+        golden,
+        runs,
+        catalog,
+        live,
+        jobs,
+        worker,
+        updater,
+        metrics,
+        keys,
+        ready,
+        rates,
+        admission,
+        asked,
+    )
 
 
 def _temporary_key(settings: Settings) -> NamedKey | None:

@@ -11,10 +11,10 @@ from sentence_transformers import SentenceTransformer
 from app import durable
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import read_queries
 from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer import runs
 from trainer.data import generated as trainingset
-from trainer.data.queries import read_queries
 from trainer.data.reading import read_source
 from trainer.data.scored import scored_set
 from trainer.data.training_set import TrainingSet, renamed, training_set

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.entry import caller_of, reply
 from app.api.entry_schemas import EntryList
-from app.api.schemas import ImportReply
+from app.api.import_schemas import ImportReply
 from app.api.state import Service
 from app.errors import InputError
 from app.http import audit
@@ -129,6 +129,7 @@ async def import_entries(
         bool, Query(description="Accept cells that look as if an open quote had swallowed rows.")
     ] = False,
     fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded with the wrong encoding.")] = False,
+    reindex: Annotated[bool, Query(description="Have the import answer; FAQ_AUTO_REINDEX=all always does.")] = False,
 ) -> ImportReply:
     """Import a file: all of it, or nothing. `dry_run` reports what would happen to each entry.
 
@@ -141,10 +142,12 @@ async def import_entries(
             format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
         )
         by = caller_of(request).name
-        wanted = ImportRequest(path, name, options, mode, match, dry_run, *service.live.encoding(), by)
+        publish = reindex or service.settings.auto_reindex == "all"
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, *service.live.encoding(), by, publish)
         report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
     if not dry_run:
         audit.record(request, "import")
+        service.updater.notify()
     return ImportReply.model_validate(report, strict=False)
 
 

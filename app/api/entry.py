@@ -1,4 +1,5 @@
-"""Single entries over HTTP: add, read, change, archive, restore, erase. A change answers after the next reindex."""
+"""Single entries over HTTP: add, read, change, archive, restore, erase. A change of a
+live entry answers within seconds, unless FAQ_AUTO_REINDEX is `off`."""
 
 import asyncio
 from typing import Annotated
@@ -50,6 +51,7 @@ def create_entry(body: EntryBody, request: Request, response: Response, service:
     entry = body.entry()
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.create(entry)
+    service.updater.notify()
     audit.record(request, "create", entry.id)
     response.headers["Location"] = f"/v1/admin/entry?id={quote(entry.id, safe='')}"
     return reply(stored, response)
@@ -69,6 +71,7 @@ def replace_entry(
     tags, entry = _tags(if_match), body.entry(id)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, lambda _: entry, tags)
+    service.updater.notify()
     audit.record(request, "replace", id)
     return reply(stored, response)
 
@@ -81,6 +84,7 @@ def update_entry(
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, body.changed, tags)
+    service.updater.notify()
     audit.record(request, "update", id)
     return reply(stored, response)
 
@@ -107,6 +111,7 @@ async def delete_entry(
             return None
 
     stored = await asyncio.to_thread(delete)
+    service.updater.notify()
     audit.record(request, "purge" if purge else "archive", id)
     if stored is None:
         return PurgeReply(id=id, purged=True, releases=await service.catalog.holding(id))
@@ -145,6 +150,7 @@ def restore_entry(
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.restore(id, version, tags)
+    service.updater.notify()
     audit.record(request, "restore", id)
     return reply(stored, response)
 

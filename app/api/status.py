@@ -1,11 +1,12 @@
 """What the service answers from, and what has changed since."""
 
 import asyncio
+from datetime import datetime
 
 from fastapi import APIRouter
 
 from app.api.admin import job_reply
-from app.api.entry_schemas import KnowledgeStatus, ReleaseStatus, StatusReply
+from app.api.entry_schemas import KnowledgeStatus, PendingStatus, ReleaseStatus, StatusReply
 from app.api.state import Service
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
@@ -25,6 +26,7 @@ async def get_status(service: Service) -> StatusReply:
     """The active release and its age, how many entries changed since it was built, and the jobs that run."""
     now = await standing(service.catalog, service.store, service.jobs)
     revision = await asyncio.to_thread(service.store.revision)
+    awaited = await asyncio.to_thread(service.updater.awaited)
     record, counts = now.record, now.counts
     release = None
     if record:
@@ -47,5 +49,18 @@ async def get_status(service: Service) -> StatusReply:
             archived=counts.states.get("archived", 0),
             published=counts.published,
         ),
+        pending=PendingStatus(
+            auto_reindex=service.updater.mode,
+            entries=awaited.pending.entries,
+            everything=awaited.pending.everything,
+            since=_written(awaited.pending.since),
+            validity=awaited.changed_validity,
+            next_validity=_written(awaited.next_validity),
+            failure=service.updater.failure,
+        ),
         jobs=[job_reply(job) for job in now.jobs],
     )
+
+
+def _written(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -70,6 +70,7 @@ def save_entry(request: Request, service: Service, form: Form) -> Response:
         return _conflict(request, service, sent, entry_id)
     except Conflict as error:
         return _editor(request, service, replace(sent, problems={"id": str(error)}), status=409)
+    service.updater.notify()
     audit.record(request, "update" if version else "create", stored.entry.id)
     address = _address(stored.entry.id)
     said = texts().editor.saved if version else texts().editor.created
@@ -107,6 +108,7 @@ def restore(request: Request, service: Service, form: Form) -> Response:
         except NotFound:
             before = 0
         stored = editor.restore(entry_id, int(version) if version.isdecimal() else 0, [etag] if etag else None)
+    service.updater.notify()
     audit.record(request, "restore", entry_id)
     address = _address(entry_id)
     steps = [Step.after(stored, before)] if stored.version != before else []

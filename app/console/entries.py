@@ -49,6 +49,7 @@ def change_entries(request: Request, service: Service, form: Form) -> Response:
             chosen = [Chosen.of(text) for text in texts_of_chosen]
             with service.store.edit(request.state.caller.name) as editor:
                 steps = change_all(editor, chosen, act, str(form.get("tag", "")))
+            service.updater.notify()
             for step in steps:
                 audit.record(request, act, step.id)
             said = counted(len(steps), texts().entries.acts[act]) if steps else texts().entries.nothing_changed
@@ -65,6 +66,7 @@ def undo(request: Request, service: Service, form: Form) -> Response:
     steps = [Step.of(str(text)) for text in form.getlist("step")]
     with service.store.edit(request.state.caller.name) as editor:
         undo_all(editor, steps)
+    service.updater.notify()
     for step in steps:
         audit.record(request, "undo", step.id)
     back = str(form.get("back", ""))

@@ -78,7 +78,8 @@ def _wanted(request: Request, service: Parts, form: FormData, path: Path, name: 
     match: Match = "question" if form.get("match") == "question" else "id"
     dry_run = form.get("act") != "import"
     by = request.state.caller.name
-    return ImportRequest(path, name, options, mode, match, dry_run, *service.live.encoding(), by)
+    publish = service.settings.auto_reindex == "all"
+    return ImportRequest(path, name, options, mode, match, dry_run, *service.live.encoding(), by, publish)
 
 
 def _mapping(lines: str) -> dict[str, str]:

@@ -6,14 +6,18 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from app.console.session import Sessions
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http.metrics import Metrics
 from app.http.rate_limit import RateLimits
 from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 
 
@@ -24,6 +28,14 @@ class Parts(Protocol):
     def settings(self) -> Settings: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def questions(self) -> Questions: ...
+    @property
+    def golden(self) -> GoldenStore: ...
+    @property
+    def runs(self) -> Runs: ...
+    @property
+    def updater(self) -> Updater: ...
     @property
     def catalog(self) -> Catalog: ...
     @property

@@ -70,8 +70,8 @@ async def reindex(request: Request, service: Service) -> Response:
 async def activate(request: Request, service: Service, form: Form) -> Response:
     """Answer from another release."""
     name = str(form.get("release", ""))
-    await commands.activate(service.catalog, service.live, service.store, name)
-    audit.record(request, "activate", name)
+    overridden = await commands.activate(service, name, request.state.caller.name, override="override" in form)
+    audit.record(request, "activate blocked release" if overridden else "activate", name)
     flash = Flash("done", texts().releases.activated.format(name=name))
     return moved(request, "releases", flash.as_dict())
 
@@ -96,7 +96,7 @@ def show_report(service: Service, bundle: Annotated[str, Path(pattern="^[0-9a-f]
 
 
 def _page(request: Request, service: Parts, releases: list[Release], built: datetime | None) -> Response:
-    pending = service.store.changes(built, datetime.now(UTC), CHANGES) if built else None
+    pending = service.store.changes_between(built, datetime.now(UTC), CHANGES) if built else None
     jobs = service.jobs.recent(JOBS)
     shown = [_shown(service, release, older) for release, older in zip(releases, [*releases, None][1:], strict=True)]
     values: dict[str, Any] = {"releases": shown, "pending": pending, "jobs": jobs, "live": LIVE}
@@ -108,6 +108,6 @@ def _shown(service: Parts, release: Release, older: Release | None) -> Shown:
     changes = None
     if older:
         begin, end = (datetime.fromisoformat(each.record.created_at) for each in (older, release))
-        changes = service.store.changes(begin, end, CHANGES)
+        changes = service.store.changes_between(begin, end, CHANGES)
     reported = commands.report_of(service.catalog, bundle) is not None
     return Shown(release, commands.manifest_of(service.catalog, bundle), reported, changes)

@@ -3,23 +3,19 @@
 The cookie holds no key. A session ends after SESSION_S, with its key, or when the person signs out.
 """
 
-import os
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from fastapi import Request, Response
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from app.settings import Settings
+from app.knowledge.database import Database
+from app.questions.secret import signing_secret
 
 COOKIE, FLASH = "faqtual_session", "faqtual_flash"
 SESSION_S, FLASH_S = 12 * 3600, 60
-_SECRET_FILE = "session.key"  # noqa: S105 - the name of a file
-_SECRET_BYTES = 32
+_SECRET = "session"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True)
@@ -33,16 +29,15 @@ class Session:
 class Sessions:
     """Makes and reads the cookies of one service."""
 
-    def __init__(self, secret: str) -> None:
-        """`secret`: signs the cookies; replicas that share sessions share it."""
+    def __init__(self, secret: bytes) -> None:
+        """`secret`: signs the cookies."""
         self._sessions = URLSafeTimedSerializer(secret, salt="session")
         self._flashes = URLSafeTimedSerializer(secret, salt="flash")
 
     @classmethod
-    def of(cls, settings: Settings) -> "Sessions":
-        """With the secret of the settings, or the one that FAQ_HOME keeps. Raises OSError."""
-        given = settings.session_secret
-        return cls(given.get_secret_value() if given else _kept_secret(settings.home / _SECRET_FILE))
+    def of(cls, database: Database) -> "Sessions":
+        """With the secret in the database, so that a session lasts on every replica. Raises StoreError."""
+        return cls(signing_secret(database, _SECRET))
 
     def begin(self, request: Request, response: Response, digest: str) -> None:
         """Sign the person in: set the cookie of a new session."""
@@ -82,16 +77,3 @@ class Sessions:
 def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     secure = request.url.scheme == "https"
     response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, secure=secure, samesite="strict")
-
-
-def _kept_secret(path: Path) -> str:
-    """The secret in the file, which is made where there is none; only its owner can read it. Raises OSError."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent) as new:  # its mode is 0600
-            new.write(secrets.token_hex(_SECRET_BYTES))
-            new.flush()
-            os.fsync(new.fileno())
-            with suppress(FileExistsError):  # another process was first
-                os.link(new.name, path)
-    return path.read_text("utf-8")

@@ -58,6 +58,7 @@ def teach(request: Request, service: Service, form: Form) -> Response:
     with service.store.edit(request.state.caller.name) as editor:
         before = editor.get(entry_id)
         stored = editor.change(entry_id, lambda entry: _taught(entry, text, LESSONS[kind]), [before.etag])
+    service.updater.notify()
     audit.record(request, kind, entry_id)
     address = f"try?question={quote(text, safe='')}"
     changed = stored.version != before.version

@@ -119,6 +119,15 @@ def admit(request: Request, *scopes: KeyScope) -> None:
     request.state.client = caller.digest if caller else network_of(host) if host else ""
 
 
+def admit_without_key(request: Request) -> None:
+    """As `admit` for the scope `ask`, but a request without a key passes: it carries a proof of another kind."""
+    if _key(request) is not None:
+        admit(request, "ask")
+        return
+    request.state.services.rates.address(request.client.host if request.client else None)
+    request.state.caller = None
+
+
 def _key(request: Request) -> str | None:
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():

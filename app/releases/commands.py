@@ -1,21 +1,40 @@
 """What people do to releases, over HTTP and in the console: build a new one, and activate an earlier one."""
 
 import asyncio
+from typing import Protocol
 
 from app.encoding.bundle import MANIFEST, Manifest
 from app.errors import Conflict
-from app.jobs import lock
+from app.golden.runs import Runs
 from app.jobs.jobs import Job
 from app.knowledge.store import Store
+from app.releases import activating
+from app.releases.builder import writing
 from app.releases.catalog import Catalog
 from app.releases.live import Live
-from app.releases.reindexing import Worker
+from app.releases.worker import Worker
+from app.settings import Settings
 
 NO_RELEASE = (
     "There is no release yet, so there is no model to reindex with. Publish a first release: `make run`, or "
     "`python -m app reindex --bundle DIR` with the directory of a bundle."
 )
 REPORT = "report.html"  # of the training, which `trainer publish` puts beside the bundle
+
+
+class Service(Protocol):
+    """The parts of the service that an activation needs."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def live(self) -> Live: ...
+    @property
+    def runs(self) -> Runs: ...
 
 
 async def start_reindex(catalog: Catalog, worker: Worker) -> Job:
@@ -29,15 +48,20 @@ async def start_reindex(catalog: Catalog, worker: Worker) -> Job:
     return await worker.start()
 
 
-async def activate(catalog: Catalog, live: Live, store: Store, release: str) -> None:
-    """Make a release the active one, and answer from it. Raises NotFound, Busy, BundleError, IndexUnavailable."""
-    writer = lock.writer(catalog.settings.home, store.database)
+async def activate(service: Service, release: str, by: str, *, override: bool = False) -> bool:
+    """Make a release the active one, and answer from it; returns whether it was blocked. `by`: who, for the history.
+
+    Raises Blocked for a release that breaks golden questions, unless `override`; NotFound, Busy, BundleError,
+    IndexUnavailable.
+    """
+    writer = writing(service.settings.home, service.store.database)
     await asyncio.to_thread(writer.__enter__)
     try:
-        await catalog.activate(release)
+        blocked = await activating.activate(service.catalog, service.runs, release, by, override)
     finally:
         await asyncio.to_thread(writer.__exit__, None, None, None)
-    await live.follow()
+    await service.live.follow()
+    return blocked
 
 
 def manifest_of(catalog: Catalog, bundle: str) -> Manifest | None:

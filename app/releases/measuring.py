@@ -7,9 +7,10 @@ import numpy as np
 
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
+from app.index.protocol import Index
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.ranking.fitting import Reread, calibrate
-from app.ranking.heldout import Evaluator, Outcome, Payload, resolve, sample
+from app.ranking.heldout import Evaluator, Outcome, Payloads, resolve, sample
 from app.ranking.ranking import Ranking
 from app.ranking.reranker import CANDIDATES, Reranker
 from app.releases.catalog import Catalog
@@ -18,18 +19,22 @@ HELD_OUT, RERANKED = 500, 150  # most questions that calibrate a release; fewer 
 logger = logging.getLogger(__name__)
 
 
-async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder, payloads: Sequence[Payload]) -> None:
+async def measure(catalog: Catalog, name: str, bundle: Bundle, encoder: Encoder, payloads: Payloads) -> None:
     """Store the calibration of a release of these entries, unless it has one. Logs why it cannot be calibrated."""
-    index = await catalog.indexes.open(name)
-    try:
+    async with catalog.index(name) as index:
         before = calibrated_of(index.calibration, name)
         if before is None or before.calibration is None or before.densities is None:
-            fitted = await calibrated(Evaluator(index, encoder, payloads), bundle)
-            for problem in fitted.problems:
-                logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
-            await catalog.indexes.calibrate(name, fitted.model_dump(mode="json"))
-    finally:
-        await index.close()
+            await fit(catalog, index, bundle, encoder, payloads)
+
+
+async def fit(catalog: Catalog, index: Index, bundle: Bundle, encoder: Encoder, payloads: Payloads) -> None:
+    """Calibrate an open release of these entries, in place of an earlier calibration."""
+    name = index.record.name
+    fitted = await calibrated(Evaluator(index, encoder, payloads), bundle)
+    for problem in fitted.problems:
+        logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
+    fitted = fitted.model_copy(update={"fitted_for": name})
+    await catalog.indexes.calibrate(name, fitted.model_dump(mode="json"))
 
 
 async def calibrated(evaluator: Evaluator, bundle: Bundle) -> Calibrated:

@@ -11,9 +11,12 @@ import threading
 from types import FrameType
 
 WATCHED = (
+    "app/golden/",
     "app/jobs/",
     "app/releases/",
     "app/index/embedded.py",
+    "app/index/increment.py",
+    "app/index/segment.py",
     "app/index/checksums.py",
     "app/encoding/bundle.py",
     "app/durable.py",

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from app.encoding.bundle import HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.text.markup import plain_text
 from app.text.normalize import normalize
-from trainer.data.queries import Query
 
 RICH = 3  # phrasings, from which an entry has one or more held out
 HELD_PHRASINGS = 0.2  # share of such an entry's phrasings, at least one

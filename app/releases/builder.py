@@ -1,0 +1,189 @@
+"""Builds releases as jobs, one at a time: whole ones, and what brings the active one up to date.
+
+A builder keeps what the next build needs too: the connections, the encoder, the vector cache. The command line uses one
+for one build, the warm worker one for all builds of its life.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from app.encoding.bundle import Bundle
+from app.errors import Busy, StoreError
+from app.jobs import lock
+from app.jobs.jobs import Jobs, Work, patiently
+from app.knowledge.database import Database
+from app.knowledge.store import Store
+from app.knowledge.wishes import Wished, Wishes
+from app.releases.catalog import Catalog
+from app.releases.gate import Gate
+from app.releases.increments import refit, update
+from app.releases.opened import OpenBundle, Progress
+from app.releases.publishing import publish_opened
+from app.settings import Settings
+
+REINDEX, UPDATE = "reindex", "update"  # the kinds of jobs
+UPDATE_S = 20.0  # an update that is under way is waited for so long; everything else is refused meanwhile
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Builder:
+    """Opens the store and the indexes of `settings`. Close it. Raises SettingsError, StoreError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: OpenBundle | None = None
+        with ExitStack() as stack:
+            self._runner = stack.enter_context(asyncio.Runner())
+            self._store = Store.open(settings.sqlalchemy_url, settings.history_days)
+            stack.callback(self._store.close)
+            self._jobs, self._wishes = Jobs(self._store.database), Wishes(self._store.database)
+            self._gate = Gate(self._store.database, settings.golden_max_broken)
+            self._catalog = Catalog(settings)
+            stack.callback(lambda: self._runner.run(self._catalog.close()))
+            stack.callback(self._close_bundle)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Release everything."""
+        self._stack.close()
+
+    def reindex(
+        self,
+        bundle: Path | None = None,
+        job_id: str | None = None,
+        show: Progress = lambda done, total: None,
+        adopt: bool = False,
+        override_by: str | None = None,
+    ) -> str:
+        """Build and activate the release of the store's entries and `bundle`, by default the one in use.
+
+        Runs as the job `job_id`, or as a new one. `adopt`: take over a namespace on a Qdrant server that another store
+        owns. `override_by`: who activates the release even if it breaks golden questions. Returns its name. Raises
+        Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError, Canceled, Blocked.
+        """
+        with self._at_work(REINDEX, job_id) as (work, check):
+            self._store.forget_old_versions()
+            wished = self._wishes.read()
+            gate = self._gate.overridden(override_by)
+            release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt, gate))
+            self._fulfil(wished)
+            work.succeed(release)
+        return release
+
+    def run(self, job_id: str) -> str:
+        """Run a queued job of either kind. As `reindex`; also raises NotFound."""
+        if self._jobs.get(job_id).kind == REINDEX:
+            return self.reindex(job_id=job_id)
+        with self._at_work(UPDATE, job_id) as (work, check):
+            self._store.forget_old_versions()
+            wished = self._wishes.read()
+            release = self._runner.run(self._update(wished, _progress(work, check, lambda done, total: None)))
+            self._fulfil(wished)
+            work.succeed(release)
+            if self._opened:
+                self._runner.run(refit(self._catalog, self._store, self._opened))
+        return release
+
+    @contextmanager
+    def _at_work(self, kind: str, job_id: str | None) -> Iterator[tuple[Work, lock.Check]]:
+        """Hold the writer's lock, and run the job `job_id` or a new one. Raises Busy, naming the running job."""
+        try:
+            stack, work, check = patient(self._jobs, lambda: self._begin(kind, job_id))
+        except Busy as error:
+            if job_id:
+                self._jobs.fail(job_id, str(error))
+            running = next((job for job in self._jobs.recent() if job.status == "running"), None)
+            if running is None:
+                raise
+            raise Busy(f"The job {running.job_id} ({running.kind}) is running.", running.job_id) from None
+        with stack:
+            yield work, check
+
+    def _begin(self, kind: str, job_id: str | None) -> tuple[ExitStack, Work, lock.Check]:
+        with ExitStack() as stack:
+            check = stack.enter_context(lock.writer(self._settings.home, self._store.database))
+            work = stack.enter_context(self._jobs.work(job_id or self._jobs.begin(kind).job_id))
+            return stack.pop_all(), work, check
+
+    async def _publish(self, directory: Path | None, progress: Progress, adopt: bool, gate: Gate) -> str:
+        await self._catalog.claim(self._store, adopt)
+        bundle = await asyncio.to_thread(Bundle.load, directory) if directory else None
+        opened = await self._open(bundle)
+        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate)
+
+    async def _update(self, wished: Wished, progress: Progress) -> str:
+        """The name of the active release, once it has the changes that are wished and those of validity."""
+        await self._catalog.claim(self._store)
+        opened = await self._open(None)
+        only = None if wished.entries is None else wished.entries | await self._changed_validity()
+        return await update(self._catalog, self._store, opened, progress, only, self._gate)
+
+    async def _changed_validity(self) -> frozenset[str]:
+        """The entries whose validity began or ended since the active release was made."""
+        active = await self._catalog.active()
+        made = (record.created_at for record in await self._catalog.indexes.records() if record.name == active)
+        return frozenset(*(self._store.changed_validity(datetime.fromisoformat(at)) for at in made))
+
+    async def _open(self, bundle: Bundle | None) -> OpenBundle:
+        """The bundle, by default the one in use, open; the same as for the build before where that used it too."""
+        if bundle is None:
+            active = await self._catalog.active()
+            if active and self._opened and self._opened.bundle.revision == active.split("-")[1]:
+                return self._opened
+            bundle = await self._catalog.active_bundle()
+        self._close_bundle()
+        installed = await asyncio.to_thread(bundle.install, self._catalog.models)
+        self._opened = OpenBundle(installed, self._catalog.vectors)
+        return self._opened
+
+    def _close_bundle(self) -> None:
+        if self._opened:
+            self._opened.close()
+        self._opened = None
+
+    def _fulfil(self, wished: Wished) -> None:
+        """Delete wishes that the active release has; those that remain are carried out again, which changes nothing."""
+        try:
+            patiently(lambda: self._wishes.fulfil(wished))
+        except StoreError as error:
+            logger.warning("Changes that are published stay marked as pending: %s", error)
+
+
+@contextmanager
+def writing(home: Path, database: Database) -> Iterator[lock.Check]:
+    """`lock.writer`, for which an update that is under way is waited for. Raises Busy, StoreError."""
+    with ExitStack() as stack:
+        yield patient(Jobs(database), lambda: stack.enter_context(lock.writer(home, database)))
+
+
+def patient(jobs: Jobs, begin: Callable[[], T]) -> T:
+    """What `begin` returns, tried again while an update is under way, which takes seconds. Raises Busy, StoreError."""
+    deadline = time.monotonic() + UPDATE_S
+    while True:
+        try:
+            return begin()
+        except Busy:
+            if time.monotonic() > deadline or not jobs.is_under_way(UPDATE):
+                raise
+        time.sleep(0.1)
+
+
+def _progress(work: Work, check: lock.Check, show: Progress) -> Progress:
+    """Report every step. Before the last, after which the release is switched to, look whether that may still be."""
+
+    def progress(done: int, total: int) -> None:
+        show(done, total)
+        work.report(done, total)
+        if done == total:
+            patiently(check)
+            work.confirm()
+
+    return progress
