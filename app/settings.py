@@ -141,8 +141,8 @@ class Settings(BaseSettings):
     auto_reindex: Literal["edits", "all", "off"] = Field(
         "edits",
         description="Changes that answer by themselves, within seconds. `edits`: those of single entries over HTTP, "
-        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no worker "
-        "process takes memory between reindexes.",
+        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no "
+        "worker process takes memory between reindexes.",
     )
     keep_increments: int = Field(
         50,

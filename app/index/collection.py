@@ -136,11 +136,11 @@ class ServerIndex:
             if offset is None:
                 return digests
 
-    async def preview(self, entries: Sequence[Candidate]) -> "PreviewIndex":
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> "PreviewIndex":
         """As `Index.preview`. Raises IndexUnavailable for a release of a version before increments."""
         if self.frequencies is None:
             raise IndexUnavailable(f"{self.record.name} was built by an earlier version. Reindex to preview changes.")
-        hidden = (*self._place.hidden, *(entry.id for entry in entries))
+        hidden = (*self._place.hidden, *removed, *(entry.id for entry in entries))
         place = replace(self._place, hidden=hidden)
         below = ServerIndex(self._nodes, place, self.record, self.calibration, self.frequencies)
         return PreviewIndex(below, self.frequencies, entries)

@@ -159,7 +159,7 @@ class Store:
             return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
 
     def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
-        """What brings a release up to date whose entries have these digests, by id; `only` of the entries of these ids."""
+        """What brings a release up to date whose entries have these digests, by id; `only`: of these entries."""
         with self.database.read() as connection:
             return changes_since(connection, _answers(utc_now()), digests, only)
 

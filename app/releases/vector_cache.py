@@ -61,9 +61,10 @@ class CachedEncoder:
         """Close the file."""
         self._file.close()
 
-    def encode_queries(self, texts: Sequence[str]) -> list[Vectors]:
-        """For each text (1, dimension) float32."""
-        return self._cached("question", texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """(n, dimension) float32."""
+        rows = self._cached("question", texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
+        return np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *rows])
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32."""

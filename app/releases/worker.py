@@ -16,6 +16,7 @@ from app.releases.builder import REINDEX, patient
 from app.settings import Settings
 
 NICENESS = "10"
+ENDING_S = 5.0  # for a process without output to end by itself
 IDLE_S = 600.0  # without a job for so long, the process ends and gives back its memory
 Process = asyncio.subprocess.Process
 
@@ -87,7 +88,7 @@ class Worker:
         answer = await answers.readline()
         if answer.endswith(b"\n"):
             return answer.decode().strip()
-        return f"The worker ended with exit status {await self._stop()}."
+        return f"The worker ended with exit status {await self._ended()}."
 
     async def _started(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
         """The input and the output of the process: the one that is there, or a new one."""
@@ -99,13 +100,21 @@ class Worker:
             )
         return cast(asyncio.StreamWriter, self._process.stdin), cast(asyncio.StreamReader, self._process.stdout)
 
+    async def _ended(self) -> int | None:
+        """The exit status of the process, which has closed its output."""
+        if self._process:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), ENDING_S)
+        return await self._stop()
+
     async def _stop(self) -> int | None:
         """End the process; its exit status, None where there is no process."""
         process, self._process = self._process, None
         if process is None:
             return None
-        with suppress(ProcessLookupError):
-            process.terminate()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
         return await process.wait()
 
     def _retire(self) -> None:
