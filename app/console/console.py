@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from app.console import editor, entries, imports, login, releases, today, trying
+from app.console import editor, effect, entries, imports, login, releases, today, trying
 from app.console.guard import guarded
 from app.console.texts import texts
 
@@ -22,6 +22,7 @@ ROUTERS = (
     today.router,
     entries.router,
     editor.router,
+    effect.router,
     trying.router,
     trying.editing,
     releases.router,

@@ -75,7 +75,7 @@ def save_entry(request: Request, service: Service, form: Form) -> Response:
     address = _address(stored.entry.id)
     said = texts().editor.saved if version else texts().editor.created
     steps = [Step.after(stored, version)] if stored.version != version else []
-    return moved(request, address, done(said, address, steps).as_dict())
+    return moved(request, address, done(said, address, steps, service.updater.mode).as_dict())
 
 
 @router.post("/preview")
@@ -112,7 +112,7 @@ def restore(request: Request, service: Service, form: Form) -> Response:
     audit.record(request, "restore", entry_id)
     address = _address(entry_id)
     steps = [Step.after(stored, before)] if stored.version != before else []
-    return moved(request, address, done(texts().editor.restored, address, steps).as_dict())
+    return moved(request, address, done(texts().editor.restored, address, steps, service.updater.mode).as_dict())
 
 
 def _address(entry_id: str) -> str:

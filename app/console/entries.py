@@ -53,7 +53,7 @@ def change_entries(request: Request, service: Service, form: Form) -> Response:
             for step in steps:
                 audit.record(request, act, step.id)
             said = counted(len(steps), texts().entries.acts[act]) if steps else texts().entries.nothing_changed
-            flash, status = done(said, filters.address, steps), 200
+            flash, status = done(said, filters.address, steps, service.updater.mode), 200
         except (BatchRefused, InputError) as error:
             flash, status = Flash("error", _reason(error)), status_of(error)
             kept = frozenset(text.partition(" ")[2] for text in texts_of_chosen)

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from app.console.changes import Step
+from app.console.texts import texts
+from app.releases.updater import Mode
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Flash:
         return asdict(self)
 
 
-def done(text: str, back: str, steps: Sequence[Step] = ()) -> Flash:
-    """Something was done, and can be undone by the steps."""
-    return Flash("done", text, tuple(map(str, steps)), back)
+def done(text: str, back: str, steps: Sequence[Step], mode: Mode) -> Flash:
+    """Entries were changed, which the steps undo. `mode`: which changes answer by themselves."""
+    said = [text, texts().flash["later" if mode == "off" else "soon"]] if steps else [text]
+    return Flash("done", " ".join(said), tuple(map(str, steps)), back)

@@ -8,6 +8,7 @@ from starlette.datastructures import FormData
 from app.console.session import Sessions
 from app.golden.questions import GoldenStore
 from app.golden.runs import Runs
+from app.http.admission import Admission
 from app.http.metrics import Metrics
 from app.http.rate_limit import RateLimits
 from app.http.security import Keys
@@ -48,6 +49,8 @@ class Parts(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def admission(self) -> Admission: ...
     @property
     def rates(self) -> RateLimits: ...
 

@@ -62,7 +62,8 @@ async def reindex(request: Request, service: Service) -> Response:
     audit.record(request, "reindex", job.job_id)
     if is_part(request):
         now = await standing(service.catalog, service.store, service.jobs)
-        return await run_in_threadpool(part, request, "state.html", standing=now)
+        values: dict[str, Any] = {"standing": now, "updating": False, "failure": None}
+        return await run_in_threadpool(part, request, "state.html", **values)
     return moved(request, "releases")
 
 

@@ -40,7 +40,9 @@ class Asked:
 async def show_state(request: Request, service: Service) -> Response:
     """The strip: the release, what is not published yet, and the job that runs."""
     now = await standing(service.catalog, service.store, service.jobs)
-    return await run_in_threadpool(part, request, "state.html", standing=now)
+    pending = await run_in_threadpool(service.updater.awaited) if service.updater.mode != "off" else None
+    values: dict[str, Any] = {"standing": now, "updating": bool(pending), "failure": service.updater.failure}
+    return await run_in_threadpool(part, request, "state.html", **values)
 
 
 @router.get("/today")

@@ -64,7 +64,7 @@ def teach(request: Request, service: Service, form: Form) -> Response:
     changed = stored.version != before.version
     said = texts().try_it.taught[kind] if changed else texts().try_it.taught_before
     steps = [Step.after(stored, before.version)] if changed else []
-    return moved(request, address, done(said, address, steps).as_dict())
+    return moved(request, address, done(said, address, steps, service.updater.mode).as_dict())
 
 
 def _question(text: str) -> str:

@@ -14,6 +14,7 @@ LIMITS = {
     "/console/entry": ENTRIES_BYTES,
     "/console/entries-bulk": ENTRIES_BYTES,
     "/console/preview": ENTRIES_BYTES,
+    "/console/effect": ENTRIES_BYTES,
     "/v1/admin/entries/import": IMPORT_BYTES,
     "/v1/admin/entries/batch": ENTRIES_BYTES,
     "/v1/admin/entries": ENTRIES_BYTES,

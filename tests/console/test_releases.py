@@ -16,7 +16,7 @@ from tests.console.test_entries import add
 def test_releases_show_what_changed_and_one_is_rolled_back_to(person: Person, keyed: Settings, bundle: Bundle) -> None:
     first = person.client.get("/readyz").json()["release"]
     add(keyed, Entry(id="newer", question="What is newer?", answer="This."))
-    assert "1 change not published" in person.see("state", part=True)
+    assert "1 entry changed since" in person.see("state", part=True)
     assert "What is newer?" in person.see("releases").partition("Not published yet")[2]
     second = publish_home(keyed, bundle)
     page = person.see("releases")

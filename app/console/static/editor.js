@@ -8,7 +8,8 @@ function changed() {
   unsaved.hidden = false;
 }
 if (dirty) unsaved.hidden = false;
-form.addEventListener("input", changed);
+form.addEventListener("input", (event) => { if (event.target.name !== "tried") changed(); });
+const touch = () => form.dispatchEvent(new Event("input")); // a change by a button is a change of the form
 form.addEventListener("submit", () => { dirty = false; });
 document.querySelector("[data-leave]")?.addEventListener("click", () => { dirty = false; });
 addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
@@ -39,7 +40,7 @@ function add(field) {
   const texts = input.value.split("\n").map((text) => text.trim()).filter(Boolean);
   for (const text of texts) field.querySelector(".chips").append(chip(field, text));
   input.value = "";
-  if (texts.length) changed();
+  if (texts.length) touch();
   input.focus();
 }
 form.addEventListener("click", (event) => {
@@ -49,14 +50,14 @@ form.addEventListener("click", (event) => {
   if (button.matches("[data-remove-chip]")) {
     const field = button.closest("[data-chips]");
     button.closest("li").remove();
-    changed();
+    touch();
     field.querySelector("[data-add-chip]").focus();
   }
   if (button.matches("[data-remove-pair]")) {
     const pair = button.closest(".pair");
     if (pair.parentElement.children.length > 1) pair.remove();
     else for (const input of pair.querySelectorAll("input, textarea")) input.value = "";
-    changed();
+    touch();
   }
   if (button.matches("[data-add-pair]")) {
     const pairs = form.querySelector("[data-pairs]");
