@@ -12,7 +12,7 @@ from app.api.state import Service
 from app.golden.judging import Expected, Verdict
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
-from app.releases.examining import compare, opened
+from app.releases import examining
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -22,7 +22,6 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 MOST = 200  # questions of a page: each is asked of both releases
-_COMPARING = asyncio.Semaphore(1)  # each comparison opens two releases and takes an encoder's time from askers
 
 Name = Annotated[str, Path(max_length=200, description="Name of a release that `GET /v1/admin/releases` lists.")]
 
@@ -41,12 +40,7 @@ async def compare_releases(
     """What two releases answer to the golden questions, a page at a time."""
     page = await asyncio.to_thread(service.golden.page, limit, cursor)
     questions = [Expected(golden.question, golden.faq_id) for golden in page.questions]
-    async with (
-        _COMPARING,
-        opened(service.catalog, before, service.live) as first,
-        opened(service.catalog, after, service.live) as second,
-    ):
-        compared = await compare(first, second, questions)
+    compared = await examining.compare_releases(service.catalog, service.live, before, after, questions)
     chosen = [item for item in compared if not verdict or item.verdict in verdict]
     return Comparison(
         before=before,

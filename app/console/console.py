@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from app.console import editor, effect, entries, imports, login, releases, today, trying
+from app.console import comparing, editor, effect, entries, golden, imports, login, releases, today, trying
 from app.console.guard import guarded
 from app.console.texts import texts
 
@@ -25,7 +25,9 @@ ROUTERS = (
     effect.router,
     trying.router,
     trying.editing,
+    golden.router,
     releases.router,
+    comparing.router,
     releases.publishing,
     imports.router,
     _unknown,

@@ -11,12 +11,12 @@ from app.releases.updater import Mode
 
 @dataclass(frozen=True)
 class Flash:
-    """A message. `steps`: undo it; `back`: the page to return to after that."""
+    """A message. `fields`: of the form that undoes what was done, sent to `action`; empty where nothing does."""
 
     kind: Literal["done", "error"]
     text: str
-    steps: tuple[str, ...] = ()
-    back: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    action: str = "undo"
 
     def as_dict(self) -> dict[str, Any]:
         """For templates and for the cookie."""
@@ -24,6 +24,9 @@ class Flash:
 
 
 def done(text: str, back: str, steps: Sequence[Step], mode: Mode) -> Flash:
-    """Entries were changed, which the steps undo. `mode`: which changes answer by themselves."""
-    said = [text, texts().flash["later" if mode == "off" else "soon"]] if steps else [text]
-    return Flash("done", " ".join(said), tuple(map(str, steps)), back)
+    """Entries were changed, which the steps undo; then the person returns to `back`. `mode`: which changes answer by
+    themselves."""
+    if not steps:
+        return Flash("done", text)
+    said = f"{text} {texts().flash['later' if mode == 'off' else 'soon']}"
+    return Flash("done", said, (("back", back), *(("step", str(step)) for step in steps)))

@@ -51,6 +51,7 @@ class Room:
 ROOMS = (
     Room("today", ("edit", "publish")),
     Room("entries", ("edit",)),
+    Room("golden", ("edit", "publish")),
     Room("try", ("ask",)),
     Room("releases", ("edit", "publish")),
     Room("import", ("edit",)),
@@ -134,7 +135,6 @@ def _environment() -> Environment:
         asset=lambda name: f"static/{name}?v={asset_version(name)}",
         htmx=json.dumps(HTMX),
         share_bar=share_bar,
-        bar_chart=bar_chart,
     )
     environment.filters.update(
         ago=ago,
@@ -143,6 +143,7 @@ def _environment() -> Environment:
         counted=counted,
         markup=to_html,
         word_diff=word_diff,
+        bar_chart=bar_chart,
         q=partial(quote, safe=""),
     )
     return environment

@@ -9,11 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from app.console.flash import Flash
+from app.console.golden import broken_lines
 from app.console.guard import guarded
 from app.console.page import HEADERS, is_part, moved, page, part
 from app.console.parts import Form, Parts, Service
 from app.console.texts import texts
 from app.encoding.bundle import Manifest
+from app.golden.runs import Run
 from app.http import audit
 from app.jobs.jobs import LIVE
 from app.knowledge.history import Changes
@@ -29,12 +31,19 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';
 
 @dataclass(frozen=True)
 class Shown:
-    """A release, what its model says of itself, whether it has a report, and what changed since the one before it."""
+    """A release, what its model says of itself, whether it has a report, what changed since the one before it, and its
+    golden questions."""
 
     release: Release
     manifest: Manifest | None
     reported: bool
     changes: Changes | None
+    run: Run | None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the golden questions keep it from being activated."""
+        return self.run is not None and self.run.outcome == "blocked" and not self.release.active
 
 
 @router.get("/releases")
@@ -99,16 +108,18 @@ def show_report(service: Service, bundle: Annotated[str, Path(pattern="^[0-9a-f]
 def _page(request: Request, service: Parts, releases: list[Release], built: datetime | None) -> Response:
     pending = service.store.changes_between(built, datetime.now(UTC), CHANGES) if built else None
     jobs = service.jobs.recent(JOBS)
-    shown = [_shown(service, release, older) for release, older in zip(releases, [*releases, None][1:], strict=True)]
-    values: dict[str, Any] = {"releases": shown, "pending": pending, "jobs": jobs, "live": LIVE}
+    runs = service.runs.of_gate([release.record.name for release in releases])
+    pairs = zip(releases, [*releases, None][1:], strict=True)
+    shown = [_shown(service, release, older, runs.get(release.record.name)) for release, older in pairs]
+    values: dict[str, Any] = {"releases": shown, "pending": pending, "jobs": jobs, "live": LIVE, "lines": broken_lines}
     return page(request, "releases.html", here="releases", total=service.store.count(), **values)
 
 
-def _shown(service: Parts, release: Release, older: Release | None) -> Shown:
+def _shown(service: Parts, release: Release, older: Release | None, run: Run | None) -> Shown:
     bundle = release.record.bundle
     changes = None
     if older:
         begin, end = (datetime.fromisoformat(each.record.created_at) for each in (older, release))
         changes = service.store.changes_between(begin, end, CHANGES)
     reported = commands.report_of(service.catalog, bundle) is not None
-    return Shown(release, commands.manifest_of(service.catalog, bundle), reported, changes)
+    return Shown(release, commands.manifest_of(service.catalog, bundle), reported, changes, run)

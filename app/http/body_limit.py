@@ -15,6 +15,7 @@ LIMITS = {
     "/console/entries-bulk": ENTRIES_BYTES,
     "/console/preview": ENTRIES_BYTES,
     "/console/effect": ENTRIES_BYTES,
+    "/console/golden-import": ENTRIES_BYTES,
     "/v1/admin/entries/import": IMPORT_BYTES,
     "/v1/admin/entries/batch": ENTRIES_BYTES,
     "/v1/admin/entries": ENTRIES_BYTES,

@@ -1,6 +1,6 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,6 +117,12 @@ class Store:
         """One entry with its version and its times. Raises NotFound."""
         with self.database.read() as connection:
             return stored_entry(connection, entry_id)
+
+    def questions_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The questions of these entries, by id; those that the store lacks are left out. At most some hundred."""
+        query = select(EntryRow.id, EntryRow.question).where(EntryRow.id.in_(ids))
+        with self.database.read() as connection:
+            return {row.id: row.question for row in connection.execute(query)}
 
     def versions(self, entry_id: str) -> list[history.Version]:
         """The versions of an entry that are kept, newest first, the present one included. Raises NotFound."""

@@ -88,6 +88,18 @@ class TopQuestion(NamedTuple):
     last_asked: float
 
 
+class HelpfulShare(NamedTuple):
+    """Feedback of a period: how much of it was helpful, and how much there was."""
+
+    helpful: int
+    given: int
+
+    @property
+    def share(self) -> float | None:
+        """None without feedback."""
+        return self.helpful / self.given if self.given else None
+
+
 class Statistics:
     """Reads the counts. Safe to share between threads."""
 
@@ -136,6 +148,14 @@ class Statistics:
         with self._database.read() as connection:
             rows = connection.execute(query.where(OutcomeHourRow.hour >= first, OutcomeHourRow.hour < end)).all()
         return {row[0]: int(row[1]) for row in rows}
+
+    def helpful(self, period: Period) -> HelpfulShare:
+        """The feedback that was given in the period."""
+        helpful, given = func.sum(case((FeedbackRow.helpful, 1), else_=0)), FeedbackRow.given_at
+        query = select(helpful, func.count()).where(given >= period.start, given < period.end)
+        with self._database.read() as connection:
+            row = connection.execute(query).one()
+        return HelpfulShare(int(row[0] or 0), int(row[1]))
 
     def top_questions(self, period: Period, limit: int = 50) -> list[TopQuestion]:
         """The questions that were asked most. Questions that differ in case and outer punctuation count as one."""
