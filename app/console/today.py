@@ -84,7 +84,7 @@ def _asked(service: Parts, days: int, now: float) -> Asked:
         _counts(hours),
         statistics.helpful(period),
         statistics.top_questions(period, SHOWN) if service.questions.keeps_texts else [],
-        [entry for entry in statistics.entries(period, limit=SHOWN).entries if entry.hits],
+        statistics.best_entries(period, SHOWN),
     )
 
 

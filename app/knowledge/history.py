@@ -1,11 +1,12 @@
 """What entries were before: each version that a later one replaced, who wrote it and when, and how it differs."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select, union_all
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select
 
 from app.knowledge.entry import Entry
 from app.knowledge.rows_of_entries import FIELDS, entry_of
@@ -62,17 +63,17 @@ class Changes:
 
 def changes(connection: Connection, after: datetime, until: datetime, limit: int) -> Changes:
     """The changes after `after` and not after `until`; `limit`: how many of the latest are listed."""
-    names = ("question", "act", "changed_by", "updated_at")
-    written = union_all(
-        select(_ENTRY.c.id.label("id"), *(_ENTRY.c[name] for name in names)),
-        select(_VERSION.c.entry_id.label("id"), *(_VERSION.c[name] for name in names)),
-    ).subquery()
-    within = (written.c.updated_at > after, written.c.updated_at <= until)
-    by_act = select(written.c.act, func.count()).where(*within).group_by(written.c.act)
-    latest = select(written).where(*within).order_by(written.c.updated_at.desc(), written.c.id).limit(limit)
-    return Changes(
-        {row[0]: row[1] for row in connection.execute(by_act)}, [Changed(*r) for r in connection.execute(latest)]
-    )
+    tables = ((_ENTRY, _ENTRY.c.id), (_VERSION, _VERSION.c.entry_id))
+    counts: Counter[Act] = Counter()
+    latest: list[Changed] = []
+    for table, entry_id in tables:
+        within = (table.c.updated_at > after, table.c.updated_at <= until)
+        counted = select(table.c.act, func.count()).where(*within).group_by(table.c.act)
+        counts.update({row[0]: row[1] for row in connection.execute(counted)})
+        columns = (entry_id, *(table.c[name] for name in ("question", "act", "changed_by", "updated_at")))
+        query = select(*columns).where(*within).order_by(table.c.updated_at.desc()).limit(limit)
+        latest += [Changed(*row) for row in connection.execute(query)]
+    return Changes(counts, sorted(latest, key=lambda change: change.at, reverse=True)[:limit])
 
 
 def keep(connection: Connection, ids: Sequence[str]) -> None:

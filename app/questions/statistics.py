@@ -123,6 +123,19 @@ class Statistics:
         following = cursor(type_of(sort)(last.sorted_by), last.id) if last else None
         return EntryPage([_figures(row) for row in rows[:limit]], following)
 
+    def best_entries(self, period: Period, limit: int) -> list[EntryFigures]:
+        """The entries with the most hits, of those that had any; without reading the others."""
+        shown, said = _shown(period), _said(period)
+        best = (
+            select(shown).where(shown.c.hits > 0).order_by(shown.c.hits.desc(), shown.c.faq_id).limit(limit).subquery()
+        )
+        feedback = (func.coalesce(said.c[name], 0).label(name) for name in ("helpful", "unhelpful"))
+        query = select(EntryRow.id, EntryRow.question, EntryRow.state, best, *feedback)
+        query = query.join(best, best.c.faq_id == EntryRow.id).outerjoin(said, said.c.faq_id == EntryRow.id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(best.c.hits.desc(), EntryRow.id)).all()
+        return [_figures(row) for row in rows]
+
     def every_entry(self, period: Period, sort: EntrySort = "-hits", never: bool = False) -> Iterator[EntryFigures]:
         """The same for all entries, streamed."""
         with self._database.read() as connection:
