@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
-from app.console import comparing, editor, effect, entries, golden, imports, login, releases, today, trying
+from app.console import comparing, editor, effect, entries, golden, imports, login, releases, today, trying, unanswered
 from app.console.guard import guarded
 from app.console.texts import texts
 
@@ -25,6 +25,7 @@ ROUTERS = (
     effect.router,
     trying.router,
     trying.editing,
+    unanswered.router,
     golden.router,
     releases.router,
     comparing.router,

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/console", include_in_schema=False, route_class=guard
 STATIC = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
+    "review.js": "text/javascript; charset=utf-8",
     "import.js": "text/javascript; charset=utf-8",
     "editor.js": "text/javascript; charset=utf-8",
     "htmx/htmx.min.js": "text/javascript; charset=utf-8",

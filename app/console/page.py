@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
@@ -50,6 +51,7 @@ class Room:
 
 ROOMS = (
     Room("today", ("edit", "publish")),
+    Room("unanswered", ("edit",)),
     Room("entries", ("edit",)),
     Room("golden", ("edit", "publish")),
     Room("try", ("ask",)),
@@ -138,6 +140,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         ago=ago,
+        moment=lambda seconds: datetime.fromtimestamp(seconds, UTC),
         stamp=stamp,
         percent=percent,
         counted=counted,

@@ -57,7 +57,7 @@ def teach(request: Request, service: Service, form: Form) -> Response:
         raise InputError(texts().errors.parameters)
     with service.store.edit(request.state.caller.name) as editor:
         before = editor.get(entry_id)
-        stored = editor.change(entry_id, lambda entry: _taught(entry, text, LESSONS[kind]), [before.etag])
+        stored = editor.change(entry_id, lambda entry: taught(entry, text, LESSONS[kind]), [before.etag])
     service.updater.notify()
     audit.record(request, kind, entry_id)
     address = f"try?question={quote(text, safe='')}"
@@ -74,7 +74,7 @@ def _question(text: str) -> str:
         raise InputError(f"{error}.", "question") from None
 
 
-def _taught(entry: Entry, text: str, lesson: Lesson) -> Entry:
+def taught(entry: Entry, text: str, lesson: Lesson) -> Entry:
     """The entry with the text in one list, and not in the other one."""
     fields = entry.model_dump()
     for name in LESSONS.values():
