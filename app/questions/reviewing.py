@@ -47,7 +47,7 @@ class Reviews:
         with self._database.read() as connection:
             asked = _asked(connection, period)
             unhelpful = _unhelpful(connection, period, asked)
-            done = dict(connection.execute(select(ReviewRow.key, ReviewRow.failed)).tuples().all())
+            done = {row.key: row.failed for row in connection.execute(select(ReviewRow.key, ReviewRow.failed))}
         found = [waiting._replace(unhelpful=unhelpful[key]) for key, waiting in asked.items()]
         left = [item for item in found if item.failed and item.failed >= 2 * done.get(item.key, 0)]
         return sorted(left, key=lambda item: (-item.failed, -item.last_asked, item.key))
