@@ -27,7 +27,7 @@ from app.ranking.ranking import Ranked
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=guarded("edit"))
 DAYS = 30
 NEAREST = 5  # entries that a card shows
-LOOKED_AT = 20  # questions that are asked again to find one that still fails
+LOOKED_AT = 6  # questions that are asked again to find one that still fails
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,14 @@ def undo(request: Request, service: Service, form: Form) -> Response:
 
 
 async def _card(answerer: Answerer, waiting: list[Waiting]) -> Card | None:
-    """The first question that the live release still does not answer; those that it does wait no longer."""
+    """The first question that the live release still does not answer, or the last one that is looked at."""
+    card = None
     for item in waiting[:LOOKED_AT]:
         (examined,) = await answerer.examine([item.question])
+        card = Card(item, examined.ranked[:NEAREST])
         if examined.reply.status != "answered" or item.unhelpful:
-            return Card(item, examined.ranked[:NEAREST])
-    return None
+            break
+    return card
 
 
 def _reviewed(form: FormData) -> tuple[int, int, str]:
