@@ -2,6 +2,7 @@
 
 import html
 import re
+from typing import Any
 
 from markupsafe import escape
 
@@ -18,7 +19,7 @@ from tests.console.test_editor import EVIL, UNSAFE
 from tests.console.test_entries import add
 
 
-def fields_of_undo(page: str) -> dict[str, str]:
+def fields_of_undo(page: str) -> dict[str, Any]:
     form = page.partition('<form action="golden-save"')[2].partition("</form>")[0]
     return {name: html.unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)}
 
