@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog
 from app.releases.gate import Gate
 from app.releases.increments import refit, update
+from app.releases.labelled import labelled
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
 from app.settings import Settings
@@ -89,7 +91,8 @@ class Builder:
             self._fulfil(wished)
             work.succeed(release)
             if self._opened:
-                self._runner.run(refit(self._catalog, self._store, self._opened))
+                real = partial(labelled, self._store.database, self._opened.bundle)
+                self._runner.run(refit(self._catalog, self._store, self._opened, real))
         return release
 
     @contextmanager
@@ -117,14 +120,16 @@ class Builder:
         await self._catalog.claim(self._store, adopt)
         bundle = await asyncio.to_thread(Bundle.load, directory) if directory else None
         opened = await self._open(bundle)
-        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate)
+        real = partial(labelled, self._store.database, opened.bundle)
+        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
 
     async def _update(self, wished: Wished, progress: Progress) -> str:
         """The name of the active release, once it has the changes that are wished and those of validity."""
         await self._catalog.claim(self._store)
         opened = await self._open(None)
         only = None if wished.entries is None else wished.entries | await self._changed_validity()
-        return await update(self._catalog, self._store, opened, progress, only, self._gate)
+        real = partial(labelled, self._store.database, opened.bundle)
+        return await update(self._catalog, self._store, opened, progress, only, self._gate, real)
 
     async def _changed_validity(self) -> frozenset[str]:
         """The entries whose validity began or ended since the active release was made."""
