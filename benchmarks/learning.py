@@ -2,12 +2,12 @@
 
     flock /tmp/heavy.lock python -m benchmarks.learning [--recipe quick]
 
-banking50 of ../shared/data without a third of each intent's phrasings. A model is fitted on the rest and published. Half
-of the real questions are `asked`: the five intents that fail most of theirs get ten of these as accepted alternatives.
-The `other` half measures: the release before, the next one with the same model, and one after a new fit on the store.
-Differences are paired by question; intervals are of 2,000 bootstraps over questions. Confidence is measured on the
-`other` questions of the next release, calibrated with and without 150 golden questions of the `asked` half.
-Writes benchmarks/results/learning.json and .md.
+banking50 of ../shared/data without a third of each intent's phrasings. A model is fitted on the rest and published.
+Half of the real questions are `asked`: the five intents that fail most of theirs get ten of these as accepted
+alternatives. The `other` half measures: the release before, the next one with the same model, and one after a new fit
+on the store. Differences are paired by question; intervals are of 2,000 bootstraps over questions. Confidence is
+measured on the `other` questions of the next release, calibrated with and without 150 golden questions of the `asked`
+half. Writes benchmarks/results/learning.json and .md.
 """
 
 import argparse
