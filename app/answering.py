@@ -1,6 +1,7 @@
 """question -> encode -> search -> rank -> decide -> reply. Knows no HTTP."""
 
 import asyncio
+import copy
 import os
 import time
 from collections.abc import Sequence
@@ -76,9 +77,9 @@ class Answerer:
         self.adaptation = Adaptation(adapt, self.ranking.calibration.unanswerable, densities, asked)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # replies stay right while the applied share does: a release is fixed
-        first = Encoder(bundle, threads=1, like=encoder)
+        self._first = Encoder(bundle, threads=1, like=encoder)
         others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
-        self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
+        self._batcher = Batcher([self._first, *(self.another_encoder() for _ in range(others))], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
         cores = min(RERANKER_THREADS, os.cpu_count() or 1)
         self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
@@ -142,6 +143,17 @@ class Answerer:
     async def encode(self, questions: Sequence[str]) -> Vectors:
         """The vectors of the questions, (n, dimension); batched with those of concurrent calls."""
         return await self._batcher.encode(questions)
+
+    def another_encoder(self) -> Encoder:
+        """A new encoder of the bundle, for another thread; it shares the graphs. Raises BundleError."""
+        return Encoder(self.bundle, like=self._first)
+
+    def over(self, index: Index) -> "Answerer":
+        """This answerer with a preview of its index. It shares all else, so do not close it, and use it only while this
+        one is open. It caches no replies, and what it is asked is not counted."""
+        other = copy.copy(self)
+        other.index, other._replies, other.adaptation = index, ReplyCache(0), self.adaptation.copy()
+        return other
 
     async def close(self) -> None:
         """Close the index, the encoders and the reranker; idempotent. Waits for their threads without blocking."""

@@ -68,7 +68,7 @@ class Decoding:
         """None are known."""
         return None
 
-    async def preview(self, entries: Sequence[Candidate]) -> Index:
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> Index:
         """The same."""
         return self
 

@@ -13,6 +13,7 @@ from app import durable
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import read_queries
+from app.ranking.defaults import PRECISION
 from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer import runs
 from trainer.data import generated as trainingset
@@ -22,7 +23,6 @@ from trainer.data.scored import scored_set
 from trainer.data.training_set import TrainingSet, renamed, training_set
 from trainer.evaluation.averaging import keep_best, weights_of
 from trainer.evaluation.validation import Validation
-from trainer.evaluation.weights import PRECISION
 from trainer.export.export import export
 from trainer.export.graph import refuse_unexportable
 from trainer.recipes import Recipe

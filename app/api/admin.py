@@ -19,9 +19,9 @@ from app.http.security import KEYS, guarded
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
 from app.releases import activating
-from app.releases.builder import writing
 from app.releases.catalog import Release
 from app.releases.gate import SHOWN
+from app.releases.turns import writing
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -127,6 +127,8 @@ def _release(release: Release, run: Run | None) -> ReleaseReply:
         previous=release.previous,
         bundle=record.bundle,
         knowledge=record.knowledge,
+        base=record.base,
+        increment=record.increment,
         entries=record.entries,
         created_at=record.created_at,
         calibrated=calibration is not None,

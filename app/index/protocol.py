@@ -105,8 +105,9 @@ class Index(Protocol):
     async def digests(self) -> dict[str, str] | None:
         """The digest of each entry by its id; None for an index that an earlier version built without digests."""
 
-    async def preview(self, entries: Sequence[Candidate]) -> "Index":
-        """This index with these entries added, or in place of those with the same ids; in memory, nothing is written.
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> "Index":
+        """This index with these entries added, or in place of those with the same ids, and without the entries whose
+        ids are in `removed`; in memory, nothing is written.
 
         It needs this index open, and closing it does not close this index.
         """

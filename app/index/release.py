@@ -111,12 +111,12 @@ class EmbeddedIndex:
             digests = increment.digests(digests)
         return digests
 
-    async def preview(self, entries: Sequence[Candidate]) -> "EmbeddedIndex":
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> "EmbeddedIndex":
         """As `Index.preview`."""
 
         def overlay() -> Overlay:
-            hidden = self._segment.numbers([entry.id for entry in entries])
-            increment = Increment.of(self.record, self.record.name, entries, (), hidden)
+            hidden = self._segment.numbers({*removed, *(entry.id for entry in entries)})
+            increment = Increment.of(self.record, self.record.name, entries, removed, hidden)
             return Overlay(self._segment, [*self._overlay.increments, increment])
 
         return EmbeddedIndex(self.record, self.calibration, self._segment, await self._run(overlay), lambda: None)

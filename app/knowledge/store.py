@@ -95,6 +95,15 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(in_order):
                 yield entry_of(row)
 
+    def questions(self) -> Iterator[tuple[str, str]]:
+        """The id and the question of each entry that is live and valid now, in order."""
+        columns = select(EntryRow.id, EntryRow.question).where(_answers(utc_now()), EntryRow.question != "")
+        with self.database.read() as connection:
+            rows = connection.execution_options(yield_per=_BATCH).execute(
+                columns.order_by(EntryRow.position, EntryRow.id)
+            )
+            yield from ((row.id, row.question) for row in rows)
+
     def page(
         self,
         limit: int = 50,
@@ -154,7 +163,7 @@ class Store:
             return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
 
     def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
-        """What brings a release up to date whose entries have these digests, by id; `only` of the entries of these ids."""
+        """What brings a release up to date whose entries have these digests, by id; `only`: of these entries."""
         with self.database.read() as connection:
             return changes_since(connection, _answers(utc_now()), digests, only)
 

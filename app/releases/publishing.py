@@ -124,28 +124,23 @@ def batches(
         done += len(batch)
 
 
-def candidates_of(encoder: CachedEncoder, rows: Sequence[tuple[Payload, str]]) -> list[Candidate]:
+def candidates_of(encoder: Encoder | CachedEncoder, rows: Sequence[tuple[Payload, str]]) -> list[Candidate]:
     """The entries of these payloads and digests, with the vectors of their texts."""
     payloads = [payload for payload, _ in rows]
     answers = encoder.encode_documents([answer_of(payload) for payload in payloads])
-    phrasings = iter(encoder.encode_queries([text for payload in payloads for text in payload["phrasings"]]))
-    negatives = iter(encoder.encode_queries([text for payload in payloads for text in payload["negatives"]]))
+    phrasings, negatives = (
+        _encoded(encoder, [payload[name] for payload in payloads]) for name in ("phrasings", "negatives")
+    )
     return [
-        Candidate(
-            payload["id"],
-            dict(payload),
-            answer,
-            _stacked(phrasings, len(payload["phrasings"]), encoder.dimension),
-            _stacked(negatives, len(payload["negatives"]), encoder.dimension),
-            digest=digest,
-        )
-        for (payload, digest), answer in zip(rows, answers, strict=True)
+        Candidate(payload["id"], dict(payload), answer, questions, excluded, digest=digest)
+        for (payload, digest), answer, questions, excluded in zip(rows, answers, phrasings, negatives, strict=True)
     ]
 
 
-def _stacked(vectors: Iterator[Vectors], count: int, dimension: int) -> Vectors:
-    """The next `count` of the (1, dimension) vectors, as (count, dimension)."""
-    return np.concatenate([np.empty((0, dimension), dtype=np.float32), *islice(vectors, count)])
+def _encoded(encoder: Encoder | CachedEncoder, texts: Sequence[Sequence[str]]) -> list[Vectors]:
+    """The vectors of the questions of each entry, (questions, dimension)."""
+    vectors = encoder.encode_queries([text for of_entry in texts for text in of_entry])
+    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts], dtype=np.int64))[:-1]
 
 
 def record_of(bundle: Bundle, spool: Spool, settings: Settings, read_at: datetime | None = None) -> IndexRecord:

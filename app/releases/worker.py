@@ -12,10 +12,11 @@ from contextlib import suppress
 from typing import cast
 
 from app.jobs.jobs import Job, Jobs
-from app.releases.builder import REINDEX, patient
+from app.releases.turns import REINDEX, patient
 from app.settings import Settings
 
 NICENESS = "10"
+ENDING_S = 5.0  # for a process without output to end by itself
 IDLE_S = 600.0  # without a job for so long, the process ends and gives back its memory
 Process = asyncio.subprocess.Process
 
@@ -63,16 +64,14 @@ class Worker:
 
     async def _run(self, job_id: str) -> None:
         """Have the process run the job; the job has failed if the process ends."""
-        async with self._turn:
-            try:
+        try:
+            async with self._turn:
                 failure = await self._answer(job_id)
-            except OSError as error:
-                failure = f"The worker could not be started: {error}"
-            except asyncio.CancelledError:
-                failure = "The service was stopped; the worker ended with exit status {}."
-                failure = failure.format(await self._stop())
-            if self._process:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._retire)
+        except OSError as error:
+            failure = f"The worker could not be started: {error}"
+        except asyncio.CancelledError:
+            failure = f"The service was stopped; the worker ended with exit status {await self._stop()}."
         if failure:  # a worker that is still able to write its reason has done so
             await asyncio.to_thread(self._jobs.fail, job_id, failure)
 
@@ -87,7 +86,7 @@ class Worker:
         answer = await answers.readline()
         if answer.endswith(b"\n"):
             return answer.decode().strip()
-        return f"The worker ended with exit status {await self._stop()}."
+        return f"The worker ended with exit status {await self._ended()}."
 
     async def _started(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
         """The input and the output of the process: the one that is there, or a new one."""
@@ -99,13 +98,21 @@ class Worker:
             )
         return cast(asyncio.StreamWriter, self._process.stdin), cast(asyncio.StreamReader, self._process.stdout)
 
+    async def _ended(self) -> int | None:
+        """The exit status of the process, which has closed its output."""
+        if self._process:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), ENDING_S)
+        return await self._stop()
+
     async def _stop(self) -> int | None:
         """End the process; its exit status, None where there is no process."""
         process, self._process = self._process, None
         if process is None:
             return None
-        with suppress(ProcessLookupError):
-            process.terminate()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
         return await process.wait()
 
     def _retire(self) -> None:

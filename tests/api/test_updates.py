@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -44,7 +45,7 @@ def answer(client: TestClient, question: str = QUESTION) -> str:
     return str(reply["answers"][0]["answer"])
 
 
-def edit(client: TestClient, text: str) -> Any:
+def edit(client: TestClient, text: str) -> httpx2.Response:
     return client.patch(ENTRY, params={"id": "refund"}, json={"answer": text}, headers={"If-Match": "*"})
 
 

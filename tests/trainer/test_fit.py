@@ -14,12 +14,12 @@ from torch import Tensor
 
 from app.encoding.bundle import Bundle
 from app.errors import FileError, InputError
+from app.ranking.defaults import DEFAULTS
 from app.ranking.ranking import Ranking
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit
 from trainer.data.training_set import training_set
 from trainer.evaluation.validation import Validation
-from trainer.evaluation.weights import DEFAULTS
 from trainer.guard import SHARES
 from trainer.recipes import RankingRecipe
 from trainer.runs import CONFIG, Run
