@@ -1,13 +1,14 @@
 """What a FAQ learns from its users: accepted questions of failing intents, and labelled questions for its confidence.
 
-    flock /tmp/heavy.lock python -m benchmarks.learning [--recipe quick]
+    flock /tmp/heavy.lock python -m benchmarks.learning [--recipe quick | base]
 
 banking50 of ../shared/data without a third of each intent's phrasings. A model is fitted on the rest and published.
 Half of the real questions are `asked`: the five intents that fail most of theirs get ten of these as accepted
 alternatives. The `other` half measures: the release before, the next one with the same model, and one after a new fit
 on the store. Differences are paired by question; intervals are of 2,000 bootstraps over questions. Confidence is
-measured on the `other` questions of the next release, calibrated with and without 150 golden questions of the `asked`
-half. Writes benchmarks/results/learning.json and .md.
+measured on the `other` questions of the next release, a fifth of them without an answer as stated, calibrated with and
+without 150 golden questions of the `asked` half. With `--recipe base` the base model is published and nothing is
+trained. Writes benchmarks/results/learning.json and .md, or learning_base.
 """
 
 import argparse
@@ -32,9 +33,11 @@ from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
 from app.knowledge.store import Store
+from app.ranking.unanswerable import DEFAULT_SHARE
 from app.releases.catalog import Catalog
 from app.releases.examining import Examiner, opened
 from app.releases.reindexing import reindex
+from app.releases.sources import BASE, Source
 from app.settings import Settings
 from benchmarks.generalize.sets import SHARED
 from benchmarks.quality import RESULTS
@@ -61,8 +64,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         report = learned(Path(work), entries, asked, other, options.recipe)
     report["recipe"] = options.recipe
-    (RESULTS / "learning.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-    (RESULTS / "learning.md").write_text(table(report), "utf-8")
+    name = "learning" if options.recipe != BASE else "learning_base"
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    (RESULTS / f"{name}.md").write_text(table(report), "utf-8")
     print(table(report))
 
 
@@ -81,12 +85,14 @@ def learned(
         same_model = reindex(settings)
         releases = {"before": first, "same model": same_model}
         results = {name: outcomes(settings, release, other) for name, release in releases.items()}
-        confidence = {"held-out questions": reliability(other, results["same model"])}
-        results["new fit"] = outcomes(settings, reindex(settings, fitted(settings, work / "second", recipe)), other)
+        confidence = {"without golden questions": reliability(other, results["same model"])}
+        if recipe != BASE:
+            refitted = reindex(settings, fitted(settings, work / "second", recipe))
+            results["new fit"] = outcomes(settings, refitted, other)
         GoldenStore(store.database).take(golden_of(asked, accepted))
         strict = settings.model_copy(update={"target_precision": 0.801})  # another release of the same bundle
         calibrated = reindex(strict, settings.home / "models" / same_model.split("-")[1])
-        confidence["and 150 golden questions"] = reliability(other, outcomes(settings, calibrated, other))
+        confidence[f"with {GOLDEN} golden questions"] = reliability(other, outcomes(settings, calibrated, other))
     return {"failing": failing, "differences": differences(other, results, failing), "confidence": confidence}
 
 
@@ -110,8 +116,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fitted(settings: Settings, out: Path, recipe: str) -> Path:
-    """The bundle of a run on what the store holds, as the command line makes it."""
+def fitted(settings: Settings, out: Path, recipe: str) -> Source:
+    """The bundle of a run on what the store holds, as the command line makes it; or the base model."""
+    if recipe == BASE:
+        return BASE
     command = ["-m", "trainer", "fit", "--database", str(settings.home), "--recipe", recipe, "--out", str(out)]
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
     return out / "bundle"
@@ -180,7 +188,7 @@ def differences(
         for measure in ("helped", "precision@1"):
             before = values["before"][measure]
             report[group][measure] = {
-                name: {"mean": round(float(value[measure].mean()), 4), "difference": interval(value[measure] - before)}
+                name: {"mean": interval(value[measure]), "difference": interval(value[measure] - before)}
                 for name, value in values.items()
             }
     return report
@@ -201,7 +209,12 @@ def interval(values: Floats) -> list[float]:
 
 
 def reliability(questions: Sequence[Expected], results: Sequence[Outcome]) -> dict[str, float]:
-    """The Brier score of the first candidate's confidence, and mean confidence minus accuracy, over all questions."""
+    """The Brier score of the first candidate's confidence, and mean confidence minus accuracy, at the stated share."""
+    answerable = [i for i, item in enumerate(questions) if item.faq_id]
+    unanswerable = [i for i, item in enumerate(questions) if item.faq_id is None]
+    count = round(len(answerable) * DEFAULT_SHARE / (1 - DEFAULT_SHARE))
+    chosen = [*answerable, *unanswerable[:count]]  # these are in the order of a hash of their texts
+    questions, results = [questions[i] for i in chosen], [results[i] for i in chosen]
     confidence = np.array([result.confidence for result in results])
     right = scores(questions, results)["precision@1"]
     return {
@@ -213,13 +226,14 @@ def reliability(questions: Sequence[Expected], results: Sequence[Outcome]) -> di
 
 def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
+    releases = report["differences"]["the five intents"]["helped"]
     lines = [
         "# Learning from accepted questions",
         "",
         f"banking50, recipe `{report['recipe']}`; failing intents: {', '.join(report['failing'])}.",
         "",
-        "| questions | | before | same model | new fit |",
-        "|---|---|---|---|---|",
+        f"| questions | | {' | '.join(releases)} |",
+        f"|---|---|{'---|' * len(releases)}",
     ]
     for group, rows in report["differences"].items():
         for measure in ("helped", "precision@1"):
@@ -228,8 +242,11 @@ def table(report: dict[str, Any]) -> str:
             cells = []
             for name, cell in rows[measure].items():
                 change, low, high = cell["difference"]
-                shown = "" if name == "before" else f" ({change:+.3f} [{low:+.3f}, {high:+.3f}])"
-                cells.append(f"{cell['mean']:.3f}{shown}")
+                if name == "before":
+                    change, low, high = cell["mean"]
+                    cells.append(f"{change:.3f} [{low:.3f}, {high:.3f}]")
+                else:
+                    cells.append(f"{cell['mean'][0]:.3f} ({change:+.3f} [{low:+.3f}, {high:+.3f}])")
             lines.append(f"| {group} ({rows['questions']}) | {measure} | {' | '.join(cells)} |")
     lines += ["", "| calibrated on | Brier score | confidence minus accuracy | helped |", "|---|---|---|---|"]
     for name, row in report["confidence"].items():
