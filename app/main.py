@@ -24,6 +24,7 @@ from app.api import (
     questions,
     statistics,
     status,
+    suggest,
 )
 from app.api.state import Services
 from app.console import console
@@ -35,6 +36,7 @@ from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
+from app.http.cors import WidgetOrigins
 from app.http.headers import SecurityHeaders
 from app.http.metrics import Metrics, RequestMetrics
 from app.http.parameters import known_parameters
@@ -48,6 +50,7 @@ from app.keys import NamedKey
 from app.knowledge.store import Store
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
+from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.releases.updater import Updater
@@ -83,27 +86,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.startup_error = None
     app.state.metrics = metrics
     problem.install(app)
-    app.include_router(ask.router, dependencies=KEYS if settings.asking_needs_key else [])
-    rooms = (
-        feedback,
-        entries,
-        entry,
-        entry_batch,
-        preview,
-        questions,
-        statistics,
-        status,
-        admin,
-        comparing,
-        golden_files,
-        golden,
-    )
-    for room in (*rooms, health, pages):
+    for room in (ask, suggest):
+        app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
+    knowledge = (entries, entry, entry_batch, preview, golden_files, golden)
+    for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
     for router in console.ROUTERS:
         app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
+    if settings.widget_origins:
+        app.add_middleware(WidgetOrigins, origins=settings.widget_origins)
     app.add_middleware(RequestMetrics, metrics=metrics)
     app.add_middleware(RequestIds)
     app.add_middleware(SecurityHeaders)
@@ -144,6 +137,8 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(live.close)
     await live.start()
     jobs = Jobs(store.database)
+    completer = Completer(store, live)
+    stack.push_async_callback(completer.close)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
     updater = Updater(settings.auto_reindex, store, live, worker, jobs)
@@ -170,6 +165,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         rates,
         admission,
         asked,
+        completer,
     )
 
 

@@ -17,12 +17,14 @@ from app.text.spelling import nearest
 _DIGEST = r"^[0-9a-f]{64}$"
 
 Digests = Annotated[tuple[Annotated[str, Field(pattern=_DIGEST)], ...], NoDecode]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$")]
 Names = Annotated[tuple[str, ...], NoDecode]
 NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
 LogQuestions = Literal["off", "counts", "redacted", "full"]
 
 PREFIX = "FAQ_"
+SECRETS = Path("/run/secrets")  # of containers: a file such as faq_qdrant_api_key is a setting too
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _RATE = re.compile(r"^([1-9][0-9]{0,8})/(second|minute|hour)$")
 
@@ -53,15 +55,20 @@ Limit = Annotated[Rate | None, NoDecode, BeforeValidator(Rate.of)]
 
 
 class Settings(BaseSettings):
-    """The configuration, read from `FAQ_*` environment variables. Immutable."""
+    """The configuration, read from `FAQ_*` environment variables and then from files in SECRETS. Immutable."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on. An address other than loopback needs keys.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free port.")
     home: Path = Field(
         Path("faq-home"),
         description="Directory of models, index, database and vector cache. Memory-mapped: use a fast local disk.",
+    )
+    file: Path | None = Field(
+        None, description="FAQ file that `python -m app start` imports if the store has no entries."
     )
     qdrant_url: str | None = Field(
         None,
@@ -213,6 +220,11 @@ class Settings(BaseSettings):
     trusted_proxies: Names = Field(
         (), description="Comma-separated addresses of the reverse proxies whose X-Forwarded-For is trusted."
     )
+    widget_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated origins of the pages that may show the widget, such as https://shop.example; `*`: "
+        "any page. Programs can pretend any origin: set a rate limit too.",
+    )
     rate_limit_address: Limit = Field(
         None,
         description="Limit of requests to /v1 from one client address, such as `600/minute`; further requests get 429. "
@@ -274,7 +286,7 @@ class Settings(BaseSettings):
         "asked, which may be personal data.",
     )
 
-    @field_validator("admin_keys", "ask_keys", "keys", "trusted_proxies", mode="before")
+    @field_validator("admin_keys", "ask_keys", "keys", "trusted_proxies", "widget_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -290,6 +302,7 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
+        "file",
         "qdrant_url",
         "qdrant_api_key",
         "qdrant_replication_factor",

@@ -25,11 +25,12 @@ from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
 from app.knowledge.queries import read_queries
 from app.ranking.decision import Case, Decision, decide, measured
+from app.ranking.defaults import OFFER_PRECISION, PRECISION
 from app.ranking.fitting import calibrate
 from app.ranking.heldout import Asked, Outcome
 from app.ranking.ranking import Ranked, Ranking
 from trainer.evaluation.served import served
-from trainer.evaluation.weights import OFFER_PRECISION, PRECISION, chosen
+from trainer.evaluation.weights import chosen
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path("data")

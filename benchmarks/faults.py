@@ -1,13 +1,15 @@
-"""Kills a real process at many points of an import, a reindex and an activation; counts what was lost.
+"""Kills a real process at many points of imports, reindexes, activations and edits; counts what was lost.
 
-    python -m benchmarks.faults [--points N] [--cuts N] [--seed N] [--add]
+    python -m benchmarks.faults [--points N] [--edits N] [--cuts N] [--seed N] [--add]
 
 Every process is a fork of one that has loaded the application, so that a point costs a second and not ten: it runs the
 command as `python -m app` would and ends itself with SIGKILL at the n-th call or return inside the code that matters
 (tests/faults/kill.py). One home is killed over and over: what a kill leaves behind stays. After each the store must
 hold exactly the old or the new entries, the active release must be exactly the old or the new one and hold every entry
 of it, and the same command, run again, must succeed. `blocked` is a reindex that the golden questions refuse: the old
-release must stay whatever happens. `--cuts`: likewise for power cuts, as tests/faults/power.py
+release must stay whatever happens. `--edits`: points over the edits of single entries, the increments that bring them
+into the active release, and compactions; see tests/faults/edits.py. `--cuts`: likewise for power cuts, as
+tests/faults/power.py
 simulates them. Another seed takes other points; `--add` adds to the results that there are. Writes
 benchmarks/results/faults.json and .md.
 """
@@ -22,7 +24,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from app.releases.catalog import Catalog
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import fill, publish_home
+from tests.faults.edits import KINDS, Killed, Kind, in_child
 from tests.faults.kill import watched
 from tests.faults.power import recorded
 
@@ -50,6 +52,7 @@ def main() -> None:
     """Sweep, count, write; exit status 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=210, help="kill points over the four commands")
+    parser.add_argument("--edits", type=int, default=210, help="over edits, increments and compactions")
     parser.add_argument("--cuts", type=int, default=40, help="power cuts over import and reindex")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--add", action="store_true", help="to the results of an earlier run")
@@ -57,7 +60,11 @@ def main() -> None:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as work:
         sweep = Sweep(Path(work), random.Random(options.seed))
-        rows = {command: sweep.killed(command, options.points // len(COMMANDS)) for command in COMMANDS}
+        commands = COMMANDS if options.points else ()
+        rows = {command: sweep.killed(command, options.points // len(COMMANDS)) for command in commands}
+        if options.edits:
+            killed = Killed(Path(work) / "edits")
+            rows |= {kind: edited(killed, kind, options.edits // 3, options.seed) for kind in KINDS}
         for command in ("import", "reindex"):
             if options.cuts and shutil.which("cc"):
                 rows[f"{command}, power cut"] = sweep.cut(command, options.cuts // 2)
@@ -173,6 +180,20 @@ class Sweep:
         return "new" if changed else "old"
 
 
+def edited(killed: Killed, kind: Kind, points: int, seed: int) -> dict[str, Any]:
+    """Kill edits or what makes them answer at so many points, likewise."""
+    events, places = killed.events(kind), random.Random(seed)
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    for point in range(points):
+        at = 1 + int(events * (point + places.random()) / points)
+        outcome = killed.kill(kind, at)
+        outcomes[outcome.partition(":")[0]] += 1
+        if outcome.startswith("wrong"):
+            wrong.append(f"event {at}: {outcome}")
+    return {"events": events, "points": points, "outcomes": dict(outcomes), "wrong": wrong}
+
+
 def edition(number: int) -> list[Entry]:
     """A FAQ all of whose answers tell which edition it is; so does the number of its entries."""
     rest = [
@@ -217,32 +238,6 @@ async def previous(settings: Settings) -> str:
     (name,) = [one.record.name for one in await catalog.releases() if one.previous]
     await catalog.close()
     return name
-
-
-def in_child(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` gives, as JSON
-    """What `work` returns, from a fork; None if that was killed. Raises RuntimeError with its error."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
-        try:
-            result = {"result": work()}
-        except BaseException as error:
-            result = {"error": repr(error)}
-        with os.fdopen(writing, "w") as pipe:
-            json.dump(result, pipe)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return None
-    told = json.loads(text)
-    if "error" in told:
-        raise RuntimeError(told["error"])
-    return told["result"]
 
 
 def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

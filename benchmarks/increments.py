@@ -16,6 +16,7 @@ Writes benchmarks/results/increments.json and .md, in which sizes that do not ru
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import statistics
@@ -27,6 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.answering import Answerer
+from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.index.protocol import Index
 from app.knowledge.entry import Entry
@@ -102,21 +105,21 @@ async def costs(folder: Path, size: int, edits: int) -> Figures:
         rebuilt = time.perf_counter()
         publish, present = await service.indexes.open(base), await service.indexes.open(base)
         vectors = opened.encoder.encode_queries([f"Where is setting {i * 37 % size}?" for i in range(SEARCHED)])
-        await searching(present, vectors)
-        memory, updates, opens = memory_of(os.getpid()), [], []
+        await searching([present], vectors)
+        added, updates, opens = 0, [], []
         for number in range(edits):
             entry = store.get(f"e{number * 7 % size}").model_copy(update={"answer": f"Edition {number}."})
             store.import_entries([entry], "append")
             began = time.perf_counter()
             name = await update(writer, store, opened)
             updates.append(time.perf_counter() - began)
-            began = time.perf_counter()
+            began, memory = time.perf_counter(), memory_of(os.getpid())
             newer = await service.indexes.open(name)
             opens.append(1000 * (time.perf_counter() - began))
             await present.close()
             present = newer
-        added = memory_of(os.getpid()) - memory
-        of_base, of_last = await searching(publish, vectors), await searching(present, vectors)
+            added += memory_of(os.getpid()) - memory
+        of_base, of_last = await searching([publish, present], vectors)
         await publish.close()
         await present.close()
     await writer.close()
@@ -134,15 +137,16 @@ async def costs(folder: Path, size: int, edits: int) -> Figures:
     }
 
 
-async def searching(index: Index, vectors: Any) -> float:  # noqa: ANN401 - (questions, dimension)
-    """The median milliseconds of a search, one question after the other."""
-    times = []
+async def searching(indexes: Sequence[Index], vectors: Vectors) -> list[float]:
+    """The median milliseconds of a search of each index; each question is asked of one after the other."""
+    times: list[list[float]] = [[] for _ in indexes]
     for number, vector in enumerate(vectors):
-        question = index.record.question(f"Where is setting {number}?", vector)
-        start = time.perf_counter()
-        await index.search(question, 20, {})
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
+        for index, of_index in zip(indexes, times, strict=True):
+            question = index.record.question(f"Where is setting {number}?", vector)
+            start = time.perf_counter()
+            await index.search(question, 20, {})
+            of_index.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(of_index) for of_index in times]
 
 
 async def agreement(folder: Path, bundle: Bundle) -> Figures:
@@ -161,11 +165,14 @@ async def agreement(folder: Path, bundle: Bundle) -> Figures:
         for step in range(STEPS):
             changed += change(store, held, spare, step)
             name = await update(catalog, store, opened)
-        by_increments, increments_ms = await first_entries(catalog, name, questions)
-        number = next(record.increment for record in await catalog.indexes.records() if record.name == name)
-        rebuilt = await publish_opened(catalog, opened, store.published())
-        by_rebuild, rebuilt_ms = await first_entries(catalog, rebuilt, questions)
-    await catalog.close()
+        extended = await catalog.open(name)
+        rebuilt = await catalog.open(await publish_opened(catalog, opened, store.published()))
+        by_increments, by_rebuild = await first_entries(extended, questions), await first_entries(rebuilt, questions)
+        vectors = await extended.encode(questions[:SEARCHED])
+        rebuilt_ms, increments_ms = await searching([rebuilt.index, extended.index], vectors)
+    number = extended.index.record.increment
+    for part in (extended, rebuilt, catalog):
+        await part.close()
     store.close()
     same = sum(a == b for a, b in zip(by_increments, by_rebuild, strict=True))
     return {
@@ -188,7 +195,7 @@ def cloud_entries() -> list[Entry]:
 
 def change(store: Store, held: Sequence[Entry], spare: Sequence[Entry], step: int) -> int:
     """One step of the changes: edit, remove and add as many entries each. Returns how many."""
-    of_each = round(CHANGED * len(held) / 3 / STEPS)
+    of_each = math.ceil(CHANGED * len(held) / 3 / STEPS)
     start = step * of_each
     new = spare[start : start + of_each]
     edited = [
@@ -202,14 +209,9 @@ def change(store: Store, held: Sequence[Entry], spare: Sequence[Entry], step: in
     return len(edited) + len(new) + len(removed)
 
 
-async def first_entries(catalog: Catalog, name: str, questions: Sequence[str]) -> tuple[list[str], float]:
-    """The id of the first entry for each question, and the median milliseconds of a search."""
-    answerer = await catalog.open(name)
-    try:
-        first = [ranked[0].candidate.id for ranked in await answerer.rank(questions, 20, {})]
-        return first, await searching(answerer.index, await answerer.encode(questions[:SEARCHED]))
-    finally:
-        await answerer.close()
+async def first_entries(answerer: Answerer, questions: Sequence[str]) -> list[str]:
+    """The id of the first entry for each question."""
+    return [ranked[0].candidate.id for ranked in await answerer.rank(questions, 20, {})]
 
 
 def page(report: Figures) -> str:

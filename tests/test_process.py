@@ -42,15 +42,14 @@ def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[tuple[httpx2.Client, subprocess.Popen[str]]]:
+def serving(settings: Settings, *arguments: str) -> Iterator[tuple[httpx2.Client, subprocess.Popen[str]]]:
     """A running service and a client of it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app"], env=environment(settings), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "app", *arguments], env=environment(settings), stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stderr is not None
-        address = re.search(r"http://\S+", process.stderr.readline())
-        assert address is not None
+        address = next(match for line in process.stderr if (match := re.search(r"http://\S+", line)))
         with httpx2.Client(base_url=address[0], headers={"X-API-Key": ADMIN_KEY}, trust_env=False) as client:
             _wait_until_alive(client)
             yield client, process
@@ -223,3 +222,23 @@ def test_a_named_key_is_printed_as_the_setting_takes_it(settings: Settings) -> N
 def test_the_key_command_prints_a_key_and_its_digest(settings: Settings) -> None:
     key, digest = (line.split()[-1] for line in run(settings, "key").stdout.splitlines())
     assert digest_of(key) == digest
+
+
+def test_a_new_home_answers_from_a_file_with_the_base_model(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "faq.csv"
+    file.write_text("question,answer\nWhen will I get my refund?,Within five days.\nWho are you?,A shop.\n")
+    for _ in range(2):  # the second start finds a home with a release, and imports nothing
+        with serving(settings, "start", str(file)) as (client, _):
+            reply = client.post("/v1/ask", json={"question": "When is my money paid back?", "top_k": 1}).json()
+            shown = [*reply["answers"], *reply["suggestions"]]
+            assert shown[0]["question"] == "When will I get my refund?"
+        file.write_text("question,answer\nAnother?,Another.\n")
+
+
+def test_a_command_of_the_trainer_is_found_by_the_console_script(settings: Settings) -> None:
+    command = [sys.executable, "-c", "from app.__main__ import main; main()", "runs", "list"]
+    listed = subprocess.run(
+        command, env=environment(settings), capture_output=True, text=True, check=False, cwd=settings.home.parent
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert "run" in listed.stdout

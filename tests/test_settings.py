@@ -3,6 +3,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from app.errors import SettingsError
 from app.keys import NamedKey
 from app.settings import Settings, unknown_variables
 
@@ -47,3 +48,10 @@ def test_unknown_variables_are_named_with_the_nearest_setting() -> None:
         "The environment variable FAQ_HOEM is not a setting and has no effect. Did you mean FAQ_HOME?",
         "The environment variable FAQ_XYZZY is not a setting and has no effect.",
     ]
+
+
+@pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/", "https://*.example", "null"])
+def test_an_origin_has_a_scheme_and_a_host_and_no_path(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAQ_WIDGET_ORIGINS", f"https://a.example:8443,{origin}")
+    with pytest.raises(SettingsError, match="FAQ_WIDGET_ORIGINS"):
+        Settings.read()

@@ -114,6 +114,8 @@ def _release(release: Release, run: Run | None) -> ReleaseReply:
         previous=release.previous,
         bundle=record.bundle,
         knowledge=record.knowledge,
+        base=record.base,
+        increment=record.increment,
         entries=record.entries,
         created_at=record.created_at,
         calibrated=calibration is not None,

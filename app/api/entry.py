@@ -2,6 +2,7 @@
 live entry answers within seconds, unless FAQ_AUTO_REINDEX is `off`."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote
 
@@ -19,11 +20,14 @@ from app.api.entry_schemas import (
     VersionReply,
 )
 from app.api.state import Service
+from app.errors import Busy
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, Caller, guarded
 from app.knowledge.history import Version
 from app.knowledge.stored import Stored
+from app.releases.erasing import forget_vectors
+from app.releases.turns import UPDATE
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -98,7 +102,10 @@ async def delete_entry(
     purge: Annotated[bool, Query(description="Erase the entry and its history; needs the scope `admin`.")] = False,
     if_match: IfMatch = None,
 ) -> EntryReply | PurgeReply:
-    """Archive an entry; a `PATCH` of its state or its history brings it back. With `purge` erase it for good."""
+    """Archive an entry; a `PATCH` of its state or its history brings it back. With `purge` erase it for good.
+
+    An erased entry leaves the answers at once: a whole release of the store is built, and every other release that
+    holds the entry's text is deleted."""
     caller, tags = caller_of(request), _tags(if_match)
     if purge:
         caller.check("admin")
@@ -107,13 +114,16 @@ async def delete_entry(
         with service.store.edit(caller.name) as editor:
             if not purge:
                 return editor.archive(id, tags)
-            editor.purge(id, tags)
+            forget_vectors(service.catalog.vectors, editor.purge(id, tags))
             return None
 
     stored = await asyncio.to_thread(delete)
     service.updater.notify()
     audit.record(request, "purge" if purge else "archive", id)
     if stored is None:
+        if service.updater.mode == "off" and service.live.release:
+            with suppress(Busy):  # the next update or reindex erases it
+                await service.worker.start(UPDATE)
         return PurgeReply(id=id, purged=True, releases=await service.catalog.holding(id))
     return reply(stored, response)
 

@@ -205,8 +205,8 @@ class PurgeReply(Strict):
     id: str
     purged: Literal[True]
     releases: list[str] = Field(
-        description="Kept releases that still hold its text. Reindexing replaces them: they are deleted when they are "
-        "neither the active release, nor the one before it, nor the last of another model."
+        description="Kept releases that still hold its text. They are deleted when a release without it is active, "
+        "which is built at once."
     )
 
 

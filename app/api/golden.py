@@ -1,15 +1,28 @@
 """Admin routes for golden questions and the history of their runs."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.api.entry import caller_of
-from app.api.golden_schemas import GoldenBody, GoldenDeleted, GoldenList, GoldenReply, RunList, RunReply
-from app.api.state import Service
+from app.api.golden_schemas import (
+    GoldenBody,
+    GoldenCollect,
+    GoldenCollected,
+    GoldenDeleted,
+    GoldenList,
+    GoldenReply,
+    RunList,
+    RunReply,
+)
+from app.api.state import Service, Services
+from app.errors import InputError
+from app.golden.questions import NewQuestion
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
+from app.questions.feedback import FeedbackSelection
 
 LARGEST = 2**31 - 1
 
@@ -68,6 +81,36 @@ def delete_golden(id: Id, request: Request, service: Service) -> GoldenDeleted:
     service.golden.delete(id)
     audit.record(request, "delete golden question", str(id))
     return GoldenDeleted(id=id, deleted=True)
+
+
+@router.post("/collect", responses=documented(404, 409, 413))
+def collect_golden(body: GoldenCollect, request: Request, service: Service) -> GoldenCollected:
+    """Make questions golden that users asked. What is golden already stays as it is; of one text, the latest counts."""
+    rows = _feedback(service, body) if body.source == "feedback" else _logged(service, body)
+    new = {row.question: row for row in reversed(list(rows))}
+    stored = service.golden.stored_ids(sorted({row.faq_id for row in new.values() if row.faq_id}))
+    usable = [row for row in new.values() if row.faq_id is None or row.faq_id in stored]
+    added = service.golden.take(usable, caller_of(request).name, overwrite=False)
+    audit.record(request, "collect golden questions")
+    return GoldenCollected(added=added.added, known=added.unchanged, skipped=len(new) - len(usable))
+
+
+def _feedback(service: Services, body: GoldenCollect) -> Iterator[NewQuestion]:
+    """The questions whose right entry a user has named, newest first."""
+    wanted = None if body.request_ids is None else set(body.request_ids)
+    for given in service.questions.feedbacks.stream(FeedbackSelection()):
+        if given.question and given.right_entry and (wanted is None or given.request_id in wanted):
+            yield NewQuestion(given.question, given.right_entry, "feedback")
+
+
+def _logged(service: Services, body: GoldenCollect) -> Iterator[NewQuestion]:
+    """The logged questions, each with the entry that was its answer. Raises NotFound, InputError for an offer."""
+    for request_id in body.request_ids or ():
+        logged = service.questions.log.get(request_id)
+        if logged.outcome == "ambiguous":
+            message = f"The question {request_id} was answered with a choice; add it with the entry that is right."
+            raise InputError(message, "request_ids")
+        yield NewQuestion(logged.question, logged.faq_id if logged.outcome == "answered" else None, "log")
 
 
 @router.get("/runs")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from app.api.schemas import Question, Strict
 from app.golden.judging import Missed, Outcome, Verdict
@@ -71,6 +71,32 @@ class GoldenImport(Strict):
     updated: int = Field(description="Questions that were golden already and now have the file's entry or note.")
     unchanged: int
     dry_run: bool
+
+
+class GoldenCollect(Strict):
+    """What to make golden of what users asked."""
+
+    source: Literal["feedback", "log"] = Field(
+        description="`feedback`: questions to which a user named the right entry, or called an answer helpful. `log`: "
+        "logged questions as they were answered, which whoever sends this confirms."
+    )
+    request_ids: list[Annotated[str, StringConstraints(max_length=64)]] | None = Field(
+        None, max_length=1000, description="Only these; needed with `log`."
+    )
+
+    @model_validator(mode="after")
+    def _names_questions(self) -> "GoldenCollect":
+        if self.source == "log" and not self.request_ids:
+            raise ValueError("`log` needs `request_ids`: the logged questions that were answered right")
+        return self
+
+
+class GoldenCollected(Strict):
+    """What was made golden."""
+
+    added: int
+    known: int = Field(description="Questions that were golden already; they stay as they are.")
+    skipped: int = Field(description="Questions whose entry is no longer in the store.")
 
 
 class MissedReply(Strict):
@@ -168,5 +194,5 @@ class Comparison(Strict):
     after: str
     questions: list[ComparedReply] = Field(description="Those of the page with one of the verdicts asked for.")
     counts: dict[Verdict, int] = Field(description="How many questions of this page have each verdict.")
-    total: int = Field(description="How many questions there are, on all pages.")
-    next_after: int | None = Field(description="`after` of the next page; null on the last.")
+    total: int | None = Field(description="How many questions there are, on all pages; null for logged ones.")
+    next_after: str | None = Field(description="`after` of the next page; null on the last.")

@@ -38,6 +38,8 @@ class ReleaseReply(Strict):
     previous: bool = Field(description="Whether it was active before the active one.")
     bundle: str
     knowledge: str
+    base: str | None = Field(description="The publish that it extends; null: it is a publish itself.")
+    increment: int = Field(description="Its number among the increments on that publish; 0: it is a publish.")
     entries: int
     created_at: str
     calibrated: bool = Field(description="Whether it has its own calibration; otherwise it uses its bundle's.")

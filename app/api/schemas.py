@@ -108,6 +108,19 @@ class FollowUp(Strict):
     question: str
 
 
+class Completion(Strict):
+    """A question of the FAQ that has the words typed so far."""
+
+    faq_id: str
+    question: str
+
+
+class Completions(Strict):
+    """Questions that begin with the text first, then shorter ones first."""
+
+    questions: list[Completion]
+
+
 class Answer(Strict):
     """One answer."""
 

@@ -16,6 +16,7 @@ from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
+from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.releases.updater import Updater
@@ -42,6 +43,7 @@ class Services:
     rates: RateLimits
     admission: Admission
     questions: Questions
+    completer: Completer
     renderings: Renderings = field(default_factory=Renderings)
 
 

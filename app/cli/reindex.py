@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.cli.terminal import COMMAND_LINE, command_settings, out, reporting_errors, worker_settings
 from app.releases.reindexing import reindex as run_reindex
+from app.releases.sources import BASE
 
 
 def reindex(
@@ -24,15 +25,21 @@ def reindex(
         bool,
         typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
     ] = False,
+    base: Annotated[
+        bool,
+        typer.Option("--base", help="Use the base model without fine-tuning. Needs the extra `base`, but not torch."),
+    ] = False,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Build a release of the store's entries, verify it and activate it. A running service switches within seconds."""
+    if base and bundle:
+        raise typer.BadParameter("name either a bundle or --base", param_hint="--bundle")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with reporting_errors(), _bar("Indexing") as bar:
         task = bar.add_task("Indexing", total=None)
         release = run_reindex(
             worker_settings() if job else command_settings(),
-            bundle,
+            BASE if base else bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
             adopt,

@@ -18,9 +18,9 @@ from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
 from app.releases import activating, examining
-from app.releases.builder import writing
 from app.releases.catalog import Catalog, Release
 from app.releases.examining import Compared, opened
+from app.releases.turns import writing
 from app.settings import Settings
 
 cli = typer.Typer(help="List the releases, or activate one.")
@@ -122,6 +122,7 @@ def _show(releases: list[Release], blocked: set[str], as_json: bool) -> None:
     table = Table(*columns, "helped, wrong", "answers, offers from")
     for row in rows:
         state = next((f"\n{name}" for name in ("active", "previous", "blocked") if row[name]), "")
+        state += f"\nincrement {row['increment']}" if row["increment"] else ""
         shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
         thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
         table.add_row(f"{row['name']}{state}", f"{row['entries']:,}", row["created_at"][:10], shares, thresholds)

@@ -1,4 +1,4 @@
-"""The command without a name: start the service."""
+"""The command `serve`, which is also what happens without a command."""
 
 import logging
 import os
@@ -7,6 +7,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -24,12 +26,27 @@ SWITCH_S = 0.0005  # the interpreter's thread switch interval; with the default 
 SHUTDOWN_S = 10  # how long open requests may take to finish when the service stops
 
 
-def serve(context: typer.Context) -> None:
-    """Without a command: serve the active release of FAQ_HOME."""
-    if context.invoked_subcommand is not None:
-        return
+def default(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Without a command: serve."""
+    if version:
+        typer.echo(metadata.version("faqtual"))
+    elif context.invoked_subcommand is None:
+        serve()
+
+
+def serve() -> None:
+    """Serve the active release of FAQ_HOME."""
     with reporting_errors():
         settings = Settings.read()
+    run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Serve the active release until a signal stops the process."""
+    with reporting_errors():
         sys.setswitchinterval(SWITCH_S)
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads are slower for a few questions
         app = create_app(settings)

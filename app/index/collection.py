@@ -15,7 +15,7 @@ from app.index.filters import Dialect, Filter, check
 from app.index.layout import DIGEST, SEARCH_PARAMS, SINCE, UNTIL, after, alive
 from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
 from app.index.nodes import Nodes
-from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, Calibration, IndexRecord, own_payload
+from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, Calibration, Index, IndexRecord, own_payload
 from app.index.server_preview import PreviewIndex
 from app.index.words import WordTokenizer
 
@@ -84,12 +84,12 @@ class ServerIndex:
     async def sample(self, limit: int) -> list[Candidate]:
         """As `Index.sample`; of an increment half are entries that it brought, the others random."""
         with qdrant(self.record.name, missing=IndexUnavailable):
-            if not self._place.increment:
+            if not self._place.increment and not self._place.hidden:
                 read = await self._nodes.retrieve(
                     self._collection, self.record.spread(limit), with_payload=True, with_vectors=True
                 )
             else:
-                read = await self._sample_increment(self._place.increment, limit)
+                read = await self._sample_by_queries(self._place.increment or 0, limit)
         return [self._candidate(point.payload, point.vector) for point in read]
 
     async def entries(self, ids: Collection[str]) -> list[Candidate]:
@@ -136,7 +136,7 @@ class ServerIndex:
             if offset is None:
                 return digests
 
-    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> "PreviewIndex":
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> Index:
         """As `Index.preview`. Raises IndexUnavailable for a release of a version before increments."""
         if self.frequencies is None:
             raise IndexUnavailable(f"{self.record.name} was built by an earlier version. Reindex to preview changes.")
@@ -174,8 +174,10 @@ class ServerIndex:
                 requests.append(_nearest(vector, ANSWER, limit, self._place.condition(where, _holding(keys))))
         return requests
 
-    async def _sample_increment(self, increment: int, limit: int) -> Sequence[Any]:
+    async def _sample_by_queries(self, increment: int, limit: int) -> Sequence[Any]:
         added, earlier = after(increment - 1), models.Filter(must_not=[after(increment - 1)])
+        if not increment:
+            added, earlier = earlier, added
         new, _ = await self._nodes.scroll(
             self._collection,
             scroll_filter=self._place.condition(added),

@@ -110,5 +110,13 @@ class Namespace:
         for legacy in filter(self.is_legacy, filter(None, (active, previous))):
             releases.setdefault(legacy, legacy)
             marked.update({(kind, legacy): legacy for kind in ("active", "previous")})
-        names = marked.get(("active", active or "")), marked.get(("previous", previous or ""))
-        return Places(releases, *(name if name in releases else None for name in names), marks=frozenset(marks))
+        return Places(
+            releases,
+            _known(marked.get(("active", active or "")), releases),
+            _known(marked.get(("previous", previous or "")), releases),
+            frozenset(marks),
+        )
+
+
+def _known(name: str | None, releases: Mapping[str, str]) -> str | None:
+    return name if name in releases else None

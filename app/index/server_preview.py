@@ -55,11 +55,11 @@ class PreviewIndex:
         digests = await self._below.digests()
         return None if digests is None else digests | {entry.id: entry.digest for entry in self._entries}
 
-    async def preview(self, entries: Sequence[Candidate]) -> Index:
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> Index:
         """As `Index.preview`: with these entries too."""
-        ids = {entry.id for entry in entries}
+        ids = {*removed, *(entry.id for entry in entries)}
         kept = [entry for entry in self._entries if entry.id not in ids]
-        return await self._below.preview([*kept, *entries])
+        return await self._below.preview([*kept, *entries], removed)
 
     async def close(self) -> None:
         """As `Index.close`. Does nothing: it has no files and no threads."""

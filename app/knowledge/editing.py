@@ -80,14 +80,18 @@ class Editor:
             raise NotFound(f"There is no entry `{entry_id}`, and none in the history.")
         return versions
 
-    def purge(self, entry_id: str, tags: Tags) -> None:
-        """Erase an entry and its history, also if an import removed the entry. Raises NotFound, Stale."""
-        self.versions(entry_id)
+    def purge(self, entry_id: str, tags: Tags) -> list[Entry]:
+        """Erase an entry and its history, also if an import removed the entry, and return all versions that there were.
+
+        Raises NotFound, Stale.
+        """
+        versions = [entry for entry, _ in self.versions(entry_id)]
         with suppress(NotFound):
             self.get(entry_id).check(tags)
         self._connection.execute(delete(EntryRow).where(EntryRow.id == entry_id))
         history.forget(self._connection, None, entry_id)
-        wish(self._connection, entry_id)
+        wish(self._connection, entry_id, erased=True)
+        return versions
 
     def _wish(self, *versions: Entry) -> None:
         """Have the change answer, unless none of the entry's versions, before and after it, is live."""

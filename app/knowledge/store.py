@@ -95,6 +95,15 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(in_order):
                 yield entry_of(row)
 
+    def questions(self) -> Iterator[tuple[str, str]]:
+        """The id and the question of each entry that is live and valid now, in order."""
+        columns = select(EntryRow.id, EntryRow.question).where(_answers(utc_now()), EntryRow.question != "")
+        with self.database.read() as connection:
+            rows = connection.execution_options(yield_per=_BATCH).execute(
+                columns.order_by(EntryRow.position, EntryRow.id)
+            )
+            yield from ((row.id, row.question) for row in rows)
+
     def page(
         self,
         limit: int = 50,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, String, delete, func, insert, select
+from sqlalchemy import Connection, String, delete, false, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.knowledge.database import Database
@@ -18,12 +18,14 @@ _BATCH = 1_000
 
 
 class WishRow(Base):
-    """One wish, made `at`. `entry_id`: the entry that changed; None where everything that the store holds is meant."""
+    """One wish, made `at`. `entry_id`: the entry that changed; None where everything that the store holds is meant.
+    `erased`: the entry was erased, so that no release may hold it."""
 
     __tablename__ = "wishes"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     entry_id: Mapped[str | None] = mapped_column(String(200))
+    erased: Mapped[bool] = mapped_column(server_default=false())
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
@@ -41,15 +43,20 @@ class Pending:
 
 @dataclass(frozen=True)
 class Wished:
-    """The wishes of one moment: their numbers, and the entries that they name; None where they mean everything."""
+    """The wishes of one moment: their numbers, and the entries that they name; None where they mean everything.
+    `erased`: the entries that no release may hold."""
 
     numbers: Sequence[int]
     entries: frozenset[str] | None
+    erased: frozenset[str] = frozenset()
 
 
-def wish(connection: Connection, entry_id: str | None) -> None:
-    """Wish, within a transaction that changes the entry, that the change answers; None: everything in the store."""
-    connection.execute(insert(WishRow), {"entry_id": entry_id, "at": utc_now()})
+def wish(connection: Connection, entry_id: str | None, *, erased: bool = False) -> None:
+    """Wish, within a transaction that changes the entry, that the change answers; None: everything in the store.
+
+    `erased`: the transaction erases the entry.
+    """
+    connection.execute(insert(WishRow), {"entry_id": entry_id, "erased": erased, "at": utc_now()})
 
 
 class Wishes:
@@ -70,9 +77,10 @@ class Wishes:
     def read(self) -> Wished:
         """Every wish."""
         with self._database.read() as connection:
-            rows = connection.execute(select(WishRow.id, WishRow.entry_id)).all()
+            rows = connection.execute(select(WishRow.id, WishRow.entry_id, WishRow.erased)).all()
         named = frozenset(row.entry_id for row in rows if row.entry_id is not None)
-        return Wished([row.id for row in rows], None if any(row.entry_id is None for row in rows) else named)
+        erased = frozenset(row.entry_id for row in rows if row.erased)
+        return Wished([row.id for row in rows], None if any(row.entry_id is None for row in rows) else named, erased)
 
     def fulfil(self, wished: Wished) -> None:
         """Delete these wishes. Later ones stay, also for the same entries."""

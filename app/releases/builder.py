@@ -6,31 +6,32 @@ for one build, the warm worker one for all builds of its life.
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import TypeVar
 
 from app.encoding.bundle import Bundle
-from app.errors import Busy, StoreError
+from app.errors import Busy, FaqError, StoreError
+from app.index.protocol import Index
 from app.jobs import lock
 from app.jobs.jobs import Jobs, Work, patiently
-from app.knowledge.database import Database
 from app.knowledge.store import Store
 from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog
+from app.releases.erasing import drop_holding
 from app.releases.gate import Gate
 from app.releases.increments import refit, update
+from app.releases.labelled import labelled
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
+from app.releases.sources import Source, load
+from app.releases.turns import REINDEX, UPDATE, patient
 from app.settings import Settings
 
-REINDEX, UPDATE = "reindex", "update"  # the kinds of jobs
-UPDATE_S = 20.0  # an update that is under way is waited for so long; everything else is refused meanwhile
-
 logger = logging.getLogger(__name__)
+ERASURE = "erasure"  # what lets a release pass that breaks golden questions: an erased entry must go
 T = TypeVar("T")
 
 
@@ -40,6 +41,7 @@ class Builder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._opened: OpenBundle | None = None
+        self._held: Index | None = None
         with ExitStack() as stack:
             self._runner = stack.enter_context(asyncio.Runner())
             self._store = Store.open(settings.sqlalchemy_url, settings.history_days)
@@ -49,6 +51,7 @@ class Builder:
             self._catalog = Catalog(settings)
             stack.callback(lambda: self._runner.run(self._catalog.close()))
             stack.callback(self._close_bundle)
+            stack.callback(lambda: self._runner.run(self._let_go()))
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -57,23 +60,26 @@ class Builder:
 
     def reindex(
         self,
-        bundle: Path | None = None,
+        bundle: Source = None,
         job_id: str | None = None,
         show: Progress = lambda done, total: None,
         adopt: bool = False,
         override_by: str | None = None,
     ) -> str:
-        """Build and activate the release of the store's entries and `bundle`, by default the one in use.
+        """Build and activate the release of the store's entries and `bundle`, by default the one in use; BASE is
+        the packaged base model.
 
         Runs as the job `job_id`, or as a new one. `adopt`: take over a namespace on a Qdrant server that another store
         owns. `override_by`: who activates the release even if it breaks golden questions. Returns its name. Raises
-        Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError, Canceled, Blocked.
+        Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError, Canceled, Blocked, and InputError where
+        the base model is not installed.
         """
         with self._at_work(REINDEX, job_id) as (work, check):
             self._store.forget_old_versions()
             wished = self._wishes.read()
-            gate = self._gate.overridden(override_by)
+            gate = self._gate.overridden(override_by or (ERASURE if wished.erased else None))
             release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt, gate))
+            self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
         return release
@@ -86,11 +92,15 @@ class Builder:
             self._store.forget_old_versions()
             wished = self._wishes.read()
             release = self._runner.run(self._update(wished, _progress(work, check, lambda done, total: None)))
+            self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
-            if self._opened:
-                self._runner.run(refit(self._catalog, self._store, self._opened))
         return release
+
+    def prepare(self) -> None:
+        """Between two jobs: have the active release open for the next one, and calibrate it again if that is due."""
+        self._runner.run(self._hold())
+        self._refit()
 
     @contextmanager
     def _at_work(self, kind: str, job_id: str | None) -> Iterator[tuple[Work, lock.Check]]:
@@ -113,18 +123,53 @@ class Builder:
             work = stack.enter_context(self._jobs.work(job_id or self._jobs.begin(kind).job_id))
             return stack.pop_all(), work, check
 
-    async def _publish(self, directory: Path | None, progress: Progress, adopt: bool, gate: Gate) -> str:
+    async def _publish(self, source: Source, progress: Progress, adopt: bool, gate: Gate) -> str:
         await self._catalog.claim(self._store, adopt)
-        bundle = await asyncio.to_thread(Bundle.load, directory) if directory else None
+        entries = self._store.published()
+        bundle = await asyncio.to_thread(load, source, self._catalog.models, entries) if source else None
         opened = await self._open(bundle)
-        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate)
+        real = partial(labelled, self._store.database, opened.bundle)
+        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
 
     async def _update(self, wished: Wished, progress: Progress) -> str:
         """The name of the active release, once it has the changes that are wished and those of validity."""
         await self._catalog.claim(self._store)
         opened = await self._open(None)
         only = None if wished.entries is None else wished.entries | await self._changed_validity()
-        return await update(self._catalog, self._store, opened, progress, only, self._gate)
+        real = partial(labelled, self._store.database, opened.bundle)
+        gate = self._gate.overridden(ERASURE if wished.erased else None)
+        release = await update(self._catalog, self._store, opened, progress, only, gate, real)
+        if wished.erased:  # an increment no longer finds them, but the files that it extends hold them
+            release = await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
+        return release
+
+    async def _hold(self) -> None:
+        """Have the active release open until the next build, which extends it: opening reads all files of its base."""
+        try:
+            active = await self._catalog.active()
+            held = await self._catalog.indexes.open(active) if active else None
+        except FaqError as error:
+            logger.warning("The next update opens the active release: %s", error)
+            return
+        await self._let_go()  # only now, so that files that both use stay open
+        self._held = held
+
+    async def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            await held.close()
+
+    def _refit(self) -> None:
+        """Calibrate the active release again if that is due; the release answers without it too."""
+        if self._opened:
+            real = partial(labelled, self._store.database, self._opened.bundle)
+            try:
+                with lock.writer(self._settings.home, self._store.database):
+                    self._runner.run(refit(self._catalog, self._store, self._opened, real))
+            except Busy:
+                return  # it is due after the next update too
+            except FaqError as error:
+                logger.warning("The active release keeps its calibration: %s", error)
 
     async def _changed_validity(self) -> frozenset[str]:
         """The entries whose validity began or ended since the active release was made."""
@@ -155,25 +200,6 @@ class Builder:
             patiently(lambda: self._wishes.fulfil(wished))
         except StoreError as error:
             logger.warning("Changes that are published stay marked as pending: %s", error)
-
-
-@contextmanager
-def writing(home: Path, database: Database) -> Iterator[lock.Check]:
-    """`lock.writer`, for which an update that is under way is waited for. Raises Busy, StoreError."""
-    with ExitStack() as stack:
-        yield patient(Jobs(database), lambda: stack.enter_context(lock.writer(home, database)))
-
-
-def patient(jobs: Jobs, begin: Callable[[], T]) -> T:
-    """What `begin` returns, tried again while an update is under way, which takes seconds. Raises Busy, StoreError."""
-    deadline = time.monotonic() + UPDATE_S
-    while True:
-        try:
-            return begin()
-        except Busy:
-            if time.monotonic() > deadline or not jobs.is_under_way(UPDATE):
-                raise
-        time.sleep(0.1)
 
 
 def _progress(work: Work, check: lock.Check, show: Progress) -> Progress:

@@ -9,9 +9,9 @@ from app.golden.runs import Runs
 from app.jobs.jobs import Job
 from app.knowledge.store import Store
 from app.releases import activating
-from app.releases.builder import writing
 from app.releases.catalog import Catalog
 from app.releases.live import Live
+from app.releases.turns import writing
 from app.releases.worker import Worker
 from app.settings import Settings
 

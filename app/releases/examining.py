@@ -118,12 +118,12 @@ async def compare(
 
 
 async def compare_releases(
-    catalog: Catalog, live: Live, before: str, after: str, questions: Sequence[Expected]
+    catalog: Catalog, live: Live, before: str, after: str, questions: Sequence[Expected], *, known: bool = True
 ) -> list[Compared]:
     """What two releases answer to each of the questions, one comparison at a time: each opens releases and takes an
     encoder's time from askers. Raises NotFound, BundleError, IndexUnavailable."""
     async with _COMPARING, opened(catalog, before, live) as first, opened(catalog, after, live) as second:
-        return await compare(first, second, questions)
+        return await compare(first, second, questions, known=known)
 
 
 @asynccontextmanager

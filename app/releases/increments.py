@@ -22,7 +22,7 @@ from app.ranking.calibration import calibrated_of
 from app.releases.catalog import Catalog
 from app.releases.gate import Gate
 from app.releases.keeping import line_of
-from app.releases.measuring import fit
+from app.releases.measuring import RealQuestions, fit, no_questions
 from app.releases.opened import OpenBundle, Progress
 from app.releases.payloads import payload_of
 from app.releases.publishing import candidates_of, free_name, publish_opened, stated
@@ -56,13 +56,14 @@ async def update(
     progress: Progress = lambda done, total: None,
     only: Collection[str] | None = None,
     gate: Gate | None = None,
+    real: RealQuestions = no_questions,
 ) -> str:
     """Bring the active release up to date; returns the name of the release that is active then.
 
     `opened`: the bundle of the active release. `only`: the ids of the entries whose changes in the store count; all
-    else stays as in the active release, unless that is damaged. The caller holds the writer's lock. Raises NotReady
-    without entries, IndexUnavailable if the new release does not find its entries, Blocked if it breaks golden
-    questions.
+    else stays as in the active release, unless that is damaged. `gate`, `real`: as for `publish_opened`. The caller
+    holds the writer's lock. Raises NotReady without entries, IndexUnavailable if the new release does not find its
+    entries, Blocked if it breaks golden questions.
     """
     await catalog.indexes.sweep()
     active = await catalog.active()
@@ -74,7 +75,7 @@ async def update(
                 name = await _increment(catalog, store, opened, present, newest, progress, only, gate)
         except (IndexUnavailable, NotFound) as error:
             logger.warning("%s is not extended, and a whole release is built: %s", active, error)
-    return name or await publish_opened(catalog, opened, store.published(), progress, gate)
+    return name or await publish_opened(catalog, opened, store.published(), progress, gate, real)
 
 
 def _is_current(record: IndexRecord, bundle: Bundle, settings: Settings) -> bool:
@@ -197,7 +198,7 @@ def _record(newest: IndexRecord, target: Target, read_at: datetime) -> IndexReco
     return newest.model_copy(update=update)
 
 
-async def refit(catalog: Catalog, store: Store, opened: OpenBundle) -> None:
+async def refit(catalog: Catalog, store: Store, opened: OpenBundle, real: RealQuestions = no_questions) -> None:
     """Calibrate the active release again if much of it changed since its calibration was fitted, or that is long ago.
 
     Its increments inherit the calibration, and a service applies it with the next release that it opens.
@@ -211,7 +212,7 @@ async def refit(catalog: Catalog, store: Store, opened: OpenBundle) -> None:
         fitted = records.get((calibrated and calibrated.fitted_for) or str(index.record.base))
         if fitted is None or _is_old(fitted, index.record):
             with Spool(store.published(), catalog.settings.home) as entries:
-                await fit(catalog, index, opened.bundle, opened.encoder, entries)
+                await fit(catalog, index, opened.bundle, opened.encoder, entries, real)
 
 
 def _is_old(fitted: IndexRecord, record: IndexRecord) -> bool:

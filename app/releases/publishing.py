@@ -23,7 +23,7 @@ from app.ranking.heldout import Payload
 from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
 from app.releases.gate import Gate
-from app.releases.measuring import measure
+from app.releases.measuring import RealQuestions, measure, no_questions
 from app.releases.opened import OpenBundle, Progress
 from app.releases.spool import Spool
 from app.releases.switching import switch
@@ -53,11 +53,13 @@ async def publish_opened(
     entries: Iterable[Entry],
     progress: Progress = lambda done, total: None,
     gate: Gate | None = None,
+    real: RealQuestions = no_questions,
 ) -> str:
     """Build, verify and activate the release of `bundle` and `entries`; returns its name. Reads `entries` once.
 
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
-    a name with a suffix. `gate`: measures it on the golden questions first. Raises NotReady without entries,
+    a name with a suffix. `gate`: measures it on the golden questions first. `real`: questions of users whose answers
+    are known, which calibrate it beside the bundle's held-out ones. Raises NotReady without entries,
     IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions.
     """
     await catalog.indexes.sweep()
@@ -71,7 +73,7 @@ async def publish_opened(
             record = record.model_copy(update={"name": await free_name(catalog, record.name)})
             await _build(catalog, record, opened, spool, progress)
             name = record.name
-        await measure(catalog, name, opened.bundle, opened.encoder, spool)
+        await measure(catalog, name, opened.bundle, opened.encoder, spool, real)
         await switch(catalog, opened, name, len(spool), progress, gate)
     return name
 
@@ -130,15 +132,15 @@ def candidates_of(encoder: Encoder | CachedEncoder, rows: Sequence[tuple[Payload
         _encoded(encoder, [payload[name] for payload in payloads]) for name in ("phrasings", "negatives")
     )
     return [
-        Candidate(payload["id"], dict(payload), *vectors, digest=digest)
-        for (payload, digest), *vectors in zip(rows, answers, phrasings, negatives, strict=True)
+        Candidate(payload["id"], dict(payload), answer, questions, excluded, digest=digest)
+        for (payload, digest), answer, questions, excluded in zip(rows, answers, phrasings, negatives, strict=True)
     ]
 
 
 def _encoded(encoder: Encoder | CachedEncoder, texts: Sequence[Sequence[str]]) -> list[Vectors]:
     """The vectors of the questions of each entry, (questions, dimension)."""
     vectors = encoder.encode_queries([text for of_entry in texts for text in of_entry])
-    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts])[:-1])
+    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts], dtype=np.int64))[:-1]
 
 
 def record_of(bundle: Bundle, spool: Spool, settings: Settings, read_at: datetime | None = None) -> IndexRecord:

@@ -1,16 +1,16 @@
 """The reindex job for the command line and the trainer: one build, in this process."""
 
 from contextlib import closing
-from pathlib import Path
 
 from app.releases.builder import Builder
 from app.releases.opened import Progress
+from app.releases.sources import Source
 from app.settings import Settings
 
 
 def reindex(
     settings: Settings,
-    bundle: Path | None = None,
+    bundle: Source = None,
     job_id: str | None = None,
     show: Progress = lambda done, total: None,
     adopt: bool = False,

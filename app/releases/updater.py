@@ -16,8 +16,8 @@ from app.errors import Busy, FaqError
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.knowledge.wishes import Pending, Wishes
-from app.releases.builder import UPDATE
 from app.releases.live import Live
+from app.releases.turns import UPDATE
 from app.releases.worker import Worker
 
 POLL_S = 5.0  # changes that other processes stored, such as a replica that died since, are noticed within this

@@ -24,6 +24,7 @@ _SCHEMA = """CREATE TABLE IF NOT EXISTS checked_vectors (
     key BLOB PRIMARY KEY, vectors BLOB NOT NULL, checksum INTEGER NOT NULL
 ) WITHOUT ROWID"""
 KEYS = 500  # that one statement asks for
+SIDES = QUESTION, ANSWER = "question", "answer"  # a text is encoded as either
 _UNDAMAGED = {  # failures that say nothing against the file; other codes do
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -63,15 +64,15 @@ class CachedEncoder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32."""
-        rows = self._cached("question", texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
+        rows = self._cached(QUESTION, texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
         return np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *rows])
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32."""
-        return self._cached("answer", texts, self._encoder.encode_documents)
+        return self._cached(ANSWER, texts, self._encoder.encode_documents)
 
     def _cached(self, side: str, texts: Sequence[str], encode: Callable[[list[str]], list[Vectors]]) -> list[Vectors]:
-        keys = {text: hashlib.sha256(f"{side}\0{text}".encode()).digest() for text in texts}
+        keys = {text: key_of(side, text) for text in texts}
         stored = self._file.get(list(keys.values()))
         known = {text: vectors for text, key in keys.items() if (vectors := self._vectors(stored.get(key))) is not None}
         missing = [text for text in keys if text not in known]
@@ -148,6 +149,11 @@ class _CacheFile:
 
 def _fetched(select: str, keys: Sequence[bytes], connection: sqlite3.Connection) -> list[Row]:
     return connection.execute(select, keys).fetchall()
+
+
+def key_of(side: str, text: str) -> bytes:
+    """The key of a text's vectors. `side`: of SIDES."""
+    return hashlib.sha256(f"{side}\0{text}".encode()).digest()
 
 
 def _row(key: bytes, vectors: Vectors) -> Row:

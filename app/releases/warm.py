@@ -37,6 +37,8 @@ def main() -> None:
             builder = None
         sys.stdout.write(" ".join(failure.split()) + "\n")
         sys.stdout.flush()
+        if builder:
+            builder.prepare()
     if builder:
         builder.close()
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import cast
 
 from app.jobs.jobs import Job, Jobs
-from app.releases.builder import REINDEX, patient
+from app.releases.turns import REINDEX, patient
 from app.settings import Settings
 
 NICENESS = "10"
@@ -64,16 +64,14 @@ class Worker:
 
     async def _run(self, job_id: str) -> None:
         """Have the process run the job; the job has failed if the process ends."""
-        async with self._turn:
-            try:
+        try:
+            async with self._turn:
                 failure = await self._answer(job_id)
-            except OSError as error:
-                failure = f"The worker could not be started: {error}"
-            except asyncio.CancelledError:
-                failure = "The service was stopped; the worker ended with exit status {}."
-                failure = failure.format(await self._stop())
-            if self._process:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._retire)
+        except OSError as error:
+            failure = f"The worker could not be started: {error}"
+        except asyncio.CancelledError:
+            failure = f"The service was stopped; the worker ended with exit status {await self._stop()}."
         if failure:  # a worker that is still able to write its reason has done so
             await asyncio.to_thread(self._jobs.fail, job_id, failure)
 

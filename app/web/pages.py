@@ -1,4 +1,4 @@
-"""The ask page at `/`, the API's documentation at `/docs`, and their assets.
+"""The ask page at `/`, the API's documentation at `/docs`, their assets, and the widget for other pages.
 
 The page calls `POST /v1/ask`; the documentation reads `openapi.json`.
 """
@@ -17,6 +17,7 @@ _PAGE, _DOCS = "page.html", "docs.html"
 _ASSETS = (
     "page.css",
     "page.js",
+    "widget.js",
     "docs.css",
     "docs.js",
     "swagger/swagger-ui.css",
@@ -32,6 +33,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _REVALIDATE = "no-cache"  # the browser caches it and revalidates it before each use
+_HOUR = "public, max-age=3600"  # of the script whose address stands in other people's pages
 _FOREVER = "public, max-age=31536000, immutable"  # the address contains the hash of the content
 
 
@@ -61,9 +63,9 @@ def _page(name: str) -> _File:
     return _File.of(html.encode(), "text/html; charset=utf-8")
 
 
-def _reply(request: Request, file: _File, caching: str) -> Response:
+def _reply(request: Request, file: _File, caching: str, **more: str) -> Response:
     etag = f'"{file.digest}"'
-    headers = {**_HEADERS, "Cache-Control": caching, "ETag": etag}
+    headers = {**_HEADERS, **more, "Cache-Control": caching, "ETag": etag}
     cached = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if etag in cached or "*" in cached:
         return Response(status_code=304, headers=headers)
@@ -74,6 +76,13 @@ def _reply(request: Request, file: _File, caching: str) -> Response:
 async def page(request: Request) -> Response:
     """The ask page."""
     return _reply(request, _page(_PAGE), _REVALIDATE)
+
+
+@router.api_route("/widget.js", methods=["GET", "HEAD"])
+async def widget(request: Request) -> Response:
+    """The script of the widget, for pages of any origin."""
+    sharing = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
+    return _reply(request, _assets()["widget.js"], _HOUR, **sharing)
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.ranking.defaults import QUESTION_WEIGHT
 from app.ranking.scored import Scored
 from app.text.normalize import normalize
 from benchmarks.generalize.features import NONE, Questions, questions_of, split_of
 from benchmarks.generalize.sets import Faq, faq
 from benchmarks.generalize.training import BASE, Cell
 from benchmarks.generalize.words import words_of
-from trainer.evaluation.weights import MANY_PHRASINGS, MANY_WEIGHT, QUESTION_WEIGHT
+from trainer.evaluation.weights import MANY_PHRASINGS, MANY_WEIGHT
 
 NEGATIVE_WEIGHT = 2.0
 Floats = NDArray[np.float64]

@@ -17,13 +17,13 @@ from app.ranking import fitting as calibrating
 from app.ranking import prior
 from app.ranking.calibration import Calibration, evidence_of
 from app.ranking.decision import Case, Choices, choose, measured
+from app.ranking.defaults import LEXICAL_WEIGHT, OFFER_PRECISION, PRECISION
 from app.ranking.fitting import MIN_QUESTIONS
 from app.ranking.prior import Prior
 from app.ranking.ranking import Ranking
 from app.ranking.scored import Scored
 from benchmarks.generalize.cells import Features, State
 from trainer.evaluation.metrics import auroc, calibration_error
-from trainer.evaluation.weights import LEXICAL_WEIGHT, OFFER_PRECISION, PRECISION
 
 DRAWS = 200
 COVERED = 0.9

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.ranking import prior
 from app.ranking.calibration import clip_lead, evidence_of
+from app.ranking.defaults import LEXICAL_WEIGHT
 from app.ranking.fitting import RANKS
 from app.ranking.logistic import sigmoid
 from app.ranking.prior import Prior
@@ -17,7 +18,6 @@ from app.ranking.unanswerable import DEFAULT_SHARE
 from benchmarks.generalize.cells import Features
 from benchmarks.generalize.training import BASE
 from trainer import guard
-from trainer.evaluation.weights import LEXICAL_WEIGHT
 from trainer.guard import CAP, SHARES, Experience, Gains
 
 STATES = (BASE, "default@0.75")

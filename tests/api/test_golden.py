@@ -1,13 +1,15 @@
 """Golden questions, the gate and comparisons over HTTP."""
 
 import json
+import time
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.settings import Settings
 from tests.api.test_admin import wait
-from tests.conftest import FAQ, fill
+from tests.conftest import ADMIN_KEY, FAQ, fill
+from tests.service import checked_client
 
 FILES = "/v1/admin/golden"
 URL = f"{FILES}/questions"
@@ -89,3 +91,36 @@ def test_a_blocked_release_is_listed_compared_and_activated_on_purpose(
     assert (activated["active"], activated["blocked"], activated["golden"]["outcome"]) == (True, False, "overridden")
     assert "activate blocked release" in caplog.text
     assert admin.post(f"/v1/admin/releases/{live}/activate").json()["active"]
+
+
+def test_what_users_asked_becomes_golden_and_is_compared(published: Settings) -> None:
+    settings = published.model_copy(update={"log_questions": "full"})
+    with checked_client(settings) as client:
+        client.headers["Authorization"] = f"Bearer {ADMIN_KEY}"
+        replies = [client.post("/v1/ask", json={"question": text}).json() for text in (REFUND["question"], "wolf ping")]
+        token = {"token": replies[0]["feedback_token"], "request_id": replies[0]["request_id"]}
+        opinion = {"helpful": True, "faq_id": "refund", "question": REFUND["question"]}
+        assert client.post("/v1/feedback", json=token | opinion).status_code == 200
+        collected = client.post(f"{FILES}/collect", json={"source": "feedback"}).json()
+        assert collected == {"added": 1, "known": 0, "skipped": 0}
+        assert client.post(f"{FILES}/collect", json={"source": "feedback"}).json()["known"] == 1
+        assert client.post(f"{FILES}/collect", json={"source": "log"}).status_code == 422
+        ids = {"request_ids": [replies[1]["request_id"]]}
+        for _ in range(100):  # the log is written in the background
+            logged = client.post(f"{FILES}/collect", json={"source": "log"} | ids)
+            if logged.status_code == 200:
+                break
+            time.sleep(0.1)
+        assert logged.json()["added"] == 1
+        golden = client.get(URL).json()["questions"]
+        assert [(item["question"], item["source"]) for item in golden] == [
+            (REFUND["question"], "feedback"),
+            ("wolf ping", "log"),
+        ]
+        live = client.get("/v1/admin/releases").json()["releases"][0]["release"]
+        compared = client.get(f"/v1/admin/releases/{live}/compare/{live}?source=log&limit=1").json()
+        assert (compared["counts"], compared["total"]) == ({"same": 1}, None)
+        assert compared["questions"][0]["before"]["right"] is None
+        rest = client.get(f"/v1/admin/releases/{live}/compare/{live}?source=log&after={compared['next_after']}").json()
+        assert (rest["counts"], rest["next_after"]) == ({"same": 1}, None)
+        assert client.get(f"/v1/admin/releases/{live}/compare/{live}?after=x").status_code == 422

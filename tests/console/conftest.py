@@ -57,7 +57,8 @@ def browser(settings: Settings) -> Iterator[TestClient]:
 def keyed(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Settings:
     """The published FAQ, and a key of each scope. The tests of a file share it, and each changes its own entries."""
     keys = tuple(NamedKey(scope, scope, digest_of(key)) for scope, key in SCOPED.items())
-    settings = Settings(home=tmp_path_factory.mktemp("home"), admin_keys=(digest_of(ADMIN_KEY),), keys=keys)
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings(home=home, admin_keys=(digest_of(ADMIN_KEY),), keys=keys, auto_reindex="off")
     fill(settings, FAQ)
     publish_home(settings, bundle)
     return settings

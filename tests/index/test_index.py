@@ -1,6 +1,7 @@
 """One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names."""
 
 import os
+import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from app.index.server import ServerStore
 from app.index.shard import SHARD
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
-from tests.index.in_increments import NAMES, InIncrements
+from tests.index.in_increments import InIncrements
 
 pytestmark = pytest.mark.anyio
 FIRST, SECOND = "faq-0123456789ab-aaaaaaaaaaaa", "faq-0123456789ab-bbbbbbbbbbbb"
@@ -73,22 +74,23 @@ def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z"
 
 
 def made_store(kind: str, directory: Path) -> IndexStore:
-    url = os.environ.get("QDRANT_URL")
+    url = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL")
     if kind == "server" and not url:
         pytest.skip("QDRANT_URL is not set")
     if kind == "embedded":
         return EmbeddedStore(directory)
-    return ServerStore(AsyncQdrantClient(":memory:")) if kind == "memory" else ServerStore.connect(str(url))
+    if kind == "memory":
+        return ServerStore(AsyncQdrantClient(":memory:"))
+    return ServerStore.connect(str(url), namespace=f"test-{secrets.token_hex(4)}")
 
 
 @pytest.fixture(params=["embedded", "memory", "server"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
     made = made_store(request.param, tmp_path / "index")
-    for name in (FIRST, SECOND):
-        await made.drop(name)
     yield made
-    for name in (FIRST, SECOND):
+    for name in reversed(await made.names()):
         await made.drop(name)
+    await made.sweep()
     await made.close()
 
 
@@ -98,10 +100,7 @@ async def indexes(request: pytest.FixtureRequest, store: IndexStore) -> AsyncIte
     if request.param == "built":
         yield store
         return
-    in_increments = InIncrements(store)
-    yield cast(IndexStore, in_increments)
-    for name in reversed(NAMES):
-        await store.drop(name)
+    yield cast(IndexStore, InIncrements(store))
 
 
 async def test_finds_by_answer_and_by_phrasing(indexes: IndexStore) -> None:

@@ -302,3 +302,36 @@ async def test_a_collection_that_vanished_is_unavailable(client: AsyncQdrantClie
     await store.drop(FIRST)
     with pytest.raises(IndexUnavailable):
         await index.search(asking(AXES[0]), 1, {})
+
+
+@pytest.mark.parametrize("number", [0, 2])
+async def test_a_preview_replaces_adds_and_removes_in_memory_alone(client: AsyncQdrantClient, number: int) -> None:
+    store = ServerStore(client)
+    await in_increments(store)
+    index = await store.open((FIRST, SECOND, THIRD)[number])
+    before = {entry.id for entry in await index.search(asking(AXES[0]), 50, {})}
+    saved = changed(ENTRIES[0], "not saved", 3)
+    new = saved._replace(id="unsaved", payload={**saved.payload, "id": "unsaved", "phrasings": ["What now?"]})
+    preview = await index.preview([saved, new], ["e2"])
+    found = {entry.id: entry for entry in await preview.search(asking(AXES[0], "what now"), 50, {})}
+    assert set(found) == {*before, "unsaved"} - {"e2"}
+    assert found["e0"].payload["answer"] == "not saved"
+    assert found["unsaved"].match.same
+    assert await preview.count() == len(found)
+    assert {entry.id for entry in await preview.sample(50)} == set(found)
+    further = await preview.preview([ENTRIES[2]])
+    assert {entry.id for entry in await further.entries(["e2", "unsaved"])} == {"e2", "unsaved"}
+    assert {entry.id for entry in await index.search(asking(AXES[0]), 50, {})} == before
+
+
+async def test_words_are_counted_in_the_base_alone(client: AsyncQdrantClient) -> None:
+    """Points that an increment replaced, which stay in the collection, change no score of words."""
+    store = ServerStore(client)
+    await store.build(record(FIRST), [ENTRIES])
+    question = asking(AXES[0], "where are my turnips and refunds")
+    before = {entry.id: entry.lexical for entry in await (await store.open(FIRST)).search(question, 9, {})}
+    for number, name in enumerate((SECOND, THIRD), start=1):
+        await store.extend(increment(name, number, 4), (FIRST, SECOND)[number - 1], [ENTRIES], [])
+    after = {entry.id: entry.lexical for entry in await (await store.open(THIRD)).search(question, 9, {})}
+    assert after == before
+    assert max(before.values()) > 0

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from app.encoding.bundle import Bundle
-from app.encoding.encoder import Encoder
 from app.errors import Blocked, NotReady
 from app.golden.questions import GoldenStore, NewQuestion
 from app.golden.runs import Runs
@@ -14,16 +13,17 @@ from app.jobs.jobs import Canceled
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.releases.activating import activate
-from app.releases.catalog import Catalog, Loaded
+from app.releases.catalog import Catalog
 from app.releases.examining import compare, opened
 from app.releases.gate import Gate
-from app.releases.publishing import publish
+from app.releases.increments import update
+from app.releases.opened import OpenBundle
+from app.releases.publishing import publish, publish_opened
 from tests.conftest import FAQ
 
 REFUND, PASSWORD = "When will I get my refund?", "How do I reset my password?"
 NOWHERE = "turnip wolf turnip"
 SPOILED = [FAQ[0].model_copy(update={"question": "What is a gift?", "alternatives": ()}), *FAQ[1:]]
-THIEF = Entry(id="thief", question=REFUND, answer="Never.")
 
 
 @pytest.fixture
@@ -108,20 +108,26 @@ async def test_an_increment_asks_only_the_questions_whose_first_candidates_chang
     embedded: Catalog, bundle: Bundle, store: Store, runs: Runs
 ) -> None:
     many = [Entry(id=f"n{i}", question=f"turnip {i} wolf?", answer=f"Answer {i}.") for i in range(20)]
-    gate, loaded = Gate(store.database, 0), Loaded(bundle, Encoder(bundle))
-    await publish(embedded, bundle, [*FAQ, *many], gate=gate)
-    edited = [FAQ[0], FAQ[1], FAQ[2].model_copy(update={"answer": "Delivery fee: none."}), FAQ[3], *many]
-    name = await publish(embedded, bundle, edited)
-    await embedded.indexes.activate((await embedded.indexes.pointer())[1] or "")
-    assert await gate.check(embedded, name, changed={"delivery"}, loaded=loaded) is None
-    run = runs.page().runs[0]
-    assert (run.questions, run.right) == (3, runs.page().runs[1].right)
-    assert run.asked < 3
-    stolen = await publish(embedded, bundle, [*FAQ, THIEF, *many])
-    await embedded.indexes.activate((await embedded.indexes.pointer())[1] or "")
-    blocked = await gate.check(embedded, stolen, changed={"thief"}, loaded=loaded)
-    whole = await Gate(store.database, 0).check(embedded, stolen)
-    assert str(blocked) == str(whole)
+    store.import_entries(many, "append")
+    gate = Gate(store.database, 0)
+    with OpenBundle(bundle.install(embedded.models), embedded.vectors) as opened_bundle:
+        await publish_opened(embedded, opened_bundle, store.published(), gate=gate)
+        store.import_entries([FAQ[2].model_copy(update={"answer": "Delivery fee: none."})], "append")
+        edited = await update(embedded, store, opened_bundle, gate=gate)
+        first, whole = runs.page().runs
+        assert (first.release, first.outcome, first.questions, first.right) == (edited, "passed", 3, whole.right)
+        assert first.asked < whole.asked == 3
+        store.import_entries(SPOILED[:1], "append")
+        with pytest.raises(Blocked, match=REFUND[:10]) as blocked:
+            await update(embedded, store, opened_bundle, gate=gate)
+        assert await embedded.active() == edited
+        assert str(await Gate(store.database, 0).check(embedded, blocked.value.release)) == str(blocked.value)
+        store.import_entries(FAQ[:1], "append")
+        assert await update(embedded, store, opened_bundle, gate=gate) == edited
+        store.import_entries([FAQ[0].model_copy(update={"answer": "Within six days."})], "append")
+        corrected = await update(embedded, store, opened_bundle, gate=gate)
+    assert await embedded.active() == corrected
+    assert blocked.value.release in await embedded.indexes.names()
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from app.encoding.bundle import Bundle
+from app.graphs.packaged import packaged
 from app.knowledge.entry import Entry
 from tests import bundles
 from trainer.export import export
@@ -53,7 +54,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
     BertModel(config).save_pretrained(directory / "bert")
-    AutoTokenizer.from_pretrained(model.packaged()).save_pretrained(directory / "bert")
+    AutoTokenizer.from_pretrained(packaged()).save_pretrained(directory / "bert")
     transformer = Transformer(str(directory / "bert"), max_seq_length=64)
     SentenceTransformer(modules=[transformer, Pooling(32, "mean")]).save(str(directory / "st"))
     return directory / "st"

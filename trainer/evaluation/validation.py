@@ -18,11 +18,11 @@ from app.arrays import Floats, Vectors
 from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.ranking.defaults import QUESTION_WEIGHT
 from app.text.normalize import normalize
 from trainer.data.training_set import order
 from trainer.evaluation.corpus import Corpus
 from trainer.evaluation.evaluate import FunctionEncoder, dense, validation
-from trainer.evaluation.weights import QUESTION_WEIGHT
 from trainer.training.head import Frozen, head_of, tail
 from trainer.training.loop import native_bf16
 from trainer.training.tokens import Tokens, embed

@@ -8,7 +8,7 @@ import numpy as np
 from app.arrays import Floats
 from app.encoding.bundle import HeldOut
 from app.ranking import fitting as calibrating
-from app.ranking import prior
+from app.ranking.defaults import DEFAULTS, LEXICAL_WEIGHT, PRECISION, QUESTION_WEIGHT
 from app.ranking.heldout import Outcome, sample
 from app.ranking.ranking import Ranking, combined
 from app.ranking.scored import Scored
@@ -16,24 +16,12 @@ from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.evaluation.served import Served
 
 MAX_QUESTIONS = 1500  # more do not change the fit
-PRECISION = 0.8  # of the answers above the threshold on held-out questions; higher on real questions
-OFFER_PRECISION = 0.64  # the same for offers of two or three answers; chosen on the sample FAQ, see docs/log.md
 WEIGHTS = tuple(round(0.1 * i, 1) for i in range(11))
 LEXICAL_WEIGHTS = (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03)
-QUESTION_WEIGHT, LEXICAL_WEIGHT = 0.7, 0.01
 MANY_PHRASINGS, MANY_WEIGHT = 8, 0.8
 QUESTION_UNIT, LEXICAL_UNIT = 0.2, 0.01  # of a distance from the usual weights
 EXPECTED_LOSS, SPREAD, TRANSFER = 0.01, 0.01, 0.02  # per unit, in MRR: mean and deviation of the change on
 # other FAQs, and the distance of held-out phrasings from real questions; see docs/log.md
-
-# Fitted on other FAQs; benchmarks/generalize prints them.
-DEFAULTS = Ranking(
-    question_weight=QUESTION_WEIGHT,
-    lexical_weight=LEXICAL_WEIGHT,
-    calibration=prior.across(),
-    target_precision=PRECISION,
-    offer_precision=OFFER_PRECISION,
-)
 
 log = logging.getLogger("trainer")
 

@@ -17,13 +17,12 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.ranking.defaults import QUESTION_WEIGHT
 from trainer.data.training_set import order
 from trainer.evaluation import evaluate, statistics
 from trainer.evaluation.corpus import Corpus
 from trainer.evaluation.evaluate import Encode
 from trainer.evaluation.statistics import Difference
-from trainer.evaluation.weights import QUESTION_WEIGHT
-from trainer.export.quantize import Feed
 from trainer.training.towers import ANSWER, QUESTION, has_towers, tower
 
 INDEPENDENCE = 0.999  # at the least
@@ -43,7 +42,7 @@ def agreement(model: SentenceTransformer, bundle: Bundle, entries: Sequence[Entr
     encoder = Encoder(bundle)
     sides: dict[str, Encode] = {QUESTION: encoder.encode_queries, ANSWER: partial(_first_windows, encoder)}
     names = (QUESTION, ANSWER) if has_towers(model) else (QUESTION,)
-    cosines = [_agreement_of(tower(model, name), sides[name], _texts(entries)) for name in names]
+    cosines = [_agreement_of(tower(model, name), sides[name], sampled_texts(entries)) for name in names]
     parity, independence = (np.concatenate(side) for side in zip(*cosines, strict=True))
     return {
         "parity": float(parity.mean()),
@@ -65,15 +64,8 @@ def _first_windows(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     return np.stack([windows[0] for windows in encoder.encode_documents(texts)])
 
 
-def feeds(model: SentenceTransformer, entries: Sequence[Entry]) -> list[Feed]:
-    """A sample of the FAQ's texts as model inputs, one text each."""
-    tokenize = tower(model, QUESTION).tokenizer
-    tokens = (tokenize(text, truncation=True, max_length=max_tokens(model)) for text in _texts(entries))
-    names = "input_ids", "attention_mask"
-    return [{name: np.array([encoded[name]], dtype=np.int64) for name in names} for encoded in tokens]
-
-
-def _texts(entries: Sequence[Entry]) -> list[str]:
+def sampled_texts(entries: Sequence[Entry]) -> list[str]:
+    """A sample of the FAQ's answers and phrasings, at most SAMPLE."""
     return _sampled([text for entry in entries for text in (entry.plain_answer, *entry.phrasings)], SAMPLE)
 
 

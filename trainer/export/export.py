@@ -21,16 +21,17 @@ from app import durable
 from app.encoding.bundle import ANSWERS, HELDOUT, MODEL, RANKING, TOKENIZER, Bundle, Encoding, HeldOut, seal
 from app.encoding.encoder import Encoder
 from app.errors import FaqError
+from app.graphs.quantize import Feed, feeds, quantize
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
+from app.ranking.defaults import DEFAULTS, PRECISION
 from app.ranking.ranking import Ranking
 from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer.evaluation import evaluate, figures
 from trainer.evaluation.served import Served, served
-from trainer.evaluation.weights import DEFAULTS, PRECISION, calibrate
-from trainer.export.checks import agreement, disagreement, feeds, max_tokens, ranking_changes, ranking_loss
+from trainer.evaluation.weights import calibrate
+from trainer.export.checks import agreement, disagreement, max_tokens, ranking_changes, ranking_loss, sampled_texts
 from trainer.export.graph import export_onnx
-from trainer.export.quantize import Feed, quantize
 from trainer.export.reranker import add
 from trainer.reranking.training import CrossEncoder
 from trainer.training.towers import QUESTION, tower, towers
@@ -126,7 +127,9 @@ def _choose(
         raise ExportFailed(f"The exported graph computes other embeddings than the model: {reason}.")
     if precision == "fp32":
         return exact, checks
-    small = _graph_bundle(model, scratch / "int8", "int8", fields, (exact, feeds(model, entries)))
+    small = _graph_bundle(
+        model, scratch / "int8", "int8", fields, (exact, feeds(Encoder(exact), sampled_texts(entries)))
+    )
     measured = agreement(model, small, entries)
     changes = ranking_changes(exact, small, entries)
     measured |= {f"{name}_cost": -change.mean for name, change in changes.items()}

@@ -1,5 +1,6 @@
 """Export of a sentence encoder to one float32 ONNX graph: token ids and mask in, unit-length embedding out.
 
+`app.graphs.bert` builds the graph of a BERT model. Any other architecture is traced by torch.
 Attention becomes ONNX Runtime's fused MultiHeadAttention operator, which is a third faster than separate operators.
 """
 
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules.dense import Dense
@@ -18,13 +21,13 @@ from sentence_transformers.base.modules.normalize import Normalize
 from sentence_transformers.base.modules.transformer import Transformer
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig
+from transformers import AttentionInterface, AttentionMaskInterface, BertModel, PreTrainedConfig
 
 from app.errors import InputError
-from trainer.export.optimize import CONTRIB_DOMAIN, optimize
+from app.graphs.bert import CONTRIB_DOMAIN, OPSET, Array, Linear, sentence_encoder, unsupported
+from trainer.export.optimize import optimize
 from trainer.training.towers import towers
 
-OPSET = 20  # the first with Gelu
 ATTENTION = "onnxruntime_mha"
 
 
@@ -148,6 +151,39 @@ def _refuse_attention(module: nn.Module, config: PreTrainedConfig, max_tokens: i
         )
 
 
+def _refuse_length(config: PreTrainedConfig, max_tokens: int) -> None:
+    if not 2 <= max_tokens <= config.max_position_embeddings:
+        raise _refuse(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
+
+
+def _built(encoder: _Encoder) -> onnx.ModelProto | None:
+    """The graph of a BERT model whose further layers are linear; None for any other."""
+    backbone: Any = encoder.backbone
+    layers = [_linear(layer) for layer in encoder.dense]
+    if type(backbone) is not BertModel or unsupported(backbone.config.to_dict()) or None in layers:
+        return None
+    weights = {name: _array(tensor) for name, tensor in backbone.state_dict().items()}
+    pooling: Any = encoder.pooling_mode
+    return sentence_encoder(backbone.config.to_dict(), weights, pooling, [layer for layer in layers if layer])
+
+
+def _linear(dense: Any) -> Linear | None:  # noqa: ANN401 - sentence-transformers does not declare its attributes
+    """A Dense module as one linear layer; None if it has an activation."""
+    if not isinstance(dense.activation_function, nn.Identity):
+        return None
+    weight = _array(dense.linear.weight).T
+    bias = np.zeros(weight.shape[1], np.float32) if dense.linear.bias is None else _array(dense.linear.bias)
+    if dense.use_residual:
+        if weight.shape[0] != weight.shape[1]:
+            return None
+        weight = weight + np.eye(len(weight), dtype=np.float32)
+    return Linear(weight, bias)
+
+
+def _array(tensor: Tensor) -> Array:
+    return tensor.detach().to("cpu", torch.float32).numpy()
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the warnings and notes of torch.onnx, which nobody here can act on."""
@@ -183,6 +219,17 @@ def export_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None
     InputError for a model that cannot be exported.
     """
     encoder = _encoder(model)
+    _refuse_length(encoder.backbone.config, max_tokens)  # type: ignore[arg-type]
+    graph = _built(encoder)
+    if graph is not None:
+        onnx.save(graph, path)
+    else:
+        traced(model, path, max_tokens)
+
+
+def traced(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
+    """As `export_onnx`, for every architecture: torch traces the model."""
+    encoder = _encoder(model)
     config: Any = encoder.backbone.config
     training = model.training
     model.eval()
@@ -201,8 +248,7 @@ def write(
     transformer that cannot be exported.
     """
     _refuse_attention(module, config, max_tokens)
-    if not 2 <= max_tokens <= config.max_position_embeddings:
-        raise _refuse(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
+    _refuse_length(config, max_tokens)
     device = next(module.parameters()).device
     ids = torch.ones((2, min(8, max_tokens)), dtype=torch.int64, device=device)
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=max_tokens)}

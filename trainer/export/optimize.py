@@ -13,7 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.rewriter import pattern
 
-CONTRIB_DOMAIN = "com.microsoft"
+from app.graphs.bert import CONTRIB_DOMAIN
 
 
 def optimize(path: Path) -> None:

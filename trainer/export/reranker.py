@@ -22,6 +22,7 @@ from tokenizers import Encoding as Tokens
 
 from app.arrays import Floats
 from app.encoding.bundle import RERANKER, TOKENIZER, Bundle, HeldOut, Reranking
+from app.graphs.quantize import Feed, quantize
 from app.index.words import answer_of
 from app.ranking.fitting import MIN_QUESTIONS, Reread, calibrate
 from app.ranking.heldout import Outcome, sample
@@ -29,7 +30,6 @@ from app.ranking.ranking import Ranking
 from app.ranking.reranker import CANDIDATES, Reranker, candidate_text, padded
 from trainer.evaluation.served import Served
 from trainer.export.graph import write
-from trainer.export.quantize import Feed, quantize
 from trainer.reranking.training import CrossEncoder
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

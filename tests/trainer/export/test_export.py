@@ -8,6 +8,7 @@ from sentence_transformers import SentenceTransformer
 from app.encoding.bundle import Bundle, HeldOut
 from app.encoding.encoder import Encoder
 from app.errors import InputError
+from app.graphs import packaged
 from tests.trainer.conftest import faq
 from trainer.export import checks, export
 from trainer.training import model
@@ -75,10 +76,10 @@ def test_a_failed_export_leaves_the_old_bundle(
 
 
 def test_the_packaged_model_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Path(model.packaged()).is_dir()
-    monkeypatch.setattr(model, "DEFAULT_SHA256", "0" * 64)
+    assert packaged.packaged().is_dir()
+    monkeypatch.setattr(packaged, "SHA256", "0" * 64)
     with pytest.raises(InputError, match="SHA-256"):
-        model.packaged()
+        packaged.packaged()
 
 
 def test_a_base_model_that_cannot_be_found_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ import onnxruntime as ort
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import AutoTokenizer, ModernBertConfig, ModernBertModel, PreTrainedModel, Qwen2Config, Qwen2Model
 
 from app.errors import InputError
+from app.graphs.packaged import packaged
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, runs
 from trainer.export import export, graph
@@ -23,7 +25,7 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "i
 def base(directory: Path, transformer: PreTrainedModel, max_tokens: int) -> Path:
     """A sentence encoder of that transformer, in a directory."""
     transformer.save_pretrained(directory / "transformer")
-    AutoTokenizer.from_pretrained(model.packaged()).save_pretrained(directory / "transformer")
+    AutoTokenizer.from_pretrained(packaged()).save_pretrained(directory / "transformer")
     inside = Transformer(str(directory / "transformer"), max_seq_length=max_tokens)
     SentenceTransformer(modules=[inside, Pooling(32, "mean")]).save(str(directory / "st"))
     return directory / "st"
@@ -67,3 +69,36 @@ def test_other_attention_that_the_graph_does_not_compute_is_refused(kv_heads: in
     encoder = model.load(str(base(tmp_path, Qwen2Model(config), 64)), "cpu")
     with pytest.raises(InputError, match=reason):
         graph.refuse_unexportable(encoder)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_the_built_graph_of_a_bert_model_gives_the_embeddings_of_the_traced_one(
+    pooling: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    encoder = model.load(str(tiny_base), "cpu")
+    width = int(encoder.get_embedding_dimension() or 0)
+    torch.manual_seed(1)
+    linear = Dense(width, width, activation_function=torch.nn.Identity(), use_residual=True)
+    narrow = Dense(width, 8, bias=False, activation_function=torch.nn.Identity())
+    encoder = SentenceTransformer(modules=[encoder[0], Pooling(width, pooling), linear, narrow], device="cpu")
+    graph.export_onnx(encoder, tmp_path / "built", 32)
+    graph.traced(encoder, tmp_path / "traced", 32)
+    ids = np.array([[5, 9, 7, 6], [5, 6, 0, 0]])
+    feed = {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
+    built, traced = (ort.InferenceSession(tmp_path / name).run(None, feed)[0] for name in ("built", "traced"))
+    assert built.shape == (2, 8)
+    np.testing.assert_allclose(built, traced, atol=1e-6)
+
+
+def test_a_model_with_another_activation_is_traced(tiny_base: Path, tmp_path: Path) -> None:
+    encoder = model.load(str(tiny_base), "cpu")
+    width = int(encoder.get_embedding_dimension() or 0)
+    dense = Dense(width, width, activation_function=torch.nn.Tanh())
+    encoder = SentenceTransformer(modules=[encoder[0], encoder[1], dense], device="cpu")
+    graph.export_onnx(encoder, tmp_path / "model.onnx", 32)
+    texts = ["one two three", "one"]
+    read = encoder.preprocess(texts)
+    feed = {name: read[name].numpy() for name in ("input_ids", "attention_mask")}
+    (embeddings,) = ort.InferenceSession(tmp_path / "model.onnx").run(None, feed)
+    expected = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
-from trainer.training import model
+from app.graphs.packaged import packaged
 
 THINGS = ("parcel", "refund", "voucher", "tent", "invoice", "repair")
 PLACES = ("account", "warehouse", "store", "letter", "basket", "drawer")
@@ -28,7 +28,7 @@ def pairs(count: int) -> list[tuple[str, str]]:
 def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a random sequence-to-sequence model and a tokenizer."""
     directory = tmp_path_factory.mktemp("t5")
-    tokenizer = AutoTokenizer.from_pretrained(model.packaged())
+    tokenizer = AutoTokenizer.from_pretrained(packaged())
     torch.manual_seed(0)
     config = T5Config(
         vocab_size=len(tokenizer),

@@ -13,6 +13,7 @@ def upgrade() -> None:
         "wishes",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
         sa.Column("entry_id", sa.String(200)),
+        sa.Column("erased", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
     for name in ("valid_from", "valid_until"):

@@ -16,7 +16,8 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from trainer.export.optimize import CONTRIB_DOMAIN
+from app.encoding.encoder import Encoder
+from app.graphs.bert import CONTRIB_DOMAIN
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -156,8 +157,14 @@ def _integer_lookup(graph: _Graph, node: onnx.NodeProto) -> None:
     graph.add_node("Mul", [rows, row_scales], output)
 
 
+def feeds(encoder: Encoder, texts: Sequence[str]) -> list[Feed]:
+    """The texts as inputs of the encoder's graph, one text each."""
+    tokens = (np.array([text.ids], dtype=np.int64) for text in encoder.tokenize(texts))
+    return [{"input_ids": ids, "attention_mask": np.ones_like(ids)} for ids in tokens]
+
+
 def quantize(source_path: Path, target_path: Path, feeds: Sequence[Feed]) -> None:
-    """Write the graph at `source_path`, which `trainer.export.graph` made, to `target_path` in int8.
+    """Write the graph at `source_path`, of an encoder, to `target_path` in int8.
 
     `feeds` are about 100 tokenized texts of the kind that the service will encode; only the smoothing of outlier
     channels depends on them. Raises ValueError without feeds or without a MatMul to quantize.
