@@ -1,8 +1,10 @@
 """The service in process, with a person who is signed in to its console."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,15 +55,21 @@ def browser(settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def keyed(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Settings:
-    """The published FAQ, and a key of each scope. The tests of a file share it, and each changes its own entries."""
-    keys = tuple(NamedKey(scope, scope, digest_of(key)) for scope, key in SCOPED.items())
-    home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=home, admin_keys=(digest_of(ADMIN_KEY),), keys=keys, auto_reindex="off")
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Path:
+    """A FAQ_HOME with the FAQ published, to copy."""
+    settings = Settings(home=tmp_path_factory.mktemp("home") / "home")
     fill(settings, FAQ)
     publish_home(settings, bundle)
-    return settings
+    return settings.home
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Settings:
+    """The published FAQ, and a key of each scope. The tests of a file share it, and each changes its own entries."""
+    keys = tuple(NamedKey(scope, scope, digest_of(key)) for scope, key in SCOPED.items())
+    copy = shutil.copytree(home, tmp_path_factory.mktemp("copy") / "home")
+    return Settings(home=copy, admin_keys=(digest_of(ADMIN_KEY),), keys=keys, auto_reindex="off")
 
 
 @pytest.fixture(scope="module")

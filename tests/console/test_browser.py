@@ -6,10 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.encoding.bundle import Bundle
-from app.http.security import digest_of
 from app.settings import Settings
-from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
+from tests.conftest import ADMIN_KEY
 from tests.faults.service import service
 
 CHROMIUM = shutil.which("chromium")
@@ -33,12 +31,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("browser") / "home"
-    settings = Settings(home=home, port=0, admin_keys=(digest_of(ADMIN_KEY),), auto_reindex="off")
-    fill(settings, FAQ)
-    publish_home(settings, bundle)
-    with service(settings) as running:
+def url(keyed: Settings) -> Iterator[str]:
+    with service(keyed.model_copy(update={"port": 0})) as running:
         yield running.url
 
 
