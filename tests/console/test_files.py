@@ -2,8 +2,11 @@
 
 import hashlib
 import re
+import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +37,23 @@ TAGS = re.compile(r"<[^>]*>|&\w+;|[\w-]+=\"[^\"]*\"")
 def test_every_text_of_a_template_comes_from_the_file_of_texts(template: str) -> None:
     text = (ROOM / "templates" / template).read_text("utf-8")
     assert not re.findall(r"[A-Za-z]{2,}", TAGS.sub(" ", CODE.sub(" ", text)))
+
+
+def test_every_text_is_used() -> None:
+    """A text is used by its whole name, or in a section that is read by a name that is not known beforehand."""
+    sources = [*ROOM.glob("*.py"), *(ROOM / "templates").glob("*.html")]
+    code = "\n".join(path.read_text("utf-8") for path in sources)
+    unused = [name for name in _names(tomllib.loads((ROOM / "texts.toml").read_text("utf-8"))) if name not in code]
+    chosen = ("time", "states", "flash", "errors", "nav", "fields", "editor", "today", "releases")
+    assert not [name for name in unused if name.count(".") == 1 and name.partition(".")[0] not in chosen]
+
+
+def _names(texts: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in texts.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
 
 
 @pytest.mark.parametrize("address", PAGES)
