@@ -58,7 +58,7 @@ def _names(texts: dict[str, Any], before: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize("address", PAGES)
 def test_pages_have_no_inline_code_and_load_only_their_own_files(person: Person, address: str) -> None:
-    outline = Outline(person.client.get(f"/console/{address}").text)
+    outline = Outline(person.see(address, 404 if address == "nothing" else 200))
     assert outline.inline == []
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -74,7 +74,7 @@ def test_pages_have_no_inline_code_and_load_only_their_own_files(person: Person,
 
 @pytest.mark.parametrize("address", PAGES)
 def test_every_field_has_a_name_for_screen_readers_and_every_page_one_heading(person: Person, address: str) -> None:
-    outline = Outline(person.client.get(f"/console/{address}").text)
+    outline = Outline(person.see(address, 404 if address == "nothing" else 200))
     labels = set(outline.attributes("label", "for"))
     tags = [tag for tag, _ in outline.tags]
     assert tags.count("h1") == 1
