@@ -81,6 +81,7 @@ def test_a_mistake_is_shown_at_its_field_and_nothing_typed_is_lost(person: Perso
     )
     assert "The entry is not saved. 2 fields" in page
     assert 'id="answer-problem"' in page
+    assert "“Answer” is empty." in page
     assert 'id="valid_until-problem"' in page
     assert "Kept?" in page
     assert "Kept too?" in page
