@@ -4,7 +4,7 @@ Hours and days are those of UTC. Entries are counted by the day: 10,000 entries 
 hour would make up to 24 times as many.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func
@@ -28,8 +28,9 @@ def add(connection: Connection, batch: Sequence[Asked]) -> None:
 
     Rows are written in the order of their keys, so that two replicas never wait for each other in a circle.
     """
-    _add_outcomes(connection, _outcomes(batch))
-    _add_entries(connection, _entries(batch))
+    given = _distinct(batch)
+    _add_outcomes(connection, _outcomes(given))
+    _add_entries(connection, _entries(given))
 
 
 def forget(connection: Connection, now: float) -> None:
@@ -39,44 +40,55 @@ def forget(connection: Connection, now: float) -> None:
     connection.execute(delete(EntryDayRow).where(EntryDayRow.day < before // DAY_S))
 
 
-def _outcomes(batch: Iterable[Asked]) -> list[dict[str, Any]]:
-    sums: dict[tuple[int, str, int], list[float]] = {}
+class _Given:
+    """How often one reply was given within an hour, and when last. Replies from the cache are one object."""
+
+    __slots__ = ("count", "hour", "last_asked", "reply", "took_ms")
+
+    def __init__(self, hour: int, reply: Reply) -> None:
+        self.hour, self.reply = hour, reply
+        self.count, self.took_ms, self.last_asked = 0, 0.0, 0.0
+
+
+def _distinct(batch: Iterable[Asked]) -> list[_Given]:
+    given: dict[tuple[int, int], _Given] = {}
     for asked in batch:
-        best = asked.best
-        tenth = -1 if best is None else min(9, int(best.confidence * 10))
-        row = sums.setdefault((int(asked.asked_at // HOUR_S), asked.reply.status, tenth), [0, 0.0])
-        row[0] += 1
-        row[1] += asked.took_ms
+        key = int(asked.asked_at) // HOUR_S, id(asked.reply)
+        if (reply := given.get(key)) is None:
+            reply = given[key] = _Given(key[0], asked.reply)
+        reply.count += 1
+        reply.took_ms += asked.took_ms
+        reply.last_asked = asked.asked_at
+    return list(given.values())
+
+
+def _outcomes(given: Iterable[_Given]) -> list[dict[str, Any]]:
+    sums: dict[tuple[int, str, int], list[float]] = {}
+    for reply in given:
+        shown = reply.reply.answers or reply.reply.suggestions
+        tenth = min(9, int(shown[0].confidence * 10)) if shown else -1
+        row = sums.setdefault((reply.hour, reply.reply.status, tenth), [0, 0.0])
+        row[0] += reply.count
+        row[1] += reply.took_ms
     return [
         {"hour": hour, "outcome": outcome, "tenth": tenth, "questions": count, "took_ms": took}
         for (hour, outcome, tenth), (count, took) in sorted(sums.items())
     ]
 
 
-def _entries(batch: Iterable[Asked]) -> list[dict[str, Any]]:
+def _entries(given: Iterable[_Given]) -> list[dict[str, Any]]:
     sums: dict[tuple[int, str], dict[str, Any]] = {}
-    for day, reply, count, last_asked in _distinct(batch):
-        shown = reply.answers or reply.suggestions
-        if reply.status == "answered":
+    for reply in given:
+        day, shown = reply.hour // 24, reply.reply.answers or reply.reply.suggestions
+        if reply.reply.status == "answered":
             best = _row_of(sums, day, shown[0].id)
-            best["hits"] += count
-            best["confidence"] += count * shown[0].confidence
-            best["last_asked"] = max(last_asked, best["last_asked"] or 0.0)
+            best["hits"] += reply.count
+            best["confidence"] += reply.count * shown[0].confidence
+            best["last_asked"] = max(reply.last_asked, best["last_asked"] or 0.0)
             shown = shown[1:]
         for answer in shown:
-            _row_of(sums, day, answer.id)["options"] += count
+            _row_of(sums, day, answer.id)["options"] += reply.count
     return [row for _, row in sorted(sums.items())]
-
-
-def _distinct(batch: Iterable[Asked]) -> Iterator[tuple[int, Reply, int, float]]:
-    """Each reply of each day, how often it was given, and when last. Replies from the cache are one object."""
-    given: dict[tuple[int, int], list[Any]] = {}
-    for asked in batch:
-        day = int(asked.asked_at // DAY_S)
-        entry = given.setdefault((day, id(asked.reply)), [day, asked.reply, 0, 0.0])
-        entry[2] += 1
-        entry[3] = asked.asked_at
-    return (tuple(entry) for entry in given.values())
 
 
 def _row_of(sums: dict[tuple[int, str], dict[str, Any]], day: int, faq_id: str) -> dict[str, Any]:

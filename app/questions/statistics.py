@@ -6,7 +6,7 @@ Days and hours are those of UTC. Every method may raise StoreError.
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Subquery, case, func, select, tuple_
 
 from app.knowledge.database import Database
 from app.knowledge.tables import EntryRow
@@ -171,17 +171,23 @@ class Statistics:
         return HelpfulShare(int(row[0] or 0), int(row[1]))
 
     def top_questions(self, period: Period, limit: int = 50) -> list[TopQuestion]:
-        """The questions that were asked most. Questions that differ in case and outer punctuation count as one."""
-        key = QuestionDayRow.key
+        """The questions that were asked most, with the text of the last day that has it.
+
+        Questions that differ only in case and outer punctuation count as one.
+        """
+        key, day = QuestionDayRow.key, QuestionDayRow.day
         sums = [func.sum(getattr(QuestionDayRow, name)) for name in popular.OUTCOMES]
         asked = sums[0] + sums[1] + sums[2]
-        top = select(key, asked, *sums, func.max(QuestionDayRow.last_asked)).where(
-            *_in_days(QuestionDayRow.day, period)
-        )
+        top = select(key, func.max(day), asked, *sums, func.max(QuestionDayRow.last_asked)).group_by(key)
+        top = top.where(*_in_days(day, period)).order_by(asked.desc(), key).limit(limit)
         with self._database.read() as connection:
-            rows = connection.execute(top.order_by(asked.desc(), key).limit(limit)).all()
-            texts = _texts(connection, [row[0] for row in rows], period)
-        return [TopQuestion(texts[row[0]], int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in rows]
+            rows = connection.execute(top).all()
+            last_days = [(row[1], row[0]) for row in rows]
+            texts = select(key, QuestionDayRow.question).where(tuple_(day, key).in_(last_days))
+            question = {row[0]: row[1] for row in connection.execute(texts)}
+        return [
+            TopQuestion(question[row[0]], int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]) for row in rows
+        ]
 
 
 def type_of(sort: EntrySort) -> type[int] | type[float]:
@@ -223,13 +229,6 @@ def _said(period: Period) -> Subquery:
     query = select(FeedbackRow.faq_id, helpful.label("helpful"), (func.count() - helpful).label("unhelpful"))
     given = FeedbackRow.given_at
     return query.where(given >= first, given < end).group_by(FeedbackRow.faq_id).subquery()
-
-
-def _texts(connection: Connection, keys: list[int], period: Period) -> dict[int, str]:
-    """The text of each question, as it was asked on the last day that has it."""
-    day, key = QuestionDayRow.day, QuestionDayRow.key
-    query = select(key, QuestionDayRow.question).where(key.in_(keys), *_in_days(day, period)).order_by(day)
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _in_days(day: Any, period: Period) -> list[ColumnElement[bool]]:  # noqa: ANN401 - an attribute of a table

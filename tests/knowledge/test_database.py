@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, event, insert, inspect, select, text
 
+import app.questions.tables  # noqa: F401 - so that `Base` has them
 from app.errors import SettingsError, StoreError
 from app.golden.tables import GoldenRow
 from app.jobs.jobs import Jobs
