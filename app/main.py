@@ -26,6 +26,7 @@ from app.api import (
     statistics,
     status,
     suggest,
+    unanswered,
 )
 from app.api.state import Services
 from app.console import console
@@ -54,6 +55,7 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
+from app.releases.unanswered import Unanswered
 from app.releases.updater import Updater
 from app.releases.worker import Worker
 from app.settings import Settings
@@ -90,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
     knowledge = (entries, entry, entry_batch, lint, preview, golden_files, golden)
-    for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
+    for room in (feedback, *knowledge, questions, unanswered, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
     for router in console.ROUTERS:
         app.include_router(router)
@@ -169,6 +171,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         admission,
         completer,
         asked,
+        Unanswered(asked, live),
     )
 
 

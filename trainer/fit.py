@@ -95,7 +95,7 @@ def inputs_of(store: Learned, recipe: Recipe) -> Inputs:
     """The split of what a store has learned. Raises InputError for a recipe that trains on other data."""
     if "faq" not in recipe.data_format:
         raise InputError(f"The recipe {recipe.name} does not train on a FAQ. Choose another one.", "recipe")
-    split = training_set(store.entries, store.feedback, recipe.seed, store.heldout, store.negatives)
+    split = training_set(store.entries, store.labelled, recipe.seed, store.heldout, store.negatives)
     return Inputs(store.entries, split)
 
 

@@ -20,6 +20,7 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
+from app.releases.unanswered import Unanswered
 from app.releases.updater import Updater
 from app.releases.worker import Worker
 from app.settings import Settings
@@ -45,6 +46,7 @@ class Services:
     admission: Admission
     completer: Completer
     questions: Questions
+    unanswered: Unanswered
     renderings: Renderings = field(default_factory=Renderings)
     lint: LintReports = field(default_factory=LintReports)
 

@@ -57,7 +57,7 @@ def entry_statistics(
     kind: Format = "json",
 ) -> Response | EntryStatisticsList:
     """Each entry of the store: how often it was the answer or an option, how sure, how helpful, when last."""
-    period, statistics = _period(start, end), service.questions.statistics
+    period, statistics = period_of(start, end), service.questions.statistics
     if kind == "csv":
         every = statistics.every_entry(period, sort, never)
         return _csv("entries", EntryStatistics, (EntryStatistics.of(figures) for figures in every))
@@ -72,7 +72,7 @@ def outcome_statistics(
     service: Service, start: Start = None, end: End = None, kind: Format = "json"
 ) -> Response | OutcomeStatistics:
     """Questions of each hour by outcome, their mean latency, and how sure the answers were."""
-    period, statistics = _period(start, end), service.questions.statistics
+    period, statistics = period_of(start, end), service.questions.statistics
     hours = [HourStatistics.of(figures) for figures in statistics.hours(period)]
     if kind == "csv":
         return _csv("outcomes", HourStatistics, hours)
@@ -99,7 +99,7 @@ def top_questions(
     kind: Format = "json",
 ) -> Response | TopQuestionList:
     """The questions that were asked most. Their texts must be kept for that."""
-    period = _period(start, end)
+    period = period_of(start, end)
     questions = [TopQuestionReply.of(top) for top in service.questions.statistics.top_questions(period, limit)]
     if kind == "csv":
         return _csv("questions", TopQuestionReply, questions)
@@ -108,7 +108,7 @@ def top_questions(
     return TopQuestionList(start=first, end=last, questions=questions, notice=notice)
 
 
-def _period(start: datetime | None, end: datetime | None) -> Period:
+def period_of(start: datetime | None, end: datetime | None) -> Period:
     """The period. Raises InputError if it ends before it begins, or lies beyond the calendar."""
     last = end.timestamp() if end else time.time()
     first = start.timestamp() if start else last - DEFAULT_DAYS * DAY_S

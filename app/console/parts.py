@@ -17,6 +17,7 @@ from app.knowledge.store import Store
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
+from app.releases.unanswered import Unanswered
 from app.releases.updater import Updater
 from app.releases.worker import Worker
 from app.settings import Settings
@@ -31,6 +32,8 @@ class Parts(Protocol):
     def store(self) -> Store: ...
     @property
     def questions(self) -> Questions: ...
+    @property
+    def unanswered(self) -> Unanswered: ...
     @property
     def golden(self) -> GoldenStore: ...
     @property

@@ -12,7 +12,7 @@ from app.console.guard import guarded
 from app.console.outcomes import confidence_stacks, outcome_stacks
 from app.console.page import page, part
 from app.console.parts import Parts, Service
-from app.console.unanswered import DAYS as REVIEWED_DAYS
+from app.console.unanswered import latest
 from app.questions.asked import DAY_S
 from app.questions.statistics import EntryFigures, HelpfulShare, HourFigures, Period, TopQuestion
 from app.releases.standing import Standing, standing
@@ -38,7 +38,7 @@ class Asked:
     outcomes: list[Stack]
     confidences: list[Stack]
     counts: dict[str, int]
-    waiting: int  # questions that the queue of unanswered ones holds
+    waiting: int  # clusters of unanswered questions
     helpful: HelpfulShare
     top: list[TopQuestion]
     best: list[EntryFigures]
@@ -84,7 +84,7 @@ def _asked(service: Parts, days: int, now: float) -> Asked:
         outcome_stacks(hours, period, days),
         confidence_stacks(statistics.confidences(period)),
         _counts(hours),
-        len(service.questions.reviews.waiting(Period(now - REVIEWED_DAYS * DAY_S, now))),
+        len(service.unanswered.grouped(latest())),
         statistics.helpful(period),
         statistics.top_questions(period, SHOWN) if service.questions.keeps_texts else [],
         statistics.best_entries(period, SHOWN),

@@ -1,6 +1,6 @@
 """Try a question: the candidates, why the first one won, and what to do about a wrong one."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,13 +14,12 @@ from app.console.parts import Form, Service
 from app.console.texts import texts
 from app.errors import InputError, NotReady
 from app.http import audit
-from app.knowledge.entry import Entry
+from app.knowledge.teaching import Lesson, taught
 from app.text.limits import QUESTION_LENGTH, clean
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=guarded("ask"))
 editing = APIRouter(prefix="/console", include_in_schema=False, route_class=guarded("edit"))
 SHOWN = 8
-Lesson = Literal["alternatives", "negatives"]
 LESSONS: dict[str, Lesson] = {"phrasing": "alternatives", "negative": "negatives"}
 
 
@@ -57,7 +56,7 @@ def teach(request: Request, service: Service, form: Form) -> Response:
         raise InputError(texts().errors.parameters)
     with service.store.edit(request.state.caller.name) as editor:
         before = editor.get(entry_id)
-        stored = editor.change(entry_id, lambda entry: taught(entry, text, LESSONS[kind]), [before.etag])
+        stored = editor.change(entry_id, lambda entry: taught(entry, [text], LESSONS[kind]), [before.etag])
     service.updater.notify()
     audit.record(request, kind, entry_id)
     address = f"try?question={quote(text, safe='')}"
@@ -72,15 +71,3 @@ def _question(text: str) -> str:
         return clean(text, "question", QUESTION_LENGTH)
     except ValueError as error:
         raise InputError(f"{error}.", "question") from None
-
-
-def taught(entry: Entry, text: str, lesson: Lesson) -> Entry:
-    """The entry with the text in one list, and not in the other one."""
-    fields = entry.model_dump()
-    for name in LESSONS.values():
-        fields[name] = [item for item in fields[name] if item != text]
-    if text not in getattr(entry, lesson):
-        fields[lesson].append(text)
-    else:
-        fields[lesson] = list(getattr(entry, lesson))
-    return Entry.model_validate(fields)

@@ -1,6 +1,7 @@
-"""Unanswered: one question at a time that the FAQ answered badly, its nearest entries, and what to do about it."""
+"""Unanswered: one cluster at a time of questions that the FAQ answered badly, its nearest entries, and what to do."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -14,28 +15,36 @@ from app.console.changes import Step, undo_all
 from app.console.flash import Flash
 from app.console.guard import guarded
 from app.console.page import moved, page
-from app.console.parts import Form, Service
+from app.console.parts import Form, Parts, Service
 from app.console.texts import texts
-from app.console.trying import taught
 from app.errors import InputError, NotReady
 from app.http import audit
 from app.questions.asked import DAY_S
-from app.questions.reviewing import Waiting
+from app.questions.deciding import Decided, Decision, cluster_of, decide
+from app.questions.reviewing import Act
 from app.questions.statistics import Period
+from app.questions.unanswered import Cluster, key_of_name, name_of
 from app.ranking.ranking import Ranked
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=guarded("edit"))
 DAYS = 30
 NEAREST = 5  # entries that a card shows
-LOOKED_AT = 6  # questions that are asked again to find one that still fails
+EXAMPLES = 10  # questions that a card shows
+LOOKED_AT = 6  # clusters that are asked again to find one that still fails
 
 
 @dataclass(frozen=True)
 class Card:
-    """A question that waits, with the entries nearest to it now, best first."""
+    """A cluster that waits, with the entries nearest to it now, best first."""
 
-    waiting: Waiting
+    cluster: Cluster
     nearest: list[Ranked]
+
+
+def latest() -> Period:
+    """The period whose questions are shown."""
+    now = time.time()
+    return Period(now - DAYS * DAY_S, now)
 
 
 @router.get("/unanswered")
@@ -43,93 +52,96 @@ async def show_unanswered(
     request: Request, service: Service, skip: Annotated[int, Query(ge=0, le=10_000)] = 0
 ) -> Response:
     """The next card. `skip`: how many of the first ones to leave for later."""
-    reviews, now = service.questions.reviews, time.time()
-    waiting = await run_in_threadpool(reviews.waiting, Period(now - DAYS * DAY_S, now))
-    card, examples = None, list[str]()
+    waiting = await service.unanswered.clusters(latest())
+    card = None
     try:
         async with service.live.answerer() as answerer:
             card = await _card(answerer, waiting[skip:])
     except NotReady:
         card = Card(waiting[skip], []) if waiting[skip:] else None
-    if card:
-        examples = await run_in_threadpool(reviews.examples, card.waiting)
-    values: dict[str, Any] = {"card": card, "examples": examples, "left": len(waiting), "skip": skip, "days": DAYS}
-    values |= {"notice": service.questions.notice, "next": waiting.index(card.waiting) + 1 if card else 0}
+    values: dict[str, Any] = {"card": card, "left": len(waiting), "skip": skip, "days": DAYS, "shown": EXAMPLES}
+    values |= {"notice": service.questions.notice, "next": waiting.index(card.cluster) + 1 if card else 0}
     return await run_in_threadpool(page, request, "unanswered.html", here="unanswered", **values)
 
 
 @router.post("/review-accept")
-def accept(request: Request, service: Service, form: Form) -> Response:
-    """The question becomes a phrasing of an entry."""
-    key, failed, question = _reviewed(form)
-    entry_id, by = str(form.get("id", "")), request.state.caller.name
-    if not entry_id:
-        raise InputError(texts().unanswered.choose)
-    with service.store.edit(by) as editor:
-        before = editor.get(entry_id)
-        stored = editor.change(entry_id, lambda entry: taught(entry, question, "alternatives"), [before.etag])
-    service.questions.reviews.finish(key, failed, by, time.time())
-    service.updater.notify()
-    audit.record(request, "phrasing", entry_id)
-    step = [("step", str(Step.after(stored, before.version)))] if stored.version != before.version else []
-    return moved(request, "unanswered", _done(texts().unanswered.accepted, key, step))
+async def accept(request: Request, service: Service, form: Form) -> Response:
+    """The questions become phrasings of an entry."""
+    return await _learned(request, service, form, "alternatives")
+
+
+@router.post("/review-refuse")
+async def refuse(request: Request, service: Service, form: Form) -> Response:
+    """The questions become ones that an entry must not answer."""
+    return await _learned(request, service, form, "negatives")
 
 
 @router.post("/review-new")
-def write_entry(request: Request, service: Service, form: Form) -> Response:
-    """The question becomes an entry of its own, which the editor opens."""
-    key, failed, question = _reviewed(form)
-    service.questions.reviews.finish(key, failed, request.state.caller.name, time.time())
-    address = f"new?question={quote(question, safe='')}"
-    return moved(request, address, _done(texts().unanswered.writing, key, []))
+async def write_entry(request: Request, service: Service, form: Form) -> Response:
+    """The questions become a draft, which the editor opens."""
+    decided = await _decided(request, service, form, "draft")
+    address = f"entry?id={quote(decided.stored.entry.id, safe='')}" if decided.stored else "unanswered"
+    return moved(request, address, _done(texts().unanswered.writing, decided))
 
 
 @router.post("/review-dismiss")
-def dismiss(request: Request, service: Service, form: Form) -> Response:
-    """The question needs no answer; it returns when it has been asked twice as often."""
-    key, failed, _ = _reviewed(form)
-    service.questions.reviews.finish(key, failed, request.state.caller.name, time.time())
-    audit.record(request, "dismiss question", str(key))
-    return moved(request, "unanswered", _done(texts().unanswered.dismissed, key, []))
+async def dismiss(request: Request, service: Service, form: Form) -> Response:
+    """The cluster needs no answer; it returns when it has failed twice as often."""
+    decided = await _decided(request, service, form, "dismiss")
+    return moved(request, "unanswered", _done(texts().unanswered.dismissed, decided))
 
 
 @router.post("/review-undo")
 def undo(request: Request, service: Service, form: Form) -> Response:
-    """The question waits again, and the entry is as it was before."""
-    steps = [Step.of(str(text)) for text in form.getlist("step")]
+    """The questions wait again, and the entry is as it was before."""
+    steps, keys = [Step.of(str(text)) for text in form.getlist("step")], _keys(form.getlist("question"))
     with service.store.edit(request.state.caller.name) as editor:
         undo_all(editor, steps)
-    service.questions.reviews.reopen(_number(form, "key"))
+    service.questions.reviews.reopen(keys)
     service.updater.notify()
-    audit.record(request, "undo review", str(form.get("key")))
+    audit.record(request, "undo review", ",".join(map(name_of, keys[:10])))
     return moved(request, "unanswered", Flash("done", texts().flash.undone).as_dict())
 
 
-async def _card(answerer: Answerer, waiting: list[Waiting]) -> Card | None:
-    """The first question that the live release still does not answer, or the last one that is looked at."""
+async def _card(answerer: Answerer, waiting: list[Cluster]) -> Card | None:
+    """The first cluster that the live release still does not answer, or the last one that is looked at."""
     card = None
-    for item in waiting[:LOOKED_AT]:
-        (examined,) = await answerer.examine([item.question])
-        card = Card(item, examined.ranked[:NEAREST])
-        if examined.reply.status != "answered" or item.unhelpful:
+    for cluster in waiting[:LOOKED_AT]:
+        (examined,) = await answerer.examine([cluster.questions[0].question])
+        card = Card(cluster, examined.ranked[:NEAREST])
+        if examined.reply.status != "answered" or cluster.count("unhelpful"):
             break
     return card
 
 
-def _reviewed(form: FormData) -> tuple[int, int, str]:
-    """The key of the question, how often it had failed, and its text. Raises InputError."""
-    question = str(form.get("question", "")).strip()
-    if not question:
-        raise InputError(texts().errors.parameters)
-    return _number(form, "key"), _number(form, "failed"), question
+async def _learned(request: Request, service: Parts, form: FormData, act: Act) -> Response:
+    if not form.get("id"):
+        raise InputError(texts().unanswered.choose)
+    decided = await _decided(request, service, form, act)
+    said = texts().unanswered.accepted if act == "alternatives" else texts().unanswered.refused
+    return moved(request, "unanswered", _done(said, decided))
 
 
-def _number(form: FormData, name: str) -> int:
-    text = str(form.get(name, ""))
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise InputError(texts().errors.parameters)
-    return int(text)
+async def _decided(request: Request, service: Parts, form: FormData, act: Act) -> Decided:
+    """Carry out what the form says about its cluster. Raises InputError, Conflict where the cluster has changed."""
+    name, version = str(form.get("cluster", "")), str(form.get("version", ""))
+    decision = Decision(act, _keys(form.getlist("question")), str(form.get("id", "")) or None)
+    cluster = cluster_of(await service.unanswered.clusters(latest()), name, version)
+    by, reviews = request.state.caller.name, service.questions.reviews
+    decided = await run_in_threadpool(decide, service.store, reviews, cluster, decision, by)
+    if decided.changed:
+        service.updater.notify()
+    audit.record(request, f"unanswered {act}", f"{name} {decided.stored.entry.id if decided.stored else ''}".strip())
+    return decided
 
 
-def _done(text: str, key: int, steps: list[tuple[str, str]]) -> dict[str, Any]:
-    return Flash("done", text, (("key", str(key)), *steps), "review-undo").as_dict()
+def _keys(values: Sequence[object]) -> list[int]:
+    """The keys of questions, written as `name_of` does. Raises InputError."""
+    return [key_of_name(str(value)) for value in values]
+
+
+def _done(text: str, decided: Decided) -> dict[str, Any]:
+    fields = [("question", name_of(question.key)) for question in decided.questions]
+    if decided.stored and decided.changed:
+        fields.append(("step", str(Step.after(decided.stored, decided.before))))
+    return Flash("done", text, tuple(fields), "review-undo").as_dict()

@@ -42,13 +42,6 @@ def clusters_of(vectors: Vectors, known: Integers | None = None) -> Integers:
     return groups
 
 
-def examples_of(vectors: Vectors, members: Integers, limit: int) -> list[int]:
-    """Up to `limit` questions of a group, those nearest to its centre first. `members`: their numbers."""
-    centre = vectors[members].mean(axis=0)
-    order = np.argsort(-(vectors[members] @ centre), kind="stable")[:limit]
-    return [int(number) for number in members[order]]
-
-
 def _edges(vectors: Vectors) -> Edges:
     """Both questions of a pair are neighbours if either is among the NEIGHBOURS nearest of the other."""
     edges: Edges = [{} for _ in range(len(vectors))]

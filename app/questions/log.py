@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, CursorResult, Delete, Select, 
 
 from app.errors import NotFound, StoreError
 from app.knowledge.database import Database
-from app.questions import popular, rollups
+from app.questions import groups, popular, rollups
 from app.questions.asked import DAY_S, KEEPS_TEXTS, Asked, kept_text
 from app.questions.paging import cursor, key_of
 from app.questions.selection import Selection, normalized
@@ -105,6 +105,7 @@ class QuestionLog:
         """
         with self._deleting() as connection:
             popular.subtract(connection, session)
+            groups.forget(connection)
             questions = _count(connection.execute(delete(QuestionRow).where(QuestionRow.session == session)))
             feedback = _count(connection.execute(delete(FeedbackRow).where(FeedbackRow.session == session)))
         self._empty_wal()
@@ -120,6 +121,7 @@ class QuestionLog:
             old = select(QuestionRow.id).where(QuestionRow.asked_at < before).order_by(QuestionRow.asked_at)
             with self._deleting() as connection:
                 popular.forget(connection, before)
+                groups.forget(connection)
             self._repeatedly(delete(QuestionRow).where(QuestionRow.id.in_(old.limit(_FORGOTTEN).scalar_subquery())))
             texts: dict[str, None] = {"question": None, "comment": None, "session": None}
             self._repeatedly(update(FeedbackRow).where(FeedbackRow.given_at < before, _has_texts()).values(texts))

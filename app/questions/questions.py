@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from app.knowledge.database import Database
 from app.questions.asked import KEEPS_TEXTS, Asked
 from app.questions.feedback import Feedbacks
+from app.questions.groups import Groups
 from app.questions.log import QuestionLog
 from app.questions.recorder import Observer, Recorder
 from app.questions.reviewing import Reviews
@@ -30,7 +31,7 @@ class Questions:
         self.log = QuestionLog(database, mode, days)
         self.feedbacks = Feedbacks(database)
         self.statistics = Statistics(database)
-        self.reviews = Reviews(database)
+        self.reviews, self.groups = Reviews(database), Groups(database)
         self.tokens = Tokens(signing_secret(database))
         self._recorder = Recorder(self.log.write, self.log.forget, observer)
 

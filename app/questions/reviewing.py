@@ -1,11 +1,12 @@
-"""Questions that wait for a person: those that found no answer, a choice or an unhelpful answer, most asked first.
+"""Questions that were not answered well, and what people decided about them. Every method may raise StoreError.
 
-Questions that differ in case and outer punctuation are one. What a person has dealt with is left out until it has been
-asked twice as often again. Every method may raise StoreError.
+A question failed if it found no answer, a choice of answers, or an answer that a user called unhelpful. Questions that
+differ only in case and outer punctuation are one.
 """
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -14,14 +15,14 @@ from app.questions.popular import question_key
 from app.questions.rollups import inserting
 from app.questions.selection import normalized
 from app.questions.statistics import Period
-from app.questions.tables import FeedbackRow, QuestionDayRow, QuestionRow, ReviewRow
+from app.questions.tables import FeedbackRow, QuestionDayRow, ReviewRow
 
-EXAMPLES = 5
-_READ = 5_000  # questions, and feedbacks, that are looked through
+Act = Literal["draft", "alternatives", "negatives", "dismiss"]
+MOST = 3_000  # questions that failed most, and latest unhelpful feedbacks, that are looked through
 
 
-class Waiting(NamedTuple):
-    """A question and how it went. `failed`: how often it was not answered well; `last_asked`: seconds since 1970."""
+class Failed(NamedTuple):
+    """A question that failed. `last_asked`: seconds since 1970."""
 
     key: int
     question: str
@@ -31,69 +32,83 @@ class Waiting(NamedTuple):
     last_asked: float
 
     @property
-    def failed(self) -> int:
-        """All of the three."""
+    def times(self) -> int:
+        """How often it failed."""
         return self.no_answer + self.ambiguous + self.unhelpful
 
 
+class Review(NamedTuple):
+    """A decision about a question that had failed so often."""
+
+    act: str
+    failed: int
+
+
 class Reviews:
-    """Reads what waits, and keeps what was dealt with. Safe to share between threads."""
+    """Reads what failed, and keeps what was decided. Safe to share between threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def waiting(self, period: Period) -> list[Waiting]:
-        """The questions that wait, those with the most failures first."""
+    def failed(self, period: Period) -> list[Failed]:
+        """The questions that failed in the period, those that failed most first; what was decided does not matter."""
         with self._database.read() as connection:
             asked = _asked(connection, period)
             unhelpful = _unhelpful(connection, period, asked)
-            done = {row.key: row.failed for row in connection.execute(select(ReviewRow.key, ReviewRow.failed))}
-        found = [waiting._replace(unhelpful=unhelpful[key]) for key, waiting in asked.items()]
-        left = [item for item in found if item.failed and item.failed >= 2 * done.get(item.key, 0)]
-        return sorted(left, key=lambda item: (-item.failed, -item.last_asked, item.key))
+        counted = [question._replace(unhelpful=unhelpful[key]) for key, question in asked.items()]
+        failed = [question for question in counted if question.times]
+        return sorted(failed, key=lambda question: (-question.times, -question.last_asked, question.key))
 
-    def examples(self, waiting: Waiting) -> list[str]:
-        """The question in the words of several users, the latest first."""
-        query = select(QuestionRow.question).where(QuestionRow.normalized == normalized(waiting.question))
+    def decisions(self) -> dict[int, Review]:
+        """What was decided, by the key of the question."""
+        query = select(ReviewRow.key, ReviewRow.act, ReviewRow.failed)
         with self._database.read() as connection:
-            texts = connection.scalars(query.order_by(QuestionRow.asked_at.desc()).limit(50)).all()
-        return list(dict.fromkeys([waiting.question, *texts]))[:EXAMPLES]
+            return {row.key: Review(row.act, row.failed) for row in connection.execute(query)}
 
-    def finish(self, key: int, failed: int, by: str, now: float) -> None:
-        """Note that a question which failed so often was dealt with. `by`: who."""
-        row = {"key": key, "failed": failed, "done_by": by, "done_at": now}
+    def dismissed_texts(self) -> list[str]:
+        """The questions that were dismissed and whose texts are still kept, in the order of their keys."""
+        key, dismissed = QuestionDayRow.key, select(ReviewRow.key).where(ReviewRow.act == "dismiss")
+        query = select(key, func.max(QuestionDayRow.question)).where(key.in_(dismissed)).group_by(key).order_by(key)
+        with self._database.read() as connection:
+            return [row[1] for row in connection.execute(query)]
+
+    def finish(self, questions: Iterable[Failed], act: Act, by: str, now: float) -> None:
+        """Keep the decision about these questions. `by`: whose it is."""
+        done = {"act": act, "done_by": by, "done_at": now}
+        failed = {question.key: question.times for question in questions}
+        rows = [{"key": key, "failed": times, **done} for key, times in sorted(failed.items())]
         with self._database.write(lock=None) as connection:
             insert = inserting(connection, ReviewRow)
-            changes = {name: insert.excluded[name] for name in row if name != "key"}
-            connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changes), row)
+            changes = {name: insert.excluded[name] for name in ("failed", *done)}
+            connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changes), rows)
 
-    def reopen(self, key: int) -> None:
-        """The question waits again."""
+    def reopen(self, keys: Iterable[int]) -> int:
+        """Forget what was decided about these questions, at most a few thousand; returns how many there were."""
         with self._database.write(lock=None) as connection:
-            connection.execute(delete(ReviewRow).where(ReviewRow.key == key))
+            return connection.execute(delete(ReviewRow).where(ReviewRow.key.in_(sorted(keys)))).rowcount
 
 
-def _asked(connection: Connection, period: Period) -> dict[int, Waiting]:
+def _asked(connection: Connection, period: Period) -> dict[int, Failed]:
     """The questions of the period that failed most, by key; helpful or not is not known here."""
     first, end = period.days
     day, key = QuestionDayRow.day, QuestionDayRow.key
     no_answer, ambiguous = func.sum(QuestionDayRow.no_answer), func.sum(QuestionDayRow.ambiguous)
     text = func.max(QuestionDayRow.question)
     query = select(key, text, no_answer, ambiguous, func.max(QuestionDayRow.last_asked)).group_by(key)
-    query = query.where(day >= first, day < end).order_by((no_answer + ambiguous).desc(), key).limit(_READ)
+    query = query.where(day >= first, day < end).order_by((no_answer + ambiguous).desc(), key).limit(MOST)
     rows = connection.execute(query).all()
-    return {row[0]: Waiting(row[0], row[1], int(row[2]), int(row[3]), 0, row[4]) for row in rows}
+    return {row[0]: Failed(row[0], row[1], int(row[2]), int(row[3]), 0, row[4]) for row in rows}
 
 
-def _unhelpful(connection: Connection, period: Period, asked: dict[int, Waiting]) -> Counter[int]:
+def _unhelpful(connection: Connection, period: Period, asked: dict[int, Failed]) -> Counter[int]:
     """How often each question got an unhelpful answer. Questions that only feedback knows are added to `asked`."""
     given = FeedbackRow.given_at
     query = select(FeedbackRow.question, given).where(given >= period.start, given < period.end)
     query = query.where(FeedbackRow.helpful.is_(False), FeedbackRow.question.is_not(None))
     counts: Counter[int] = Counter()
-    for text, at in connection.execute(query.order_by(given.desc()).limit(_READ)):
+    for text, at in connection.execute(query.order_by(given.desc()).limit(MOST)):
         assert text is not None  # noqa: S101 - the query leaves those out
         key = question_key(normalized(text))
         counts[key] += 1
-        asked.setdefault(key, Waiting(key, text, 0, 0, 0, at))
+        asked.setdefault(key, Failed(key, text, 0, 0, 0, at))
     return counts

@@ -120,12 +120,29 @@ class QuestionDayRow(Base):
     last_asked: Mapped[float] = mapped_column(Double)
 
 
+class GroupRow(Base):
+    """The cluster that an unanswered question belongs to, by the vectors of one bundle.
+
+    `key`: of `popular.question_key`; `cluster`: the key of the question that was asked most when the cluster began.
+    """
+
+    __tablename__ = "question_groups"
+
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    cluster: Mapped[int] = mapped_column(BigInteger)
+    bundle: Mapped[str] = mapped_column(String(64))
+
+
 class ReviewRow(Base):
-    """A question that a person has dealt with. `key`: of `popular.question_key`; `failed`: how often it had failed."""
+    """A question that a person has decided about.
+
+    `key`: of `popular.question_key`; `act`: one of `deciding.Act`; `failed`: how often the question had failed.
+    """
 
     __tablename__ = "reviews"
 
     key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    act: Mapped[str] = mapped_column(String(16))
     failed: Mapped[int] = mapped_column(BigInteger)
     done_by: Mapped[str] = mapped_column(String(64))
     done_at: Mapped[float] = mapped_column(Double)

@@ -62,7 +62,15 @@ def emptied(shared_settings: Settings) -> Settings:
     """The same, with an empty log."""
     engine = create_engine(shared_settings.sqlalchemy_url)
     with engine.begin() as connection:
-        for table in ("questions", "feedback", "outcome_hours", "entry_days", "question_days"):
+        for table in (
+            "questions",
+            "feedback",
+            "outcome_hours",
+            "entry_days",
+            "question_days",
+            "question_groups",
+            "reviews",
+        ):
             connection.execute(text(f"DELETE FROM {table}"))
     engine.dispose()
     return shared_settings

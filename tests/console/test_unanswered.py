@@ -1,10 +1,12 @@
-"""The queue of unanswered questions: what waits, the decisions, and their undoing."""
+"""The queue of unanswered questions: the clusters that wait, the decisions, and their undoing."""
 
 import html
 import re
 import time
+from contextlib import closing
 from typing import Any
 
+from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.questions.log import QuestionLog
 from app.settings import Settings
@@ -24,18 +26,24 @@ def ask(settings: Settings, *questions: str, first: int = 0) -> None:
     store.close()
 
 
-def card(page: str) -> dict[str, str]:
-    """The hidden fields of the card."""
-    form = page.partition('<form action="review-accept"')[2]
-    return {
-        name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
-    }
+def card(page: str) -> dict[str, Any]:
+    """The fields of the card as its form sends them, all questions chosen."""
+    form = page.partition('<form action="review-accept"')[2].partition("</form>")[0]
+    fields: dict[str, Any] = dict(re.findall(r'type="hidden" name="(cluster|version)" value="([^"]*)"', form))
+    return fields | {"question": re.findall(r'name="question" value="([^"]*)"', form)}
+
+
+def title(page: str) -> str:
+    """The question that the card shows first."""
+    return html.unescape(page.partition('<h2 class="big">')[2].partition("</h2>")[0])
 
 
 def undo(page: str) -> dict[str, Any]:
     form = page.partition('<form action="review-undo"')[2].partition("</form>")[0]
-    fields = re.findall(r'name="(\w+)" value="([^"]*)"', form)
-    return {name: html.unescape(value) for name, value in fields if name != "csrf"}
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'name="(question|step)" value="([^"]*)"', form):
+        fields.setdefault(name, []).append(html.unescape(value))
+    return fields
 
 
 def test_without_texts_the_page_says_how_to_keep_them(person: Person) -> None:
@@ -45,37 +53,53 @@ def test_without_texts_the_page_says_how_to_keep_them(person: Person) -> None:
 def test_the_most_frequent_question_comes_first_and_is_accepted_and_undone(person: Person, keyed: Settings) -> None:
     ask(keyed, WOLF, f"{WOLF.upper()}?", SPAM)
     page = person.see("unanswered")
-    assert "2 questions wait" in page
-    first = card(page)
-    assert first["question"].lower().startswith(WOLF)
+    assert title(page).lower().startswith(WOLF)
     assert "2 times no answer" in page
     assert page.count('name="id"') == 4
     before = stored(keyed, "passage")
-    person.send("review-accept", id="passage", **without_token(first))
-    assert first["question"] in stored(keyed, "passage").alternatives
+    person.send("review-accept", id="passage", **card(page))
+    assert title(page) in stored(keyed, "passage").alternatives
     accepted = person.see("unanswered")
-    assert card(accepted)["question"] == SPAM
+    assert title(accepted) == SPAM
     person.send("review-undo", **undo(accepted))
     assert stored(keyed, "passage") == before
-    assert card(person.see("unanswered"))["question"] == first["question"]
+    assert title(person.see("unanswered")) == title(page)
+
+
+def test_questions_that_ask_the_same_are_one_card_and_only_the_chosen_ones_are_taken(
+    person: Person, keyed: Settings
+) -> None:
+    alike = ["gift wolf gift pet?", "gift wolf gift pet", "gift gift wolf pet", "wolf gift pet gift"]
+    ask(keyed, *alike, first=50)
+    page = person.see("unanswered")
+    fields = card(page)
+    assert page.count('type="checkbox"') == len(fields["question"]) == 3
+    person.send("review-refuse", id="passage", **fields | {"question": fields["question"][1:]})
+    assert len(stored(keyed, "passage").negatives) == 2
+    left = person.see("unanswered")
+    assert title(left).startswith(alike[1])
+    assert len(card(left)["question"]) == 1
+    person.send("review-dismiss", 409, **fields)
+    person.send("review-dismiss", **card(left))
 
 
 def test_a_dismissed_question_returns_when_it_was_asked_twice_as_often(person: Person, keyed: Settings) -> None:
     ask(keyed, "wolf wolf wolf", "wolf wolf wolf", "wolf wolf wolf", first=100)
-    first = card(person.see("unanswered"))
-    assert first["question"] == "wolf wolf wolf"
-    person.send("review-dismiss", **without_token(first))
-    assert card(person.see("unanswered"))["question"] != "wolf wolf wolf"
+    page = person.see("unanswered")
+    assert title(page) == "wolf wolf wolf"
+    person.send("review-dismiss", **card(page))
+    assert title(person.see("unanswered")) != "wolf wolf wolf"
     ask(keyed, "wolf wolf wolf", "wolf wolf wolf", "wolf wolf wolf", first=200)
-    assert card(person.see("unanswered"))["question"] == "wolf wolf wolf"
-    person.send("review-dismiss", **without_token(card(person.see("unanswered"))))
+    assert title(person.see("unanswered")) == "wolf wolf wolf"
+    person.send("review-dismiss", **card(person.see("unanswered")))
 
 
-def test_a_question_becomes_a_new_entry(person: Person, keyed: Settings) -> None:
-    ask(keyed, "pets ping pets", "pets ping pets", "pets ping pets", first=300)
-    first = card(person.see("unanswered"))
-    address = person.send("review-new", **without_token(first))
+def test_a_question_becomes_a_draft(person: Person, keyed: Settings) -> None:
+    ask(keyed, *["pets ping pets"] * 4, first=300)
+    address = person.send("review-new", **card(person.see("unanswered")))
     assert ">pets ping pets</textarea>" in person.see(address)
+    draft = next(entry for entry in entries_of(keyed) if entry.question == "pets ping pets")
+    assert draft.state == "draft"
 
 
 def test_later_shows_the_next_one_and_the_end_leads_to_the_first(person: Person, keyed: Settings) -> None:
@@ -83,23 +107,28 @@ def test_later_shows_the_next_one_and_the_end_leads_to_the_first(person: Person,
     page = person.see("unanswered")
     following = re.search(r'href="(unanswered\?skip=\d+)"', page)
     assert following is not None
-    assert card(person.see(following[1]))["question"] != card(page)["question"]
+    assert title(person.see(following[1])) != title(page)
     assert "That was the last one" in person.see("unanswered?skip=999")
 
 
 def test_a_question_never_becomes_markup(person: Person, keyed: Settings) -> None:
     ask(keyed, *[EVIL] * 9, first=500)
     page = person.see("unanswered")
-    assert card(page)["question"] == EVIL
+    assert title(page) == EVIL
     assert not UNSAFE.search(page)
     assert not UNSAFE.search(person.see("today"))
 
 
-def test_a_decision_without_its_question_changes_nothing(person: Person) -> None:
-    for address in ("review-accept", "review-dismiss", "review-new"):
-        person.send(address, 422, key="1", failed="1", question=" ")
-        person.send(address, 422, key="x", failed="1", question="x")
+def test_a_decision_that_lacks_its_questions_or_its_entry_changes_nothing(person: Person) -> None:
+    fields = card(person.see("unanswered"))
+    for address in ("review-accept", "review-refuse", "review-new"):
+        person.send(address, 422, id="passage", **fields | {"question": []})
+        person.send(address, 422, id="passage", **fields | {"question": ["x"]})
+    person.send("review-accept", 422, **fields)
+    person.send("review-accept", 404, id="nowhere", **fields)
 
 
-def without_token(fields: dict[str, str]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name != "csrf"}
+def entries_of(settings: Settings) -> list[Entry]:
+    """All entries of the store."""
+    with closing(Store.open(settings.sqlalchemy_url)) as store:
+        return list(store.entries())

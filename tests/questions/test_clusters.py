@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.arrays import Vectors
-from app.questions.clusters import clusters_of, examples_of
+from app.questions.clusters import clusters_of
 
 
 def questions(topics: int, each: int, seed: int = 0) -> Vectors:
@@ -45,8 +45,3 @@ def test_new_questions_join_earlier_groups_which_stay_as_they_are() -> None:
 def test_few_questions_need_no_neighbours() -> None:
     assert clusters_of(np.empty((0, 8), dtype=np.float32)).tolist() == []
     assert clusters_of(np.full((1, 4), 0.5, dtype=np.float32)).tolist() == [0]
-
-
-def test_examples_are_nearest_to_the_centre() -> None:
-    vectors = np.array([[1, 0], [0, 1], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)
-    assert examples_of(vectors, np.array([0, 2, 3]), 2) == [2, 3]

@@ -1,4 +1,5 @@
-"""What a store has learned from its users: entries with accepted phrasings and negatives, feedback, golden questions.
+"""What a store has learned from its users: entries with accepted phrasings and negatives, feedback, golden questions,
+dismissed questions.
 
 A run keeps a copy of it beside its other files, so that it can be resumed and read later whatever the store holds then.
 """
@@ -17,26 +18,38 @@ from app.knowledge.files import read_entries, write_entries
 from app.knowledge.queries import Query, read_queries
 from app.knowledge.store import Store
 from app.questions.feedback import Feedbacks, FeedbackSelection
+from app.questions.reviewing import Reviews
 from app.settings import Settings
+from app.text.normalize import normalize
 
-FOLDER, ENTRIES, FEEDBACK, GOLDEN = "learned", "faq.jsonl", "feedback.jsonl", "golden.jsonl"
+FOLDER, ENTRIES = "learned", "faq.jsonl"
+FEEDBACK, DISMISSED, GOLDEN = "feedback.jsonl", "dismissed.jsonl", "golden.jsonl"
+
+_FILES = FEEDBACK, DISMISSED, GOLDEN
 
 
 @dataclass(frozen=True)
 class Learned:
     """The entries that a release of now would hold, and the questions about them whose right answer is known.
 
-    `feedback` is trained on, but for the share of labelled questions that is held out; `golden` is never trained on.
+    `feedback` is trained on, but for the share of labelled questions that is held out. `dismissed` are questions that
+    no entry needs to answer; all are held out. `golden` is never trained on.
     """
 
     entries: list[Entry]
     feedback: list[Query]
+    dismissed: list[Query]
     golden: list[Query]
 
     @property
     def negatives(self) -> list[tuple[str, str]]:
         """Each negative of an entry, with the answer that it must not get."""
         return [(negative, entry.plain_answer) for entry in self.entries for negative in entry.negatives]
+
+    @property
+    def labelled(self) -> list[Query]:
+        """The questions whose right entry, or none, users or editors have named."""
+        return [*self.feedback, *self.dismissed]
 
     @property
     def heldout(self) -> list[HeldOut]:
@@ -51,6 +64,7 @@ class Learned:
             "phrasings": sum(len(entry.phrasings) for entry in self.entries),
             "negatives": len(self.negatives),
             "feedback": len(self.feedback),
+            "dismissed": len(self.dismissed),
             "golden": sum(not query.unanswerable for query in self.golden),
             "golden_unanswerable": sum(query.unanswerable for query in self.golden),
         }
@@ -60,7 +74,7 @@ class Learned:
         folder = directory / FOLDER
         folder.mkdir(exist_ok=True)
         write_entries(self.entries, folder / ENTRIES)
-        for name, queries in ((FEEDBACK, self.feedback), (GOLDEN, self.golden)):
+        for name, queries in zip(_FILES, (self.feedback, self.dismissed, self.golden), strict=True):
             rows = ({"question": query.question, "faq_id": query.faq_id} for query in queries)
             durable.write(folder / name, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
 
@@ -69,7 +83,7 @@ class Learned:
         """The copy in the run's directory. Raises InputError where it is missing, FileError where it is damaged."""
         folder = directory / FOLDER
         entries = read_entries(folder / ENTRIES).entries
-        return cls(entries, *(_queries(folder / name) for name in (FEEDBACK, GOLDEN)))
+        return cls(entries, *(_queries(folder / name) for name in _FILES))
 
 
 def _queries(path: Path) -> list[Query]:
@@ -86,12 +100,16 @@ def learned(database: str) -> Learned:
             raise InputError(f"{database} holds no live entries. Import some: `python -m app import FILE`.", "database")
         golden = [Query(item.question, item.faq_id) for item in GoldenStore(store.database).all()]
         feedback = _feedback(Feedbacks(store.database))
+        dismissed = [Query(text) for text in Reviews(store.database).dismissed_texts()]
     finally:
         store.close()
     ids = {entry.id for entry in entries}
     secret = {query.question for query in golden}
     usable = [query for query in feedback if query.question not in secret]
-    return Learned(entries, _about(usable, ids), _about(golden, ids))
+    answered = [*(text for entry in entries for text in entry.phrasings), *(query.question for query in feedback)]
+    taken = {normalize(text) for text in (*answered, *secret)}
+    unanswerable = [query for query in dismissed if normalize(query.question) not in taken]
+    return Learned(entries, _about(usable, ids), unanswerable, _about(golden, ids))
 
 
 def _url(database: str) -> str:

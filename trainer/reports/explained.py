@@ -25,6 +25,7 @@ _CHECKS = {
 LEARNED = {
     "feedback": "Questions whose right entry users named",
     "negatives": "Questions that an entry must not answer",
+    "dismissed": "Questions that were dismissed as needing no answer, all held out",
     "golden": "Golden questions, all held out",
     "golden_unanswerable": "Golden questions without an answer, all held out",
 }

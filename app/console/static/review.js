@@ -2,7 +2,7 @@
 const card = document.querySelector("[data-review]");
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, input:not([type=radio])")) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, input:not([type=radio], [type=checkbox])")) return;
   const choice = card?.querySelector(`[data-choice="${CSS.escape(event.key)}"]`);
   const undo = event.key === "u" ? document.querySelector("#flash form button:not([data-dismiss])") : null;
   if (!choice && !undo) return;

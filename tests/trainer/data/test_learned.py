@@ -9,8 +9,13 @@ from app.errors import InputError
 from app.golden.questions import GoldenStore, NewQuestion
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
+from app.questions.asked import DAY_S
 from app.questions.feedback import Feedbacks, Opinion, Subject
+from app.questions.log import QuestionLog
+from app.questions.reviewing import Reviews
+from app.questions.statistics import Period
 from app.text.normalize import normalize
+from tests.questions.made import NOON, asked
 from tests.trainer.conftest import faq
 from trainer import fit
 from trainer.data.learned import Learned, learned
@@ -37,6 +42,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         give(store, 1, "stop the parcel", helpful=False, correct=WANTED)
         give(store, 2, "stop the parcel", helpful=True, faq_id=ENTRIES[3].id)
         give(store, 3, "useless", helpful=False, faq_id=WANTED)
+        dismiss(store, "turnips?", ENTRIES[5].alternatives[0])
         give(store, 4, GOLDEN, helpful=True, faq_id=WANTED)
         store.delete("gone")
     return url if request.param == "postgresql" else str(home)
@@ -50,6 +56,13 @@ def give(
     Feedbacks(store.database).give(subject, Opinion(helpful, faq_id, correct_faq_id=correct), float(number))
 
 
+def dismiss(store: Store, *questions: str) -> None:
+    """Log questions that found no answer, and dismiss them."""
+    log, reviews = QuestionLog(store.database, "full"), Reviews(store.database)
+    log.write([asked(number, text, "no_answer", ()) for number, text in enumerate(questions)])
+    reviews.finish(reviews.failed(Period(NOON - DAY_S, NOON + DAY_S)), "dismiss", "ann", NOON)
+
+
 def test_every_kind_is_read_counted_and_used_as_it_should(database: str, tmp_path: Path) -> None:
     store = learned(database)
     assert store.counts() == {
@@ -57,6 +70,7 @@ def test_every_kind_is_read_counted_and_used_as_it_should(database: str, tmp_pat
         "phrasings": 160,
         "negatives": 1,
         "feedback": 1,
+        "dismissed": 1,
         "golden": 2,
         "golden_unanswerable": 1,
     }
@@ -64,6 +78,8 @@ def test_every_kind_is_read_counted_and_used_as_it_should(database: str, tmp_pat
     training = fit.inputs_of(store, recipe_named("default")).training
     held = {question.question: question.faq_id for question in training.heldout}
     assert (held[GOLDEN], held[ENTRIES[0].alternatives[0]], held["wolf?"]) == (WANTED, WANTED, None)
+    assert held["turnips?"] is None
+    assert [query.question for query in store.dismissed] == ["turnips?"]
     trained = {normalize(text) for pair in training.pairs for text in pair[:2]}
     assert normalize(ENTRIES[0].alternatives[0]) not in trained
     assert normalize("stop the parcel") in trained
@@ -83,4 +99,4 @@ def test_what_cannot_be_learned_from_is_refused_in_words(tmp_path: Path) -> None
     with pytest.raises(InputError, match="nothing to train on"):
         fit.start(None, None, "base", recipe_named("default"), tmp_path / "run")
     with pytest.raises(InputError, match="does not train on a FAQ"):
-        fit.inputs_of(Learned(ENTRIES, [], []), recipe_named("pairs"))
+        fit.inputs_of(Learned(ENTRIES, [], [], []), recipe_named("pairs"))

@@ -1,0 +1,133 @@
+"""Unanswered questions over HTTP: clusters, decisions, conflicts, and undoing."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.settings import Settings
+from tests.api.test_questions import (
+    ADMIN,
+    EDIT_KEY,
+    emptied,
+    questions,
+    redacting,
+    service,
+    shared_settings,
+)
+
+__all__ = ["emptied", "redacting", "shared_settings"]
+EDIT = {"Authorization": f"Bearer {EDIT_KEY}"}
+URL = "/v1/admin/unanswered"
+WOLVES = ["may a wolf send turnips", "may a wolf send a turnips", "a wolf may send turnips"]
+SPAM = "turnip spam ping ping"
+
+
+@pytest.fixture
+def asked(redacting: TestClient) -> TestClient:
+    """A service that was asked three questions about wolves, one of them twice, and another one."""
+    texts = [*WOLVES, WOLVES[0].upper(), SPAM]
+    assert redacting.post("/v1/ask/batch", json={"questions": texts}).status_code == 200
+    questions(redacting, len(texts))
+    return redacting
+
+
+def clusters(client: TestClient, **params: object) -> list[dict[str, Any]]:
+    response = client.get(URL, params=params, headers=EDIT)
+    assert response.status_code == 200, response.text
+    listed: list[dict[str, Any]] = response.json()["clusters"]
+    return listed
+
+
+def decide(client: TestClient, cluster: dict[str, Any], status: int = 200, **body: object) -> dict[str, Any]:
+    response = client.post(f"{URL}/{cluster['id']}", json={"version": cluster["version"], **body}, headers=EDIT)
+    assert response.status_code == status, response.text
+    reply: dict[str, Any] = response.json()
+    return reply
+
+
+def ids(cluster: dict[str, Any]) -> list[str]:
+    return [example["id"] for example in cluster["examples"]]
+
+
+def entry(client: TestClient, entry_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/v1/admin/entry", params={"id": entry_id}, headers=EDIT).json()
+    return found
+
+
+def test_the_life_of_a_cluster(asked: TestClient) -> None:
+    wolves, spam = clusters(asked)
+    assert (wolves["size"], wolves["times"], wolves["no_answer"] + wolves["ambiguous"]) == (3, 4, 4)
+    assert wolves["examples"][0]["question"].lower() == WOLVES[0]
+    assert wolves["status"] != "answered"
+    assert wolves["nearest"][0]["confidence"] >= wolves["nearest"][-1]["confidence"]
+    assert clusters(asked) == [wolves, spam]
+
+    draft = decide(asked, spam, act="draft", questions=ids(spam))
+    assert (entry(asked, draft["entry_id"])["state"], entry(asked, draft["entry_id"])["question"]) == ("draft", SPAM)
+    assert clusters(asked) == [wolves]
+
+    taught = decide(asked, wolves, act="alternatives", questions=ids(wolves)[:1], entry_id="passage")
+    assert wolves["examples"][0]["question"] in entry(asked, "passage")["alternatives"]
+    assert entry(asked, "passage")["etag"] == taught["etag"]
+    assert "other questions" in decide(asked, wolves, 409, act="dismiss")["detail"].lower()
+    (left,) = clusters(asked)
+    decide(asked, left, 409, act="negatives", questions=ids(wolves), entry_id="passage")
+    decide(asked, left, act="negatives", questions=ids(left)[:1], entry_id="passage")
+    assert left["examples"][0]["question"] in entry(asked, "passage")["negatives"]
+
+    (last,) = clusters(asked)
+    dismissed = decide(asked, last, act="dismiss")
+    assert clusters(asked) == []
+    assert ids(clusters(asked, dismissed=True)[0]) == dismissed["questions"]
+    decide(asked, last, 409, act="dismiss")
+    reopened = asked.post(f"{URL}/reopen", json={"questions": dismissed["questions"]}, headers=EDIT)
+    assert reopened.json() == {"questions": 1}
+    assert clusters(asked) == [last]
+    asked.post(f"{URL}/reopen", json={"questions": [*dismissed["questions"], *ids(wolves), *ids(spam)]}, headers=EDIT)
+
+
+def test_pages_and_periods(asked: TestClient) -> None:
+    response = asked.get(URL, params={"limit": 1}, headers=EDIT).json()
+    assert (response["total"], len(response["clusters"]), response["notice"]) == (2, 1, None)
+    following = clusters(asked, limit=1, after=response["next_after"])
+    assert [*response["clusters"], *following] == clusters(asked)
+    assert clusters(asked, start="2020-01-01T00:00:00Z", end="2020-02-01T00:00:00Z") == []
+    assert asked.get(URL, params={"after": "x"}, headers=EDIT).status_code == 422
+
+
+NONSENSE: list[dict[str, Any]] = [
+    {"act": "dismiss", "questions": ["0" * 16]},
+    {"act": "draft"},
+    {"act": "alternatives", "questions": ["0" * 16]},
+    {"act": "draft", "questions": ["0" * 16], "entry_id": "passage"},
+    {"act": "dismiss", "answer": "x"},
+    {"act": "draft", "questions": ["f" * 16]},
+    {"act": "publish"},
+]
+
+
+def test_a_decision_that_is_not_possible_is_refused_and_changes_nothing(asked: TestClient) -> None:
+    wolves = clusters(asked)[0]
+    for body in NONSENSE:
+        decide(asked, wolves, 422, **body)
+    decide(asked, wolves, 404, act="negatives", questions=ids(wolves)[:1], entry_id="nowhere")
+    decide(asked, wolves | {"id": "0" * 16}, 409, act="dismiss")
+    assert clusters(asked)[0] == wolves
+
+
+def test_decisions_are_audited(asked: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    spam = clusters(asked)[1]
+    with caplog.at_level("INFO", logger="app.audit"):
+        done = decide(asked, spam, act="dismiss")
+        asked.post(f"{URL}/reopen", json={"questions": done["questions"]}, headers=EDIT)
+    lines = [record.getMessage() for record in caplog.records if record.name == "app.audit"]
+    assert f'key=ann act=unanswered dismiss target="{spam["id"]}"' in lines[0]
+    assert "act=reopen questions" in lines[1]
+
+
+def test_without_texts_the_list_says_how_to_keep_them(emptied: Settings) -> None:
+    with service(emptied, "counts") as client:
+        listed = client.get(URL, headers=ADMIN).json()
+    assert listed["clusters"] == []
+    assert "Set FAQ_LOG_QUESTIONS=redacted" in listed["notice"]
