@@ -1,5 +1,6 @@
 """Unanswered questions over HTTP: clusters, decisions, conflicts, and undoing."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,28 +12,34 @@ from tests.api.test_questions import (
     EDIT_KEY,
     emptied,
     questions,
-    redacting,
     service,
     shared_settings,
 )
 
-__all__ = ["emptied", "redacting", "shared_settings"]
+__all__ = ["emptied", "shared_settings"]
 EDIT = {"Authorization": f"Bearer {EDIT_KEY}"}
 URL = "/v1/admin/unanswered"
 WOLVES = ["may a wolf send turnips", "may a wolf send a turnips", "a wolf may send turnips"]
 SPAM = "turnip spam ping ping"
 
 
+@pytest.fixture(scope="module")
+def running(shared_settings: Settings) -> Iterator[TestClient]:
+    """A service that keeps texts, for all tests of this file."""
+    with service(shared_settings, "redacted") as client:
+        yield client
+
+
 @pytest.fixture
-def asked(redacting: TestClient) -> TestClient:
-    """A service that was asked three questions about wolves, one of them twice, and another one."""
+def asked(running: TestClient, emptied: Settings) -> TestClient:
+    """The service, which was asked three questions about wolves, one of them twice, and another one."""
     texts = [*WOLVES, WOLVES[0].upper(), SPAM]
-    assert redacting.post("/v1/ask/batch", json={"questions": texts}).status_code == 200
-    questions(redacting, len(texts))
-    return redacting
+    assert running.post("/v1/ask/batch", json={"questions": texts}).status_code == 200
+    questions(running, len(texts))
+    return running
 
 
-def clusters(client: TestClient, **params: object) -> list[dict[str, Any]]:
+def clusters(client: TestClient, **params: str | int | bool) -> list[dict[str, Any]]:
     response = client.get(URL, params=params, headers=EDIT)
     assert response.status_code == 200, response.text
     listed: list[dict[str, Any]] = response.json()["clusters"]
@@ -126,8 +133,8 @@ def test_decisions_are_audited(asked: TestClient, caplog: pytest.LogCaptureFixtu
     assert "act=reopen questions" in lines[1]
 
 
-def test_without_texts_the_list_says_how_to_keep_them(emptied: Settings) -> None:
-    with service(emptied, "counts") as client:
+def test_without_texts_the_list_says_how_to_keep_them(published: Settings) -> None:
+    with service(published, "counts") as client:
         listed = client.get(URL, headers=ADMIN).json()
     assert listed["clusters"] == []
     assert "Set FAQ_LOG_QUESTIONS=redacted" in listed["notice"]
