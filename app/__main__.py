@@ -1,4 +1,6 @@
-"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | key]`; alone, serve.
+"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | golden | key]`.
+
+Without a command it serves.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """
@@ -9,7 +11,7 @@ from importlib.metadata import entry_points
 import typer
 
 from app import logs
-from app.cli import entries, releases
+from app.cli import entries, golden, releases
 from app.cli.key import key
 from app.cli.lint import lint
 from app.cli.reindex import reindex
@@ -31,6 +33,7 @@ cli.command("export")(entries.export_file)
 cli.command()(lint)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
+cli.add_typer(golden.cli, name="golden")
 cli.command()(key)
 
 

@@ -12,10 +12,13 @@ from app import logs
 from app.api import (
     admin,
     ask,
+    comparing,
     entries,
     entry,
     entry_batch,
     feedback,
+    golden,
+    golden_files,
     health,
     lint,
     preview,
@@ -26,6 +29,8 @@ from app.api import (
 )
 from app.api.state import Services
 from app.errors import FaqError, StoreError
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -79,20 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (
-        feedback,
-        entries,
-        entry,
-        entry_batch,
-        lint,
-        preview,
-        questions,
-        statistics,
-        status,
-        admin,
-        health,
-        pages,
-    ):
+    knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
+    for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
@@ -149,9 +142,13 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
+    golden, runs = GoldenStore(store.database), Runs(store.database)
+    ready = Readiness()
     return Services(
         settings,
         store,
+        golden,
+        runs,
         catalog,
         live,
         jobs,
@@ -159,7 +156,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         updater,
         metrics,
         keys,
-        Readiness(),
+        ready,
         rates,
         admission,
         completer,

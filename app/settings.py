@@ -196,6 +196,12 @@ class Settings(BaseSettings):
         description="Share of questions that nothing in the FAQ answers; confidence and thresholds depend on it. "
         "Unset: the share that the bundle was fitted for, by default a fifth. Takes effect with the next reindex.",
     )
+    golden_max_broken: int = Field(
+        0,
+        ge=0,
+        description="The most golden questions that a new release may answer wrong though the live one answers them "
+        "right; more block it. A higher limit lets more changes through without a person who looks at them.",
+    )
     adapt_confidence: Literal["off", "suggest", "on"] = Field(
         "suggest",
         description="Estimate from the questions asked the share that the FAQ does not answer. `suggest`: show it in "

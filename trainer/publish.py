@@ -10,11 +10,12 @@ from app.settings import Settings
 from trainer.reports.tables import bundle_in
 
 
-def publish(directory: Path, adopt: bool = False) -> str:
+def publish(directory: Path, adopt: bool = False, override_by: str | None = None) -> str:
     """Publish the bundle in `directory`, which may be a run's, with the entries of the store in the FAQ_* settings.
 
-    `adopt`: take over a namespace on a Qdrant server that another store owns. Returns the release's name. Raises
-    BundleError, Busy, Conflict, NotReady without entries, IndexUnavailable, StoreError.
+    `adopt`: take over a namespace on a Qdrant server that another store owns. `override_by`: who activates the release
+    even if it breaks golden questions. Returns its name. Raises BundleError, Busy, Conflict, NotReady without entries,
+    IndexUnavailable, StoreError, Blocked.
     """
     bundle = bundle_in(directory)
     columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -25,4 +26,5 @@ def publish(directory: Path, adopt: bool = False) -> str:
             bundle.directory,
             show=lambda done, total: progress.update(task, completed=done, total=total),
             adopt=adopt,
+            override_by=override_by,
         )

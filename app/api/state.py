@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.api.rendering import Renderings
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http.admission import Admission
 from app.http.metrics import Metrics
 from app.http.rate_limit import RateLimits
@@ -29,6 +31,8 @@ class Services:
 
     settings: Settings
     store: Store
+    golden: GoldenStore
+    runs: Runs
     catalog: Catalog
     live: Live
     jobs: Jobs

@@ -13,6 +13,7 @@ LIMITS = {
     "/v1/admin/entries/import": IMPORT_BYTES,
     "/v1/admin/entries/batch": ENTRIES_BYTES,
     "/v1/admin/entries": ENTRIES_BYTES,
+    "/v1/admin/golden/import": ENTRIES_BYTES,
     "/v1/admin/entry": ENTRIES_BYTES,  # an entry of a file may have a thousand phrasings
 }
 

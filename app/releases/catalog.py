@@ -3,15 +3,16 @@
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import IndexUnavailable, NotFound, NotReady
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
@@ -24,6 +25,13 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.index.local_copies import LocalCopies
+
+
+class Loaded(NamedTuple):
+    """A bundle and an encoder of it."""
+
+    bundle: Bundle
+    encoder: Encoder
 
 
 @dataclass(frozen=True)
@@ -142,13 +150,17 @@ class Catalog:
         finally:
             await index.close()
 
-    async def open(self, release: str, *, threads: int = 0) -> Answerer:
-        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
+    async def open(self, release: str, *, threads: int = 0, loaded: Loaded | None = None) -> Answerer:
+        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable.
+
+        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them.
+        """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
         index = await (self._copies or self.indexes).open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
-            bundle = await asyncio.to_thread(self.bundle_of, release)
+            shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
+            bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
             make = partial(
                 Answerer,
                 threads=threads,
@@ -157,6 +169,7 @@ class Catalog:
                 cache_bytes=self.settings.answer_cache_mb * 2**20,
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
+                encoder=loaded.encoder if loaded and shared else None,
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
@@ -169,12 +182,12 @@ class Catalog:
         await answerer.close()
         await self.indexes.activate(release)
 
-    async def prune(self) -> list[str]:
+    async def prune(self, blocked: Collection[str] = ()) -> list[str]:
         """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
-        names."""
+        names. `blocked`: those that wait for a person to activate them all the same."""
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous, self.settings.keep_increments)
+        kept = kept_releases(records, active, previous, self.settings.keep_increments, blocked)
         dropped = in_dropping_order(records, set(await self.indexes.names()) - kept)
         for name in dropped:
             await self.drop(name)
