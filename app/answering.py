@@ -21,6 +21,7 @@ from app.index.protocol import Index
 from app.ranking.adaptation import Adaptation, Asked, Mode
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.ranking.decision import decide
+from app.ranking.explaining import Explanation, explanation
 from app.ranking.ranking import Ranked, Ranking
 from app.ranking.reranker import CANDIDATES as RERANKED
 from app.ranking.reranker import Reranker
@@ -140,6 +141,15 @@ class Answerer:
             return [await rankings[0]]
         return await asyncio.gather(*rankings)
 
+    async def explain(self, text: str) -> Explanation:
+        """Why the question is answered as it is. It is not counted, and nothing is cached."""
+        (vector,) = await self.encode([text])
+        question = self.index.record.question(text, vector)
+        candidates = await self.index.search(question, CANDIDATES, {})
+        before = self.ranking.rank(question, candidates)
+        ranked = self._shifted(await self._reranked(question, before))
+        return explanation(self.ranking, question, candidates, before, ranked)
+
     async def encode(self, questions: Sequence[str]) -> Vectors:
         """The vectors of the questions, (n, dimension); batched with those of concurrent calls."""
         return await self._batcher.encode(questions)
@@ -177,6 +187,7 @@ class Answerer:
         return Examined(_ids(ranked), best, self._reply(best, TOP_K, None))
 
     async def _reranked(self, question: Question, ranked: list[Ranked]) -> list[Ranked]:
+        """The candidates, best first, in the reranker's order where it is in use and the best one is not sure."""
         reranker = self._reranker
         if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
             return ranked
@@ -190,10 +201,15 @@ class Answerer:
         if not self.adaptation.applies:
             return self._decided(ranked, top_k, min_confidence)
         considered = tuple(_without_vectors(entry) for entry in ranked[: max(top_k, CONSIDERED)])
-        factor = self.adaptation.change(ranked[0].unanswerable) if ranked and not ranked[0].reranked else 1.0
-        shifted = [entry._replace(confidence=entry.confidence * factor) for entry in considered]
-        decided = self._decided(shifted, top_k, min_confidence)
+        decided = self._decided(self._shifted(considered), top_k, min_confidence)
         return replace(decided, considered=considered, share=self.adaptation.applied)
+
+    def _shifted(self, ranked: Sequence[Ranked]) -> list[Ranked]:
+        """The candidates with their confidences at the applied share of unanswerable questions."""
+        if not self.adaptation.applies or not ranked or ranked[0].reranked:
+            return list(ranked)
+        factor = self.adaptation.change(ranked[0].unanswerable)
+        return [entry._replace(confidence=entry.confidence * factor) for entry in ranked]
 
     def _decided(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:
         """Decide with the calibration that made the confidences, and reply."""

@@ -28,6 +28,9 @@ from app.api import (
     suggest,
 )
 from app.api.state import Services
+from app.console import console
+from app.console.parts import Parts
+from app.console.session import Sessions
 from app.errors import FaqError, StoreError
 from app.golden.questions import GoldenStore
 from app.golden.runs import Runs
@@ -63,6 +66,8 @@ class State(TypedDict):
     """The state that the lifespan gives to every request."""
 
     services: Services
+    console: Parts
+    sessions: Sessions
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -87,6 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
     knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
     for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
+    for router in console.ROUTERS:
+        app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
     if settings.widget_origins:
@@ -104,12 +111,13 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
+                sessions = Sessions.of(services.store.database)
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
             stack.push_async_callback(services.lint.close)
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
-            yield {"services": services}
+            yield {"services": services, "console": services, "sessions": sessions}
 
     return lifespan
 

@@ -4,13 +4,11 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import contextmanager_in_threadpool
 
 from app.api.entry import caller_of
 from app.api.release_schemas import GoldenFigures, ReleaseList, ReleaseReply, ShareReply
 from app.api.schemas import JobList, JobReply
 from app.api.state import Service, Services
-from app.errors import Conflict
 from app.golden.judging import Missed, lines_of
 from app.golden.runs import Run
 from app.http import audit
@@ -18,10 +16,9 @@ from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
-from app.releases import activating
+from app.releases import commands
 from app.releases.catalog import Release
 from app.releases.gate import SHOWN
-from app.releases.turns import writing
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -31,11 +28,6 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-NO_RELEASE = (
-    "There is no release yet, so there is no model to reindex with. Publish a first release: `make run`, or "
-    "`python -m app reindex --bundle DIR` with the directory of a bundle."
-)
-
 
 @router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(request: Request, service: Service, response: Response) -> JobReply:
@@ -43,10 +35,7 @@ async def reindex(request: Request, service: Service, response: Response) -> Job
 
     The active release answers until the new one is ready.
     """
-    if await service.catalog.active() is None:
-        raise Conflict(NO_RELEASE)
-    await service.catalog.active_bundle()
-    job = await service.worker.start()
+    job = await commands.start_reindex(service.catalog, service.worker)
     audit.record(request, "reindex", job.job_id)
     response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"
     return job_reply(job)
@@ -89,11 +78,9 @@ async def activate(
 
     409 for a release that breaks golden questions, unless `override`.
     """
-    async with contextmanager_in_threadpool(writing(service.settings.home, service.store.database)):
-        by = caller_of(request).name
-        overridden = await activating.activate(service.catalog, service.runs, release, by, override)
+    by = caller_of(request).name
+    overridden = await commands.activate(service, release, by, override=override)
     audit.record(request, "activate blocked release" if overridden else "activate", release)
-    await service.live.follow()
     return next(listed for listed in await _releases(service) if listed.release == release)
 
 

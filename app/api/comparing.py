@@ -13,7 +13,7 @@ from app.errors import Conflict, InputError
 from app.golden.judging import Expected, Verdict
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
-from app.releases.examining import compare, opened
+from app.releases import examining
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -23,7 +23,6 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 MOST = 200  # questions of a page: each is asked of both releases
-_COMPARING = asyncio.Semaphore(1)  # each comparison opens two releases and takes an encoder's time from askers
 
 Name = Annotated[str, Path(max_length=200, description="Name of a release that `GET /v1/admin/releases` lists.")]
 
@@ -48,12 +47,8 @@ async def compare_releases(
     """
     read = _golden if source == "golden" else _logged
     page = await asyncio.to_thread(read, service, limit, cursor)
-    async with (
-        _COMPARING,
-        opened(service.catalog, before, service.live) as first,
-        opened(service.catalog, after, service.live) as second,
-    ):
-        compared = await compare(first, second, page.questions, known=source == "golden")
+    parts = service.catalog, service.live, before, after, page.questions
+    compared = await examining.compare_releases(*parts, known=source == "golden")
     chosen = [item for item in compared if not verdict or item.verdict in verdict]
     return Comparison(
         before=before,

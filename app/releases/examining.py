@@ -1,5 +1,6 @@
 """Asks releases questions with a known answer, and compares two releases question by question."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from app.releases.live import Live
 
 BATCH = 32  # questions that are asked at a time
 REMEMBERED = 2  # releases
+_COMPARING = asyncio.Semaphore(1)
 
 Step = Callable[[], None]  # called before each batch; may raise to stop
 
@@ -113,6 +115,15 @@ async def compare(
         Compared(item.question, item.faq_id, known, verdict(*pair), *pair)
         for item, *pair in zip(questions, first, second, strict=True)
     ]
+
+
+async def compare_releases(
+    catalog: Catalog, live: Live, before: str, after: str, questions: Sequence[Expected], *, known: bool = True
+) -> list[Compared]:
+    """What two releases answer to each of the questions, one comparison at a time: each opens releases and takes an
+    encoder's time from askers. Raises NotFound, BundleError, IndexUnavailable."""
+    async with _COMPARING, opened(catalog, before, live) as first, opened(catalog, after, live) as second:
+        return await compare(first, second, questions, known=known)
 
 
 @asynccontextmanager

@@ -6,8 +6,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 
 from app.answering import Answerer
+from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import FaqError, NotReady
 from app.ranking.adaptation import Adaptation
 from app.releases.catalog import Catalog
@@ -92,6 +94,11 @@ class Live:
         finally:
             serving.users -= 1
             self._close_if_done(serving)
+
+    def encoding(self) -> tuple[Path | None, Encoding | None]:
+        """The tokenizer's file and the length limits of the release that answers; None twice where there is none."""
+        bundle = self._serving.answerer.bundle if self._serving else None
+        return (bundle.directory / TOKENIZER, bundle.manifest.encoding) if bundle else (None, None)
 
     def _reason(self) -> str:
         if self._broken:
