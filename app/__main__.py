@@ -1,5 +1,6 @@
-"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | golden | key]`; without a
-command, serve.
+"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | golden | key]`.
+
+Without a command it serves.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """

@@ -91,8 +91,9 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    knowledge = (entries, entry, entry_batch, lint, preview, golden_files, golden)
-    for room in (feedback, *knowledge, questions, unanswered, statistics, status, admin, comparing, health, pages):
+    knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
+    asked = (questions, unanswered, statistics)
+    for room in (feedback, *knowledge, *asked, status, admin, comparing, health, pages):
         app.include_router(room.router)
     for router in console.ROUTERS:
         app.include_router(router)

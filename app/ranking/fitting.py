@@ -83,21 +83,25 @@ def shrunk(questions: Sequence[Scored], other_faqs: Prior = OTHER_FAQS) -> Calib
     """
     answerable = [question for question in questions if question.answerable]
     fitted = prior.across(_best_scores([question.without_answer() for question in answerable]), other_faqs)
-    for real in (False, True):
-        fitted = _moved(fitted, [question for question in questions if question.real == real])
-    return fitted
+    fitted = _moved([question for question in questions if not question.real], fitted, with_near_misses=True)
+    return _moved([question for question in questions if question.real], fitted, with_near_misses=False)
 
 
-def _moved(calibration: Calibration, questions: Sequence[Scored]) -> Calibration:
-    """The calibration adapted to questions of one kind: real ones, or held-out phrasings, which have near misses."""
+def _moved(questions: Sequence[Scored], calibration: Calibration, *, with_near_misses: bool) -> Calibration:
+    """The calibration moved to fit these questions; unchanged without answerable ones.
+
+    `with_near_misses`: the answerable questions without their answers are examples that nothing answers, too.
+    Those among `questions` do not count, because their number follows the stated share.
+    """
     answerable = [question for question in questions if question.answerable]
     if not answerable or calibration.unanswerable is None:
         return calibration
     evidence, right, _ = examples(answerable)
     given_answer = calibration.model_copy(update={"unanswerable": None})
     moved = prior.moved(given_answer, given_answer.confidence(evidence), right)
-    near = [question.without_answer() for question in answerable if not question.real]
-    kinds = [_best_scores(near), _best_scores([question for question in questions if not question.answerable])]
+    near = [question.without_answer() for question in answerable] if with_near_misses else []
+    given = [question for question in questions if not question.answerable and not question.reduced]
+    kinds = [_best_scores(near), _best_scores(given)]
     nothing = prior.moved_unanswerable(calibration.unanswerable, _best_scores(answerable), kinds)
     return moved.model_copy(update={"unanswerable": nothing})
 

@@ -59,9 +59,9 @@ async def update(
     """Bring the active release up to date; returns the name of the release that is active then.
 
     `opened`: the bundle of the active release. `only`: the ids of the entries whose changes in the store count; all
-    else, settings too, stays as in the active release, unless that is damaged or of an earlier version. `gate`,
-    `real`: as for `publish_opened`. The caller holds the writer's lock. Raises NotReady without entries,
-    IndexUnavailable if the new release does not find its entries, Blocked if it breaks golden questions.
+    else, settings too, stays as in the active release, unless that is damaged or of an earlier version. `gate`, `real`:
+    as for `publish_opened`. The caller holds the writer's lock. Raises NotReady without entries, IndexUnavailable if
+    the new release does not find its entries, Blocked if it breaks golden questions.
     """
     await catalog.indexes.sweep()
     active = await catalog.active()

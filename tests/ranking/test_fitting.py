@@ -120,7 +120,7 @@ def test_a_faq_with_nearer_near_misses_expects_more_unanswerable_questions_at_on
 
 def test_given_unanswerable_questions_with_high_scores_make_less_sure() -> None:
     asked = questions(60)
-    given = [one.without_answer() for one in questions(60, seed=1)]
+    given = [one.without_answer()._replace(reduced=False) for one in questions(60, seed=1)]
     high = [one._replace(scores=one.scores + 0.3) for one in given]
     usual, warned = shrunk([*asked, *given]).unanswerable, shrunk([*asked, *high]).unanswerable
     assert usual
@@ -198,12 +198,13 @@ def test_real_unanswerable_questions_move_what_their_scores_say_and_not_their_sh
     drawn = rng.normal(0.67, 0.1, 4000)
     chance = 1 / (1 + np.exp(-np.array([likely.logit(score) for score in drawn])))
     outcome = rng.random(4000) < chance
-    at_this_share = likely.model_copy(update={"trained_share": float(outcome.mean())})
-    as_asked = prior.moved_unanswerable(at_this_share, drawn[~outcome], [drawn[outcome]])
+    as_asked = prior.moved_unanswerable(
+        likely.model_copy(update={"trained_share": float(outcome.mean())}), drawn[~outcome], [drawn[outcome]]
+    )
     assert as_asked.logit(0.67) == pytest.approx(likely.logit(0.67), abs=0.2)
 
 
 def test_questions_of_one_kind_leave_the_unanswerable_as_they_are() -> None:
-    model, scores = Unanswerable(bias=5.0, score_weight=-8.0), np.full(50, 0.8)
-    assert prior.moved_unanswerable(model, scores, []) == model
-    assert prior.moved_unanswerable(model, scores[:0], [scores]) == model
+    model = Unanswerable(bias=5.0, score_weight=-8.0)
+    scores = np.array([0.8, 0.9])
+    assert prior.moved_unanswerable(model, scores, []) == prior.moved_unanswerable(model, scores[:0], [scores]) == model
