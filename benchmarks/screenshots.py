@@ -29,7 +29,12 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
 WIDTH, HEIGHT = 1280, 800
 BATCH, ASKED = 20, 200
-OFTEN = ["parcel overdue by 3 days, what now"] * 3  # what the queue of unanswered questions shows first
+OFTEN = [  # what the queue of unanswered questions shows first
+    "parcel overdue by 3 days, what now",
+    "parcel 3 days overdue, what now",
+    "parcel overdue for three days, what now??",
+    "parcel overdue since 3 days what to do now",
+] * 3
 
 
 class Picture(NamedTuple):
