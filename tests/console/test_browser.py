@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
+from tests.console.test_unanswered import ask
 from tests.faults.service import service
 
 CHROMIUM = shutil.which("chromium")
@@ -81,7 +82,7 @@ def test_an_entry_is_written_found_archived_and_brought_back_by_keyboard(browser
     page.keyboard.press("e")
     page.wait_for_url("**/console/entries")
     page.keyboard.press("/")
-    page.keyboard.type("TURNIP?")
+    page.keyboard.type("BRING A TURNIP?")
     page.get_by_text("1 entry", exact=True).wait_for()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
@@ -106,6 +107,29 @@ def test_a_choice_stays_when_a_change_is_refused(browser: Browser, url: str) -> 
     page.get_by_text("others changed").wait_for()
     assert page.get_by_label("Choose What is the delivery fee?").is_checked()
     page.get_by_text("1 chosen").wait_for()
+    page.context.close()
+
+
+def test_a_cluster_is_accepted_and_undone_by_keyboard(browser: Browser, url: str, keyed: Settings) -> None:
+    ask(keyed, "ping wolf ping pet", "ping wolf ping pet!?", "wolf ping pet ping")
+    complaints: list[str] = []
+    page = signed_in(browser, url, complaints)
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    page.wait_for_url("**/console/unanswered")
+    assert page.get_by_role("checkbox").count() == 2
+    page.get_by_role("checkbox").last.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("2")
+    page.keyboard.press("a")
+    page.get_by_text("Accepted as phrasings of the entry.").wait_for()
+    assert page.locator("h2.big").inner_text() == "wolf ping pet ping"
+    page.keyboard.press("u")
+    page.get_by_text("Undone.").wait_for()
+    assert page.locator("h2.big").inner_text().startswith("ping wolf ping pet")
+    page.keyboard.press("x")
+    page.get_by_text("No texts of questions are kept").wait_for()
+    assert complaints == []
     page.context.close()
 
 
