@@ -31,6 +31,7 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
+from app.releases.replicas import Announcer, Replicas
 from app.releases.updater import Updater
 from app.releases.worker import Worker
 from app.settings import Settings
@@ -107,6 +108,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     live = Live(catalog)
     stack.push_async_callback(live.close)
     await live.start()
+    if settings.qdrant_url or settings.bundle_store:  # other processes may prune what this one serves
+        announcer = Announcer(Replicas(store.database), lambda: live.release)
+        stack.push_async_callback(announcer.close)
     jobs = Jobs(store.database)
     completer = Completer(store, live)
     stack.push_async_callback(completer.close)

@@ -1,6 +1,7 @@
 """The installed bundles and their releases: listing, opening, activating and pruning them."""
 
 import asyncio
+import logging
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING, cast
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
-from app.errors import IndexUnavailable, NotFound, NotReady
+from app.encoding.bundle_store import BundleStore
+from app.errors import BundleError, BundleStoreError, IndexUnavailable, NotFound, NotReady, StoreError
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
 from app.knowledge.store import Store
 from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.releases.keeping import in_dropping_order, kept_releases
+from app.releases.replicas import Replicas
 from app.releases.shares import Shares
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.index.local_copies import LocalCopies
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,12 @@ class Catalog:
         *,
         indexes: IndexStore | None = None,
         copies: bool = False,
+        replicas: Replicas | None = None,
     ) -> None:
         """`observer` is called with the measurements of every release that is opened here.
 
         `indexes`: where the releases are; the store that the settings name if None. `copies`: answer from local
-        copies of a server's releases, as FAQ_LOCAL_VECTORS says.
+        copies of a server's releases, as FAQ_LOCAL_VECTORS says. `replicas`: nothing that these serve is pruned.
         """
         self.settings = settings
         self.models = settings.home / "models"
@@ -62,7 +68,9 @@ class Catalog:
         self.models.mkdir(parents=True, exist_ok=True)
         self.shares = Shares(settings.home / "shares")
         self.indexes = indexes or index_store(settings)
+        self.bundles = BundleStore(settings.bundle_store, settings.namespace) if settings.bundle_store else None
         self._copies = local_copies(settings, self.indexes) if copies else None
+        self._replicas = replicas
         self._observer = observer
 
     async def close(self) -> None:
@@ -130,8 +138,19 @@ class Catalog:
         return await asyncio.to_thread(self.bundle_of, name)  # reads and hashes some 25 MB
 
     def bundle_of(self, release: str) -> Bundle:
-        """The bundle that a release's name says it was made with. Raises BundleError."""
-        return Bundle.load(self.models / release.split("-")[1])
+        """The bundle that a release's name says it was made with; pulled if FAQ_HOME lacks it. Raises BundleError."""
+        revision = release.split("-")[1]
+        try:
+            return Bundle.load(self.models / revision)
+        except BundleError:
+            if self.bundles is None:
+                raise
+            return self.bundles.pull(revision, self.models)
+
+    async def share(self, bundle: Bundle) -> None:
+        """Before a switch: have the bundle in FAQ_BUNDLE_STORE, where replicas look for it. Raises BundleStoreError."""
+        if self.bundles:
+            await asyncio.to_thread(self.bundles.upload, bundle)
 
     @asynccontextmanager
     async def index(self, release: str) -> AsyncIterator[Index]:
@@ -167,14 +186,20 @@ class Catalog:
         """Switch, for a rollback too. Raises NotFound, and BundleError or IndexUnavailable if it could not serve."""
         answerer = await self.open(release, threads=1)
         await answerer.close()
+        await self.share(await asyncio.to_thread(self.bundle_of, release))
         await self.indexes.activate(release)
 
     async def prune(self) -> list[str]:
         """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
         names."""
+        try:
+            served = await asyncio.to_thread(self._replicas.served) if self._replicas else set[str]()
+        except StoreError as error:
+            logger.warning("Old releases are not pruned, as it is not known what replicas serve: %s", error)
+            return []
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous, self.settings.keep_increments)
+        kept = kept_releases(records, active, previous, self.settings.keep_increments, served)
         dropped = in_dropping_order(records, set(await self.indexes.names()) - kept)
         for name in dropped:
             await self.drop(name)
@@ -182,6 +207,11 @@ class Catalog:
         for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if self.bundles:
+            try:
+                await asyncio.to_thread(self.bundles.prune, bundles)
+            except BundleStoreError as error:
+                logger.warning("%s", error)
         return dropped
 
     async def drop(self, release: str) -> None:

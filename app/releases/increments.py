@@ -104,6 +104,7 @@ async def _increment(
     if name is None:
         target = await _target(present, newest, opened.cached, changes)
         name = await _extend(catalog, present, newest, opened, target, read_at)
+    await catalog.share(opened.bundle)
     progress(len(changes.digests), len(changes.digests))
     if name != active:
         await catalog.indexes.activate(name)

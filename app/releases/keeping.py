@@ -17,14 +17,18 @@ def line_of(records: Sequence[IndexRecord], name: str) -> list[IndexRecord]:
 
 
 def kept_releases(
-    records: Sequence[IndexRecord], active: str | None, previous: str | None, increments: int = 0
+    records: Sequence[IndexRecord],
+    active: str | None,
+    previous: str | None,
+    increments: int = 0,
+    served: Collection[str] = (),
 ) -> set[str]:
     """The names to keep; `records` are oldest first.
 
     The active release and the previous one; the publish before that of the active release; the last publish of another
-    bundle; the last `increments` increments; and what these extend.
+    bundle; the last `increments` increments; those that replicas serve; and what these extend.
     """
-    kept = {name for name in (active, previous) if name}
+    kept = {name for name in (active, previous, *served) if name}
     bases = {record.name: base_of(record) for record in records}
     publishes = [record for record in records if record.base is None]
     if active:

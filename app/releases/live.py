@@ -93,9 +93,14 @@ class Live:
             serving.users -= 1
             self._close_if_done(serving)
 
+    @property
+    def problem(self) -> str | None:
+        """Why the active release is not the one that answers; None where it is, or nothing is active."""
+        return ": ".join(self._broken) if self._broken else None
+
     def _reason(self) -> str:
-        if self._broken:
-            return ": ".join(self._broken)
+        if self.problem:
+            return self.problem
         return "There is nothing to answer from yet. Train and publish: `make run`, or `python -m trainer publish`."
 
     async def _poll(self) -> None:

@@ -47,7 +47,8 @@ async def publish_opened(
     """Build, verify and activate the release of `bundle` and `entries`; returns its name. Reads `entries` once.
 
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
-    a name with a suffix. Raises NotReady without entries, IndexUnavailable if the new index does not find its entries.
+    a name with a suffix. Raises NotReady without entries, IndexUnavailable if the new index does not find its entries,
+    BundleStoreError.
     """
     await catalog.indexes.sweep()
     read_at = datetime.now(UTC)
@@ -61,6 +62,7 @@ async def publish_opened(
             await _build(catalog, record, opened, spool, progress)
             name = record.name
         await measure(catalog, name, opened.bundle, opened.encoder, spool)
+        await catalog.share(opened.bundle)
         progress(len(spool), len(spool))
     await catalog.indexes.activate(name)
     await catalog.prune()
