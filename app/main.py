@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from app import logs
 from app.api import admin, ask, entries, entry, entry_batch, health, lint, preview, status, suggest
 from app.api.state import Services
+from app.backups.restore import refuse_unfinished
 from app.errors import FaqError, StoreError
 from app.http import problem
 from app.http.admission import Admission
@@ -98,6 +99,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
+    refuse_unfinished(settings.home)
     store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too

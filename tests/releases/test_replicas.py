@@ -41,7 +41,9 @@ async def test_a_replica_announces_each_switch_and_leaves_when_it_ends(
     announcer = Announcer(table, lambda: served[-1])
 
     async def announced(release: str) -> None:
-        while table.served() != {release}:
+        while True:
+            if table.served() == {release}:
+                return
             await asyncio.sleep(0.01)
 
     await asyncio.wait_for(announced("a"), 10)
