@@ -5,12 +5,12 @@ FaqError
 │   └── FileError         a file has bad rows; lists each with its line and the reason
 ├── SettingsError         a setting is missing or contradicts another
 ├── BundleError           a bundle is missing, damaged or incompatible
-│   └── BundleMissing     neither this machine nor FAQ_BUNDLE_STORE has a whole copy
 ├── BundleStoreError      FAQ_BUNDLE_STORE cannot be read or written
 ├── NotFound              there is no release, job or entry of that name
 ├── Conflict              the request is not possible in the current state
 │   ├── Busy              another process is writing
 │   ├── Stale             the entry was changed since it was read; holds it
+│   ├── Blocked           a release breaks golden questions; names it and them
 │   └── BatchRefused      operations of a batch are not possible; lists each with the reason
 ├── NotReady              there is no active release yet
 ├── StoreError            the database of the entries cannot be read or written
@@ -149,12 +149,6 @@ class BundleError(FaqError):
     code = "invalid_bundle"
 
 
-class BundleMissing(BundleError):
-    """Neither FAQ_HOME nor FAQ_BUNDLE_STORE has a whole copy of the bundle; the message names both places."""
-
-    code = "bundle_missing"
-
-
 class BundleStoreError(FaqError):
     """FAQ_BUNDLE_STORE cannot be read or written."""
 
@@ -191,6 +185,16 @@ class Stale(Conflict):
     def __init__(self, message: str, current: dict[str, Any]) -> None:
         super().__init__(message)
         self.current = current
+
+
+class Blocked(Conflict):
+    """A release answers golden questions wrong that the live one answers right. `release`: its name."""
+
+    code = "blocked"
+
+    def __init__(self, message: str, release: str) -> None:
+        super().__init__(message)
+        self.release = release
 
 
 class BatchRefused(Conflict):

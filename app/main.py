@@ -9,10 +9,32 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, health, lint, preview, status, suggest
+from app.api import (
+    admin,
+    ask,
+    comparing,
+    entries,
+    entry,
+    entry_batch,
+    feedback,
+    golden,
+    golden_files,
+    health,
+    lint,
+    preview,
+    questions,
+    statistics,
+    status,
+    suggest,
+)
 from app.api.state import Services
 from app.backups.restore import refuse_unfinished
+from app.console import console
+from app.console.parts import Parts
+from app.console.session import Sessions
 from app.errors import FaqError, StoreError
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -28,6 +50,7 @@ from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.keys import NamedKey
 from app.knowledge.store import Store
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
@@ -45,6 +68,8 @@ class State(TypedDict):
     """The state that the lifespan gives to every request."""
 
     services: Services
+    console: Parts
+    sessions: Sessions
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -66,8 +91,11 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (entries, entry, entry_batch, lint, preview, status, admin, health, pages):
+    knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
+    for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
+    for router in console.ROUTERS:
+        app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
     if settings.widget_origins:
@@ -85,12 +113,13 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
+                sessions = Sessions.of(services.store.database)
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
             stack.push_async_callback(services.lint.close)
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
-            yield {"services": services}
+            yield {"services": services, "console": services, "sessions": sessions}
 
     return lifespan
 
@@ -105,6 +134,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
         store.refresh_stems()
+    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
+    stack.push_async_callback(asked.close)
+    asked.start()
     catalog = Catalog(settings, metrics, copies=True)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
@@ -124,8 +156,25 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
+    golden, runs = GoldenStore(store.database), Runs(store.database)
+    ready = Readiness()
     return Services(
-        settings, store, catalog, live, jobs, worker, updater, metrics, keys, Readiness(), rates, admission, completer
+        settings,
+        store,
+        golden,
+        runs,
+        catalog,
+        live,
+        jobs,
+        worker,
+        updater,
+        metrics,
+        keys,
+        ready,
+        rates,
+        admission,
+        completer,
+        asked,
     )
 
 

@@ -21,6 +21,8 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)
 Names = Annotated[tuple[str, ...], NoDecode]
 NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
+LogQuestions = Literal["off", "counts", "redacted", "full"]
+
 PREFIX = "FAQ_"
 SECRETS = Path("/run/secrets")  # of containers: a file such as faq_qdrant_api_key is a setting too
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -200,6 +202,12 @@ class Settings(BaseSettings):
         description="Share of questions that nothing in the FAQ answers; confidence and thresholds depend on it. "
         "Unset: the share that the bundle was fitted for, by default a fifth. Takes effect with the next reindex.",
     )
+    golden_max_broken: int = Field(
+        0,
+        ge=0,
+        description="The most golden questions that a new release may answer wrong though the live one answers them "
+        "right; more block it. A higher limit lets more changes through without a person who looks at them.",
+    )
     adapt_confidence: Literal["off", "suggest", "on"] = Field(
         "suggest",
         description="Estimate from the questions asked the share that the FAQ does not answer. `suggest`: show it in "
@@ -270,6 +278,20 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text",
         description="Format of the log: `text`, or `json` with one object a line, which has the request id and caller.",
+    )
+    log_questions: LogQuestions = Field(
+        "counts",
+        description="What is kept of the questions that users ask. `off`: nothing, and no feedback. `counts`: numbers "
+        "an hour and an entry, no texts. `redacted`: also each question, with e-mail addresses, phone, card and "
+        "account numbers and keys replaced by marks; needed for the list of unanswered questions. `full`: each "
+        "question as asked, which may be personal data.",
+    )
+    log_days: int = Field(
+        90,
+        ge=0,
+        le=36_500,
+        description="Days for which logged questions and the texts of feedback are kept; 0: forever. A short time "
+        "keeps less personal data; a long time shows more of what users ask. Counts are kept for 400 days.",
     )
     log_texts: bool = Field(
         False,

@@ -13,6 +13,7 @@ from app.http.admission import TimeoutMs
 from app.http.direct import Direct
 from app.http.problem import documented
 from app.http.request_id import request_id_of
+from app.http.security import Caller
 
 router = APIRouter(
     prefix="/v1",
@@ -53,10 +54,30 @@ async def _answer(
     pages = await service.renderings.of(texts) if options.render else {}
     seconds = time.perf_counter() - start
     service.metrics.answered(given, seconds)
-    return [_reply(reply, pages, request_id, release, seconds) for reply, request_id in zip(given, ids, strict=True)]
+    caller: Caller | None = request.state.caller
+    tokens = service.questions.record(
+        questions,
+        given,
+        ids,
+        release=release,
+        took_ms=seconds * 1000,
+        key_name=caller.name if caller else None,
+        session=options.session,
+    )
+    return [
+        _reply(reply, pages, request_id, token, release, seconds)
+        for reply, request_id, token in zip(given, ids, tokens, strict=True)
+    ]
 
 
-def _reply(given: replies.Reply, pages: Mapping[str, str], request_id: str, release: str, seconds: float) -> Reply:
+def _reply(
+    given: replies.Reply,
+    pages: Mapping[str, str],
+    request_id: str,
+    feedback_token: str | None,
+    release: str,
+    seconds: float,
+) -> Reply:
     return Reply(
         request_id=request_id,
         status=given.status,
@@ -67,6 +88,7 @@ def _reply(given: replies.Reply, pages: Mapping[str, str], request_id: str, rele
         ],
         release=release,
         took_ms=round(seconds * 1000, 2),
+        feedback_token=feedback_token,
     )
 
 

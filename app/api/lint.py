@@ -1,29 +1,20 @@
 """Likely mistakes in the entries: the report of all of them, and the warnings about entries that were just saved."""
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
-from threading import Lock
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.answering import Answerer
 from app.api.lint_schemas import FindingReply, LintReply
 from app.api.state import Service, Services
-from app.encoding.bundle import TOKENIZER, Encoding
-from app.encoding.lengths import Lengths
-from app.errors import FaqError, NotReady
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
 from app.knowledge.entry import Entry
 from app.lint.finding import Finding, Kind
 from app.lint.report import check_cursor
-from app.lint.saving import Live, compared_findings, own_findings
 from app.lint.worker import State
+from app.releases.checking import findings_about
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -32,8 +23,6 @@ router = APIRouter(
     dependencies=KEYS,
     responses=documented(401, 403, 422, 429, 500, 503),
 )
-logger = logging.getLogger(__name__)
-_tokenizing = Lock()  # a tokenizer serves one thread at a time
 
 
 @router.get("/lint")
@@ -65,57 +54,9 @@ async def lint_entries(
 
 
 async def warnings_about(service: Services, entries: Sequence[Entry]) -> dict[str, list[FindingReply]]:
-    """The findings about entries that were just saved, by id; archived entries have none.
-
-    No FaqError is raised: the entries are saved, whether they can be checked or not.
-    """
-    checked, encoder = [entry for entry in entries if entry.state != "archived"], None
-    findings: dict[str, list[Finding]] = {entry.id: [] for entry in entries}
-    try:
-        if checked:
-            async with service.live.answerer() as answerer:
-                encoder = answerer.bundle.directory / TOKENIZER, answerer.bundle.manifest.encoding
-                _add(findings, await compared_findings(checked, _live(answerer)))
-    except NotReady:
-        pass
-    except FaqError as error:
-        logger.warning("The entries that were saved could not be compared: %s", error)
-    try:
-        _add(findings, await asyncio.to_thread(_own, service, checked, encoder))
-    except FaqError as error:
-        logger.warning("The entries that were saved could not be checked: %s", error)
-    return {
-        name: [finding_reply(item) for item in sorted(each, key=lambda item: item.key)]
-        for name, each in findings.items()
-    }
-
-
-def _add(findings: dict[str, list[Finding]], more: Mapping[str, Sequence[Finding]]) -> None:
-    for name, each in more.items():
-        findings[name] += each
-
-
-def _live(answerer: Answerer) -> Live:
-    """The release that answers, to compare entries with."""
-    encoding = answerer.bundle.manifest.encoding
-    alike = not answerer.bundle.two_sided and encoding.question_prefix == encoding.answer_prefix
-    return Live(answerer.index, answerer.encode, encodes_answers=alike)
-
-
-def _own(
-    service: Services, entries: Sequence[Entry], encoder: tuple[Path, Encoding] | None
-) -> dict[str, list[Finding]]:
-    """What is wrong with each entry by itself."""
-    wanted = {name for entry in entries for name in entry.follow_ups}
-    follow_ups, now = {entry.id: entry for entry in service.store.some(wanted)}, datetime.now(UTC)
-    with _tokenizing:
-        lengths = _lengths(*encoder) if encoder else None
-        return {entry.id: own_findings(entry, now, follow_ups, lengths) for entry in entries}
-
-
-@lru_cache(maxsize=1)
-def _lengths(tokenizer: Path, encoding: Encoding) -> Lengths:
-    return Lengths(tokenizer, encoding)
+    """The findings about entries that were just saved, by id."""
+    findings = await findings_about(service.store, service.live, entries)
+    return {name: [finding_reply(item) for item in each] for name, each in findings.items()}
 
 
 def finding_reply(finding: Finding) -> FindingReply:

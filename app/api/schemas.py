@@ -66,6 +66,15 @@ class Options(Strict):
         None, description="`html`: each answer also has `answer_html`, its Markdown or HTML as sanitised HTML."
     )
 
+    session: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9._~-]+$",
+        description="Your own id of the conversation, such as a random UUID. It is kept with the question where "
+        "questions are logged, and serves to erase them. Do not send a name or an e-mail address.",
+    )
+
     @property
     def where(self) -> Filter:
         """The filters in the form that the index needs."""
@@ -159,6 +168,12 @@ class Reply(Strict):
     suggestions: list[Suggestion] = Field(description="Only with `no_answer`: up to three of the nearest entries.")
     release: str = Field(description="The release that answered.")
     took_ms: float = Field(description="Milliseconds from the parsed request to the answer.")
+    feedback_token: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="For `POST /v1/feedback`, which then needs no key; valid for 7 days. Absent with "
+        "FAQ_LOG_QUESTIONS=off.",
+    )
 
 
 class BatchReply(Strict):
@@ -185,81 +200,3 @@ class JobList(Strict):
     """The latest jobs, newest first."""
 
     jobs: list[JobReply]
-
-
-class ShareReply(Strict):
-    """The share of unanswerable questions, estimated from the questions asked of a release."""
-
-    share: float
-    questions: int = Field(description="How many distinct questions it rests on.")
-    misfit: float = Field(
-        description="How far these are from what the estimate expects, beyond chance: 0 fits, 1 does not at all."
-    )
-
-
-class ReleaseReply(Strict):
-    """A release that can be activated."""
-
-    release: str
-    active: bool
-    previous: bool = Field(description="Whether it was active before the active one.")
-    bundle: str
-    knowledge: str
-    base: str | None = Field(description="The publish that it extends; null: it is a publish itself.")
-    increment: int = Field(description="Its number among the increments on that publish; 0: it is a publish.")
-    entries: int
-    created_at: str
-    calibrated: bool = Field(description="Whether it has its own calibration; otherwise it uses its bundle's.")
-    problems: list[str] = Field(description="Why the release or its reranker could not be calibrated.")
-    threshold: float | None = Field(description="The lowest confidence that is answered; null: that of its bundle.")
-    offer_threshold: float | None = Field(
-        description="The lowest joint probability for which two or three answers are offered; null: that of its bundle."
-    )
-    figures: dict[str, float] = Field(
-        description="Measured with the bundle's held-out questions. Of the answerable questions: how often the right "
-        "entry is first (`precision@1`), how often it is the answer or among those offered (`helped`), the share that "
-        "is `answered`, and the share of these that is right. Of all questions: the share answered wrongly (`wrong`). "
-        "Of the unanswerable questions: the shares that are answered and that are offered something."
-    )
-    unanswerable_share: float | None = Field(description="The stated share of questions that nothing answers.")
-    estimated_unanswerable_share: ShareReply | None = Field(
-        description="The same, estimated from what is asked; null where it is not estimated. A few seconds old."
-    )
-
-
-class ReleaseList(Strict):
-    """Every release, newest first."""
-
-    releases: list[ReleaseReply]
-
-
-class ChangeReply(Strict):
-    """An entry that an import adds, updates or removes, or that the file lacks."""
-
-    id: str
-    question: str
-    fields: list[str] = Field(description="The fields of an updated entry that change; for metadata, `metadata.KEY`.")
-
-
-class ImportReply(Strict):
-    """What an import did, or with `dry_run` would do. A reindex publishes the change."""
-
-    added: int
-    updated: int
-    unchanged: int
-    removed: int = Field(description="With `replace`: entries that the file lacks.")
-    orphaned: int = Field(description="With `append`: entries that the file lacks, which stay.")
-    matched: int = Field(description="With `match=question`: entries found by their question.")
-    total: int = Field(description="Entries in the store after the import.")
-    dry_run: bool
-    format: str = Field(description="The format that the file was read as.")
-    encoding: str
-    encoding_guessed: bool
-    mapping: dict[str, str] = Field(description="Columns or keys of the file, and the fields that they were read as.")
-    merged: list[str] = Field(description="Rows with identical content, which become one entry.")
-    warnings: list[str]
-    warning_counts: dict[str, int] = Field(description="Warnings of each kind.")
-    added_entries: list[ChangeReply] = Field(description="The first 1,000.")
-    updated_entries: list[ChangeReply] = Field(description="The first 1,000.")
-    removed_entries: list[ChangeReply] = Field(description="The first 1,000.")
-    orphaned_entries: list[ChangeReply] = Field(description="The first 1,000.")

@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.api.rendering import Renderings
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http.admission import Admission
 from app.http.metrics import Metrics
 from app.http.rate_limit import RateLimits
@@ -13,6 +15,7 @@ from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.lint.worker import LintReports
+from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
@@ -28,6 +31,8 @@ class Services:
 
     settings: Settings
     store: Store
+    golden: GoldenStore
+    runs: Runs
     catalog: Catalog
     live: Live
     jobs: Jobs
@@ -39,6 +44,7 @@ class Services:
     rates: RateLimits
     admission: Admission
     completer: Completer
+    questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
     lint: LintReports = field(default_factory=LintReports)
 

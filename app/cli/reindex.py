@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cli.terminal import command_settings, out, reporting_errors, worker_settings
+from app.cli.terminal import COMMAND_LINE, command_settings, out, reporting_errors, worker_settings
 from app.releases.reindexing import reindex as run_reindex
 from app.releases.sources import BASE
 
@@ -18,6 +18,9 @@ def reindex(
     bundle: Annotated[
         Path | None, typer.Option(help="The directory of the bundle to use. Default: the bundle of the active release.")
     ] = None,
+    override: Annotated[
+        bool, typer.Option("--override", help="Activate the release even if it breaks golden questions.")
+    ] = False,
     adopt: Annotated[
         bool,
         typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
@@ -40,6 +43,7 @@ def reindex(
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
             adopt,
+            COMMAND_LINE if override else None,
         )
     out.print(f"Active: {release}", highlight=False)
 

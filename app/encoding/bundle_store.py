@@ -18,7 +18,7 @@ from pathlib import Path
 
 from app.encoding.bundle import MANIFEST, Bundle, Manifest, read_manifest
 from app.encoding.store_files import DirectoryFiles, RemoteFiles, StoreFiles
-from app.errors import BundleError, BundleMissing, BundleStoreError, FaqError
+from app.errors import BundleError, BundleStoreError, FaqError
 
 RETRY_S = 3.0  # a bundle that could not be pulled is looked for again after this
 _BUNDLE = re.compile(r"^\.?[0-9a-f]{12}(-[0-9a-f]+)?$")
@@ -62,7 +62,7 @@ class BundleStore:
     def pull(self, revision: str, models: Path) -> Bundle:
         """The bundle in `models/<revision>`: the one there if it is whole, else the store's, which is installed.
 
-        Raises BundleMissing, at once if it failed within the last RETRY_S.
+        Raises BundleError, at once if it failed within the last RETRY_S.
         """
         with self._pulling:
             at, failure = self._failed.get(revision, (0.0, None))
@@ -71,7 +71,7 @@ class BundleStore:
             try:
                 bundle = Bundle.installed(models, revision, lambda copy: self._fetch(revision, copy))
             except (BundleError, BundleStoreError, OSError) as error:
-                missing = BundleMissing(
+                missing = BundleError(
                     f"The bundle {revision} is neither in {models / revision} nor in {self.place}/{revision}: {error}"
                 )
                 self._failed[revision] = time.monotonic(), missing

@@ -91,6 +91,10 @@ class Metrics:
         self.refused = counter("refused", "Questions refused because the queue was full.")
         self.expired = counter("expired", "Questions dropped because their deadline passed.")
         self.abandoned = counter("abandoned", "Questions dropped because the client disconnected.")
+        self.questions_logged = counter("questions_logged", "Questions written to the log, or added to its counts.")
+        self.questions_not_logged = counter(
+            "questions_not_logged", "Questions answered but not logged: the queue was full, or the database away."
+        )
 
     def connection_refused(self, status: int) -> None:
         """Count a connection that was refused before a whole request had arrived."""
@@ -120,6 +124,14 @@ class Metrics:
             self.questions.labels(reply.status).inc()
             if reply.answers:
                 self.confidence.observe(reply.answers[0].confidence)
+
+    def logged(self, questions: int) -> None:
+        """As `app.questions.recorder.Observer.logged`."""
+        self.questions_logged.inc(questions)
+
+    def not_logged(self, questions: int) -> None:
+        """As `app.questions.recorder.Observer.not_logged`."""
+        self.questions_not_logged.inc(questions)
 
     def serving(self, release: str | None, *, calibrated: bool) -> None:
         """Set which release answers, None for no release, and whether it has a calibration of its own."""

@@ -101,6 +101,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in sorted(statuses)}
 
 
+def status_of(error: errors.FaqError) -> int:
+    """The HTTP status of an error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
 def problem(
     scope: Scope,
     status: int,
@@ -136,7 +141,7 @@ def problem(
 
 async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.FaqError)  # noqa: S101 - the handler is registered for it
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = status_of(error)
     if status >= 500 and not isinstance(error, UNLOGGED):
         request.app.state.refusals.add(error.code, str(error))
     details: list[dict[str, Any]] | None = None

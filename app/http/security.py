@@ -60,7 +60,10 @@ class Keys:
 
         A key that is set several times has all its scopes, and the first of its names.
         """
-        digest = digest_of(key)
+        return self.caller_of(digest_of(key))
+
+    def caller_of(self, digest: str) -> Caller | None:
+        """Whose key has this digest; None for an unknown one. Compares every digest, in constant time."""
         matching = [known for known in self._keys if hmac.compare_digest(digest, known.digest)]
         if not matching:
             return None
@@ -114,6 +117,15 @@ def admit(request: Request, *scopes: KeyScope) -> None:
     if caller is not None:
         services.rates.key(caller.digest)
     request.state.client = caller.digest if caller else network_of(host) if host else ""
+
+
+def admit_without_key(request: Request) -> None:
+    """As `admit` for the scope `ask`, but a request without a key passes: it carries a proof of another kind."""
+    if _key(request) is not None:
+        admit(request, "ask")
+        return
+    request.state.services.rates.address(request.client.host if request.client else None)
+    request.state.caller = None
 
 
 def _key(request: Request) -> str | None:

@@ -1,6 +1,6 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,11 +163,22 @@ class Store:
                 entries += map(entry_of, connection.execute(select(*ENTRY_COLUMNS).where(EntryRow.id.in_(batch))))
         return entries
 
+    def questions_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The questions of these entries, by id; those that the store lacks are left out. At most some hundred."""
+        query = select(EntryRow.id, EntryRow.question).where(EntryRow.id.in_(ids))
+        with self.database.read() as connection:
+            return {row.id: row.question for row in connection.execute(query)}
+
     def versions(self, entry_id: str) -> list[history.Version]:
         """The versions of an entry that are kept, newest first, the present one included. Raises NotFound."""
         with self.database.read() as connection:
             editor = Editor(connection, None, self._history_days)
             return [version for _, version in reversed(editor.versions(entry_id))]
+
+    def changes_between(self, after: datetime, until: datetime, limit: int = 10) -> history.Changes:
+        """What was changed after `after` and not after `until`, as far as the history is kept, the latest first."""
+        with self.database.read() as connection:
+            return history.changes(connection, after, until, limit)
 
     @contextmanager
     def edit(self, by: str | None) -> Iterator[Editor]:

@@ -67,6 +67,7 @@ class EntryRow(Content, Base):
     __tablename__ = "entries"
     __table_args__ = (
         Index("ix_entries_position", "position"),
+        Index("ix_entries_listed", "updated_at", "id", "state", "act", "valid_from", "valid_until"),
         _of_the_few("valid_from"),
         _of_the_few("valid_until"),
         Index("ix_entries_stem_language", "stem_language"),
@@ -87,7 +88,10 @@ class VersionRow(Content, Base):
     """A version of an entry that a later one replaced at `replaced_at`, or the removal of the entry by an import."""
 
     __tablename__ = "entry_versions"
-    __table_args__ = (Index("ix_entry_versions_replaced_at", "replaced_at"),)
+    __table_args__ = (
+        Index("ix_entry_versions_replaced_at", "replaced_at"),
+        Index("ix_entry_versions_updated_at", "updated_at", "act", "entry_id"),
+    )
 
     entry_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)

@@ -48,12 +48,16 @@ class Fitted(NamedTuple):
     cases: list[Case]
 
 
-def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread] = ()) -> Calibrated:
+def calibrate(
+    outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread] = (), real: Sequence[Outcome] = ()
+) -> Calibrated:
     """The calibration of `ranking`, with thresholds for the ranking's precisions; or the reasons why there is none.
 
-    `reread`: a sample of the questions with the reranker's scores, for a ranking with a reranker.
+    `reread`: a sample of the questions with the reranker's scores, for a ranking with a reranker. `real`: questions of
+    users whose answers are known, which were not trained on.
     """
     questions = [Scored.of(outcome, ranking) for outcome in outcomes]
+    questions += [Scored.of(outcome, ranking, real=True) for outcome in real]
     fitted = _fitted(questions, ranking, "held-out questions", shrunk)
     if isinstance(fitted, str):
         return Calibrated(problems=(fitted,))
@@ -72,18 +76,33 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
 
 
 def shrunk(questions: Sequence[Scored], other_faqs: Prior = OTHER_FAQS) -> Calibration:
-    """The calibration of other FAQs, adapted to these questions; more questions move it farther."""
+    """The calibration of other FAQs, adapted to these questions; more questions move it farther.
+
+    Real questions move the result again: held-out phrasings are not like them, so each FAQ's real questions lie around
+    what its phrasings say as they lie around what other FAQs say.
+    """
     answerable = [question for question in questions if question.answerable]
-    unanswerable = [question for question in questions if not question.answerable]
-    near = _best_scores([question.without_answer() for question in answerable])
-    across = prior.across(near, other_faqs)
-    if not answerable or across.unanswerable is None:
-        return across
+    fitted = prior.across(_best_scores([question.without_answer() for question in answerable]), other_faqs)
+    fitted = _moved([question for question in questions if not question.real], fitted, with_near_misses=True)
+    return _moved([question for question in questions if question.real], fitted, with_near_misses=False)
+
+
+def _moved(questions: Sequence[Scored], calibration: Calibration, *, with_near_misses: bool) -> Calibration:
+    """The calibration moved to fit these questions; unchanged without answerable ones.
+
+    `with_near_misses`: the answerable questions without their answers are examples that nothing answers, too.
+    Those among `questions` do not count, because their number follows the stated share.
+    """
+    answerable = [question for question in questions if question.answerable]
+    if not answerable or calibration.unanswerable is None:
+        return calibration
     evidence, right, _ = examples(answerable)
-    given_answer = across.model_copy(update={"unanswerable": None})
+    given_answer = calibration.model_copy(update={"unanswerable": None})
     moved = prior.moved(given_answer, given_answer.confidence(evidence), right)
-    kinds = (near, _best_scores(unanswerable))
-    nothing = prior.moved_unanswerable(across.unanswerable, _best_scores(answerable), kinds)
+    near = [question.without_answer() for question in answerable] if with_near_misses else []
+    given = [question for question in questions if not question.answerable and not question.reduced]
+    kinds = [_best_scores(near), _best_scores(given)]
+    nothing = prior.moved_unanswerable(calibration.unanswerable, _best_scores(answerable), kinds)
     return moved.model_copy(update={"unanswerable": nothing})
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from app.encoding.bundle import Bundle
@@ -20,7 +21,9 @@ from app.knowledge.store import Store
 from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog
 from app.releases.erasing import drop_holding
+from app.releases.gate import Gate
 from app.releases.increments import refit, update
+from app.releases.labelled import labelled
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
 from app.releases.replicas import Replicas
@@ -29,6 +32,7 @@ from app.releases.turns import REINDEX, UPDATE, patient
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
+ERASURE = "erasure"  # what lets a release pass that breaks golden questions: an erased entry must go
 T = TypeVar("T")
 
 
@@ -44,6 +48,7 @@ class Builder:
             self._store = Store.open(settings.sqlalchemy_url, settings.history_days)
             stack.callback(self._store.close)
             self._jobs, self._wishes = Jobs(self._store.database), Wishes(self._store.database)
+            self._gate = Gate(self._store.database, settings.golden_max_broken)
             self._catalog = Catalog(settings, replicas=Replicas(self._store.database))
             stack.callback(lambda: self._runner.run(self._catalog.close()))
             stack.callback(self._close_bundle)
@@ -60,18 +65,21 @@ class Builder:
         job_id: str | None = None,
         show: Progress = lambda done, total: None,
         adopt: bool = False,
+        override_by: str | None = None,
     ) -> str:
         """Build and activate the release of the store's entries and `bundle`, by default the one in use; BASE is
         the packaged base model.
 
         Runs as the job `job_id`, or as a new one. `adopt`: take over a namespace on a Qdrant server that another store
-        owns. Returns the release's name. Raises Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError,
-        Canceled, and InputError where the base model is not installed.
+        owns. `override_by`: who activates the release even if it breaks golden questions. Returns its name. Raises
+        Busy, Conflict, NotReady, BundleError, IndexUnavailable, StoreError, Canceled, Blocked, and InputError where
+        the base model is not installed.
         """
         with self._at_work(REINDEX, job_id) as (work, check):
             self._store.forget_old_versions()
             wished = self._wishes.read()
-            release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt))
+            gate = self._gate.overridden(override_by or (ERASURE if wished.erased else None))
+            release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt, gate))
             self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
@@ -116,21 +124,24 @@ class Builder:
             work = stack.enter_context(self._jobs.work(job_id or self._jobs.begin(kind).job_id))
             return stack.pop_all(), work, check
 
-    async def _publish(self, source: Source, progress: Progress, adopt: bool) -> str:
+    async def _publish(self, source: Source, progress: Progress, adopt: bool, gate: Gate) -> str:
         await self._catalog.claim(self._store, adopt)
         entries = self._store.published()
         bundle = await asyncio.to_thread(load, source, self._catalog.models, entries) if source else None
         opened = await self._open(bundle)
-        return await publish_opened(self._catalog, opened, self._store.published(), progress)
+        real = partial(labelled, self._store.database, opened.bundle)
+        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
 
     async def _update(self, wished: Wished, progress: Progress) -> str:
         """The name of the active release, once it has the changes that are wished and those of validity."""
         await self._catalog.claim(self._store)
         opened = await self._open(None)
         only = None if wished.entries is None else wished.entries | await self._changed_validity()
-        release = await update(self._catalog, self._store, opened, progress, only)
+        real = partial(labelled, self._store.database, opened.bundle)
+        gate = self._gate.overridden(ERASURE if wished.erased else None)
+        release = await update(self._catalog, self._store, opened, progress, only, gate, real)
         if wished.erased:  # an increment no longer finds them, but the files that it extends hold them
-            release = await publish_opened(self._catalog, opened, self._store.published(), progress)
+            release = await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
         return release
 
     async def _hold(self) -> None:
@@ -152,9 +163,10 @@ class Builder:
     def _refit(self) -> None:
         """Calibrate the active release again if that is due; the release answers without it too."""
         if self._opened:
+            real = partial(labelled, self._store.database, self._opened.bundle)
             try:
                 with lock.writer(self._settings.home, self._store.database):
-                    self._runner.run(refit(self._catalog, self._store, self._opened))
+                    self._runner.run(refit(self._catalog, self._store, self._opened, real))
             except Busy:
                 return  # it is due after the next update too
             except FaqError as error:

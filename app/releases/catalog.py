@@ -4,31 +4,36 @@ import asyncio
 import logging
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import NamedTuple
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
 from app.encoding.bundle_store import BundleStore
+from app.encoding.encoder import Encoder
 from app.errors import BundleError, BundleStoreError, IndexUnavailable, NotFound, NotReady, StoreError
-from app.index.embedded import EmbeddedStore
 from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
 from app.knowledge.store import Store
 from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
+from app.releases.index_stores import index_store, local_copies
 from app.releases.keeping import in_dropping_order, kept_releases
 from app.releases.replicas import Replicas
 from app.releases.shares import Shares
 from app.settings import Settings
 
-if TYPE_CHECKING:
-    from app.index.local_copies import LocalCopies
-
 logger = logging.getLogger(__name__)
+
+
+class Loaded(NamedTuple):
+    """A bundle and an encoder of it."""
+
+    bundle: Bundle
+    encoder: Encoder
 
 
 @dataclass(frozen=True)
@@ -161,13 +166,17 @@ class Catalog:
         finally:
             await index.close()
 
-    async def open(self, release: str, *, threads: int = 0) -> Answerer:
-        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
+    async def open(self, release: str, *, threads: int = 0, loaded: Loaded | None = None) -> Answerer:
+        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable.
+
+        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them.
+        """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
         index = await (self._copies or self.indexes).open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
-            bundle = await asyncio.to_thread(self.bundle_of, release)
+            shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
+            bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
             make = partial(
                 Answerer,
                 threads=threads,
@@ -176,6 +185,7 @@ class Catalog:
                 cache_bytes=self.settings.answer_cache_mb * 2**20,
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
+                encoder=loaded.encoder if loaded and shared else None,
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
@@ -189,9 +199,9 @@ class Catalog:
         await self.share(await asyncio.to_thread(self.bundle_of, release))
         await self.indexes.activate(release)
 
-    async def prune(self) -> list[str]:
+    async def prune(self, blocked: Collection[str] = ()) -> list[str]:
         """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
-        names."""
+        names. `blocked`: those that wait for a person to activate them all the same."""
         try:
             served = await asyncio.to_thread(self._replicas.served) if self._replicas else set[str]()
         except StoreError as error:
@@ -199,7 +209,7 @@ class Catalog:
             return []
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous, self.settings.keep_increments, served)
+        kept = kept_releases(records, active, previous, self.settings.keep_increments, blocked, served)
         dropped = in_dropping_order(records, set(await self.indexes.names()) - kept)
         for name in dropped:
             await self.drop(name)
@@ -218,33 +228,3 @@ class Catalog:
         """Delete a release with what was counted for it. The later increments on the same publish must be dropped."""
         await self.indexes.drop(release)
         self.shares.drop(release)
-
-
-def index_store(settings: Settings) -> IndexStore:
-    """The server that the settings name, or the embedded engine in FAQ_HOME."""
-    if settings.qdrant_url is None:
-        return EmbeddedStore(settings.home / "index")
-    from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
-    from app.index.server import ServerStore
-
-    key = settings.qdrant_api_key
-    layout = Layout(
-        settings.qdrant_replication_factor,
-        settings.qdrant_write_consistency_factor,
-        settings.qdrant_shard_number,
-        settings.qdrant_on_disk,
-        settings.qdrant_datatype,
-        settings.qdrant_quantization,
-    )
-    secret = key.get_secret_value() if key else None
-    return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)
-
-
-def local_copies(settings: Settings, indexes: IndexStore) -> "LocalCopies | None":
-    """The local copies of a server's releases; None without a server, or where the settings want none."""
-    if settings.qdrant_url is None or not settings.local_vectors:
-        return None
-    from app.index.local_copies import LocalCopies
-    from app.index.server import ServerStore
-
-    return LocalCopies(cast(ServerStore, indexes), settings.home / "copies", settings.local_vectors)

@@ -19,12 +19,14 @@ from app.knowledge.entry import revision_of_digests
 from app.knowledge.store import Store
 from app.ranking.calibration import calibrated_of
 from app.releases.catalog import Catalog
+from app.releases.gate import Gate
 from app.releases.keeping import line_of
-from app.releases.measuring import fit
+from app.releases.measuring import RealQuestions, fit, no_questions
 from app.releases.opened import OpenBundle, Progress
 from app.releases.payloads import payload_of
 from app.releases.publishing import candidates_of, free_name, publish_opened, stated
 from app.releases.spool import Spool
+from app.releases.switching import switch
 from app.releases.vector_cache import CachedEncoder
 from app.releases.verifying import verify, verify_changes
 from app.text.markup import VERSION as PLAIN_TEXT
@@ -51,13 +53,15 @@ async def update(
     opened: OpenBundle,
     progress: Progress = lambda done, total: None,
     only: Collection[str] | None = None,
+    gate: Gate | None = None,
+    real: RealQuestions = no_questions,
 ) -> str:
     """Bring the active release up to date; returns the name of the release that is active then.
 
     `opened`: the bundle of the active release. `only`: the ids of the entries whose changes in the store count; all
-    else, settings too, stays as in the active release, unless that is damaged or of an earlier version. The caller
-    holds the writer's lock. Raises NotReady without entries, IndexUnavailable if the new release does not find its
-    entries.
+    else, settings too, stays as in the active release, unless that is damaged or of an earlier version. `gate`, `real`:
+    as for `publish_opened`. The caller holds the writer's lock. Raises NotReady without entries, IndexUnavailable if
+    the new release does not find its entries, Blocked if it breaks golden questions.
     """
     await catalog.indexes.sweep()
     active = await catalog.active()
@@ -66,10 +70,10 @@ async def update(
     if active and line and _is_current(line[0], catalog, opened, only):
         try:
             async with catalog.index(active) as present, catalog.index(line[-1].name) as newest:
-                name = await _increment(catalog, store, opened, present, newest, progress, only)
+                name = await _increment(catalog, store, opened, present, newest, progress, only, gate)
         except (IndexUnavailable, NotFound) as error:
             logger.warning("%s is not extended, and a whole release is built: %s", active, error)
-    return name or await publish_opened(catalog, opened, store.published(), progress)
+    return name or await publish_opened(catalog, opened, store.published(), progress, gate, real)
 
 
 def _is_current(record: IndexRecord, catalog: Catalog, opened: OpenBundle, only: Collection[str] | None) -> bool:
@@ -86,6 +90,7 @@ async def _increment(
     newest: Index,
     progress: Progress,
     only: Collection[str] | None,
+    gate: Gate | None,
 ) -> str | None:
     """As `update`, by an increment on the newest release of the line. None where a publish is due."""
     read_at, active = datetime.now(UTC), present.record.name
@@ -104,11 +109,11 @@ async def _increment(
     if name is None:
         target = await _target(present, newest, opened.cached, changes)
         name = await _extend(catalog, present, newest, opened, target, read_at)
-    await catalog.share(opened.bundle)
-    progress(len(changes.digests), len(changes.digests))
-    if name != active:
-        await catalog.indexes.activate(name)
-        await catalog.prune()
+    if name == active:
+        progress(len(changes.digests), len(changes.digests))
+    else:
+        changed = {entry.id for entry in changes.entries} | changes.removed
+        await switch(catalog, opened, name, len(changes.digests), progress, gate, changed)
     opened.digests = name, dict(changes.digests)
     return name
 
@@ -203,7 +208,7 @@ def _record(newest: IndexRecord, target: Target, read_at: datetime) -> IndexReco
     return newest.model_copy(update=update)
 
 
-async def refit(catalog: Catalog, store: Store, opened: OpenBundle) -> None:
+async def refit(catalog: Catalog, store: Store, opened: OpenBundle, real: RealQuestions = no_questions) -> None:
     """Calibrate the active release again if much of it changed since its calibration was fitted, or that is long ago.
 
     Its increments inherit the calibration, and a service applies it with the next release that it opens.
@@ -217,7 +222,7 @@ async def refit(catalog: Catalog, store: Store, opened: OpenBundle) -> None:
         fitted = records.get((calibrated and calibrated.fitted_for) or str(index.record.base))
         if fitted is None or _is_old(fitted, index.record):
             with Spool(store.published(), catalog.settings.home) as entries:
-                await fit(catalog, index, opened.bundle, opened.encoder, entries)
+                await fit(catalog, index, opened.bundle, opened.encoder, entries, real)
 
 
 def _is_old(fitted: IndexRecord, record: IndexRecord) -> bool:

@@ -6,8 +6,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 
 from app.answering import Answerer
+from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import FaqError, NotReady
 from app.ranking.adaptation import Adaptation
 from app.releases.catalog import Catalog
@@ -97,6 +99,11 @@ class Live:
     def problem(self) -> str | None:
         """Why the active release is not the one that answers; None where it is, or nothing is active."""
         return ": ".join(self._broken) if self._broken else None
+
+    def encoding(self) -> tuple[Path | None, Encoding | None]:
+        """The tokenizer's file and the length limits of the release that answers; None twice where there is none."""
+        bundle = self._serving.answerer.bundle if self._serving else None
+        return (bundle.directory / TOKENIZER, bundle.manifest.encoding) if bundle else (None, None)
 
     def _reason(self) -> str:
         if self.problem:

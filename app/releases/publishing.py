@@ -22,9 +22,11 @@ from app.knowledge.entry import Entry
 from app.ranking.heldout import Payload
 from app.ranking.ranking import Ranking
 from app.releases.catalog import Catalog
-from app.releases.measuring import measure
+from app.releases.gate import Gate
+from app.releases.measuring import RealQuestions, measure, no_questions
 from app.releases.opened import OpenBundle, Progress
 from app.releases.spool import Spool
+from app.releases.switching import switch
 from app.releases.vector_cache import CachedEncoder
 from app.releases.verifying import verify
 from app.settings import Settings
@@ -34,20 +36,31 @@ BATCH = 64  # entries encoded and written at a time
 
 
 async def publish(
-    catalog: Catalog, bundle: Bundle, entries: Iterable[Entry], progress: Progress = lambda done, total: None
+    catalog: Catalog,
+    bundle: Bundle,
+    entries: Iterable[Entry],
+    progress: Progress = lambda done, total: None,
+    gate: Gate | None = None,
 ) -> str:
     """As `publish_opened`, with the bundle open for this release only."""
     with OpenBundle(bundle.install(catalog.models), catalog.vectors) as opened:
-        return await publish_opened(catalog, opened, entries, progress)
+        return await publish_opened(catalog, opened, entries, progress, gate)
 
 
 async def publish_opened(
-    catalog: Catalog, opened: OpenBundle, entries: Iterable[Entry], progress: Progress = lambda done, total: None
+    catalog: Catalog,
+    opened: OpenBundle,
+    entries: Iterable[Entry],
+    progress: Progress = lambda done, total: None,
+    gate: Gate | None = None,
+    real: RealQuestions = no_questions,
 ) -> str:
     """Build, verify and activate the release of `bundle` and `entries`; returns its name. Reads `entries` once.
 
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
-    a name with a suffix. Raises NotReady without entries, IndexUnavailable if the new index does not find its entries,
+    a name with a suffix. `gate`: measures it on the golden questions first. `real`: questions of users whose answers
+    are known, which calibrate it beside the bundle's held-out ones. Raises NotReady without entries,
+    IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions,
     BundleStoreError.
     """
     await catalog.indexes.sweep()
@@ -61,11 +74,8 @@ async def publish_opened(
             record = record.model_copy(update={"name": await free_name(catalog, record.name)})
             await _build(catalog, record, opened, spool, progress)
             name = record.name
-        await measure(catalog, name, opened.bundle, opened.encoder, spool)
-        await catalog.share(opened.bundle)
-        progress(len(spool), len(spool))
-    await catalog.indexes.activate(name)
-    await catalog.prune()
+        await measure(catalog, name, opened.bundle, opened.encoder, spool, real)
+        await switch(catalog, opened, name, len(spool), progress, gate)
     return name
 
 

@@ -14,7 +14,8 @@ def reindex(
     job_id: str | None = None,
     show: Progress = lambda done, total: None,
     adopt: bool = False,
+    override_by: str | None = None,
 ) -> str:
     """As `Builder.reindex`, with a builder for this build alone."""
     with closing(Builder(settings)) as builder:
-        return builder.reindex(bundle, job_id, show, adopt)
+        return builder.reindex(bundle, job_id, show, adopt, override_by)

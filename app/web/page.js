@@ -201,6 +201,53 @@ function others(answers) {
   return [el("section", { className: "others" }, el("h2", {}, heading), ...answers.map(otherAnswer))];
 }
 
+// --- helpful or not
+
+const REASONS = { wrong: "It is wrong", outdated: "It is out of date", unclear: "It is not clear", other: "Something else" };
+
+async function sendFeedback(body) {
+  const key = apiKey.get();
+  const response = await fetch("v1/feedback", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`status ${response.status}`);
+}
+
+// Asks whether the reply was helpful; if it was not, why. Nothing where the service keeps no feedback.
+function feedback({ status, answers, request_id, feedback_token: token }, question) {
+  if (!token) return [];
+  const faq_id = status === "answered" ? answers[0].faq_id : null;
+  const note = el("p", { className: "message", role: "status" });
+  const reasons = el("div", { className: "reasons", hidden: true },
+    ...Object.entries(REASONS).map(([reason, text]) => choice(text, () => give({ helpful: false, reason }))));
+  const node = el("section", { className: "feedback", "aria-label": "Feedback" },
+    el("span", {}, status === "no_answer" ? "Was this reply helpful?" : "Was this helpful?"),
+    choice("Yes", () => give({ helpful: true })), choice("No", () => give({ helpful: false })), reasons, note);
+
+  function choice(text, act) {
+    const button = el("button", { type: "button", className: "plain" }, text);
+    button.addEventListener("click", () => {
+      for (const other of button.parentNode.children) other.removeAttribute("aria-pressed");
+      button.setAttribute("aria-pressed", "true");
+      act();
+    });
+    return button;
+  }
+
+  async function give(opinion) {
+    try {
+      await sendFeedback({ request_id, token, faq_id, question, ...opinion });
+      reasons.hidden = opinion.helpful;
+      note.textContent = opinion.helpful || opinion.reason ? "Thank you." : "Thank you. What is wrong with it?";
+    } catch {
+      note.textContent = "The feedback could not be sent. Try again later.";
+    }
+  }
+  return [node];
+}
+
 // --- the states of the page
 
 function show(nodes, { say = "", print = "" } = {}) {
@@ -229,20 +276,22 @@ function noAnswer(suggestions) {
     questions("Questions it does answer", suggestions));
 }
 
-function showAnswer({ status, answers, suggestions = [], release, took_ms: took }) {
+function showAnswer(reply, question) {
+  const { status, answers, suggestions = [], release, took_ms: took } = reply;
   const print = [typeof took === "number" ? `${took < 10 ? took.toFixed(1) : Math.round(took)} ms` : "", release]
     .filter(Boolean).join(" · ");
   if (!answers.length) {
     const count = suggestions.filter(({ question }) => question).length;
-    show([noAnswer(suggestions)], { print, say: `The FAQ has no answer to this. ${count ? `${count} suggested.` : ""}` });
+    show([noAnswer(suggestions), ...feedback(reply, question)], { print, say: `The FAQ has no answer to this. ${count ? `${count} suggested.` : ""}` });
   } else if (status === "ambiguous" && answers.length > 1) {
     const heading = "Did you mean";
-    show([lead(heading, "The FAQ answers several questions like yours. Choose one to see its answer."), choices(answers)],
+    show([lead(heading, "The FAQ answers several questions like yours. Choose one to see its answer."), choices(answers),
+      ...feedback(reply, question)],
       { print, say: `${heading}: ${answers.map((a) => clip(titled(a).title)).join("; or ")}` });
   } else {
     const [best, ...rest] = answers;
     const say = `Answer, ${percent(best.confidence)}, ${inWords(best.confidence)}: ${titled(best).title}`;
-    show([card(best), ...others(rest)], { print, say });
+    show([card(best), ...feedback(reply, question), ...others(rest)], { print, say });
   }
 }
 
@@ -385,7 +434,7 @@ async function ask(question, { push = true, moveFocus = false } = {}) {
   try {
     const { response, body } = await send(question, request.signal);
     if (!response.ok) draw = () => showProblem(question, response, body);
-    else if (Array.isArray(body.answers)) draw = () => showAnswer(body);
+    else if (Array.isArray(body.answers)) draw = () => showAnswer(body, question);
     else draw = () => showUnreachable(question, NOT_AN_ANSWER);
   } catch {
     const text = request.signal.reason === "timeout"

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 WATCHED = (
+    "app/golden/",
     "app/jobs/",
     "app/releases/",
     "app/index/embedded.py",

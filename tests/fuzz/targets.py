@@ -3,6 +3,7 @@
 A target may raise one of `REFUSALS` with a message; any other error is a defect.
 """
 
+import base64
 import contextlib
 import io
 import json
@@ -27,9 +28,12 @@ from app.index.protocol import IndexRecord
 from app.index.shard import DIALECT
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import entry_line, parse_entries
+from app.knowledge.queries import read_queries
+from app.questions.redaction import redacted
+from app.questions.token import Tokens
 from app.ranking.ranking import Ranking
 from app.settings import Settings
-from trainer.data.queries import read_labelled, read_queries
+from trainer.data.queries import read_labelled
 
 REFUSALS = (FaqError, ValidationError)
 
@@ -268,7 +272,29 @@ variables = st.dictionaries(
     | st.sampled_from(["1/second", "a" * 64, "true", "0", "-1", "::1", ",", " ", "1e9"]),
     max_size=4,
 )
+
+
+def redaction(text: str) -> None:
+    """A text without personal data stays so: what is redacted is not redacted further."""
+    once = redacted(text)
+    assert redacted(once) == once
+
+
+def token(text: str) -> None:
+    """A feedback token."""
+    Tokens(b"secret").facts(text, 0.0)
+
+
+private = st.lists(
+    st.text(max_size=9)
+    | st.sampled_from(["a@b.de", "+49 170 1234567", "DE89370400440532013000", "4111", "sk-", ":", "1"])
+).map("".join)
+tokens = st.binary(max_size=120).map(base64.b64encode).map(bytes.decode) | st.text(max_size=9)
 TARGETS = [
+    Target("redaction", private, redaction),
+    Target(
+        "feedback token", st.binary(max_size=120).map(base64.b64encode).map(bytes.decode) | st.text(max_size=9), token
+    ),
     Target("entries file", st.tuples(names, files), entries_file),
     Target("queries and labels", st.tuples(names, files), queries_file),
     Target("question", st.builds(_mutated, st.builds(lambda value: json.dumps(value).encode(), asks), edits), question),

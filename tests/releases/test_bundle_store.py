@@ -13,7 +13,7 @@ import pytest
 from app.encoding import bundle_store
 from app.encoding.bundle import MODEL, Bundle
 from app.encoding.bundle_store import BundleStore
-from app.errors import BundleMissing, BundleStoreError, SettingsError
+from app.errors import BundleError, BundleStoreError, SettingsError
 from app.index.embedded import EmbeddedStore
 from app.releases.catalog import Catalog
 from app.releases.live import Live
@@ -66,7 +66,7 @@ def test_a_bundle_is_pruned_unless_it_is_kept(
         store.upload(uploaded)
     store.prune({other_bundle.revision})
     store.pull(other_bundle.revision, tmp_path / "models")
-    with pytest.raises(BundleMissing):
+    with pytest.raises(BundleError):
         store.pull(bundle.revision, tmp_path / "models")
     store.upload(bundle)  # which this process has uploaded before
     assert BundleStore.pull(store, other_bundle.revision, tmp_path / "again")
@@ -80,7 +80,7 @@ def test_a_damaged_copy_is_never_installed_and_the_next_publisher_replaces_it(
     BundleStore(str(tmp_path / "store"), "faqtual").upload(bundle)
     (place / MODEL).write_bytes(b"damaged")
     replica = BundleStore(str(tmp_path / "store"), "faqtual")
-    with pytest.raises(BundleMissing, match=r"model\.onnx"):
+    with pytest.raises(BundleError, match=r"model\.onnx"):
         replica.pull(bundle.revision, models)
     assert list(models.iterdir()) == []
     BundleStore(str(tmp_path / "store"), "faqtual").upload(bundle)
@@ -94,7 +94,7 @@ def test_a_directory_that_a_web_server_serves_can_be_read_and_not_written(
     with http_server(tmp_path / "store") as url:
         replica = BundleStore(url, "faqtual")
         assert replica.pull(bundle.revision, tmp_path / "models").manifest == bundle.manifest
-        with pytest.raises(BundleMissing, match=f"{url}/faqtual/{other_bundle.revision}"):
+        with pytest.raises(BundleError, match=f"{url}/faqtual/{other_bundle.revision}"):
             replica.pull(other_bundle.revision, tmp_path / "models")
         with pytest.raises(BundleStoreError, match="cannot be written"):
             replica.upload(other_bundle)
