@@ -1,6 +1,7 @@
 """The files of a bundle store: in a plain directory, or at a URL by fsspec, which is an extra."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -83,15 +84,13 @@ class RemoteFiles:
     def put(self, source: Path, name: str) -> None:
         """As `StoreFiles.put`."""
         target = f"{self._root}/{name}"
-        self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-        self._files.put_file(str(source), target)
+        self._within_folder(target, lambda: self._files.put_file(str(source), target))
 
     def move(self, name: str, new: str) -> None:
         """As `StoreFiles.move`."""
-        target = f"{self._root}/{new}"
-        self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-        self._files.cp_file(f"{self._root}/{name}", target)
-        self._files.rm_file(f"{self._root}/{name}")
+        source, target = f"{self._root}/{name}", f"{self._root}/{new}"
+        self._within_folder(target, lambda: self._files.cp_file(source, target))
+        self._files.rm_file(source)
 
     def names(self) -> list[str]:
         """As `StoreFiles.names`."""
@@ -107,3 +106,12 @@ class RemoteFiles:
         self._files.invalidate_cache()
         if self._files.exists(f"{self._root}/{name}"):
             self._files.rm(f"{self._root}/{name}", recursive=True)
+
+    def _within_folder(self, target: str, write: Callable[[], object]) -> None:
+        """Write, and where the folder of `target` is missing, make it first. Object stores have no folders, and may not
+        allow what making one asks of them."""
+        try:
+            write()
+        except FileNotFoundError:
+            self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            write()

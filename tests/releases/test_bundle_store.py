@@ -22,10 +22,10 @@ from app.settings import Settings
 from tests.conftest import FAQ
 
 
-@pytest.fixture(params=["directory", "memory"])
+@pytest.fixture(params=["", "file://", "memory://"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BundleStore:
-    """A store in a directory, then at a URL."""
-    return BundleStore(str(tmp_path / "store") if request.param == "directory" else f"memory://{tmp_path}", "staging")
+    """A store in a directory, then at URLs with folders and without them."""
+    return BundleStore(f"{request.param}{tmp_path}/store", "staging")
 
 
 class Quiet(SimpleHTTPRequestHandler):
