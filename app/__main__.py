@@ -1,6 +1,4 @@
-"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | golden | key]`.
-
-Without a command it serves.
+"""The command line: `faqtual COMMAND`, with the commands below; without a command it serves.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """
@@ -11,7 +9,7 @@ from importlib.metadata import entry_points
 import typer
 
 from app import logs
-from app.cli import entries, golden, releases
+from app.cli import backup, entries, golden, releases
 from app.cli.key import key
 from app.cli.lint import lint
 from app.cli.reindex import reindex
@@ -34,6 +32,8 @@ cli.command()(lint)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
 cli.add_typer(golden.cli, name="golden")
+cli.command()(backup.backup)
+cli.command()(backup.restore)
 cli.command()(key)
 
 

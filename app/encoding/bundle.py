@@ -16,6 +16,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -92,6 +94,11 @@ class Manifest(BaseModel):
     libraries: dict[str, str] = {}
     files: dict[str, str]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the files that the bundle consists of, without the manifest."""
+        return (*FILES, *(name for name in OPTIONAL if name in self.files))
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -103,8 +110,8 @@ class Bundle:
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read and verify the bundle in `directory`. Raises BundleError naming the file that is missing or damaged."""
-        manifest = _read_manifest(directory)
-        for name in (*FILES, *(name for name in OPTIONAL if name in manifest.files)):
+        manifest = read_manifest(directory)
+        for name in manifest.names:
             path = directory / name
             if not path.is_file():
                 raise BundleError(f"{directory} is damaged: {name} is missing. Export or copy the bundle again.")
@@ -133,17 +140,31 @@ class Bundle:
 
     def install(self, models: Path) -> Self:
         """The bundle in `models/<revision>`, copied there unless a whole one is there."""
-        target = models / self.revision
+        return self.installed(models, self.revision, lambda copy: shutil.copytree(self.directory, copy))
+
+    @classmethod
+    def installed(cls, models: Path, revision: str, write: Callable[[Path], object]) -> Self:
+        """The bundle in `models/<revision>`. Unless a whole one is there, `write` writes it.
+
+        `write` gets a path at which nothing is. What it wrote is verified before it takes its name. Raises BundleError,
+        and what `write` raises.
+        """
+        target = models / revision
         if target.is_dir():
-            try:
-                return type(self).load(target)
-            except BundleError:
-                shutil.rmtree(target)
-        copy = models / f".{self.revision}.{os.getpid()}"
+            with suppress(BundleError):
+                return cls.load(target)
+        copy = models / f".{revision}.{os.getpid()}"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.directory, copy)
-        durable.move(copy, target)
-        return type(self).load(target)
+        try:
+            write(copy)
+            manifest = cls.load(copy).manifest
+            if manifest.revision != revision:
+                raise BundleError(f"{copy} holds the bundle {manifest.revision} in place of {revision}.")
+            shutil.rmtree(target, ignore_errors=True)  # a damaged one
+            durable.move(copy, target)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+        return cls(target, manifest)
 
 
 def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = None, **fields: object) -> Manifest:
@@ -160,7 +181,8 @@ def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = No
     return manifest
 
 
-def _read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of the bundle in `directory`. Raises BundleError."""
     path = directory / MANIFEST
     try:
         raw = json.loads(path.read_bytes())

@@ -34,6 +34,7 @@ STATUS: dict[type[errors.FaqError], int] = {
     errors.Stale: 412,
     errors.NotReady: 503,
     errors.BundleError: 503,
+    errors.BundleStoreError: 503,
     errors.IndexUnavailable: 503,
     errors.StoreError: 503,
     errors.Overloaded: 429,

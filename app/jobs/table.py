@@ -36,30 +36,30 @@ class JobRow(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)
 
 
-class _DatabaseNow(FunctionElement[float]):
+class DatabaseNow(FunctionElement[float]):
     """Seconds since 1970, by the clock of the database: replicas agree on it, whatever their own clocks say."""
 
     type = Double()
     inherit_cache = True
 
 
-@compiles(_DatabaseNow, "sqlite")
-def _sqlite_now(element: _DatabaseNow, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401
+@compiles(DatabaseNow, "sqlite")
+def _sqlite_now(element: DatabaseNow, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-@compiles(_DatabaseNow, "postgresql")
-def _postgresql_now(element: _DatabaseNow, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401
+@compiles(DatabaseNow, "postgresql")
+def _postgresql_now(element: DatabaseNow, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401
     return "extract(epoch FROM clock_timestamp())::float8"
 
 
 def new_lease() -> ColumnElement[float]:
     """The value of `lease_until` for a lease that begins now."""
-    return _DatabaseNow() + LEASE_S
+    return DatabaseNow() + LEASE_S
 
 
 def lease_holds() -> ColumnElement[bool]:
     """Whether a row's lease holds now. One that ends later than any lease can was written before the clock was set
     back, and does not."""
     ends = func.coalesce(JobRow.lease_until, 0.0)
-    return and_(ends > _DatabaseNow(), ends <= _DatabaseNow() + 2 * LEASE_S)
+    return and_(ends > DatabaseNow(), ends <= DatabaseNow() + 2 * LEASE_S)

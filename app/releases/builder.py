@@ -26,6 +26,7 @@ from app.releases.increments import refit, update
 from app.releases.labelled import labelled
 from app.releases.opened import OpenBundle, Progress
 from app.releases.publishing import publish_opened
+from app.releases.replicas import Replicas
 from app.releases.sources import Source, load
 from app.releases.turns import REINDEX, UPDATE, patient
 from app.settings import Settings
@@ -48,7 +49,7 @@ class Builder:
             stack.callback(self._store.close)
             self._jobs, self._wishes = Jobs(self._store.database), Wishes(self._store.database)
             self._gate = Gate(self._store.database, settings.golden_max_broken)
-            self._catalog = Catalog(settings)
+            self._catalog = Catalog(settings, replicas=Replicas(self._store.database))
             stack.callback(lambda: self._runner.run(self._catalog.close()))
             stack.callback(self._close_bundle)
             stack.callback(lambda: self._runner.run(self._let_go()))

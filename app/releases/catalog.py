@@ -1,30 +1,32 @@
 """The installed bundles and their releases: listing, opening, activating and pruning them."""
 
 import asyncio
+import logging
 import re
 import shutil
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
+from app.encoding.bundle_store import BundleStore
 from app.encoding.encoder import Encoder
-from app.errors import IndexUnavailable, NotFound, NotReady
-from app.index.embedded import EmbeddedStore
+from app.errors import BundleError, BundleStoreError, IndexUnavailable, NotFound, NotReady, StoreError
 from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
 from app.knowledge.store import Store
 from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
+from app.releases.index_stores import index_store, local_copies
 from app.releases.keeping import in_dropping_order, kept_releases
+from app.releases.replicas import Replicas
 from app.releases.shares import Shares
 from app.settings import Settings
 
-if TYPE_CHECKING:
-    from app.index.local_copies import LocalCopies
+logger = logging.getLogger(__name__)
 
 
 class Loaded(NamedTuple):
@@ -58,11 +60,12 @@ class Catalog:
         *,
         indexes: IndexStore | None = None,
         copies: bool = False,
+        replicas: Replicas | None = None,
     ) -> None:
         """`observer` is called with the measurements of every release that is opened here.
 
         `indexes`: where the releases are; the store that the settings name if None. `copies`: answer from local
-        copies of a server's releases, as FAQ_LOCAL_VECTORS says.
+        copies of a server's releases, as FAQ_LOCAL_VECTORS says. `replicas`: nothing that these serve is pruned.
         """
         self.settings = settings
         self.models = settings.home / "models"
@@ -70,7 +73,9 @@ class Catalog:
         self.models.mkdir(parents=True, exist_ok=True)
         self.shares = Shares(settings.home / "shares")
         self.indexes = indexes or index_store(settings)
+        self.bundles = BundleStore(settings.bundle_store, settings.namespace) if settings.bundle_store else None
         self._copies = local_copies(settings, self.indexes) if copies else None
+        self._replicas = replicas
         self._observer = observer
 
     async def close(self) -> None:
@@ -138,8 +143,19 @@ class Catalog:
         return await asyncio.to_thread(self.bundle_of, name)  # reads and hashes some 25 MB
 
     def bundle_of(self, release: str) -> Bundle:
-        """The bundle that a release's name says it was made with. Raises BundleError."""
-        return Bundle.load(self.models / release.split("-")[1])
+        """The bundle that a release's name says it was made with; pulled if FAQ_HOME lacks it. Raises BundleError."""
+        revision = release.split("-")[1]
+        try:
+            return Bundle.load(self.models / revision)
+        except BundleError:
+            if self.bundles is None:
+                raise
+            return self.bundles.pull(revision, self.models)
+
+    async def share(self, bundle: Bundle) -> None:
+        """Before a switch: have the bundle in FAQ_BUNDLE_STORE, where replicas look for it. Raises BundleStoreError."""
+        if self.bundles:
+            await asyncio.to_thread(self.bundles.upload, bundle)
 
     @asynccontextmanager
     async def index(self, release: str) -> AsyncIterator[Index]:
@@ -180,14 +196,20 @@ class Catalog:
         """Switch, for a rollback too. Raises NotFound, and BundleError or IndexUnavailable if it could not serve."""
         answerer = await self.open(release, threads=1)
         await answerer.close()
+        await self.share(await asyncio.to_thread(self.bundle_of, release))
         await self.indexes.activate(release)
 
     async def prune(self, blocked: Collection[str] = ()) -> list[str]:
         """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
         names. `blocked`: those that wait for a person to activate them all the same."""
+        try:
+            served = await asyncio.to_thread(self._replicas.served) if self._replicas else set[str]()
+        except StoreError as error:
+            logger.warning("Old releases are not pruned, as it is not known what replicas serve: %s", error)
+            return []
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous, self.settings.keep_increments, blocked)
+        kept = kept_releases(records, active, previous, self.settings.keep_increments, blocked, served)
         dropped = in_dropping_order(records, set(await self.indexes.names()) - kept)
         for name in dropped:
             await self.drop(name)
@@ -195,39 +217,14 @@ class Catalog:
         for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if self.bundles:
+            try:
+                await asyncio.to_thread(self.bundles.prune, bundles)
+            except BundleStoreError as error:
+                logger.warning("%s", error)
         return dropped
 
     async def drop(self, release: str) -> None:
         """Delete a release with what was counted for it. The later increments on the same publish must be dropped."""
         await self.indexes.drop(release)
         self.shares.drop(release)
-
-
-def index_store(settings: Settings) -> IndexStore:
-    """The server that the settings name, or the embedded engine in FAQ_HOME."""
-    if settings.qdrant_url is None:
-        return EmbeddedStore(settings.home / "index")
-    from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
-    from app.index.server import ServerStore
-
-    key = settings.qdrant_api_key
-    layout = Layout(
-        settings.qdrant_replication_factor,
-        settings.qdrant_write_consistency_factor,
-        settings.qdrant_shard_number,
-        settings.qdrant_on_disk,
-        settings.qdrant_datatype,
-        settings.qdrant_quantization,
-    )
-    secret = key.get_secret_value() if key else None
-    return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)
-
-
-def local_copies(settings: Settings, indexes: IndexStore) -> "LocalCopies | None":
-    """The local copies of a server's releases; None without a server, or where the settings want none."""
-    if settings.qdrant_url is None or not settings.local_vectors:
-        return None
-    from app.index.local_copies import LocalCopies
-    from app.index.server import ServerStore
-
-    return LocalCopies(cast(ServerStore, indexes), settings.home / "copies", settings.local_vectors)

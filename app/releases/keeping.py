@@ -22,13 +22,14 @@ def kept_releases(
     previous: str | None,
     increments: int = 0,
     blocked: Collection[str] = (),
+    served: Collection[str] = (),
 ) -> set[str]:
     """The names to keep; `records` are oldest first.
 
     The active release and the previous one; the publish before that of the active release; the last publish of another
-    bundle; the last `increments` increments; those of `blocked`; and what these extend.
+    bundle; the last `increments` increments; those of `blocked`; those that replicas serve; and what these extend.
     """
-    kept = {name for name in (active, previous) if name}
+    kept = {name for name in (active, previous, *served) if name}
     kept |= {record.name for record in records if record.name in blocked}
     bases = {record.name: base_of(record) for record in records}
     publishes = [record for record in records if record.base is None]

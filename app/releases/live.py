@@ -95,14 +95,19 @@ class Live:
             serving.users -= 1
             self._close_if_done(serving)
 
+    @property
+    def problem(self) -> str | None:
+        """Why the active release is not the one that answers; None where it is, or nothing is active."""
+        return ": ".join(self._broken) if self._broken else None
+
     def encoding(self) -> tuple[Path | None, Encoding | None]:
         """The tokenizer's file and the length limits of the release that answers; None twice where there is none."""
         bundle = self._serving.answerer.bundle if self._serving else None
         return (bundle.directory / TOKENIZER, bundle.manifest.encoding) if bundle else (None, None)
 
     def _reason(self) -> str:
-        if self._broken:
-            return ": ".join(self._broken)
+        if self.problem:
+            return self.problem
         return "There is nothing to answer from yet. Train and publish: `make run`, or `python -m trainer publish`."
 
     async def _poll(self) -> None:

@@ -60,7 +60,8 @@ async def publish_opened(
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
     a name with a suffix. `gate`: measures it on the golden questions first. `real`: questions of users whose answers
     are known, which calibrate it beside the bundle's held-out ones. Raises NotReady without entries,
-    IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions.
+    IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions,
+    BundleStoreError.
     """
     await catalog.indexes.sweep()
     read_at = datetime.now(UTC)

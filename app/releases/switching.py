@@ -19,11 +19,13 @@ async def switch(
     """Activate a release that is built, verified and calibrated, unless the gate blocks it.
 
     `entries`: how many it has; `progress` is called with all of them done right before the switch. `changed`: the
-    entries in which an increment differs from the active release. Raises Blocked, IndexUnavailable, StoreError.
+    entries in which an increment differs from the active release. Raises Blocked, IndexUnavailable, StoreError,
+    BundleStoreError.
     """
     loaded = Loaded(opened.bundle, opened.encoder)
     blocked = gate and await gate.check(catalog, name, lambda: progress(entries - 1, entries), changed, loaded)
     if not blocked:
+        await catalog.share(opened.bundle)
         progress(entries, entries)
         await catalog.indexes.activate(name)
     await catalog.prune(await gate.kept() if gate else ())

@@ -1,17 +1,21 @@
 """Readiness probes run one at a time, and their result is cached, whether they pass or fail."""
 
 import asyncio
+import shutil
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+from app.encoding.bundle import Bundle
+from app.index.embedded import EmbeddedStore
 from app.releases import readiness
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.settings import Settings
-
-pytestmark = pytest.mark.anyio
+from tests.conftest import publish_home
+from tests.service import checked_client
 
 
 class Encodings:
@@ -46,6 +50,7 @@ async def live(published: Settings, encodings: Encodings) -> AsyncIterator[Live]
     await live.close()
 
 
+@pytest.mark.anyio
 async def test_concurrent_probes_encode_once(live: Live, encodings: Encodings, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = Readiness()
     assert set(await asyncio.gather(*(ready.check(live) for _ in range(20)))) == {live.release}
@@ -56,6 +61,7 @@ async def test_concurrent_probes_encode_once(live: Live, encodings: Encodings, m
     assert encodings.count == 2
 
 
+@pytest.mark.anyio
 async def test_failing_probes_encode_once_too(live: Live, encodings: Encodings) -> None:
     async with live.answerer() as answerer:
         await answerer.index.close()
@@ -65,3 +71,21 @@ async def test_failing_probes_encode_once_too(live: Live, encodings: Encodings) 
         await ready.check(live)
     assert {type(result) for result in results} == {RuntimeError}
     assert encodings.count == 1
+
+
+def test_a_replica_that_lacks_the_bundle_of_the_active_release_answers_from_the_old_one_and_says_so(
+    published: Settings, other_bundle: Bundle, bundle: Bundle
+) -> None:
+    other = publish_home(published, other_bundle)
+    release = publish_home(published, bundle)
+    with checked_client(published) as client:
+        assert client.get("/readyz").json() == {"status": "ready", "release": release}
+        missing = published.home / "models" / other_bundle.revision
+        shutil.rmtree(missing)
+        asyncio.run(EmbeddedStore(published.home / "index").activate(other))
+        deadline = time.monotonic() + 30
+        while "problem" not in (ready := client.get("/readyz").json()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert (ready["status"], ready["release"]) == ("ready", release)
+        assert str(missing) in ready["problem"]

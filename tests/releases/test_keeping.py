@@ -54,3 +54,9 @@ def test_a_line_is_a_publish_and_its_increments_in_order() -> None:
     records = [*SECOND[::-1], *FIRST]
     assert line_of(records, "faq-a-22") == line_of(records, "faq-a-2") == SECOND
     assert line_of(records, "faq-a-3") == []
+
+
+def test_what_a_replica_serves_is_kept_with_all_that_it_extends() -> None:
+    releases = [*line("faq-a-0", 3), *FIRST, *SECOND]
+    kept = kept_releases(releases, "faq-a-24", "faq-a-23", served={"faq-a-02"})
+    assert kept - kept_releases(releases, "faq-a-24", "faq-a-23") == {"faq-a-0", "faq-a-01", "faq-a-02"}
