@@ -1,11 +1,15 @@
 """Unanswered questions over HTTP: clusters, decisions, conflicts, and undoing."""
 
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app.knowledge.store import Store
+from app.questions.log import QuestionLog
 from app.settings import Settings
 from tests.api.test_questions import (
     ADMIN,
@@ -15,6 +19,8 @@ from tests.api.test_questions import (
     service,
     shared_settings,
 )
+from tests.conftest import FAQ, fill
+from tests.questions import made
 
 __all__ = ["emptied", "shared_settings"]
 EDIT = {"Authorization": f"Bearer {EDIT_KEY}"}
@@ -138,3 +144,21 @@ def test_without_texts_the_list_says_how_to_keep_them(published: Settings) -> No
         listed = client.get(URL, headers=ADMIN).json()
     assert listed["clusters"] == []
     assert "Set FAQ_LOG_QUESTIONS=redacted" in listed["notice"]
+
+
+def test_before_anything_is_published_questions_stay_alone_and_can_be_decided_about(settings: Settings) -> None:
+    fill(settings, FAQ)
+    with closing(Store.open(settings.sqlalchemy_url)) as store:
+        log = QuestionLog(store.database, "full")
+        log.write([made.asked(n, text, "no_answer", (), at=time.time()) for n, text in enumerate(WOLVES)])
+    with service(settings, "full") as client:
+        client.headers.update(ADMIN)
+        listed = client.get(URL).json()["clusters"]
+        assert [cluster["size"] for cluster in listed] == [1, 1, 1]
+        assert (listed[0]["status"], listed[0]["nearest"]) == (None, [])
+        body = {"act": "draft", "version": listed[0]["version"], "questions": ids(listed[0])}
+        drafted = client.post(f"{URL}/{listed[0]['id']}", json=body | {"answer": "Wolves may."})
+        assert (
+            client.get("/v1/admin/entry", params={"id": drafted.json()["entry_id"]}).json()["answer"] == "Wolves may."
+        )
+        assert client.get(URL).json()["total"] == 2
