@@ -71,9 +71,9 @@ test: install  ## run check and the whole test suite side by side; fails if eith
 test-browser: install  ## run the tests that need Chromium
 	$(BIN)/python -m pytest -n 0 -m browser
 
-test-server: install  ## run the tests of the index on a Qdrant server: make test-server QDRANT_URL=http://...
-	@test -n '$(QDRANT_URL)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
-	QDRANT_URL='$(QDRANT_URL)' $(BIN)/python -m pytest -n 0 tests/index -k server
+test-server: install  ## run the index's tests on a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
+	@test -n '$(QDRANT_URL)$(QDRANT_URLS)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
+	QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m pytest -n 0 -k 'server or real' tests/index
 
 check: install  ## check format, lint, types and layers
 	$(BIN)/ruff format --check .

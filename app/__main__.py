@@ -1,4 +1,5 @@
-"""The command line: `faqtual [serve | start | import | export | reindex | releases | key]`; without a command, serve.
+"""The command line: `faqtual [serve | start | import | export | reindex | releases | golden | key]`; without a command,
+serve.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """
@@ -9,7 +10,7 @@ from importlib.metadata import entry_points
 import typer
 
 from app import logs
-from app.cli import entries, releases
+from app.cli import entries, golden, releases
 from app.cli.key import key
 from app.cli.reindex import reindex
 from app.cli.serve import default, serve
@@ -29,6 +30,7 @@ cli.command("import")(entries.import_file)
 cli.command("export")(entries.export_file)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
+cli.add_typer(golden.cli, name="golden")
 cli.command()(key)
 
 

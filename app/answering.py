@@ -1,12 +1,13 @@
 """question -> encode -> search -> rank -> decide -> reply. Knows no HTTP."""
 
 import asyncio
+import copy
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from app.index.protocol import Index
 from app.ranking.adaptation import Adaptation, Asked, Mode
 from app.ranking.calibration import Calibrated, calibrated_of
 from app.ranking.decision import decide
+from app.ranking.explaining import Explanation, explanation
 from app.ranking.ranking import Ranked, Ranking
 from app.ranking.reranker import CANDIDATES as RERANKED
 from app.ranking.reranker import Reranker
@@ -27,6 +29,7 @@ from app.replies import Reply, ReplyCache, cache_key
 
 Rerank = Literal["off", "on", "auto"]
 
+TOP_K = 3  # answers of a reply, unless the question says otherwise
 CANDIDATES = 20  # least number by answer, by phrasing and by words; enough for the ranking to find the best ten
 CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 CONFIDENT = 0.9  # a best candidate with this confidence is not reranked in the mode `auto`
@@ -34,6 +37,14 @@ CACHE_BYTES = 64 * 2**20  # of replies; about 20,000 with three answers of a few
 RERANKER_THREADS = 4  # at most, as the encoders and the event loop need cores too
 ENCODERS = 2  # at most, each on a thread; with more the event loop is the bottleneck
 NO_VECTORS = np.empty((0, 0), dtype=np.float32)
+
+
+class Examined(NamedTuple):
+    """A question answered without options: the ids of the candidates before reranking, the candidates, the reply."""
+
+    nearest: tuple[str, ...]
+    ranked: list[Ranked]
+    reply: Reply
 
 
 class Answerer:
@@ -50,12 +61,14 @@ class Answerer:
         cache_bytes: int = CACHE_BYTES,
         adapt: Mode = "off",
         asked: Asked | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         """Load the encoders and, unless `rerank` is `off`, the bundle's reranker. Raises BundleError.
 
         `threads`: the number of encoders; 0 chooses it by the number of cores. `cache_bytes`: the bound of the reply
         cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable questions is
-        estimated and applied; `asked`: what was counted for it before.
+        estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle whose graphs
+        are shared instead of loaded.
         """
         self.bundle = bundle
         self.index = index
@@ -65,9 +78,9 @@ class Answerer:
         self.adaptation = Adaptation(adapt, self.ranking.calibration.unanswerable, densities, asked)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # replies stay right while the applied share does: a release is fixed
-        first = Encoder(bundle, threads=1)
+        self._first = Encoder(bundle, threads=1, like=encoder)
         others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
-        self._batcher = Batcher([first, *(Encoder(bundle, like=first) for _ in range(others))], observer)
+        self._batcher = Batcher([self._first, *(self.another_encoder() for _ in range(others))], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
         cores = min(RERANKER_THREADS, os.cpu_count() or 1)
         self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
@@ -82,7 +95,7 @@ class Answerer:
     async def ask(
         self,
         questions: Sequence[str],
-        top_k: int = 3,
+        top_k: int = TOP_K,
         min_confidence: float | None = None,
         where: Filter | None = None,
         client: str = "",
@@ -109,18 +122,48 @@ class Answerer:
             self._replies.put(keys[question], replies[question])
         return [replies[question] for question in questions]
 
+    async def examine(self, questions: Sequence[str]) -> list[Examined]:
+        """What `ask` replies to each question without options. Nothing is cached, and nothing is counted for the
+        estimated share of unanswerable questions."""
+        return [await self._examined(question) for question in await self._questions(questions)]
+
+    async def nearest(self, questions: Sequence[str], vectors: Vectors, limit: int) -> list[tuple[str, ...]]:
+        """The ids of the best `limit` candidates of each question, best first, before reranking. `vectors`:
+        (n, dimension), of `encode`."""
+        encoded = map(self.index.record.question, questions, vectors)
+        searched = [(question, await self.index.search(question, CANDIDATES, {})) for question in encoded]
+        return [_ids(self.ranking.rank(question, candidates)[:limit]) for question, candidates in searched]
+
     async def rank(self, questions: Sequence[str], limit: int, where: Filter) -> list[list[Ranked]]:
         """The candidates of each question, best first. `limit`: how many by answer, by phrasing and by words."""
-        vectors = await self.encode(questions)
-        encoded = map(self.index.record.question, questions, vectors)
-        rankings = [self._ranked(question, limit, where) for question in encoded]
+        rankings = [self._ranked(question, limit, where) for question in await self._questions(questions)]
         if len(rankings) == 1:  # saves the task that `gather` makes
             return [await rankings[0]]
         return await asyncio.gather(*rankings)
 
+    async def explain(self, text: str) -> Explanation:
+        """Why the question is answered as it is. It is not counted, and nothing is cached."""
+        (vector,) = await self.encode([text])
+        question = self.index.record.question(text, vector)
+        candidates = await self.index.search(question, CANDIDATES, {})
+        before = self.ranking.rank(question, candidates)
+        ranked = self._shifted(await self._reranked(question, before))
+        return explanation(self.ranking, question, candidates, before, ranked)
+
     async def encode(self, questions: Sequence[str]) -> Vectors:
         """The vectors of the questions, (n, dimension); batched with those of concurrent calls."""
         return await self._batcher.encode(questions)
+
+    def another_encoder(self) -> Encoder:
+        """A new encoder of the bundle, for another thread; it shares the graphs. Raises BundleError."""
+        return Encoder(self.bundle, like=self._first)
+
+    def over(self, index: Index) -> "Answerer":
+        """This answerer with a preview of its index. It shares all else, so do not close it, and use it only while this
+        one is open. It caches no replies, and what it is asked is not counted."""
+        other = copy.copy(self)
+        other.index, other._replies, other.adaptation = index, ReplyCache(0), self.adaptation.copy()
+        return other
 
     async def close(self) -> None:
         """Close the index, the encoders and the reranker; idempotent. Waits for their threads without blocking."""
@@ -128,12 +171,23 @@ class Answerer:
         await asyncio.to_thread(self._rerank_thread.shutdown, wait=True)
         await self.index.close()
 
+    async def _questions(self, questions: Sequence[str]) -> list[Question]:
+        return list(map(self.index.record.question, questions, await self.encode(questions)))
+
     async def _ranked(self, question: Question, limit: int, where: Filter) -> list[Ranked]:
         start = time.perf_counter()
         candidates = await self.index.search(question, limit, where)
         if self._observer:
             self._observer.searched(time.perf_counter() - start)
-        ranked = self.ranking.rank(question, candidates)
+        return await self._reranked(question, self.ranking.rank(question, candidates))
+
+    async def _examined(self, question: Question) -> Examined:
+        ranked = self.ranking.rank(question, await self.index.search(question, CANDIDATES, {}))
+        best = await self._reranked(question, ranked)
+        return Examined(_ids(ranked), best, self._reply(best, TOP_K, None))
+
+    async def _reranked(self, question: Question, ranked: list[Ranked]) -> list[Ranked]:
+        """The candidates, best first, in the reranker's order where it is in use and the best one is not sure."""
         reranker = self._reranker
         if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
             return ranked
@@ -147,15 +201,24 @@ class Answerer:
         if not self.adaptation.applies:
             return self._decided(ranked, top_k, min_confidence)
         considered = tuple(_without_vectors(entry) for entry in ranked[: max(top_k, CONSIDERED)])
-        factor = self.adaptation.change(ranked[0].unanswerable) if ranked and not ranked[0].reranked else 1.0
-        shifted = [entry._replace(confidence=entry.confidence * factor) for entry in considered]
-        decided = self._decided(shifted, top_k, min_confidence)
+        decided = self._decided(self._shifted(considered), top_k, min_confidence)
         return replace(decided, considered=considered, share=self.adaptation.applied)
+
+    def _shifted(self, ranked: Sequence[Ranked]) -> list[Ranked]:
+        """The candidates with their confidences at the applied share of unanswerable questions."""
+        if not self.adaptation.applies or not ranked or ranked[0].reranked:
+            return list(ranked)
+        factor = self.adaptation.change(ranked[0].unanswerable)
+        return [entry._replace(confidence=entry.confidence * factor) for entry in ranked]
 
     def _decided(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:
         """Decide with the calibration that made the confidences, and reply."""
         reranked = ranked and ranked[0].reranked and self.ranking.reranked
         return Reply.of(ranked, decide(ranked, top_k, reranked or self.ranking.calibration, min_confidence))
+
+
+def _ids(ranked: Sequence[Ranked]) -> tuple[str, ...]:
+    return tuple(entry.candidate.id for entry in ranked)
 
 
 def _without_vectors(entry: Ranked) -> Ranked:

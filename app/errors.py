@@ -9,6 +9,7 @@ FaqError
 ├── Conflict              the request is not possible in the current state
 │   ├── Busy              another process is writing
 │   ├── Stale             the entry was changed since it was read; holds it
+│   ├── Blocked           a release breaks golden questions; names it and them
 │   └── BatchRefused      operations of a batch are not possible; lists each with the reason
 ├── NotReady              there is no active release yet
 ├── StoreError            the database of the entries cannot be read or written
@@ -177,6 +178,16 @@ class Stale(Conflict):
     def __init__(self, message: str, current: dict[str, Any]) -> None:
         super().__init__(message)
         self.current = current
+
+
+class Blocked(Conflict):
+    """A release answers golden questions wrong that the live one answers right. `release`: its name."""
+
+    code = "blocked"
+
+    def __init__(self, message: str, release: str) -> None:
+        super().__init__(message)
+        self.release = release
 
 
 class BatchRefused(Conflict):

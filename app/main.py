@@ -9,9 +9,30 @@ from typing import TypedDict
 from fastapi import Depends, FastAPI
 
 from app import logs
-from app.api import admin, ask, entries, entry, entry_batch, feedback, health, questions, statistics, status, suggest
+from app.api import (
+    admin,
+    ask,
+    comparing,
+    entries,
+    entry,
+    entry_batch,
+    feedback,
+    golden,
+    golden_files,
+    health,
+    preview,
+    questions,
+    statistics,
+    status,
+    suggest,
+)
 from app.api.state import Services
+from app.console import console
+from app.console.parts import Parts
+from app.console.session import Sessions
 from app.errors import FaqError, StoreError
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
 from app.http.body_limit import BodyLimit
@@ -32,7 +53,8 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 from app.web import pages
 from app.web.site import Site
@@ -44,6 +66,8 @@ class State(TypedDict):
     """The state that the lifespan gives to every request."""
 
     services: Services
+    console: Parts
+    sessions: Sessions
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -66,8 +90,11 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    for room in (feedback, entries, entry, entry_batch, questions, statistics, status, admin, health, pages):
+    knowledge = (entries, entry, entry_batch, preview, golden_files, golden)
+    for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
+    for router in console.ROUTERS:
+        app.include_router(router)
     for middleware in (BodyLimit, Unexpected):  # from the innermost out
         app.add_middleware(middleware)
     if settings.widget_origins:
@@ -85,11 +112,12 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
         async with AsyncExitStack() as stack:
             try:
                 services = await _open(settings, metrics, stack)
+                sessions = Sessions.of(services.store.database)
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
-            yield {"services": services}
+            yield {"services": services, "console": services, "sessions": sessions}
 
     return lifespan
 
@@ -115,11 +143,31 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(completer.close)
     worker = Worker(settings, jobs)
     stack.push_async_callback(worker.close)
+    updater = Updater(settings.auto_reindex, store, live, worker, jobs)
+    stack.push_async_callback(updater.close)
+    updater.start()
     keys = Keys(settings, temporary=_temporary_key(settings))
     rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
     admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
+    golden, runs = GoldenStore(store.database), Runs(store.database)
+    ready = Readiness()
     return Services(
-        settings, store, catalog, live, jobs, worker, metrics, keys, Readiness(), rates, admission, completer, asked
+        settings,
+        store,
+        golden,
+        runs,
+        catalog,
+        live,
+        jobs,
+        worker,
+        updater,
+        metrics,
+        keys,
+        ready,
+        rates,
+        admission,
+        asked,
+        completer,
     )
 
 

@@ -75,9 +75,51 @@ class Settings(BaseSettings):
     qdrant_url: str | None = Field(
         None,
         description="URL of a Qdrant server, for several replicas or more than about 100,000 entries. Unset: the "
-        "embedded engine in FAQ_HOME, which needs no server and is several times faster on one machine.",
+        "embedded engine in FAQ_HOME, which needs no server and is several times faster on one machine. Of a cluster: "
+        "comma-separated URLs of its nodes, tried in turn; with one URL, the loss of that node stops the answers.",
     )
     qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
+    namespace: str = Field(
+        "faqtual",
+        max_length=40,
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        description="Prefix of all collections and aliases on the Qdrant server. Installations that share a server "
+        "need one each, such as `staging`; two in one namespace would answer from the same releases.",
+    )
+    qdrant_replication_factor: int | None = Field(
+        None,
+        ge=1,
+        description="On how many nodes of a Qdrant cluster each release is stored. Unset: 2 where there are several "
+        "nodes, else 1. With 2 the loss of a node stops no answers; each further one takes as much memory again.",
+    )
+    qdrant_write_consistency_factor: int | None = Field(
+        None,
+        ge=1,
+        description="How many of these nodes must confirm what is written. Unset: 1, and a release is published while "
+        "a node is away, which catches up later. With 2, what a publish wrote survives the loss of a node at once, but "
+        "publishing fails while a node is away.",
+    )
+    qdrant_shard_number: int | None = Field(
+        None,
+        ge=1,
+        description="Into how many shards a release is divided. Unset: 1, which is fastest up to about a million "
+        "entries. More shards spread memory and work over the nodes, and every question asks all of them.",
+    )
+    qdrant_on_disk: bool = Field(
+        False,
+        description="Keep vectors and their graph on the Qdrant server's disk, not in memory. Takes a fraction of the "
+        "memory; a question takes milliseconds longer on an SSD, and much longer on a slow disk.",
+    )
+    qdrant_datatype: Literal["float32", "float16"] = Field(
+        "float32",
+        description="Numbers of the vectors on the Qdrant server. `float16` halves memory and disk; similarities "
+        "change by about 0.0005.",
+    )
+    qdrant_quantization: Literal["none", "int8"] = Field(
+        "none",
+        description="`int8` searches copies of a quarter of the size, in memory, and compares the best again with the "
+        "whole vectors. Fast with FAQ_QDRANT_ON_DISK; takes a quarter more disk and may miss an entry now and then.",
+    )
     database_url: str | None = Field(
         None,
         description="SQLAlchemy URL of the store. Unset: SQLite in FAQ_HOME, which is enough for one machine. "
@@ -104,6 +146,19 @@ class Settings(BaseSettings):
         le=36_500,
         description="Days for which replaced versions of entries are kept. Unset: forever. A short time keeps "
         "less personal data and takes less space, but older versions can no longer be restored.",
+    )
+    auto_reindex: Literal["edits", "all", "off"] = Field(
+        "edits",
+        description="Changes that answer by themselves, within seconds. `edits`: those of single entries over HTTP, "
+        "and validity that begins or ends. `all`: imports too. `off`: none; everything waits for a reindex, and no "
+        "worker process takes memory between reindexes.",
+    )
+    keep_increments: int = Field(
+        50,
+        ge=0,
+        le=1_000,
+        description="How many increments, the releases that single edits make, are kept for a rollback, beside the "
+        "publishes.",
     )
     language: str = Field(
         "english",
@@ -135,6 +190,12 @@ class Settings(BaseSettings):
         le=0.95,
         description="Share of questions that nothing in the FAQ answers; confidence and thresholds depend on it. "
         "Unset: the share that the bundle was fitted for, by default a fifth. Takes effect with the next reindex.",
+    )
+    golden_max_broken: int = Field(
+        0,
+        ge=0,
+        description="The most golden questions that a new release may answer wrong though the live one answers them "
+        "right; more block it. A higher limit lets more changes through without a person who looks at them.",
     )
     adapt_confidence: Literal["off", "suggest", "on"] = Field(
         "suggest",
@@ -251,10 +312,21 @@ class Settings(BaseSettings):
             return tuple(part.strip().lower() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("namespace")
+    @classmethod
+    def _unmistakable(cls, value: str) -> str:
+        """Raises ValueError for a namespace whose names another namespace, or an earlier version, could have."""
+        if f"-{value}".endswith(("-active", "-previous")) or "-faq-" in f"-{value}-":
+            raise ValueError("it must not contain `faq` as a part, nor end with `active` or `previous`")
+        return value
+
     @field_validator(
         "file",
         "qdrant_url",
         "qdrant_api_key",
+        "qdrant_replication_factor",
+        "qdrant_write_consistency_factor",
+        "qdrant_shard_number",
         "database_url",
         "history_days",
         "target_precision",

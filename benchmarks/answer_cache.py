@@ -12,6 +12,7 @@ import asyncio
 import gc
 import json
 import tempfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from app.answering import Answerer
 from app.index.candidates import Candidate, Question
 from app.index.filters import Filter
-from app.index.protocol import Calibration, IndexRecord
+from app.index.protocol import Calibration, Index, IndexRecord
 from tests import bundles
 
 RESULTS = Path(__file__).parent / "results"
@@ -58,6 +59,18 @@ class Decoding:
     async def count(self) -> int:
         """How many entries there are."""
         return ENTRIES
+
+    async def entries(self, ids: Collection[str]) -> list[Candidate]:
+        """None by their ids."""
+        return []
+
+    async def digests(self) -> dict[str, str] | None:
+        """None are known."""
+        return None
+
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> Index:
+        """The same."""
+        return self
 
     async def sample(self, limit: int) -> list[Candidate]:
         """`limit` entries."""

@@ -23,12 +23,12 @@ from typing import Any
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
+from app.knowledge.queries import read_queries
 from app.ranking.decision import Case, Decision, decide, measured
 from app.ranking.defaults import OFFER_PRECISION, PRECISION
 from app.ranking.fitting import calibrate
 from app.ranking.heldout import Asked, Outcome
 from app.ranking.ranking import Ranked, Ranking
-from trainer.data.queries import read_queries
 from trainer.evaluation.served import served
 from trainer.evaluation.weights import chosen
 

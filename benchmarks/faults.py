@@ -1,12 +1,15 @@
-"""Kills a real process at many points of an import, a reindex and an activation; counts what was lost.
+"""Kills a real process at many points of imports, reindexes, activations and edits; counts what was lost.
 
-    python -m benchmarks.faults [--points N] [--cuts N] [--seed N] [--add]
+    python -m benchmarks.faults [--points N] [--edits N] [--cuts N] [--seed N] [--add]
 
 Every process is a fork of one that has loaded the application, so that a point costs a second and not ten: it runs the
 command as `python -m app` would and ends itself with SIGKILL at the n-th call or return inside the code that matters
 (tests/faults/kill.py). One home is killed over and over: what a kill leaves behind stays. After each the store must
 hold exactly the old or the new entries, the active release must be exactly the old or the new one and hold every entry
-of it, and the same command, run again, must succeed. `--cuts`: likewise for power cuts, as tests/faults/power.py
+of it, and the same command, run again, must succeed. `blocked` is a reindex that the golden questions refuse: the old
+release must stay whatever happens. `--edits`: points over the edits of single entries, the increments that bring them
+into the active release, and compactions; see tests/faults/edits.py. `--cuts`: likewise for power cuts, as
+tests/faults/power.py
 simulates them. Another seed takes other points; `--add` adds to the results that there are. Writes
 benchmarks/results/faults.json and .md.
 """
@@ -21,11 +24,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.golden.questions import GoldenStore, NewQuestion
 from app.knowledge.entry import Entry
 from app.knowledge.files import write_entries
 from app.knowledge.store import Store
@@ -33,11 +36,13 @@ from app.releases.catalog import Catalog
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import fill, publish_home
+from tests.faults.edits import KINDS, Killed, Kind, in_child
 from tests.faults.kill import watched
 from tests.faults.power import recorded
 
 RESULTS = Path(__file__).parent / "results"
 ENTRIES = 200  # four batches of a build
+COMMANDS = ("import", "reindex", "activate", "blocked")
 QUESTION = "When will I get my refund?"
 
 State = dict[str, Any]  # the editions of what is stored and of what is answered, and the release that answers
@@ -46,7 +51,8 @@ State = dict[str, Any]  # the editions of what is stored and of what is answered
 def main() -> None:
     """Sweep, count, write; exit status 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=210, help="kill points over the three commands")
+    parser.add_argument("--points", type=int, default=210, help="kill points over the four commands")
+    parser.add_argument("--edits", type=int, default=210, help="over edits, increments and compactions")
     parser.add_argument("--cuts", type=int, default=40, help="power cuts over import and reindex")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--add", action="store_true", help="to the results of an earlier run")
@@ -54,7 +60,11 @@ def main() -> None:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as work:
         sweep = Sweep(Path(work), random.Random(options.seed))
-        rows = {command: sweep.killed(command, options.points // 3) for command in ("import", "reindex", "activate")}
+        commands = COMMANDS if options.points else ()
+        rows = {command: sweep.killed(command, options.points // len(COMMANDS)) for command in commands}
+        if options.edits:
+            killed = Killed(Path(work) / "edits")
+            rows |= {kind: edited(killed, kind, options.edits // 3, options.seed) for kind in KINDS}
         for command in ("import", "reindex"):
             if options.cuts and shutil.which("cc"):
                 rows[f"{command}, power cut"] = sweep.cut(command, options.cuts // 2)
@@ -78,6 +88,7 @@ class Sweep:
         self._bundles = [bundles.make(work / f"bundle-{seed}", seed) for seed in (0, 1)]
         os.environ.update(self._settings.environment())
         in_child(self._release)
+        in_child(self._make_golden)
 
     def killed(self, command: str, points: int) -> dict[str, Any]:
         """Kill `command` at so many points, one at random in each of as many equal parts of its events."""
@@ -94,7 +105,7 @@ class Sweep:
             if outcome.startswith("wrong"):
                 wrong.append(f"event {at}: {outcome}")
             status, _ = in_child(partial(watched, arguments, 0))
-            if status != 0 or self._judge(command, before) != "new":
+            if (status, self._judge(command, before)) != ((2, "old") if command == "blocked" else (0, "new")):
                 wrong.append(f"event {at}: run again, the command gives {status}")
         return {"events": events, "points": points, "outcomes": dict(outcomes), "wrong": wrong}
 
@@ -130,12 +141,20 @@ class Sweep:
         if command == "reindex":
             in_child(lambda: fill(self._settings, edition(self._number)))
             return ["reindex", "--bundle", bundle], self._look()
+        if command == "blocked":
+            in_child(lambda: fill(self._settings, edition(-self._number)))
+            return ["reindex", "--bundle", bundle], self._look()
         in_child(self._release)
         return ["releases", "activate", in_child(lambda: asyncio.run(previous(self._settings)))], self._look()
 
     def _release(self) -> None:
         fill(self._settings, edition(self._number))
         publish_home(self._settings, self._bundles[self._number % 2])
+
+    def _make_golden(self) -> None:
+        store = Store.open(self._settings.sqlalchemy_url)
+        GoldenStore(store.database).take([NewQuestion(QUESTION, "refund")])
+        store.close()
 
     def _look(self) -> State:
         found: State = in_child(lambda: asyncio.run(look(self._settings)))
@@ -154,9 +173,25 @@ class Sweep:
             return {before["stored"]: "old", self._number: "new"}.get(after["stored"], "wrong: a third edition")
         if after["stored"] != before["stored"]:
             return "wrong: the store changed"
+        if command == "blocked" and changed:
+            return "wrong: a blocked release is active"
         if changed == (after["answered"] == before["answered"]):
             return "wrong: the answer is not the release's"
         return "new" if changed else "old"
+
+
+def edited(killed: Killed, kind: Kind, points: int, seed: int) -> dict[str, Any]:
+    """Kill edits or what makes them answer at so many points, likewise."""
+    events, places = killed.events(kind), random.Random(seed)
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    for point in range(points):
+        at = 1 + int(events * (point + places.random()) / points)
+        outcome = killed.kill(kind, at)
+        outcomes[outcome.partition(":")[0]] += 1
+        if outcome.startswith("wrong"):
+            wrong.append(f"event {at}: {outcome}")
+    return {"events": events, "points": points, "outcomes": dict(outcomes), "wrong": wrong}
 
 
 def edition(number: int) -> list[Entry]:
@@ -164,8 +199,9 @@ def edition(number: int) -> list[Entry]:
     rest = [
         Entry(id=f"e{i}", question=f"Question {i} of all?", answer=f"Edition {number}, {i}.") for i in range(ENTRIES)
     ]
-    more = [Entry(id=f"x{i}", answer=f"Passage {i}, edition {number}.") for i in range(number % 7)]
-    return [Entry(id="refund", question=QUESTION, answer=f"Edition {number}."), *rest, *more]
+    more = [Entry(id=f"x{i}", answer=f"Passage {i}, edition {number}.") for i in range(abs(number) % 7)]
+    question = QUESTION if number >= 0 else "What is a gift?"
+    return [Entry(id="refund", question=question, answer=f"Edition {number}."), *rest, *more]
 
 
 async def look(settings: Settings) -> State:
@@ -202,32 +238,6 @@ async def previous(settings: Settings) -> str:
     (name,) = [one.record.name for one in await catalog.releases() if one.previous]
     await catalog.close()
     return name
-
-
-def in_child(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` gives, as JSON
-    """What `work` returns, from a fork; None if that was killed. Raises RuntimeError with its error."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
-        try:
-            result = {"result": work()}
-        except BaseException as error:
-            result = {"error": repr(error)}
-        with os.fdopen(writing, "w") as pipe:
-            json.dump(result, pipe)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return None
-    told = json.loads(text)
-    if "error" in told:
-        raise RuntimeError(told["error"])
-    return told["result"]
 
 
 def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

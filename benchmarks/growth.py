@@ -23,8 +23,9 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from app.index.candidates import Candidate, Question
-from app.index.postings import Postings, PostingsWriter
-from app.index.scan import Scan
+from app.index.document_words import DocumentWords, Frequencies
+from app.index.postings import Postings
+from app.index.scan import BLOCK, Part, Scan
 from app.index.vector_file import ROWS, VectorFile, VectorFileWriter
 from app.index.words import PLAIN as UNSTEMMED
 from app.index.words import Sparse, WordTokenizer
@@ -116,7 +117,7 @@ def measured(entries: int, form: str, dimension: int) -> Figures:
 
 
 def build(directory: Path, answers: Matrix, questions: Matrix, form: dict[str, Any]) -> None:
-    """Write the shard as `app.index.embedded` does; optimised where the form says how."""
+    """Write the shard as `app.index.segment` does; optimised where the form says how."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     params = edge.EdgeVectorParams(answers.shape[1], edge.Distance.Dot, multivector_config=multi, **form)
     optimizers = edge.EdgeOptimizersConfig(indexing_threshold=1) if form else None
@@ -138,19 +139,18 @@ def build(directory: Path, answers: Matrix, questions: Matrix, form: dict[str, A
 
 def build_scan(directory: Path, answers: Matrix, questions: Matrix, _: dict[str, Any]) -> None:
     """Write what is scanned, without words."""
-    rows, postings = VectorFileWriter(directory), PostingsWriter()
-    for answer, question in zip(answers, questions, strict=True):
-        rows.add([Candidate("", {}, answer[None], question[None], question[:0].reshape(0, len(question)))])
-        postings.add(Sparse([], []))
-    rows.close()
-    postings.write(directory)
+    with VectorFileWriter(directory) as rows:
+        for answer, question in zip(answers, questions, strict=True):
+            rows.add([Candidate("", {}, answer[None], question[None], question[:0].reshape(0, len(question)))])
+    documents = DocumentWords.of(Sparse([], []) for _ in answers)
+    Postings.of(documents, Frequencies.of(documents)).save(directory)
 
 
 def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[float], float]:
     """As `search`."""
     bounds = np.load(directory / ROWS)
-    rows, postings = VectorFile(directory, len(bounds), asked.shape[1]), Postings(directory, len(bounds))
-    opened = Scan(rows, postings, WordTokenizer(UNSTEMMED))
+    rows, postings = VectorFile(directory, len(bounds), asked.shape[1]), Postings.open(directory, len(bounds))
+    opened = Scan([Part(rows.bounds, rows.blocks(BLOCK), postings)], WordTokenizer(UNSTEMMED))
     found, latencies = [], []
     for vector in [*asked[:10], *asked]:
         start = time.perf_counter()

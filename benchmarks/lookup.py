@@ -26,10 +26,10 @@ def cost(entries: int) -> dict[str, float]:
         writer = LookupWriter()
         for payload in payloads:
             writer.add(keys_of(payload, common))
-        writer.write(Path(directory))
+        writer.lookup().save(Path(directory))
         built = time.perf_counter() - started
         before = _resident_kb()
-        lookup = Lookup(Path(directory))
+        lookup = Lookup.open(Path(directory))
         texts = [f"How do I renew item {i * 31 % (2 * entries)} of kind {i % PHRASINGS}?" for i in range(ASKED)]
         plain = _microseconds(lookup, texts)
         resident = _resident_kb() - before

@@ -103,7 +103,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", port=0, admin_keys=(digest_of(ADMIN_KEY),))
+    """Edits wait for a reindex: tests of what they start by themselves say so."""
+    home = tmp_path / "home"
+    return Settings(home=home, port=0, admin_keys=(digest_of(ADMIN_KEY),), auto_reindex="off")
 
 
 @pytest.fixture

@@ -5,17 +5,19 @@ import logging
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
 from app import durable
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import read_queries
 from app.ranking.defaults import PRECISION
 from app.ranking.unanswerable import DEFAULT_SHARE
 from trainer import runs
 from trainer.data import generated as trainingset
-from trainer.data.queries import read_queries
+from trainer.data.learned import FOLDER, Learned, learned
 from trainer.data.reading import read_source
 from trainer.data.scored import scored_set
 from trainer.data.training_set import TrainingSet, renamed, training_set
@@ -44,7 +46,7 @@ class Inputs:
 
 
 def start(
-    data: Path,
+    data: Path | None,
     queries: Path | None,
     base: str,
     recipe: Recipe,
@@ -53,11 +55,17 @@ def start(
     target_precision: float | None = None,
     generated: Path | None = None,
     unanswerable_share: float | None = None,
+    database: str | None = None,
 ) -> Run:
-    """Create a run, carry it out and return it. Raises FileError before the run is created, InputError, Interrupted."""
-    inputs = read(data, queries, recipe, generated)
+    """Create a run, carry it out and return it. Raises FileError before the run is created, InputError, Interrupted.
+
+    `database`: the store to learn from (`trainer.data.learned`), in place of `data`.
+    """
+    store = learned(database) if database else None
+    inputs = inputs_of(store, recipe) if store else read(_needed(data), queries, recipe, generated)
     config = {
-        "data": str(data.absolute()),
+        "data": str(data.absolute()) if data else None,
+        "learned": store.counts() if store else None,
         "queries": str(queries.absolute()) if queries else None,
         "generated": str(generated.absolute()) if generated else None,
         "base": base,
@@ -67,7 +75,7 @@ def start(
         "unanswerable_share": unanswerable_share or DEFAULT_SHARE,
         "training_data_sha256": inputs.training.sha256,
     }
-    run = distributed.led(lambda: Run.create(config, out))
+    run = distributed.led(lambda: _created(config, out, store))
     carry_out(run, inputs, base, recipe)
     return run
 
@@ -80,6 +88,27 @@ def resume(name: str) -> Run:
     inputs = _inputs_of(run)
     run = distributed.led(lambda: _begun(run))
     carry_out(run, inputs, run.config["base"], Recipe.of(run.config["recipe"]))
+    return run
+
+
+def inputs_of(store: Learned, recipe: Recipe) -> Inputs:
+    """The split of what a store has learned. Raises InputError for a recipe that trains on other data."""
+    if "faq" not in recipe.data_format:
+        raise InputError(f"The recipe {recipe.name} does not train on a FAQ. Choose another one.", "recipe")
+    split = training_set(store.entries, store.feedback, recipe.seed, store.heldout, store.negatives)
+    return Inputs(store.entries, split)
+
+
+def _needed(data: Path | None) -> Path:
+    if data is None:
+        raise InputError("There is nothing to train on: name a file (`--data`) or a store (`--database`).", "data")
+    return data
+
+
+def _created(config: dict[str, Any], out: Path | None, store: Learned | None) -> Run:
+    run = Run.create(config, out)
+    if store:
+        store.write(run.directory)
     return run
 
 
@@ -142,11 +171,20 @@ def measure_again(name: str) -> Run:
 def _inputs_of(run: Run) -> Inputs:
     """The input that the run was started with. Raises InputError if it has changed."""
     config = run.config
+    if config.get("learned"):
+        return _unchanged(run, inputs_of(Learned.read(run.directory), Recipe.of(config["recipe"])))
     queries = Path(config["queries"]) if config["queries"] else None
     generated = Path(config["generated"]) if config.get("generated") else None
     inputs = read(Path(config["data"]), queries, Recipe.of(config["recipe"]), generated)
+    return _unchanged(run, inputs)
+
+
+def _unchanged(run: Run, inputs: Inputs) -> Inputs:
+    """The inputs. Raises InputError unless they are those that the run began with."""
+    config = run.config
     if inputs.training.sha256 != config["training_data_sha256"]:
-        raise InputError(f"{config['data']} has changed since {run.directory} began; start a new run.", "resume")
+        source = config["data"] or f"{run.directory}/{FOLDER}"
+        raise InputError(f"{source} has changed since {run.directory} began; start a new run.", "resume")
     return inputs
 
 

@@ -1,18 +1,24 @@
 """Admin routes for releases and for the jobs that build them."""
 
-from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import contextmanager_in_threadpool
+import asyncio
+from typing import Annotated
 
-from app.api.schemas import JobList, JobReply, ReleaseList, ReleaseReply, ShareReply
-from app.api.state import Service
-from app.errors import Conflict
+from fastapi import APIRouter, Query, Request, Response
+
+from app.api.entry import caller_of
+from app.api.release_schemas import GoldenFigures, ReleaseList, ReleaseReply, ShareReply
+from app.api.schemas import JobList, JobReply
+from app.api.state import Service, Services
+from app.golden.judging import Missed, lines_of
+from app.golden.runs import Run
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
-from app.jobs import lock
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
+from app.releases import commands
 from app.releases.catalog import Release
+from app.releases.gate import SHOWN
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -22,11 +28,6 @@ router = APIRouter(
     responses=documented(401, 403, 422, 429, 500, 503),
 )
 
-NO_RELEASE = (
-    "There is no release yet, so there is no model to reindex with. Publish a first release: `make run`, or "
-    "`python -m app reindex --bundle DIR` with the directory of a bundle."
-)
-
 
 @router.post("/reindex", status_code=202, responses=documented(409))
 async def reindex(request: Request, service: Service, response: Response) -> JobReply:
@@ -34,10 +35,7 @@ async def reindex(request: Request, service: Service, response: Response) -> Job
 
     The active release answers until the new one is ready.
     """
-    if await service.catalog.active() is None:
-        raise Conflict(NO_RELEASE)
-    await service.catalog.active_bundle()
-    job = await service.worker.start()
+    job = await commands.start_reindex(service.catalog, service.worker)
     audit.record(request, "reindex", job.job_id)
     response.headers["Location"] = f"/v1/admin/jobs/{job.job_id}"
     return job_reply(job)
@@ -66,18 +64,30 @@ def cancel_job(job_id: str, request: Request, service: Service) -> JobReply:
 @router.get("/releases")
 async def list_releases(service: Service) -> ReleaseList:
     """Every release that can be activated, newest first."""
-    return ReleaseList(releases=[_release(release) for release in await service.catalog.releases()])
+    return ReleaseList(releases=await _releases(service))
 
 
 @router.post("/releases/{release}/activate", operation_id="activate", responses=documented(404, 409))
-async def activate(release: str, request: Request, service: Service) -> ReleaseReply:
-    """Make a release the active one; an older release too, as a rollback. The entries in the store do not change."""
-    async with contextmanager_in_threadpool(lock.writer(service.settings.home, service.store.database)):
-        await service.catalog.activate(release)
-    audit.record(request, "activate", release)
-    await service.live.follow()
-    releases = {listed.record.name: listed for listed in await service.catalog.releases()}
-    return _release(releases[release])
+async def activate(
+    release: str,
+    request: Request,
+    service: Service,
+    override: Annotated[bool, Query(description="Activate a release that the golden questions block.")] = False,
+) -> ReleaseReply:
+    """Make a release the active one; an older release too, as a rollback. The entries in the store do not change.
+
+    409 for a release that breaks golden questions, unless `override`.
+    """
+    by = caller_of(request).name
+    overridden = await commands.activate(service, release, by, override=override)
+    audit.record(request, "activate blocked release" if overridden else "activate", release)
+    return next(listed for listed in await _releases(service) if listed.release == release)
+
+
+async def _releases(service: Services) -> list[ReleaseReply]:
+    releases = await service.catalog.releases()
+    runs = await asyncio.to_thread(service.runs.of_gate, [release.record.name for release in releases])
+    return [_release(release, runs.get(release.record.name)) for release in releases]
 
 
 def job_reply(job: Job) -> JobReply:
@@ -95,7 +105,7 @@ def job_reply(job: Job) -> JobReply:
     )
 
 
-def _release(release: Release) -> ReleaseReply:
+def _release(release: Release, run: Run | None) -> ReleaseReply:
     record, calibrated = release.record, release.calibrated or Calibrated()
     calibration = calibrated.calibration
     return ReleaseReply(
@@ -104,6 +114,8 @@ def _release(release: Release) -> ReleaseReply:
         previous=release.previous,
         bundle=record.bundle,
         knowledge=record.knowledge,
+        base=record.base,
+        increment=record.increment,
         entries=record.entries,
         created_at=record.created_at,
         calibrated=calibration is not None,
@@ -112,5 +124,13 @@ def _release(release: Release) -> ReleaseReply:
         offer_threshold=calibration.offer.threshold if calibration else None,
         figures=calibrated.figures,
         unanswerable_share=record.unanswerable_share,
+        blocked=run is not None and run.outcome == "blocked" and not release.active,
+        golden=_figures(run) if run else None,
         estimated_unanswerable_share=ShareReply(**release.estimate._asdict()) if release.estimate else None,
     )
+
+
+def _figures(run: Run) -> GoldenFigures:
+    counts = {name: getattr(run, name) for name in ("questions", "right", "broken", "fixed", "waived")}
+    lines = lines_of(Missed(**missed) for missed in run.broken_questions[:SHOWN])
+    return GoldenFigures.model_validate({**counts, "run": run.id, "outcome": run.outcome, "broken_questions": lines})

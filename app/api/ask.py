@@ -81,7 +81,7 @@ def _reply(
     return Reply(
         request_id=request_id,
         status=given.status,
-        answers=[_answer_of(answer, pages) for answer in given.answers],
+        answers=[answer_of(answer, pages) for answer in given.answers],
         suggestions=[
             Suggestion(faq_id=entry.id, question=entry.question, confidence=round(entry.confidence, 4))
             for entry in given.suggestions
@@ -92,7 +92,8 @@ def _reply(
     )
 
 
-def _answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
+def answer_of(answer: replies.Answer, pages: Mapping[str, str]) -> Answer:
+    """An answer for the client. `pages`: the HTML of answers, by their texts."""
     return Answer(
         faq_id=answer.id,
         question=answer.question,

@@ -18,9 +18,8 @@ from starlette.exceptions import HTTPException
 from app.api.entry import caller_of, reply
 from app.api.entry_schemas import EntryList
 from app.api.import_schemas import ImportReply
-from app.api.state import Service, Services
-from app.encoding.bundle import TOKENIZER, Encoding
-from app.errors import InputError, NotReady
+from app.api.state import Service
+from app.errors import InputError
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, guarded
@@ -130,6 +129,7 @@ async def import_entries(
         bool, Query(description="Accept cells that look as if an open quote had swallowed rows.")
     ] = False,
     fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded with the wrong encoding.")] = False,
+    reindex: Annotated[bool, Query(description="Have the import answer; FAQ_AUTO_REINDEX=all always does.")] = False,
 ) -> ImportReply:
     """Import a file: all of it, or nothing. `dry_run` reports what would happen to each entry.
 
@@ -142,10 +142,12 @@ async def import_entries(
             format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
         )
         by = caller_of(request).name
-        wanted = ImportRequest(path, name, options, mode, match, dry_run, *await _encoder(service), by)
+        publish = reindex or service.settings.auto_reindex == "all"
+        wanted = ImportRequest(path, name, options, mode, match, dry_run, *service.live.encoding(), by, publish)
         report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
     if not dry_run:
         audit.record(request, "import")
+        service.updater.notify()
     return ImportReply.model_validate(report, strict=False)
 
 
@@ -208,12 +210,3 @@ def _mapping(texts: list[str]) -> dict[str, str]:
         return mapping_of(texts)
     except ValueError as error:
         raise InputError(f"{error}.", "map") from None
-
-
-async def _encoder(service: Services) -> tuple[Path | None, Encoding | None]:
-    """The tokenizer file and the length limits of the active bundle; None without an active release."""
-    try:
-        async with service.live.answerer() as answerer:
-            return answerer.bundle.directory / TOKENIZER, answerer.bundle.manifest.encoding
-    except NotReady:
-        return None, None

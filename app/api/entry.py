@@ -1,6 +1,8 @@
-"""Single entries over HTTP: add, read, change, archive, restore, erase. A change answers after the next reindex."""
+"""Single entries over HTTP: add, read, change, archive, restore, erase. A change of a
+live entry answers within seconds, unless FAQ_AUTO_REINDEX is `off`."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote
 
@@ -18,11 +20,14 @@ from app.api.entry_schemas import (
     VersionReply,
 )
 from app.api.state import Service
+from app.errors import Busy
 from app.http import audit
 from app.http.problem import documented
 from app.http.security import KEYS, Caller, guarded
 from app.knowledge.history import Version
 from app.knowledge.stored import Stored
+from app.releases.erasing import forget_vectors
+from app.releases.turns import UPDATE
 
 router = APIRouter(
     prefix="/v1/admin",
@@ -50,6 +55,7 @@ def create_entry(body: EntryBody, request: Request, response: Response, service:
     entry = body.entry()
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.create(entry)
+    service.updater.notify()
     audit.record(request, "create", entry.id)
     response.headers["Location"] = f"/v1/admin/entry?id={quote(entry.id, safe='')}"
     return reply(stored, response)
@@ -69,6 +75,7 @@ def replace_entry(
     tags, entry = _tags(if_match), body.entry(id)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, lambda _: entry, tags)
+    service.updater.notify()
     audit.record(request, "replace", id)
     return reply(stored, response)
 
@@ -81,6 +88,7 @@ def update_entry(
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, body.changed, tags)
+    service.updater.notify()
     audit.record(request, "update", id)
     return reply(stored, response)
 
@@ -94,7 +102,10 @@ async def delete_entry(
     purge: Annotated[bool, Query(description="Erase the entry and its history; needs the scope `admin`.")] = False,
     if_match: IfMatch = None,
 ) -> EntryReply | PurgeReply:
-    """Archive an entry; a `PATCH` of its state or its history brings it back. With `purge` erase it for good."""
+    """Archive an entry; a `PATCH` of its state or its history brings it back. With `purge` erase it for good.
+
+    An erased entry leaves the answers at once: a whole release of the store is built, and every other release that
+    holds the entry's text is deleted."""
     caller, tags = caller_of(request), _tags(if_match)
     if purge:
         caller.check("admin")
@@ -103,12 +114,16 @@ async def delete_entry(
         with service.store.edit(caller.name) as editor:
             if not purge:
                 return editor.archive(id, tags)
-            editor.purge(id, tags)
+            forget_vectors(service.catalog.vectors, editor.purge(id, tags))
             return None
 
     stored = await asyncio.to_thread(delete)
+    service.updater.notify()
     audit.record(request, "purge" if purge else "archive", id)
     if stored is None:
+        if service.updater.mode == "off" and service.live.release:
+            with suppress(Busy):  # the next update or reindex erases it
+                await service.worker.start(UPDATE)
         return PurgeReply(id=id, purged=True, releases=await service.catalog.holding(id))
     return reply(stored, response)
 
@@ -145,6 +160,7 @@ def restore_entry(
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.restore(id, version, tags)
+    service.updater.notify()
     audit.record(request, "restore", id)
     return reply(stored, response)
 

@@ -44,6 +44,7 @@ def change_entries(body: EntryBatch, request: Request, service: Service) -> Batc
                 refused.append(_refusal(error, operation, number))
         if refused:
             raise BatchRefused(refused)
+    service.updater.notify()
     for outcome in outcomes:
         audit.record(request, outcome.op, outcome.id)
     return BatchOutcomes(outcomes=outcomes)

@@ -205,8 +205,8 @@ class PurgeReply(Strict):
     id: str
     purged: Literal[True]
     releases: list[str] = Field(
-        description="Kept releases that still hold its text. Reindexing replaces them: they are deleted when they are "
-        "neither the active release, nor the one before it, nor the last of another model."
+        description="Kept releases that still hold its text. They are deleted when a release without it is active, "
+        "which is built at once."
     )
 
 
@@ -233,9 +233,22 @@ class ReleaseStatus(Strict):
     up_to_date: bool = Field(description="Whether a reindex of now would publish the same entries.")
 
 
+class PendingStatus(Strict):
+    """Stored changes that do not answer yet."""
+
+    auto_reindex: Literal["edits", "all", "off"] = Field(description="Which changes answer by themselves.")
+    entries: int = Field(description="Entries that were edited.")
+    everything: bool = Field(description="Whether an import was sent to answer.")
+    since: str | None = Field(description="When the first of these changes was stored.")
+    validity: int = Field(description="Entries whose validity began or ended since the release was built.")
+    next_validity: str | None = Field(description="When the validity of an entry begins or ends next.")
+    failure: str | None = Field(description="Why the last update failed; it is tried again.")
+
+
 class StatusReply(Strict):
     """What answers now, and what has changed since."""
 
     release: ReleaseStatus | None = Field(description="The active release; null where there is none.")
     knowledge: KnowledgeStatus
+    pending: PendingStatus
     jobs: list[JobReply] = Field(description="The jobs that are queued or running.")

@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.api.rendering import Renderings
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.http.admission import Admission
 from app.http.metrics import Metrics
 from app.http.rate_limit import RateLimits
@@ -17,7 +19,8 @@ from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
-from app.releases.reindexing import Worker
+from app.releases.updater import Updater
+from app.releases.worker import Worker
 from app.settings import Settings
 
 
@@ -27,17 +30,20 @@ class Services:
 
     settings: Settings
     store: Store
+    golden: GoldenStore
+    runs: Runs
     catalog: Catalog
     live: Live
     jobs: Jobs
     worker: Worker
+    updater: Updater
     metrics: Metrics
     keys: Keys
     readiness: Readiness
     rates: RateLimits
     admission: Admission
-    completer: Completer
     questions: Questions
+    completer: Completer
     renderings: Renderings = field(default_factory=Renderings)
 
 

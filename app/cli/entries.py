@@ -9,7 +9,7 @@ import typer
 
 from app import durable
 from app.cli import import_table
-from app.cli.terminal import command_settings, out, reporting_errors
+from app.cli.terminal import COMMAND_LINE, command_settings, out, reporting_errors
 from app.encoding.bundle import TOKENIZER
 from app.encoding.lengths import Lengths
 from app.errors import FaqError, InputError
@@ -65,7 +65,14 @@ def import_file(
         try:
             lengths = asyncio.run(_lengths(settings))
             imported = importing.import_file(
-                store, read, mode=mode, match=match, dry_run=dry_run, lengths=lengths, by="command line"
+                store,
+                read,
+                mode=mode,
+                match=match,
+                dry_run=dry_run,
+                lengths=lengths,
+                by=COMMAND_LINE,
+                publish=settings.auto_reindex == "all",
             )
         finally:
             store.close()

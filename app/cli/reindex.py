@@ -9,15 +9,22 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cli.terminal import command_settings, out, reporting_errors, worker_settings
-from app.releases.reindexing import BASE
+from app.cli.terminal import COMMAND_LINE, command_settings, out, reporting_errors, worker_settings
 from app.releases.reindexing import reindex as run_reindex
+from app.releases.sources import BASE
 
 
 def reindex(
     bundle: Annotated[
         Path | None, typer.Option(help="The directory of the bundle to use. Default: the bundle of the active release.")
     ] = None,
+    override: Annotated[
+        bool, typer.Option("--override", help="Activate the release even if it breaks golden questions.")
+    ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
+    ] = False,
     base: Annotated[
         bool,
         typer.Option("--base", help="Use the base model without fine-tuning. Needs the extra `base`, but not torch."),
@@ -35,6 +42,8 @@ def reindex(
             BASE if base else bundle,
             job,
             lambda done, total: bar.update(task, completed=done, total=total),
+            adopt,
+            COMMAND_LINE if override else None,
         )
     out.print(f"Active: {release}", highlight=False)
 

@@ -7,13 +7,20 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from app.cli.terminal import command_settings, out, reporting_errors
-from app.jobs import lock
+from app.cli import compared_table
+from app.cli.terminal import COMMAND_LINE, command_settings, out, reporting_errors
+from app.errors import StoreError
+from app.golden.judging import Expected
+from app.golden.questions import GoldenStore
+from app.golden.runs import Runs
 from app.knowledge.store import Store
 from app.ranking.adaptation import Estimate
 from app.ranking.calibration import Calibrated
 from app.ranking.unanswerable import DEFAULT_SHARE
+from app.releases import activating, examining
 from app.releases.catalog import Catalog, Release
+from app.releases.examining import Compared, opened
+from app.releases.turns import writing
 from app.settings import Settings
 
 cli = typer.Typer(help="List the releases, or activate one.")
@@ -28,21 +35,54 @@ def list_releases(
     if context.invoked_subcommand is not None:
         return
     with reporting_errors():
-        _show(asyncio.run(_releases(command_settings())), as_json)
+        settings = command_settings()
+        releases = asyncio.run(_releases(settings))
+        _show(releases, _blocked(settings), as_json)
 
 
 @cli.command("activate")
-def activate(name: Annotated[str, typer.Argument(help="A release that `releases` lists.")]) -> None:
+def activate(
+    name: Annotated[str, typer.Argument(help="A release that `releases` lists.")],
+    override: Annotated[
+        bool, typer.Option("--override", help="Also a release that the golden questions block.")
+    ] = False,
+) -> None:
     """Make a release the active one; an older release too, as a rollback. The store does not change."""
     with reporting_errors():
         settings = command_settings()
         store = Store.open(settings.sqlalchemy_url)
         try:
-            with lock.writer(settings.home, store.database):
-                asyncio.run(_activate(settings, name))
+            with writing(settings.home, store.database):
+                asyncio.run(_activate(settings, Runs(store.database), name, override))
         finally:
             store.close()
         out.print(f"Active: {name}", highlight=False)
+
+
+@cli.command("compare")
+def compare(
+    before: Annotated[str, typer.Argument(help="A release that `releases` lists.")],
+    after: Annotated[str, typer.Argument(help="Another one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare what two releases answer to the golden questions, question by question."""
+    with reporting_errors():
+        settings = command_settings()
+        store = Store.open(settings.sqlalchemy_url)
+        try:
+            questions = [Expected(golden.question, golden.faq_id) for golden in GoldenStore(store.database).all()]
+        finally:
+            store.close()
+        compared_table.show(asyncio.run(_compared(settings, before, after, questions)), out, as_json)
+
+
+async def _compared(settings: Settings, before: str, after: str, questions: list[Expected]) -> list[Compared]:
+    catalog = Catalog(settings)
+    try:
+        async with opened(catalog, before) as first, opened(catalog, after) as second:
+            return await examining.compare(first, second, questions)
+    finally:
+        await catalog.close()
 
 
 async def _releases(settings: Settings) -> list[Release]:
@@ -53,27 +93,39 @@ async def _releases(settings: Settings) -> list[Release]:
         await catalog.close()
 
 
-async def _activate(settings: Settings, name: str) -> None:
+async def _activate(settings: Settings, runs: Runs, name: str, override: bool) -> None:
     catalog = Catalog(settings)
     try:
-        await catalog.activate(name)
+        await activating.activate(catalog, runs, name, COMMAND_LINE, override)
     finally:
         await catalog.close()
 
 
-def _show(releases: list[Release], as_json: bool) -> None:
+def _blocked(settings: Settings) -> set[str]:
+    """The releases that golden questions block; none where the database, which tells, is away."""
+    try:
+        store = Store.open(settings.sqlalchemy_url)
+    except StoreError:
+        return set()
+    try:
+        return set(Runs(store.database).blocked())
+    finally:
+        store.close()
+
+
+def _show(releases: list[Release], blocked: set[str], as_json: bool) -> None:
+    rows = [_row(release, blocked) for release in releases]
     if as_json:
-        out.print_json(json.dumps([_row(release) for release in releases]))
+        out.print_json(json.dumps(rows))
         return
     columns = [Column(name, no_wrap=True) for name in ("release", "entries", "created")]
     table = Table(*columns, "helped, wrong", "answers, offers from")
-    for release in releases:
-        row = _row(release)
-        state = "\nactive" if release.active else "\nprevious" if release.previous else ""
+    for row in rows:
+        state = next((f"\n{name}" for name in ("active", "previous", "blocked") if row[name]), "")
+        state += f"\nincrement {row['increment']}" if row["increment"] else ""
         shares = ", ".join(f"{row['figures'][name]:.0%}" for name in SHARES if name in row["figures"])
         thresholds = f"{row['threshold']:.0%}, {row['offer_threshold']:.0%}" if row["calibrated"] else ""
-        created = release.record.created_at[:10]
-        table.add_row(f"{row['name']}{state}", f"{row['entries']:,}", created, shares, thresholds)
+        table.add_row(f"{row['name']}{state}", f"{row['entries']:,}", row["created_at"][:10], shares, thresholds)
     out.print(table)
     for release in releases:
         for problem in release.calibrated.problems if release.calibrated else ():
@@ -89,14 +141,15 @@ def _suggestion(estimate: Estimate, stated: float | None) -> str:
     )
 
 
-def _row(release: Release) -> dict[str, Any]:
-    """A release as a JSON object: its record, whether it is active, its thresholds and figures."""
+def _row(release: Release, blocked: set[str]) -> dict[str, Any]:
+    """A release as a JSON object: its record, whether it is active or blocked, its thresholds and figures."""
     calibrated = release.calibrated or Calibrated()
     calibration = calibrated.calibration
     return {
         **release.record.model_dump(exclude={"common_identifiers"}),
         "active": release.active,
         "previous": release.previous,
+        "blocked": release.record.name in blocked and not release.active,
         "calibrated": calibration is not None,
         "problems": list(calibrated.problems),
         "threshold": calibration.threshold if calibration else None,

@@ -13,6 +13,7 @@ from app import logs
 from app.errors import FaqError
 from app.settings import Settings, unknown_variables
 
+COMMAND_LINE = "command line"  # who changed something, where history and runs ask
 out = Console()
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
+from app.http.refusals import Refusals
 from app.http.request_id import request_id_of
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Problem(BaseModel):
 
 def install(app: FastAPI) -> None:
     """Answer every error of `app` as application/problem+json."""
+    app.state.refusals = Refusals()
     app.add_exception_handler(errors.FaqError, _faq_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -96,6 +98,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in sorted(statuses)}
+
+
+def status_of(error: errors.FaqError) -> int:
+    """The HTTP status of an error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def problem(
@@ -133,9 +140,9 @@ def problem(
 
 async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.FaqError)  # noqa: S101 - the handler is registered for it
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = status_of(error)
     if status >= 500 and not isinstance(error, UNLOGGED):
-        logger.error("%s: %s", error.code, error)
+        request.app.state.refusals.add(error.code, str(error))
     details: list[dict[str, Any]] | None = None
     report = None
     if isinstance(error, errors.FileError):

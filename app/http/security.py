@@ -60,7 +60,10 @@ class Keys:
 
         A key that is set several times has all its scopes, and the first of its names.
         """
-        digest = digest_of(key)
+        return self.caller_of(digest_of(key))
+
+    def caller_of(self, digest: str) -> Caller | None:
+        """Whose key has this digest; None for an unknown one. Compares every digest, in constant time."""
         matching = [known for known in self._keys if hmac.compare_digest(digest, known.digest)]
         if not matching:
             return None

@@ -46,13 +46,14 @@ def import_file(
     dry_run: bool = False,
     lengths: Lengths | None = None,
     by: str | None = None,
+    publish: bool = False,
 ) -> Imported:
     """Import the entries of a file. `lengths`: measures texts in tokens of the encoder; None: not known. `by`: who
-    imports.
+    imports. `publish`: wish that the store answers as it then is.
 
     Raises InputError, StoreError.
     """
-    report = store.import_entries(file.entries, mode, dry_run, match, by)
+    report = store.import_entries(file.entries, mode, dry_run, match, by, publish)
     warnings = Warnings()
     for kept in report.kept_old:
         warnings.add("kept_old", _kept_old(kept), file.places.get(kept.id))

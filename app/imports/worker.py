@@ -32,6 +32,7 @@ class ImportRequest:
     """A file on disk, the name that its sender gives it, and the options of the import.
 
     `tokenizer` and `encoding` are those of the active bundle, where there is one. `by`: the name of the key.
+    `publish`: wish that the store answers as it then is.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class ImportRequest:
     tokenizer: Path | None = None
     encoding: Encoding | None = None
     by: str | None = None
+    publish: bool = False
 
 
 def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def perform(store: Store, request: ImportRequest) -> dict[str, Any]:
         dry_run=request.dry_run,
         lengths=lengths,
         by=request.by,
+        publish=request.publish,
     )
     if file.refused:
         raise FileError(file.refused, imported.as_dict())

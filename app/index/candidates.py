@@ -35,3 +35,4 @@ class Candidate(NamedTuple):
     negatives: Vectors  # (negatives, dimension), possibly none
     lexical: float = 0.0  # BM25
     match: Match = NO_MATCH
+    digest: str = ""  # of the entry; given to an index that is written, not returned by a search

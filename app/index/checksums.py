@@ -1,7 +1,7 @@
 """Checksums of an index's files. The engine does not check its files and would answer from damaged ones.
 
-sums.json    the CRC-32 of each file of the shard, the vectors, the words and the lookup, by its path. It finds
-             damage by disks and incomplete copies; it is no protection against tampering
+sums.json    the CRC-32 of each file of a release, by its path. It finds damage by disks and incomplete copies; it is
+             no protection against tampering
 """
 
 import errno
@@ -13,18 +13,16 @@ from pathlib import Path
 
 from app import durable
 from app.errors import IndexUnavailable
-from app.index.lookup import LOOKUP
-from app.index.postings import POSTINGS
-from app.index.vector_file import ROWS, VECTORS
+from app.index.records import CALIBRATION, RECORD
 
-SUMS, SHARD = "sums.json", "shard"
+SUMS = "sums.json"
 BLOCK = 1 << 16
 ZEROS = bytes(BLOCK)
 REWRITTEN = ("edge_config.json", "segment.json", "tracker_journal.dat")  # by the engine, as it opens and closes
 
 
 def write(directory: Path) -> None:
-    """Write sums.json for an index in `directory` whose shard is flushed and closed."""
+    """Write sums.json for an index in `directory` whose files are written and closed."""
     durable.write(directory / SUMS, json.dumps(_sums(directory)))
 
 
@@ -48,11 +46,11 @@ def check(directory: Path) -> None:
 
 
 def _sums(directory: Path) -> dict[str, int]:
-    shard = [path for path in (directory / SHARD).rglob("*") if path.is_file() and path.name not in REWRITTEN]
-    # an index that is too large to scan has no postings; earlier versions wrote no lookup
-    optional = [path for path in (directory / POSTINGS, directory / LOOKUP) if path.exists()]
-    paths = sorted([*shard, directory / VECTORS, directory / ROWS, *optional])
-    return {path.relative_to(directory).as_posix(): _sum(path) for path in paths}
+    """Of every file but those that change while the release is used."""
+    written = {directory / name for name in (SUMS, RECORD, CALIBRATION)}
+    paths = (path for path in directory.rglob("*") if path.is_file() and path not in written)
+    checked = sorted(path for path in paths if path.name not in REWRITTEN and not path.name.startswith("."))
+    return {path.relative_to(directory).as_posix(): _sum(path) for path in checked}
 
 
 def _sum(path: Path) -> int:

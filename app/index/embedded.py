@@ -1,55 +1,34 @@
 """The embedded index: the Qdrant engine (`qdrant-edge-py`) in this process, with files in FAQ_HOME.
 
-index/active.json            the names of the active release and the previous one; replaced by rename
-index/<release>/record.json  the description of the release; written last, so that a release that has it is whole
-index/<release>/shard/       the engine's files; without a write-ahead log, since a release never changes
-index/<release>/vectors.f32  the vectors again, for scans and ranking; see index.vector_file
-index/<release>/postings.npz the words of the entries, where the index is small enough to scan; see index.postings
-index/<release>/lookup.npy   hashes of phrasings, negatives and identifiers; see index.lookup
+index/active.json                  the names of the active release and the previous one; replaced by rename
+index/<release>/record.json        the description of the release; written last, so that a release that has it is whole
 index/<release>/calibration.json   the calibration of confidence; replaced by rename
-index/<release>/sums.json    checksums, compared whenever the release is opened; see index.checksums
-index/.building-<release>/   an unfinished build
+index/<release>/sums.json          checksums, compared whenever the release is opened; see index.checksums
+index/<release>/…                  of a publish the files of index.segment, of an increment those of index.increment
+index/.building-<release>/         an unfinished build
 """
 
 import asyncio
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from itertools import count
+from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import qdrant_edge as edge
+from weakref import WeakValueDictionary
 
 from app import durable
 from app.errors import IndexUnavailable, NotFound
-from app.index import checksums, scan
+from app.index import checksums
 from app.index.candidates import Candidate
-from app.index.filters import Kind, path
-from app.index.lookup import LookupWriter, keys_of
-from app.index.postings import PostingsWriter
-from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord, stored_payload
-from app.index.shard import (
-    CALIBRATION,
-    RECORD,
-    SHARD,
-    EmbeddedIndex,
-    check_space,
-    engine,
-    read_calibration,
-    read_record,
-)
-from app.index.vector_file import VectorFileWriter
-from app.index.words import Sparse, WordTokenizer, text_of
+from app.index.increment import Increment
+from app.index.open_segments import OpenSegments
+from app.index.overlay import Overlay
+from app.index.protocol import Calibration, IndexRecord
+from app.index.records import CALIBRATION, RECORD, read_calibration, read_record
+from app.index.release import EmbeddedIndex
+from app.index.segment import Segment, write_segment
 
-SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
-    "text": edge.PayloadSchemaType.Keyword,
-    "number": edge.PayloadSchemaType.Float,
-    "flag": edge.PayloadSchemaType.Keyword,
-}
-HNSW_CONFIG = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
-BUILD_BYTES = 64 * 2**20  # free disk space that a build needs beside its vectors
 POINTER, BUILDING = "active.json", ".building-"
 
 
@@ -59,16 +38,41 @@ class EmbeddedStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
+        self._segments = OpenSegments()
+        self._increments: WeakValueDictionary[tuple[str, str], Increment] = WeakValueDictionary()
 
-    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
+    async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
+        """As `IndexStore.claim`. Does nothing: FAQ_HOME belongs to one installation."""
+
+    async def build(
+        self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Callable[[], object] = bool
+    ) -> None:
         """As `IndexStore.build`: written to a temporary directory, flushed, then renamed."""
-        await asyncio.to_thread(self._build, record, batches)
+        await asyncio.to_thread(self._write, record, lambda directory: write_segment(directory, record, batches))
 
-    def _build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
+    async def extend(
+        self, record: IndexRecord, parent: str, batches: Iterable[list[Candidate]], removed: Collection[str]
+    ) -> None:
+        """As `IndexStore.extend`."""
+        await asyncio.to_thread(self._extend, record, parent, batches, removed)
+
+    def _extend(
+        self, record: IndexRecord, parent: str, batches: Iterable[list[Candidate]], removed: Collection[str]
+    ) -> None:
+        base, increments = self._line(read_record(self._directory / parent))
+        entries = list(chain.from_iterable(batches))
+        with self._segments.using(self._directory / base.name, base) as segment:
+            numbers = segment.numbers({*removed, *(entry.id for entry in entries)})
+        hidden = set(numbers).difference(*(increment.changes.hidden for increment in increments))
+        increment = Increment.of(record, parent, entries, removed, sorted(hidden))
+        self._write(record, increment.save)
+
+    def _write(self, record: IndexRecord, write: Callable[[Path], None]) -> None:
+        """Give a release its name when all its files are on the disk. `write` gets an empty directory."""
         building = self._directory / f"{BUILDING}{record.name}"
         shutil.rmtree(building, ignore_errors=True)
-        (building / SHARD).mkdir(parents=True)
-        _write(building, record, batches)
+        building.mkdir(parents=True)
+        write(building)
         checksums.write(building)
         durable.flush_tree(building)
         durable.write(building / RECORD, record.model_dump_json(indent=2))
@@ -76,7 +80,37 @@ class EmbeddedStore:
 
     async def open(self, name: str) -> EmbeddedIndex:
         """As `IndexStore.open`."""
-        return await asyncio.to_thread(EmbeddedIndex, self._directory / name)
+        return await asyncio.to_thread(self._open, name)
+
+    def _open(self, name: str) -> EmbeddedIndex:
+        record = read_record(self._directory / name)
+        calibration = read_calibration(self._directory / name)
+        base, increments = self._line(record)
+        segment = self._segments.acquire(self._directory / base.name, base)
+
+        def release(segment: Segment = segment) -> None:
+            self._segments.release(segment)
+
+        try:
+            return EmbeddedIndex(record, calibration, segment, Overlay(segment, increments), release)
+        except BaseException:
+            release()
+            raise
+
+    def _line(self, record: IndexRecord) -> tuple[IndexRecord, list[Increment]]:
+        """The record of the base of a release, and the increments up to the release, oldest first."""
+        increments: list[Increment] = []
+        while record.base is not None:
+            increments.append(self._increment(record))
+            record = read_record(self._directory / increments[-1].changes.parent)
+        return record, increments[::-1]
+
+    def _increment(self, record: IndexRecord) -> Increment:
+        key = record.name, record.created_at
+        increment = self._increments.get(key)
+        if increment is None:
+            increment = self._increments[key] = Increment.open(self._directory / record.name, record.dimension)
+        return increment
 
     async def records(self) -> list[IndexRecord]:
         """As `IndexStore.records`; a directory whose record cannot be read is no release."""
@@ -142,78 +176,3 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         """As `IndexStore.close`."""
-
-
-def _write(directory: Path, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-    """Write the shard and the files beside it."""
-    vectors, postings, lookup = VectorFileWriter(directory), PostingsWriter(), LookupWriter()
-    with engine(f"the index {record.name}"):
-        shard = edge.EdgeShard.create(str(directory / SHARD), _config(record))
-    try:
-        for points in _points(record, batches, vectors, postings, lookup):
-            with engine(f"the index {record.name}"):
-                shard.update(edge.UpdateOperation.upsert_points(points))
-        with engine(f"the index {record.name}"):
-            for field, kinds in record.fields.items():
-                for kind in kinds:
-                    shard.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
-            if len(vectors) > scan.LIMIT:
-                check_space(directory, BUILD_BYTES + 2 * _bytes_on_disk(directory))
-                shard.optimize()  # builds the graph
-            shard.flush()
-    finally:
-        shard.close()
-        vectors.close()
-    if 0 < len(vectors) <= scan.LIMIT:
-        postings.write(directory)
-    if record.common_identifiers is not None:
-        lookup.write(directory)
-
-
-def _points(
-    record: IndexRecord,
-    batches: Iterable[list[Candidate]],
-    vectors: VectorFileWriter,
-    postings: PostingsWriter,
-    lookup: LookupWriter,
-) -> Iterator[list[edge.Point]]:
-    """The points of each batch, numbered from 0. Adds their vectors, words and keys to the three files."""
-    tokenizer, numbers = WordTokenizer(record.language, record.average_length), count()
-    for batch in batches:
-        size = sum(entry.answer.nbytes + entry.questions.nbytes + entry.negatives.nbytes for entry in batch)
-        check_space(vectors.directory, BUILD_BYTES + 5 * size)
-        vectors.add(batch)
-        points = []
-        for entry in batch:
-            words = tokenizer.document(text_of(entry.payload))
-            postings.add(words)
-            lookup.add(keys_of(entry.payload, record.common_identifiers or ()))
-            points.append(edge.Point(next(numbers), _vectors(entry, words), stored_payload(entry)))
-        yield points
-
-
-def _config(record: IndexRecord) -> edge.EdgeConfig:
-    """The engine's configuration. The distance is the dot product: a model for the cosine gives normalised vectors."""
-    multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    small = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
-    params = edge.EdgeVectorParams(
-        record.dimension,
-        edge.Distance.Dot,
-        multivector_config=multi,
-        hnsw_config=HNSW_CONFIG,
-        quantization_config=small,
-    )
-    words = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
-    return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, sparse_vectors={BM25: words}, wal_enabled=False)
-
-
-def _vectors(candidate: Candidate, words: Sparse) -> dict[str, Any]:
-    """The named vectors of a point, without `questions` for a passage: the engine refuses an empty multivector."""
-    vectors: dict[str, Any] = {ANSWER: candidate.answer.tolist(), BM25: edge.SparseVector(*words)}
-    if len(candidate.questions):
-        vectors[QUESTIONS] = candidate.questions.tolist()
-    return vectors
-
-
-def _bytes_on_disk(directory: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())

@@ -1,5 +1,6 @@
 """Filters on metadata, and their translation for the two Qdrant libraries."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,12 +31,32 @@ Filter = Mapping[str, AnyOf | Range]  # every field must match
 
 def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
     """The metadata fields of the entries, sorted, and the kinds of value that each holds."""
-    kinds_of: dict[str, set[Kind]] = {}
+    fields = FieldKinds()
     for payload in payloads:
-        for key, value in payload["metadata"].items():
+        fields.add(payload["metadata"])
+    return fields.listed()
+
+
+class FieldKinds:
+    """Collects the metadata fields of entries, and the kinds of value that each holds."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, set[Kind]] = {}
+
+    def add(self, metadata: Mapping[str, Any]) -> None:
+        """Count in the metadata of one entry."""
+        for key, value in metadata.items():
             kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
-            kinds_of.setdefault(key, set()).update(kinds)
-    return {key: sorted(kinds) for key, kinds in sorted(kinds_of.items())}
+            self._kinds.setdefault(key, set()).update(kinds)
+
+    def add_fields(self, fields: Mapping[str, Iterable[Kind]]) -> None:
+        """Count in the fields of an index, with their kinds."""
+        for key, kinds in fields.items():
+            self._kinds.setdefault(key, set()).update(kinds)
+
+    def listed(self) -> dict[str, list[Kind]]:
+        """The fields, sorted, each with its kinds, sorted."""
+        return {key: sorted(kinds) for key, kinds in sorted(self._kinds.items())}
 
 
 def kind_of(value: object) -> Kind:
@@ -57,6 +78,27 @@ def check(where: Filter, fields: Mapping[str, list[Kind]]) -> None:
             raise InputError(
                 f"`{field}` holds {' and '.join(kinds)}, not {' or '.join(sorted(wanted))}.", f"filters.{field}"
             )
+
+
+def matches(where: Filter, metadata: Mapping[str, Any]) -> bool:
+    """Whether an entry's metadata meets a filter, exactly as the engine says of the entry's payload."""
+    return all(_meets(condition, metadata.get(field)) for field, condition in where.items())
+
+
+def _meets(condition: AnyOf | Range, value: Any) -> bool:  # noqa: ANN401
+    items = value if isinstance(value, list) else [value]
+    if isinstance(condition, AnyOf):
+        return any(_equal(item, wanted) for item in items for wanted in condition.values)
+    low = -math.inf if condition.gte is None else float(condition.gte)
+    high = math.inf if condition.lte is None else float(condition.lte)
+    return any(kind_of(item) == "number" and low <= float(item) <= high for item in items)
+
+
+def _equal(item: Any, wanted: Scalar) -> bool:  # noqa: ANN401
+    """Equality of values of one kind; numbers are compared as the 64-bit floats that the engine makes of them."""
+    if item is None or kind_of(item) != kind_of(wanted):
+        return False
+    return float(item) == float(wanted) if kind_of(wanted) == "number" else bool(item == wanted)
 
 
 FLAGS = "flags"  # the key of a payload's booleans as texts; the embedded engine cannot match booleans

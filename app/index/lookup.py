@@ -1,4 +1,4 @@
-"""Keys that find an entry whatever its similarity: hashes of its phrasings, its negatives and its identifiers.
+"""Keys that find an entry whatever its similarity: hashes of its phrasings, its negatives, its identifiers and its id.
 
 A key is the 64-bit BLAKE2 hash of a normalised text, in hexadecimal. The server index keeps an entry's keys in its
 payload; the embedded index keeps all keys in one file, which is memory-mapped:
@@ -7,10 +7,10 @@ lookup.npy   (2, keys) uint64: the keys, ascending, and the entry of each
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ def keys_of(payload: Mapping[str, Any], common: Collection[str] = ()) -> list[st
     return sorted(set(keys))
 
 
+def id_key(entry_id: str) -> str:
+    """The key of an entry's id, in the embedded index; the server finds ids by their field."""
+    return _key("@", entry_id)
+
+
 def question_keys(question: Question) -> QuestionKeys:
     """The keys to look up for a question."""
     text = normalize(question.text)
@@ -66,7 +71,7 @@ def match_of(wanted: QuestionKeys, keys: Collection[str]) -> Match:
 
 
 class LookupWriter:
-    """Collects the keys of entries, and writes the file at the end."""
+    """Collects the keys of entries."""
 
     def __init__(self) -> None:
         self._keys: list[NDArray[np.uint64]] = []
@@ -75,39 +80,66 @@ class LookupWriter:
         """Add the keys of the next entry."""
         self._keys.append(np.array([int(key, 16) for key in keys], dtype=np.uint64))
 
-    def write(self, directory: Path) -> None:
-        """Write the file and flush it to the disk."""
+    def lookup(self) -> "Lookup":
+        """The keys of all entries added."""
+        entries = np.arange(len(self._keys), dtype=np.uint64)
         keys = np.concatenate([np.empty(0, dtype=np.uint64), *self._keys])
-        entries = np.repeat(np.arange(len(self._keys), dtype=np.uint64), [len(held) for held in self._keys])
-        order = np.argsort(keys, kind="stable")
-        with (directory / LOOKUP).open("wb") as file:
-            np.save(file, np.stack([keys[order], entries[order]]))
-            file.flush()
-            os.fsync(file.fileno())
+        return Lookup.sorted(keys, np.repeat(entries, [len(held) for held in self._keys]))
 
 
 class Lookup:
-    """The file, open for reading."""
+    """Keys, ascending, and the entry of each, (keys,) uint64."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises IndexUnavailable where the file is missing or damaged."""
+    def __init__(self, keys: NDArray[np.uint64], entries: NDArray[np.uint64]) -> None:
+        self._keys, self._entries = keys, entries
+
+    @classmethod
+    def sorted(cls, keys: NDArray[np.uint64], entries: NDArray[np.uint64]) -> Self:
+        """Of keys in any order."""
+        order = np.argsort(keys, kind="stable")
+        return cls(keys[order], entries[order])
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Map lookup.npy. Raises IndexUnavailable where it is missing or damaged."""
         try:
             table = np.load(directory / LOOKUP, mmap_mode="r", allow_pickle=False)
             if table.dtype != np.uint64 or table.ndim != 2 or len(table) != 2:
                 raise ValueError("it does not hold keys and entries")
         except (OSError, ValueError) as error:
             raise IndexUnavailable(f"The release {directory.name} is damaged: its lookup: {error}") from error
-        self._keys, self._entries = np.asarray(table[0]), np.asarray(table[1])
+        return cls(np.asarray(table[0]), np.asarray(table[1]))
+
+    @classmethod
+    def joined(cls, parts: Iterable[tuple["Lookup", NDArray[np.int64]]]) -> Self:
+        """One lookup of several, each with the new numbers of its entries; a negative number leaves an entry out."""
+        keys, entries = [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
+        for lookup, numbers in parts:
+            renumbered = numbers[lookup._entries.astype(np.int64)]
+            keys.append(lookup._keys[renumbered >= 0])
+            entries.append(renumbered[renumbered >= 0])
+        return cls.sorted(np.concatenate(keys), np.concatenate(entries).astype(np.uint64))
+
+    def save(self, directory: Path) -> None:
+        """Write lookup.npy and flush it to the disk."""
+        with (directory / LOOKUP).open("wb") as file:
+            np.save(file, np.stack([self._keys, self._entries]))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def numbers(self, keys: Iterable[str]) -> dict[str, list[int]]:
+        """The entries that have each of the keys; only keys that an entry has."""
+        names = list(keys)
+        wanted = np.array([int(key, 16) for key in names], dtype=np.uint64)
+        starts, ends = np.searchsorted(self._keys, wanted), np.searchsorted(self._keys, wanted, "right")
+        return {names[i]: self._entries[starts[i] : ends[i]].tolist() for i in np.flatnonzero(ends > starts).tolist()}
 
     def find(self, wanted: QuestionKeys) -> dict[int, Match]:
         """Every entry that has any of the keys, by its number, and how it matches."""
-        keys = [*wanted.phrasings, *wanted.negative, *wanted.identifiers]
-        numbers = np.array([int(key, 16) for key in keys], dtype=np.uint64)
-        starts, ends = np.searchsorted(self._keys, numbers), np.searchsorted(self._keys, numbers, "right")
         keys_by_entry: dict[int, set[str]] = {}
-        for i in np.flatnonzero(ends > starts).tolist():
-            for entry in self._entries[starts[i] : ends[i]].tolist():
-                keys_by_entry.setdefault(entry, set()).add(keys[i])
+        for key, entries in self.numbers([*wanted.phrasings, *wanted.negative, *wanted.identifiers]).items():
+            for entry in entries:
+                keys_by_entry.setdefault(entry, set()).add(key)
         return {entry: match_of(wanted, held) for entry, held in keys_by_entry.items()}
 
 

@@ -2,10 +2,14 @@
 
 An index is immutable: it is built once, under a name of its own, and then only read. A separate pointer says which
 one is active.
+
+A publish is built from all entries. An increment extends a publish, its base: it holds what its parent holds, the base
+or the increment before it, with some entries added, replaced or removed. The increments of one base form a line, so
+each extends the newest. Inverse document frequencies, the average length and the common identifiers stay the base's.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +54,9 @@ class IndexRecord(BaseModel):
     common_identifiers: list[str] | None = Field(
         None, description="identifiers of too many entries to distinguish between them; None: built without a lookup"
     )
+    base: str | None = Field(None, description="the publish that an increment extends; None: it is a publish itself")
+    increment: int = Field(0, ge=0, description="the number of the increment in the line of its base; 0: a publish")
+    changed: int = Field(0, ge=0, description="entries added, replaced and removed by its line of increments, summed")
 
     def question(self, text: str, vector: Vectors) -> Question:
         """A question for this index, with those of its identifiers that few entries hold.
@@ -86,8 +93,24 @@ class Index(Protocol):
     async def sample(self, limit: int) -> list[Candidate]:
         """Up to `limit` entries, evenly spread over the index."""
 
+    async def entries(self, ids: Collection[str]) -> list[Candidate]:
+        """The entries of these ids that the index holds, in no order.
+
+        Raises IndexUnavailable for an embedded index that an earlier version built without a lookup of ids.
+        """
+
     async def holds(self, entry_id: str) -> bool:
-        """Whether an entry of this id is in it."""
+        """Whether its files hold an entry of this id, also one that an increment has replaced or removed."""
+
+    async def digests(self) -> dict[str, str] | None:
+        """The digest of each entry by its id; None for an index that an earlier version built without digests."""
+
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> "Index":
+        """This index with these entries added, or in place of those with the same ids, and without the entries whose
+        ids are in `removed`; in memory, nothing is written.
+
+        It needs this index open, and closing it does not close this index.
+        """
 
     async def close(self) -> None:
         """Close files and threads; idempotent."""
@@ -96,8 +119,31 @@ class Index(Protocol):
 class IndexStore(Protocol):
     """All indexes in one place, and the pointer to the active one."""
 
-    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        """Write a new index. It gets its name as the last step, so an unfinished one is never listed or opened."""
+    async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
+        """Call it before publishing: make `owner`, the id of the store of entries, the owner of this place.
+
+        `bundles`: the revisions of the bundles that this installation has. Raises Conflict where another store owns the
+        place, unless `adopt`. A place that no other installation reaches has no owner.
+        """
+
+    async def build(
+        self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Callable[[], object] = bool
+    ) -> None:
+        """Write a new index. It gets its name as the last step, so an unfinished one is never listed or opened.
+
+        `waiting` is called now and then after the last batch, while the index is built; it may raise to stop that.
+        """
+
+    async def extend(
+        self, record: IndexRecord, parent: str, batches: Iterable[list[Candidate]], removed: Collection[str]
+    ) -> None:
+        """Write an increment: `parent`, with the entries of `batches` added or in place of those with the same ids,
+        and without the entries whose ids are in `removed`.
+
+        `parent` is the newest release of `record.base`, and `record.increment` one more than its number. No release
+        changes. The increment gets its name as the last step, as in `build`. Raises NotFound for an unknown parent,
+        IndexUnavailable for a base that cannot be extended because an earlier version built it.
+        """
 
     async def open(self, name: str) -> Index:
         """Open an index for reading. Raises NotFound, or IndexUnavailable when it cannot be read."""
@@ -115,7 +161,10 @@ class IndexStore(Protocol):
         """The names of all releases, damaged ones included."""
 
     async def drop(self, name: str) -> None:
-        """Delete an index; no error where there is none."""
+        """Delete an index; no error where there is none.
+
+        The caller first drops the later increments of the same base, which need it.
+        """
 
     async def sweep(self) -> None:
         """Delete the remains of unfinished builds. Call it only while holding the writer's lock."""

@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import stamina
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from app.errors import IndexUnavailable
+from app.index.failures import is_failure
 
 READS = frozenset(
     (
@@ -28,6 +27,7 @@ READS = frozenset(
         "get_aliases",
         "get_collections",
         "get_collection",
+        "cluster_status",
     )
 )
 READ_S = 2.0  # of one read; a search takes milliseconds
@@ -162,10 +162,3 @@ class Guarded:
             raise
         self.breaker.succeeded()
         return result
-
-
-def is_failure(error: Exception) -> bool:
-    """Whether the server is unreachable or failing, rather than the request wrong."""
-    if isinstance(error, UnexpectedResponse):
-        return (error.status_code or 0) >= 500
-    return isinstance(error, (ResponseHandlingException, ResourceExhaustedResponse, OSError))

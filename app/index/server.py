@@ -1,188 +1,194 @@
 """The index on a Qdrant server or cluster, through `AsyncQdrantClient`.
 
-A release is a collection of the same name. The collection's metadata holds the record, the calibration, and `complete`
-once the release is whole. The aliases `faqtual` and `faqtual-previous` point at the active release and the previous
-one; both move in one operation.
+A publish is a collection; its increments are added to the same collection. A point says which increment added it,
+`since`, and which replaced or removed it, `until`; every query of a release filters by these. `index.namespace` has the
+names. A release exists once it has its alias, and the active release is named by aliases that move together. So a
+switch is one change, also between two releases of one collection, and every reader sees the state before it or the
+state after it. The collection's metadata holds the record and the calibration of each of its releases.
 """
 
-from collections.abc import Iterable
-from itertools import count
-from typing import Any, Self, cast
+import asyncio
+from collections.abc import Collection, Iterable
+from typing import Self
 
-from pydantic import ValidationError
-from qdrant_client import AsyncQdrantClient, models
+from qdrant_client import AsyncQdrantClient
 
-from app.errors import NotFound, SettingsError
+from app.errors import IndexUnavailable, NotFound
 from app.index.candidates import Candidate
-from app.index.collection import ServerIndex, qdrant
-from app.index.filters import Kind, path
-from app.index.lookup import keys_of
-from app.index.protocol import (
-    ANSWER,
-    BM25,
-    KEYS,
-    NEGATIVES,
-    QUESTIONS,
-    RELEASE,
-    Calibration,
-    IndexRecord,
-    stored_payload,
-)
-from app.index.resilience import Guarded
-from app.index.words import WordTokenizer, text_of
-
-SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
-    "text": models.PayloadSchemaType.KEYWORD,
-    "number": models.PayloadSchemaType.FLOAT,
-    "flag": models.PayloadSchemaType.KEYWORD,
-}
-ACTIVE, PREVIOUS = "faqtual", "faqtual-previous"
-TIMEOUT_S = 5  # of one call; a search takes milliseconds
-BUILD_TIMEOUT_S = 120
+from app.index.cluster_state import ClusterState, Metadata
+from app.index.collection import Place, ServerIndex
+from app.index.collection_writer import CollectionWriter
+from app.index.document_words import Frequencies
+from app.index.failures import qdrant
+from app.index.layout import FREQUENCIES, FREQUENCIES_ID, Layout
+from app.index.namespace import DEFAULT, Namespace, Places
+from app.index.nodes import Nodes
+from app.index.ownership import Ownership
+from app.index.protocol import Calibration, IndexRecord
+from app.index.settling import Waiting
 
 
 class ServerStore:
-    """All releases on one server; see `IndexStore`."""
+    """The releases of one namespace on a server; see `IndexStore`."""
 
-    def __init__(self, client: AsyncQdrantClient) -> None:
+    def __init__(
+        self, client: AsyncQdrantClient | Nodes, namespace: str = DEFAULT, layout: Layout | None = None
+    ) -> None:
         """The store closes the client."""
-        self._client = cast(AsyncQdrantClient, Guarded(client))
+        self._nodes = client if isinstance(client, Nodes) else Nodes([client])
+        self._namespace = Namespace(namespace)
+        self._state = ClusterState(self._nodes)
+        self._ownership = Ownership(self._state, self._namespace)
+        self._writer = CollectionWriter(self._nodes, layout or Layout())
+        self._owner: str | None = None
+        self._bundles: Collection[str] = ()
 
     @classmethod
-    def connect(cls, url: str, api_key: str | None = None) -> Self:
-        """The store on the server at `url`; nothing is sent yet. Raises SettingsError for what is no URL."""
-        try:
-            return cls(AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT_S, check_compatibility=False))
-        except ValueError as error:
-            raise SettingsError(
-                f"FAQ_QDRANT_URL={url} is not the URL of a server, as http://qdrant:6333 is."
-            ) from error
+    def connect(
+        cls, urls: str, api_key: str | None = None, namespace: str = DEFAULT, layout: Layout | None = None
+    ) -> Self:
+        """The store on the server at these comma-separated URLs of its nodes; nothing is sent yet.
 
-    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]]) -> None:
-        """As `IndexStore.build`. The last step marks the collection as complete."""
-        with qdrant(record.name):
-            await self._client.delete_collection(record.name, timeout=BUILD_TIMEOUT_S)
-            await self._create(record)
-            tokenizer, numbers = WordTokenizer(record.language, record.average_length), count()
-            for batch in batches:
-                points = [
-                    models.PointStruct(
-                        id=next(numbers), vector=_vectors(entry, tokenizer), payload=_stored_payload(entry, record)
-                    )
-                    for entry in batch
-                ]
-                await self._client.upsert(record.name, points, wait=True)
-            await self._client.update_collection(record.name, metadata={"complete": True})
+        Raises SettingsError for what is no URL.
+        """
+        return cls(Nodes.connect(urls, api_key), namespace, layout)
 
-    async def _create(self, record: IndexRecord) -> None:
-        multi = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
-        params = models.VectorParams(size=record.dimension, distance=models.Distance.DOT, multivector_config=multi)
-        metadata = {"record": record.model_dump(), "complete": False}
-        await self._client.create_collection(
-            record.name,
-            dict.fromkeys((ANSWER, QUESTIONS, NEGATIVES), params),
-            {BM25: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-            metadata=metadata,
-            timeout=BUILD_TIMEOUT_S,
-        )
-        await self._client.create_payload_index(record.name, KEYS, models.PayloadSchemaType.KEYWORD, wait=True)
-        for field, kinds in record.fields.items():
-            for kind in kinds:
-                await self._client.create_payload_index(record.name, path(field, kind), SCHEMAS[kind], wait=True)
+    async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
+        """As `IndexStore.claim`."""
+        places = await self._places()
+        if not adopt:
+            await self._ownership.check(places, owner, bundles)
+        await self._ownership.take(places, owner, bundles)
+        self._owner, self._bundles = owner, bundles
+
+    async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Waiting = bool) -> None:
+        """As `IndexStore.build`. The last step is the alias of the release."""
+        collection = self._namespace.new_collection(record.name)
+        await self._writer.build(collection, record, batches, self._owner, waiting)
+        await self._state.move({self._namespace.alias(record.name): collection})
+
+    async def extend(
+        self, record: IndexRecord, parent: str, batches: Iterable[list[Candidate]], removed: Collection[str]
+    ) -> None:
+        """As `IndexStore.extend`. The last step is the alias of the increment."""
+        collection, before, metadata = await self._find(parent)
+        if metadata.is_legacy(parent):
+            raise IndexUnavailable(f"{parent} was built by an earlier version and cannot be extended. Reindex.")
+        await self._writer.undo(collection, before.increment)
+        await self._writer.extend(collection, record, batches, removed)
+        await self._state.write(collection, Metadata.describing(record))
+        await self._state.move({self._namespace.alias(record.name): collection})
 
     async def open(self, name: str) -> ServerIndex:
         """As `IndexStore.open`."""
-        return ServerIndex(self._client, await self._finished(name), await self.calibration(name))
+        collection, record, metadata = await self._find(name)
+        calibration = metadata.calibration(name)
+        if metadata.is_legacy(name):
+            return ServerIndex(self._nodes, Place(collection, None), record, calibration, None)
+        frequencies = await self._frequencies(collection, name)
+        return ServerIndex(self._nodes, Place(collection, record.increment), record, calibration, frequencies)
+
+    async def _frequencies(self, collection: str, name: str) -> Frequencies:
+        """The counts of the base's words. Raises IndexUnavailable where the collection has lost them."""
+        with qdrant(name, missing=NotFound):
+            points = await self._nodes.retrieve(collection, [FREQUENCIES_ID], with_payload=True, with_vectors=False)
+        try:
+            return Frequencies.of_text(points[0].payload[FREQUENCIES])
+        except (IndexError, KeyError, ValueError) as error:
+            raise IndexUnavailable(f"The release {name} is damaged: it has lost the counts of its words.") from error
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
         """As `IndexStore.calibrate`."""
-        await self._finished(name)
-        with qdrant(name):
-            await self._client.update_collection(name, metadata={"calibration": calibration})
-
-    async def records(self) -> list[IndexRecord]:
-        """As `IndexStore.records`."""
-        records = [record for name in await self.names() if (record := await self._record(name))]
-        return sorted(records, key=lambda record: (record.created_at, record.name))
-
-    async def drop(self, name: str) -> None:
-        """As `IndexStore.drop`."""
-        with qdrant(name):
-            await self._client.delete_collection(name, timeout=BUILD_TIMEOUT_S)
-
-    async def sweep(self) -> None:
-        """As `IndexStore.sweep`."""
-        for name in await self.names():
-            if await self._record(name) is None:
-                await self.drop(name)
-
-    async def pointer(self) -> tuple[str | None, str | None]:
-        """As `IndexStore.pointer`."""
-        with qdrant("the aliases"):
-            aliases = (await self._client.get_aliases()).aliases
-        collections = {alias.alias_name: alias.collection_name for alias in aliases}
-        return collections.get(ACTIVE), collections.get(PREVIOUS)
-
-    async def activate(self, name: str) -> None:
-        """As `IndexStore.activate`. Raises NotFound."""
-        await self._finished(name)
-        active, _ = await self.pointer()
-        if active == name:
-            return
-        moves = [_alias(ACTIVE, name), *([_alias(PREVIOUS, active)] if active else [])]
-        with qdrant(name):
-            await self._client.update_collection_aliases(moves)
-
-    async def close(self) -> None:
-        """As `IndexStore.close`."""
-        await self._client.close()
-
-    async def names(self) -> list[str]:
-        """As `IndexStore.names`."""
-        with qdrant("the list of collections"):
-            collections = (await self._client.get_collections()).collections
-        return [collection.name for collection in collections if RELEASE.match(collection.name)]
-
-    async def _finished(self, name: str) -> IndexRecord:
-        """The record of a finished release. Raises NotFound."""
-        record = await self._record(name)
-        if record is None:
-            raise NotFound(f"There is no release {name}.")
-        return record
-
-    async def _record(self, name: str) -> IndexRecord | None:
-        """The record of a finished release, or None."""
-        if name not in await self.names():
-            return None
-        metadata = await self._metadata(name)
-        try:
-            return IndexRecord.model_validate(metadata["record"]) if metadata.get("complete") else None
-        except (KeyError, ValidationError):
-            return None
+        collection, _, metadata = await self._find(name)
+        await self._state.write(collection, metadata.calibrated(name, calibration))
 
     async def calibration(self, name: str) -> Calibration | None:
         """As `IndexStore.calibration`."""
-        return (await self._metadata(name)).get("calibration")
+        _, _, metadata = await self._find(name)
+        return metadata.calibration(name)
 
-    async def _metadata(self, name: str) -> dict[str, Any]:
-        with qdrant(name):
-            return (await self._client.get_collection(name)).config.metadata or {}
+    async def records(self) -> list[IndexRecord]:
+        """As `IndexStore.records`. Asks for the aliases, then for all collections at once."""
+        places = await self._places()
+        collections = set(places.releases.values())
+        metadata = dict(zip(collections, await asyncio.gather(*map(self._described, collections)), strict=True))
+        records = [metadata[collection].record(name) for name, collection in places.releases.items()]
+        return sorted(filter(None, records), key=lambda record: (record.created_at, record.name))
 
+    async def names(self) -> list[str]:
+        """As `IndexStore.names`."""
+        return sorted((await self._places()).releases)
 
-def _vectors(candidate: Candidate, tokenizer: WordTokenizer) -> dict[str, Any]:
-    """The named vectors of a point, without empty ones: Qdrant refuses an empty multivector."""
-    words = tokenizer.document(text_of(candidate.payload))
-    dense = {ANSWER: candidate.answer, QUESTIONS: candidate.questions, NEGATIVES: candidate.negatives}
-    vectors: dict[str, Any] = {name: rows.tolist() for name, rows in dense.items() if len(rows)}
-    return {**vectors, BM25: models.SparseVector(**words._asdict())}
+    async def pointer(self) -> tuple[str | None, str | None]:
+        """As `IndexStore.pointer`."""
+        places = await self._places()
+        return places.active, places.previous
 
+    async def activate(self, name: str) -> None:
+        """As `IndexStore.activate`. Raises NotFound, and Conflict where another installation has taken the namespace.
 
-def _stored_payload(candidate: Candidate, record: IndexRecord) -> dict[str, Any]:
-    if record.common_identifiers is None:
-        return stored_payload(candidate)
-    return stored_payload(candidate, keys_of(candidate.payload, record.common_identifiers))
+        One change of aliases. A replica asks for all aliases at once, so it sees the releases before or those after it.
+        """
+        await self._find(name)
+        places = await self._places()
+        if self._owner:
+            await self._ownership.check(places, self._owner, self._bundles)
+        if places.active != name:
+            await self._state.move(*self._namespace.switch(places, name))
 
+    async def drop(self, name: str) -> None:
+        """As `IndexStore.drop`. An increment loses its alias first, then its points; a publish its collection."""
+        places = await self._places()
+        if name not in places.releases:
+            return
+        collection, others = places.releases[name], places.sharing(name)
+        if not others:
+            await self._state.delete(collection)
+            return
+        await self._state.move({}, self._namespace.aliases(places, name))
+        await self._clean(collection, others)
 
-def _alias(alias: str, name: str) -> models.CreateAliasOperation:
-    """The operation that points `alias` at a collection, wherever it pointed before."""
-    return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=alias))
+    async def sweep(self) -> None:
+        """As `IndexStore.sweep`: collections without a release, and what unfinished increments left in the others."""
+        places = await self._places()
+        held: dict[str, list[str]] = {}
+        for name, collection in places.releases.items():
+            held.setdefault(collection, []).append(name)
+        for collection in await self._state.collections():
+            if collection in held:
+                await self._clean(collection, held[collection])
+            elif self._namespace.owns(collection):
+                await self._state.delete(collection)
+
+    async def close(self) -> None:
+        """As `IndexStore.close`."""
+        await self._nodes.close()
+
+    async def _clean(self, collection: str, releases: Collection[str]) -> None:
+        """Remove from a collection what only releases other than these need."""
+        metadata = await self._state.metadata(collection)
+        records = [record for name in releases if (record := metadata.record(name)) and not metadata.is_legacy(name)]
+        if not records:
+            return
+        await self._writer.undo(collection, max(record.increment for record in records))
+        if gone := set(metadata.releases).difference(releases):
+            await self._state.write(collection, dict.fromkeys(gone))
+
+    async def _places(self) -> Places:
+        return self._namespace.places(await self._state.aliases())
+
+    async def _described(self, collection: str) -> Metadata:
+        """The metadata of a collection; without a release where it was dropped in the meantime."""
+        try:
+            return await self._state.metadata(collection)
+        except NotFound:
+            return Metadata({})
+
+    async def _find(self, name: str) -> tuple[str, IndexRecord, Metadata]:
+        """The collection of a finished release, its record and the collection's metadata. Raises NotFound."""
+        collection = (await self._places()).releases.get(name)
+        metadata = await self._described(collection) if collection else Metadata({})
+        record = metadata.record(name)
+        if collection is None or record is None:
+            raise NotFound(f"There is no release {name}.")
+        return collection, record, metadata

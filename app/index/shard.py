@@ -1,228 +1,151 @@
-"""One release of the embedded index, open for reading; `index.embedded` has the files and writes them."""
+"""The engine's files of a publish, which hold the entries and answer queries: `qdrant-edge-py` in this process.
 
-import asyncio
-import json
+shard/   without a write-ahead log, since a release never changes
+"""
+
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import qdrant_edge as edge
-from cachetools import LRUCache
-from pydantic import ValidationError
 
-from app.errors import IndexUnavailable, NotFound
-from app.index import checksums
-from app.index.candidates import NO_MATCH, Candidate, Match, Question
-from app.index.filters import Dialect, Filter, check
-from app.index.lookup import Lookup, QuestionKeys, keys_of, match_of, question_keys
-from app.index.memory import memory_bytes
-from app.index.postings import POSTINGS, Postings
-from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord, own_payload
-from app.index.scan import Scan
-from app.index.vector_file import VectorFile
-from app.index.words import WordTokenizer
+from app.errors import IndexUnavailable
+from app.index.candidates import Candidate
+from app.index.filters import Dialect, Filter, Kind, path
+from app.index.protocol import ANSWER, BM25, QUESTIONS, IndexRecord
+from app.index.words import Sparse
 
-T = TypeVar("T")
-
+SHARD = "shard"
 DIALECT = Dialect(edge.Filter, edge.FieldCondition, edge.MatchAny, edge.RangeFloat)
-CACHE_BYTES = 32 * 2**20  # of entries read last, without their vectors, which are memory-mapped
+SCHEMAS: dict[Kind, edge.PayloadSchemaType] = {
+    "text": edge.PayloadSchemaType.Keyword,
+    "number": edge.PayloadSchemaType.Float,
+    "flag": edge.PayloadSchemaType.Keyword,
+}
+HNSW_CONFIG = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
 SEARCH_PARAMS = edge.SearchParams(
     hnsw_ef=128, quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0)
 )
-OPEN_BYTES = 2 * 2**20  # free disk space that opening an index needs
-RECORD, SHARD, CALIBRATION = "record.json", "shard", "calibration.json"
+BUILD_BYTES = 64 * 2**20  # free disk space that a build needs beside its vectors
+
+Scores = dict[int, float]  # of entries, by their numbers
 
 
-class Matches(NamedTuple):
-    """How the keys of all entries match those of a question. `by_entry` is None where the index has no lookup."""
+class Query(NamedTuple):
+    """A search by one named vector. `among`: the numbers of the entries that are searched; None: all."""
 
-    wanted: QuestionKeys
-    by_entry: Mapping[int, Match] | None
-
-    def of(self, point: int, payload: Mapping[str, Any]) -> Match:
-        """The match of one entry."""
-        if self.by_entry is None:
-            return match_of(self.wanted, keys_of(payload))
-        return self.by_entry.get(point, NO_MATCH)
-
-    def groups(self) -> list[list[int]]:
-        """The entries whose phrasing is the question, and those that hold one of its identifiers; no group is empty."""
-        if not self.by_entry:
-            return []
-        same = [point for point, match in self.by_entry.items() if match.same or match.folded]
-        holders = [point for point, match in self.by_entry.items() if match.identifiers]
-        return [group for group in (same, holders) if group]
+    vector: Any  # a list of numbers, or for BM25 words
+    using: str
+    limit: int
+    among: Collection[int] | None = None
 
 
-class EmbeddedIndex:
-    """An open release; see `Index`. One thread reads it, because the engine does not answer two queries at a time."""
+class Shard:
+    """The shard of a publish, open for reading. The engine does not answer two calls at a time."""
 
     def __init__(self, directory: Path) -> None:
-        self.record = read_record(directory)
-        self.calibration = read_calibration(directory)
-        check_space(directory, OPEN_BYTES)
-        checksums.check(directory)
-        self._vectors = VectorFile(directory, self.record.entries, self.record.dimension)
-        self._tokenizer = WordTokenizer(self.record.language, self.record.average_length)
-        self._lookup = None if self.record.common_identifiers is None else Lookup(directory)
-        self._scan: Scan | None = None
-        if (directory / POSTINGS).exists():
-            self._scan = Scan(self._vectors, Postings(directory, self.record.entries), self._tokenizer)
-        self._waiting: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
-        self._cache: LRUCache[int, Candidate] = LRUCache(
-            CACHE_BYTES, getsizeof=lambda entry: memory_bytes(entry.payload)
-        )
-        with engine(f"the index {self.record.name}"):
+        """Raises IndexUnavailable where the engine cannot open it."""
+        self._name = directory.name
+        with engine(self._name):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        """As `Index.search`: by a scan; with filters or without a scan by the engine's queries."""
-        check(where, self.record.fields)
-        if self._scan and not where:
-            return await self._scanned(self._scan, question, limit)
-        return await self._run(lambda: self._search(question, limit, DIALECT.translate(where)))
-
-    async def count(self) -> int:
-        """As `Index.count`."""
-        return await self._run(lambda: self._shard.count(edge.CountRequest(exact=True)))
-
-    async def sample(self, limit: int) -> list[Candidate]:
-        """As `Index.sample`."""
-        return await self._run(lambda: self._read(self.record.spread(limit)))
-
-    async def holds(self, entry_id: str) -> bool:
-        """As `Index.holds`."""
-        same = edge.Filter(must=[edge.FieldCondition("id", match=edge.MatchAny([entry_id]))])
-        return await self._run(lambda: self._shard.count(edge.CountRequest(filter=same, exact=True)) > 0)
-
-    async def close(self) -> None:
-        """As `Index.close`. Waits for the running query without blocking the event loop."""
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        self._thread.shutdown(wait=True)
+    def close(self) -> None:
+        """Close the files; idempotent."""
         self._shard.close()
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        def guarded() -> T:
-            with engine(f"the index {self.record.name}"):
-                return work()
+    def count(self, where: edge.Filter | None = None) -> int:
+        """The number of entries that meet a condition."""
+        with engine(self._name):
+            return self._shard.count(edge.CountRequest(filter=where, exact=True))
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+    def payloads(self, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The numbers and stored payloads of entries."""
+        wanted: list[Any] = list(numbers)
+        with engine(self._name):
+            records = self._shard.retrieve(wanted, with_payload=True, with_vector=False) if wanted else []
+        for record in records:
+            yield int(record.id), record.payload or {}
 
-    async def _scanned(self, scan: Scan, question: Question, limit: int) -> list[Candidate]:
-        """One scan for all searches of a turn of the event loop, such as those of questions encoded together."""
-
-        async def work(waiting: list[tuple[Question, int]]) -> list[list[Candidate]]:
-            self._waiting = None
-            questions, limits = zip(*waiting, strict=True)
-            return await self._run(lambda: self._scan_all(scan, questions, limits))
-
-        if self._waiting is None:
-            waiting: list[tuple[Question, int]] = []
-            self._waiting = waiting, asyncio.ensure_future(work(waiting))
-        waiting, results = self._waiting
-        position = len(waiting)
-        waiting.append((question, limit))
-        return (await asyncio.shield(results))[position]
-
-    def _scan_all(self, scan: Scan, questions: Sequence[Question], limits: Sequence[int]) -> list[list[Candidate]]:
-        matches = [self._matches(question) for question in questions]
-        also = [self._matching(*search) for search in zip(questions, limits, matches, strict=True)]
-        scores = scan.nearest(questions, limits, also)
-        return [self._read(list(bm25), match, bm25) for match, bm25 in zip(matches, scores, strict=True)]
-
-    def _matches(self, question: Question) -> Matches:
-        wanted = question_keys(question)
-        return Matches(wanted, self._lookup.find(wanted) if self._lookup else None)
-
-    def _matching(self, question: Question, limit: int, matches: Matches) -> list[int]:
-        """The entries that the keys find: of each group all, or the `limit` nearest where there are more."""
-        groups = matches.groups()
-        points = [point for group in groups if len(group) <= limit for point in group]
-        vector = question.vector.tolist()
-        queries = [self._nearest(vector, ANSWER, limit, _among(group)) for group in groups if len(group) > limit]
-        nearest = self._query(queries) if queries else ()
-        return points + [int(result.id) for results in nearest for result in results]
-
-    def _search(self, question: Question, limit: int, where: edge.Filter | None) -> list[Candidate]:
-        vector = question.vector.tolist()
-        matches = self._matches(question)
-        words = edge.SparseVector(*self._tokenizer.question(question.text))
-        queries = {ANSWER: vector, QUESTIONS: vector, **({BM25: words} if words.indices else {})}
-        requests = [self._nearest(query, name, limit, where) for name, query in queries.items()]
-        requests += [self._nearest(vector, ANSWER, limit, _among(group, where)) for group in matches.groups()]
-        ids = sorted({int(result.id) for results in self._query(requests) for result in results})
-        if BM25 not in queries or not ids:
-            return self._read(ids, matches)
-        (scored,) = self._query([self._nearest(words, BM25, len(ids), _among(ids))])
-        return self._read(ids, matches, {int(point.id): point.score for point in scored})
-
-    def _nearest(self, query: Any, name: str, limit: int, where: edge.Filter | None) -> edge.QueryRequest:  # noqa: ANN401
-        return edge.QueryRequest(
-            limit,
-            query=edge.Query.Nearest(query, using=name),
-            filter=where,
-            with_vector=False,
-            with_payload=False,
-            params=None if name == BM25 else SEARCH_PARAMS,
-        )
-
-    def _query(self, requests: list[edge.QueryRequest]) -> list[list[edge.ScoredPoint]]:
-        results: list[list[edge.ScoredPoint]] = self._shard.query_batch(edge.QueryBatchRequest(requests))
-        return results
-
-    def _read(
-        self, ids: Sequence[int], matches: Matches | None = None, lexical: Mapping[int, float] | None = None
-    ) -> list[Candidate]:
-        """The entries, from the cache or the engine, each with its BM25 score and how its keys match."""
-        entries = {point: entry for point in ids if (entry := self._cache.get(point))}
-        missing: list[Any] = [point for point in ids if point not in entries]
-        for record in self._shard.retrieve(missing, with_payload=True, with_vector=False) if missing else ():
-            point, payload = int(record.id), cast(dict[str, Any], record.payload)
-            entries[point] = Candidate(payload["id"], own_payload(payload), *self._vectors.read(point))
-            with suppress(ValueError):  # an entry larger than the whole cache
-                self._cache[point] = entries[point]
-        scores = lexical or {}
-        match = matches.of if matches else _no_match
-        return [
-            Candidate(*entry[:5], scores.get(point, 0.0), match(point, entry.payload))
-            for point in ids
-            if (entry := entries.get(point))
-        ]
+    def search(
+        self, queries: Sequence[Query], where: Filter, hidden: edge.HasIdCondition | None = None
+    ) -> list[Scores]:
+        """The best entries for each query, without the hidden ones."""
+        condition = DIALECT.translate(where)
+        requests = [_request(query, condition, hidden) for query in queries]
+        with engine(self._name):
+            results = self._shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
+        return [{int(point.id): point.score for point in points} for points in results]
 
 
-def _no_match(point: int, payload: Mapping[str, Any]) -> Match:
-    return NO_MATCH
+def _request(query: Query, condition: edge.Filter | None, hidden: edge.HasIdCondition | None) -> edge.QueryRequest:
+    must: list[Any] = [edge.HasIdCondition(set(query.among))] if query.among is not None else []
+    must += [condition] if condition else []
+    where = edge.Filter(must=must, must_not=[hidden] if hidden else []) if must or hidden else None
+    return edge.QueryRequest(
+        query.limit,
+        query=edge.Query.Nearest(query.vector, using=query.using),
+        filter=where,
+        with_vector=False,
+        with_payload=False,
+        params=None if query.using == BM25 else SEARCH_PARAMS,
+    )
 
 
-def _among(ids: Sequence[int], where: edge.Filter | None = None) -> edge.Filter:
-    conditions: list[Any] = [edge.HasIdCondition(set(ids)), *([where] if where else [])]
-    return edge.Filter(must=conditions)
+class ShardWriter:
+    """Writes the shard of a publish, batch by batch. Closes with the `with` block."""
+
+    def __init__(self, directory: Path, record: IndexRecord) -> None:
+        self._directory, self._record = directory, record
+        (directory / SHARD).mkdir()
+        with engine(record.name):
+            self._shard = edge.EdgeShard.create(str(directory / SHARD), _config(record))
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shard.close()
+
+    def add(self, points: list[edge.Point]) -> None:
+        """Add entries, as `point` makes them."""
+        with engine(self._record.name):
+            self._shard.update(edge.UpdateOperation.upsert_points(points))
+
+    def finish(self, *, graph: bool) -> None:
+        """Index the metadata, and the vectors where the index is searched by a graph; flush all to the disk."""
+        with engine(self._record.name):
+            for field, kinds in self._record.fields.items():
+                for kind in kinds:
+                    self._shard.update(edge.UpdateOperation.create_field_index(path(field, kind), SCHEMAS[kind]))
+            if graph:
+                check_space(self._directory, BUILD_BYTES + 2 * _bytes_on_disk(self._directory))
+                self._shard.optimize()
+            self._shard.flush()
 
 
-def read_record(directory: Path) -> IndexRecord:
-    """The record of a release. Raises NotFound, or IndexUnavailable where it cannot be read."""
-    try:
-        return IndexRecord.model_validate_json((directory / RECORD).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"There is no release {directory.name}.") from None
-    except (OSError, ValidationError) as error:
-        raise IndexUnavailable(f"The release {directory.name} is damaged: its record cannot be read.") from error
+def point(number: int, candidate: Candidate, words: Sparse, payload: Mapping[str, Any]) -> edge.Point:
+    """An entry for the shard, without `questions` for a passage: the engine refuses an empty multivector."""
+    vectors: dict[str, Any] = {ANSWER: candidate.answer.tolist(), BM25: edge.SparseVector(*words)}
+    if len(candidate.questions):
+        vectors[QUESTIONS] = candidate.questions.tolist()
+    return edge.Point(number, vectors, dict(payload))
 
 
-def read_calibration(directory: Path) -> Calibration | None:
-    """The calibration of a release, or None. Raises IndexUnavailable where it cannot be read."""
-    try:
-        return cast(Calibration, json.loads((directory / CALIBRATION).read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise IndexUnavailable(f"The release {directory.name} is damaged: its calibration cannot be read.") from error
+def _config(record: IndexRecord) -> edge.EdgeConfig:
+    """The engine's configuration. The distance is the dot product: a model for the cosine gives normalised vectors."""
+    multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
+    small = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
+    params = edge.EdgeVectorParams(
+        record.dimension,
+        edge.Distance.Dot,
+        multivector_config=multi,
+        hnsw_config=HNSW_CONFIG,
+        quantization_config=small,
+    )
+    words = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
+    return edge.EdgeConfig(vectors={ANSWER: params, QUESTIONS: params}, sparse_vectors={BM25: words}, wal_enabled=False)
 
 
 def check_space(directory: Path, needed: int) -> None:
@@ -239,11 +162,15 @@ def check_space(directory: Path, needed: int) -> None:
 
 
 @contextmanager
-def engine(what: str) -> Iterator[None]:
-    """Raises IndexUnavailable, naming `what`, in place of the engine's errors and panics, which are no `Exception`."""
+def engine(release: str) -> Iterator[None]:
+    """Raises IndexUnavailable, naming the release, for the engine's errors and panics, which are no `Exception`."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        raise IndexUnavailable(f"Qdrant's engine cannot use {what}: {error}") from error
+        raise IndexUnavailable(f"Qdrant's engine cannot use the index {release}: {error}") from error
+
+
+def _bytes_on_disk(directory: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())

@@ -5,8 +5,9 @@ rows.npy      (entries, 4) int64: the row at which each of the three begins, and
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,19 @@ VECTORS, ROWS = "vectors.f32", "rows.npy"
 
 
 class VectorFileWriter:
-    """Writes both files, batch by batch."""
+    """Writes both files, batch by batch. Finishes with the `with` block."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._file = (directory / VECTORS).open("wb")
         self._rows: list[tuple[int, int, int, int]] = []
         self._end = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __len__(self) -> int:
         """The number of vectors added so far."""
@@ -62,9 +69,15 @@ class VectorFile:
             shape = (int(self.bounds[-1, 3]) if len(self.bounds) else 0, dimension)
             if self.bounds.shape != (entries, 4) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
                 raise ValueError("they do not fit together")
-            self.vectors: Vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
+            self.vectors: Vectors = np.empty(shape, dtype=np.float32)
+            if shape[0]:  # an empty file cannot be mapped
+                self.vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
         except (OSError, ValueError, IndexError) as error:
             raise IndexUnavailable(f"The release {directory.name} is damaged: its vectors: {error}") from error
+
+    def blocks(self, rows: int) -> Iterator[Vectors]:
+        """All vectors, `rows` at a time."""
+        return (self.vectors[start : start + rows] for start in range(0, len(self.vectors), rows))
 
     def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
         """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""

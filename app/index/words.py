@@ -9,7 +9,7 @@ BM25: "The Probabilistic Relevance Framework: BM25 and Beyond" (Robertson & Zara
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import qdrant_edge as edge
@@ -64,10 +64,13 @@ class WordTokenizer:
 class IdfStatistics:
     """The document frequencies of words in the texts of entries, as an index counts them."""
 
-    def __init__(self, tokenizer: WordTokenizer, texts: Sequence[str]) -> None:
+    def __init__(self, tokenizer: WordTokenizer, texts: Iterable[str]) -> None:
         self._tokenizer = tokenizer
-        self._texts = len(texts)
-        self._counts = Counter(word for text in texts for word in tokenizer.document(text).indices)
+        self._texts = 0
+        self._counts: Counter[int] = Counter()
+        for text in texts:
+            self._texts += 1
+            self._counts.update(tokenizer.document(text).indices)
 
     def score(self, question: str, text: str) -> float:
         """The BM25 score of a text for a question."""
@@ -93,8 +96,27 @@ def text_of(payload: Mapping[str, Any]) -> str:
 
 def average_length(texts: Iterable[str]) -> float:
     """The mean number of words of the texts, as spaces separate them; at least 1."""
-    lengths = [len(text.split()) for text in texts]
-    return max(1.0, round(sum(lengths) / max(1, len(lengths)), 1))
+    length = AverageLength()
+    for text in texts:
+        length.add(text)
+    return length.mean
+
+
+class AverageLength:
+    """The mean number of words of texts that come one by one."""
+
+    def __init__(self) -> None:
+        self._words = self._texts = 0
+
+    def add(self, text: str) -> None:
+        """Count in one text."""
+        self._words += len(text.split())
+        self._texts += 1
+
+    @property
+    def mean(self) -> float:
+        """As `average_length`."""
+        return max(1.0, round(self._words / max(1, self._texts), 1))
 
 
 def _languages() -> list[Any]:

@@ -118,6 +118,12 @@ class Jobs:
         with self._database.read() as connection:
             return connection.scalar(select(JobRow.status).where(JobRow.id == job_id)) in LIVE
 
+    def is_under_way(self, kind: str) -> bool:
+        """Whether a job of this kind is queued or running, by its lease."""
+        query = select(JobRow.id).where(JobRow.kind == kind, JobRow.status.in_(LIVE), lease_holds())
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     @contextmanager
     def work(self, job_id: str) -> Iterator["Work"]:
         """Run a job and keep its lease. Raises Canceled when somebody canceled it."""

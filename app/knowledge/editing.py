@@ -13,6 +13,7 @@ from app.knowledge.history import Act
 from app.knowledge.rows_of_entries import values_of
 from app.knowledge.stored import Stored, stored_entry
 from app.knowledge.tables import EntryRow, utc_now
+from app.knowledge.wishes import wish
 
 Tags = Collection[str]  # entity tags, one of which the entry must have
 
@@ -35,6 +36,7 @@ class Editor:
         version = history.last_versions(self._connection, [entry.id]).get(entry.id, 0) + 1
         values = self._values(entry, -1 if last is None else last, version, act)
         self._connection.execute(insert(EntryRow), values | {"created_at": utc_now()})
+        self._wish(entry)
         return self.get(entry.id)
 
     def change(self, entry_id: str, changed: Callable[[Entry], Entry], tags: Tags, act: Act = "updated") -> Stored:
@@ -51,6 +53,7 @@ class Editor:
         history.keep(self._connection, [entry_id])
         values = self._values(entry, position - 1, present.version + 1, act)
         self._connection.execute(update(EntryRow).where(EntryRow.id == entry_id), values)
+        self._wish(present.entry, entry)
         return self.get(entry_id)
 
     def archive(self, entry_id: str, tags: Tags) -> Stored:
@@ -77,13 +80,23 @@ class Editor:
             raise NotFound(f"There is no entry `{entry_id}`, and none in the history.")
         return versions
 
-    def purge(self, entry_id: str, tags: Tags) -> None:
-        """Erase an entry and its history, also if an import removed the entry. Raises NotFound, Stale."""
-        self.versions(entry_id)
+    def purge(self, entry_id: str, tags: Tags) -> list[Entry]:
+        """Erase an entry and its history, also if an import removed the entry, and return all versions that there were.
+
+        Raises NotFound, Stale.
+        """
+        versions = [entry for entry, _ in self.versions(entry_id)]
         with suppress(NotFound):
             self.get(entry_id).check(tags)
         self._connection.execute(delete(EntryRow).where(EntryRow.id == entry_id))
         history.forget(self._connection, None, entry_id)
+        wish(self._connection, entry_id, erased=True)
+        return versions
+
+    def _wish(self, *versions: Entry) -> None:
+        """Have the change answer, unless none of the entry's versions, before and after it, is live."""
+        if any(version.state == "live" for version in versions):
+            wish(self._connection, versions[0].id)
 
     def _values(self, entry: Entry, before: int, version: int, act: Act) -> dict[str, Any]:
         """The columns of the entry's row; its position follows `before`."""

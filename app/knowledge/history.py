@@ -1,6 +1,7 @@
 """What entries were before: each version that a later one replaced, who wrote it and when, and how it differs."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -39,6 +40,40 @@ class Version:
     by: str | None
     at: datetime
     differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change of an entry: what was done, by whom and when, and its question after it."""
+
+    id: str
+    question: str
+    act: Act
+    by: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The changes within a time: how many of each act, and the latest."""
+
+    counts: Mapping[Act, int]
+    latest: Sequence[Changed]
+
+
+def changes(connection: Connection, after: datetime, until: datetime, limit: int) -> Changes:
+    """The changes after `after` and not after `until`; `limit`: how many of the latest are listed."""
+    tables = ((_ENTRY, _ENTRY.c.id), (_VERSION, _VERSION.c.entry_id))
+    counts: Counter[Act] = Counter()
+    latest: list[Changed] = []
+    for table, entry_id in tables:
+        within = (table.c.updated_at > after, table.c.updated_at <= until)
+        counted = select(table.c.act, func.count()).where(*within).group_by(table.c.act)
+        counts.update({row[0]: row[1] for row in connection.execute(counted)})
+        columns = (entry_id, *(table.c[name] for name in ("question", "act", "changed_by", "updated_at")))
+        query = select(*columns).where(*within).order_by(table.c.updated_at.desc()).limit(limit)
+        latest += [Changed(*row) for row in connection.execute(query)]
+    return Changes(counts, sorted(latest, key=lambda change: change.at, reverse=True)[:limit])
 
 
 def keep(connection: Connection, ids: Sequence[str]) -> None:

@@ -82,10 +82,11 @@ def page(connection: Connection, selection: Selection, limit: int, after: str | 
     conditions = selection.conditions()
     count = select(func.count()).select_from(EntryRow).where(*conditions)
     order = [column.desc() if descending else column for column in dict.fromkeys((key, EntryRow.id))]
-    query = select(*COLUMNS, key.label("sorted_by")).where(*conditions).order_by(*order).limit(limit + 1)
+    ids = select(EntryRow.id).where(*conditions).order_by(*order).limit(limit + 1)  # sorts no long texts
     if after is not None:
         place, here = place_of(after, selection.sort), tuple_(key, EntryRow.id)
-        query = query.where(here < place if descending else here > place)
+        ids = ids.where(here < place if descending else here > place)
+    query = select(*COLUMNS, key.label("sorted_by")).where(EntryRow.id.in_(ids.scalar_subquery())).order_by(*order)
     rows = connection.execute(query).all()
     last = rows[limit - 1] if len(rows) > limit else None
     following = cursor((last.sorted_by, last.id), selection.sort) if last else None

@@ -21,6 +21,12 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime(_FORMAT)
 
 
+def answers_at(state: str, valid_from: str | None, valid_until: str | None, at: datetime) -> bool:
+    """Whether an entry is live, and valid at this moment."""
+    now = moment(at)
+    return state == "live" and (valid_from is None or valid_from <= now) and (valid_until is None or valid_until > now)
+
+
 def clean_moment(value: object, name: str, *, end: bool = False) -> str | None:
     """A moment in ISO 8601 as `moment` writes it; None for None and an empty text.
 

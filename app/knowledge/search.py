@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import ColumnElement, false
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.knowledge.tables import EntryRow
 
@@ -49,6 +50,11 @@ def _text(value: object) -> str:
 
 def holds(search: str) -> ColumnElement[bool]:
     """The condition that an entry holds the text `search` in its id, question, alternatives or answer."""
+    return contains(EntryRow.searchable, search)
+
+
+def contains(column: InstrumentedAttribute[str], search: str) -> ColumnElement[bool]:
+    """The condition that a column of folded texts contains the text `search`, whatever its case."""
     if _NEVER_STORED.search(search):  # databases refuse these characters in parameters
         return false()
-    return EntryRow.searchable.contains(folded(search), autoescape=True)
+    return column.contains(folded(search), autoescape=True)

@@ -1,6 +1,6 @@
 """The store: all entries, in a database. Knows no files, no vectors and no HTTP."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,16 +9,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
 
-from app.knowledge import history, listing
+from app.knowledge import history, listing, validity
+from app.knowledge.changes import Changes, changes_since
 from app.knowledge.database import Database
 from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
+from app.knowledge.installation import installation_id
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
 from app.knowledge.stored import Stored, stored_entry
 from app.knowledge.tables import EntryRow, VersionRow, utc_now
+from app.knowledge.wishes import wish
 
 _BATCH = 1_000
 
@@ -45,24 +48,39 @@ class Store:
         """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
         return cls(Database.open(url), history_days)
 
+    @property
+    def installation(self) -> str:
+        """The random id of this installation, which is kept in the database."""
+        return installation_id(self.database)
+
     def close(self) -> None:
         """Close every connection."""
         self.database.close()
 
     def import_entries(
-        self, entries: Iterable[Entry], mode: Mode, dry_run: bool = False, match: Match = "id", by: str | None = None
+        self,
+        entries: Iterable[Entry],
+        mode: Mode,
+        dry_run: bool = False,
+        match: Match = "id",
+        by: str | None = None,
+        publish: bool = False,
     ) -> ImportReport:
         """Import all entries or none; with `dry_run` change nothing and report what an import would do.
 
         `append` adds and updates; `replace` also removes every other entry and takes over the order. An entry is
         updated by its id; with `match="question"` one that was given no id also by its question. `by`: who imports, for
-        the history. Raises InputError when two of the entries have the same id and different content.
+        the history. `publish`: wish that the store answers as it then is. Raises InputError when two of the entries
+        have the same id and different content.
         """
         with self.database.read() if dry_run else self.database.write() as connection:
             intake = Intake(connection, mode, dry_run, by)
             for batch in _batches(intake.matched(list(entries)) if match == "question" else entries):
                 intake.take(batch)
-            return intake.finish()
+            report = intake.finish()
+            if publish and not dry_run:
+                wish(connection, None)
+            return report
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in order, streamed from one state of the database."""
@@ -70,11 +88,12 @@ class Store:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
 
-    def published(self) -> list[Entry]:
-        """The entries that a release of now holds, in order: those that are live and valid."""
+    def published(self) -> Iterator[Entry]:
+        """The entries that a release of now holds, in order: those that are live and valid. Streamed as `entries`."""
         with self.database.read() as connection:
-            rows = connection.execution_options(yield_per=_BATCH).execute(_in_order().where(_answers(utc_now())))
-            return [entry_of(row) for row in rows]
+            in_order = _in_order().where(_answers(utc_now()))
+            for row in connection.execution_options(yield_per=_BATCH).execute(in_order):
+                yield entry_of(row)
 
     def questions(self) -> Iterator[tuple[str, str]]:
         """The id and the question of each entry that is live and valid now, in order."""
@@ -108,11 +127,22 @@ class Store:
         with self.database.read() as connection:
             return stored_entry(connection, entry_id)
 
+    def questions_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The questions of these entries, by id; those that the store lacks are left out. At most some hundred."""
+        query = select(EntryRow.id, EntryRow.question).where(EntryRow.id.in_(ids))
+        with self.database.read() as connection:
+            return {row.id: row.question for row in connection.execute(query)}
+
     def versions(self, entry_id: str) -> list[history.Version]:
         """The versions of an entry that are kept, newest first, the present one included. Raises NotFound."""
         with self.database.read() as connection:
             editor = Editor(connection, None, self._history_days)
             return [version for _, version in reversed(editor.versions(entry_id))]
+
+    def changes_between(self, after: datetime, until: datetime, limit: int = 10) -> history.Changes:
+        """What was changed after `after` and not after `until`, as far as the history is kept, the latest first."""
+        with self.database.read() as connection:
+            return history.changes(connection, after, until, limit)
 
     @contextmanager
     def edit(self, by: str | None) -> Iterator[Editor]:
@@ -142,6 +172,21 @@ class Store:
         """`knowledge_revision` of what `published` gives, without reading its content."""
         with self.database.read() as connection:
             return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
+
+    def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
+        """What brings a release up to date whose entries have these digests, by id; `only`: of these entries."""
+        with self.database.read() as connection:
+            return changes_since(connection, _answers(utc_now()), digests, only)
+
+    def changed_validity(self, since: datetime) -> frozenset[str]:
+        """The ids of the live entries whose validity began or ended after `since`."""
+        with self.database.read() as connection:
+            return validity.changed_between(connection, since, utc_now())
+
+    def next_validity(self) -> datetime | None:
+        """The next moment at which the validity of a live entry begins or ends; None where there is none."""
+        with self.database.read() as connection:
+            return validity.next_change(connection, utc_now())
 
     def counts(self, since: datetime | None) -> Counts:
         """How many entries there are in each state, and how many changed after `since`."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Index, String, Text, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -53,12 +53,23 @@ class Content:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
+def _of_the_few(column: str) -> Index:
+    """An index of the entries that have a value in this column."""
+    known = text(f"{column} IS NOT NULL")
+    return Index(f"ix_entries_{column}", column, sqlite_where=known, postgresql_where=known)
+
+
 class EntryRow(Content, Base):
     """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
     search looks into, without case, and `terms` the metadata (`app.knowledge.search`)."""
 
     __tablename__ = "entries"
-    __table_args__ = (Index("ix_entries_position", "position"),)
+    __table_args__ = (
+        Index("ix_entries_position", "position"),
+        Index("ix_entries_listed", "updated_at", "id", "state", "act", "valid_from", "valid_until"),
+        _of_the_few("valid_from"),
+        _of_the_few("valid_until"),
+    )
 
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
     version: Mapped[int] = mapped_column(server_default="1")
@@ -73,7 +84,10 @@ class VersionRow(Content, Base):
     """A version of an entry that a later one replaced at `replaced_at`, or the removal of the entry by an import."""
 
     __tablename__ = "entry_versions"
-    __table_args__ = (Index("ix_entry_versions_replaced_at", "replaced_at"),)
+    __table_args__ = (
+        Index("ix_entry_versions_replaced_at", "replaced_at"),
+        Index("ix_entry_versions_updated_at", "updated_at", "act", "entry_id"),
+    )
 
     entry_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)

@@ -60,6 +60,11 @@ class Given(NamedTuple):
     changed_at: float
 
     @property
+    def right_entry(self) -> str | None:
+        """The entry that answers the question, as far as the user has said; None where that is not known."""
+        return self.correct_faq_id or (self.faq_id if self.helpful else None)
+
+    @property
     def changeable_until(self) -> float:
         """Until when the user may change it."""
         return self.given_at + CHANGEABLE_S

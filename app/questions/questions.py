@@ -8,6 +8,7 @@ from app.questions.asked import KEEPS_TEXTS, Asked
 from app.questions.feedback import Feedbacks
 from app.questions.log import QuestionLog
 from app.questions.recorder import Observer, Recorder
+from app.questions.reviewing import Reviews
 from app.questions.secret import signing_secret
 from app.questions.statistics import Statistics
 from app.questions.token import Tokens
@@ -29,6 +30,7 @@ class Questions:
         self.log = QuestionLog(database, mode, days)
         self.feedbacks = Feedbacks(database)
         self.statistics = Statistics(database)
+        self.reviews = Reviews(database)
         self.tokens = Tokens(signing_secret(database))
         self._recorder = Recorder(self.log.write, self.log.forget, observer)
 

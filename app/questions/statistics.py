@@ -88,6 +88,18 @@ class TopQuestion(NamedTuple):
     last_asked: float
 
 
+class HelpfulShare(NamedTuple):
+    """Feedback of a period: how much of it was helpful, and how much there was."""
+
+    helpful: int
+    given: int
+
+    @property
+    def share(self) -> float | None:
+        """None without feedback."""
+        return self.helpful / self.given if self.given else None
+
+
 class Statistics:
     """Reads the counts. Safe to share between threads."""
 
@@ -110,6 +122,19 @@ class Statistics:
         last = rows[limit - 1] if len(rows) > limit else None
         following = cursor(type_of(sort)(last.sorted_by), last.id) if last else None
         return EntryPage([_figures(row) for row in rows[:limit]], following)
+
+    def best_entries(self, period: Period, limit: int) -> list[EntryFigures]:
+        """The entries with the most hits, of those that had any; without reading the others."""
+        shown, said = _shown(period), _said(period)
+        best = (
+            select(shown).where(shown.c.hits > 0).order_by(shown.c.hits.desc(), shown.c.faq_id).limit(limit).subquery()
+        )
+        feedback = (func.coalesce(said.c[name], 0).label(name) for name in ("helpful", "unhelpful"))
+        query = select(EntryRow.id, EntryRow.question, EntryRow.state, best, *feedback)
+        query = query.join(best, best.c.faq_id == EntryRow.id).outerjoin(said, said.c.faq_id == EntryRow.id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(best.c.hits.desc(), EntryRow.id)).all()
+        return [_figures(row) for row in rows]
 
     def every_entry(self, period: Period, sort: EntrySort = "-hits", never: bool = False) -> Iterator[EntryFigures]:
         """The same for all entries, streamed."""
@@ -136,6 +161,14 @@ class Statistics:
         with self._database.read() as connection:
             rows = connection.execute(query.where(OutcomeHourRow.hour >= first, OutcomeHourRow.hour < end)).all()
         return {row[0]: int(row[1]) for row in rows}
+
+    def helpful(self, period: Period) -> HelpfulShare:
+        """The feedback that was given in the period."""
+        helpful, given = func.sum(case((FeedbackRow.helpful, 1), else_=0)), FeedbackRow.given_at
+        query = select(helpful, func.count()).where(given >= period.start, given < period.end)
+        with self._database.read() as connection:
+            row = connection.execute(query).one()
+        return HelpfulShare(int(row[0] or 0), int(row[1]))
 
     def top_questions(self, period: Period, limit: int = 50) -> list[TopQuestion]:
         """The questions that were asked most, with the text of the last day that has it.

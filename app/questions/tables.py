@@ -116,6 +116,17 @@ class QuestionDayRow(Base):
     last_asked: Mapped[float] = mapped_column(Double)
 
 
+class ReviewRow(Base):
+    """A question that a person has dealt with. `key`: of `popular.question_key`; `failed`: how often it had failed."""
+
+    __tablename__ = "reviews"
+
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    done_by: Mapped[str] = mapped_column(String(64))
+    done_at: Mapped[float] = mapped_column(Double)
+
+
 class SecretRow(Base):
     """A random secret that all replicas share, in hex."""
 

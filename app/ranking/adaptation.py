@@ -111,6 +111,10 @@ class Adaptation:
         self._questions: LRUCache[int, None] = LRUCache(MOST_QUESTIONS)
         self._clients: LRUCache[int, int] = LRUCache(MOST_CLIENTS)
 
+    def copy(self) -> "Adaptation":
+        """Another one with the same counts. What it counts changes this one's counts no more."""
+        return Adaptation(self._mode, self._unanswerable, self._densities, self.asked.model_copy(deep=True))
+
     @property
     def counting(self) -> bool:
         """Whether questions are counted."""

@@ -98,6 +98,7 @@ class Calibrated(BaseModel):
     figures: dict[str, float] = Field({}, description="figures measured on the held-out questions")
     problems: tuple[str, ...] = Field((), description="why the ranking, or its reranker, could not be calibrated")
     densities: Densities | None = Field(None, description="the distribution of the logit of u over those questions")
+    fitted_for: str | None = Field(None, description="the release whose index the questions were asked of")
 
 
 def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | None:

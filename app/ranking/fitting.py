@@ -48,12 +48,16 @@ class Fitted(NamedTuple):
     cases: list[Case]
 
 
-def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread] = ()) -> Calibrated:
+def calibrate(
+    outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Reread] = (), real: Sequence[Outcome] = ()
+) -> Calibrated:
     """The calibration of `ranking`, with thresholds for the ranking's precisions; or the reasons why there is none.
 
-    `reread`: a sample of the questions with the reranker's scores, for a ranking with a reranker.
+    `reread`: a sample of the questions with the reranker's scores, for a ranking with a reranker. `real`: questions of
+    users whose answers are known, which were not trained on.
     """
     questions = [Scored.of(outcome, ranking) for outcome in outcomes]
+    questions += [Scored.of(outcome, ranking, real=True) for outcome in real]
     fitted = _fitted(questions, ranking, "held-out questions", shrunk)
     if isinstance(fitted, str):
         return Calibrated(problems=(fitted,))
@@ -72,15 +76,31 @@ def calibrate(outcomes: Sequence[Outcome], ranking: Ranking, reread: Sequence[Re
 
 
 def shrunk(questions: Sequence[Scored], other_faqs: Prior = OTHER_FAQS) -> Calibration:
-    """The calibration of other FAQs, adapted to these questions; more questions move it farther."""
+    """The calibration of other FAQs, adapted to these questions; more questions move it farther.
+
+    Real questions move the result again: held-out phrasings are not like them, so each FAQ's real questions lie around
+    what its phrasings say as they lie around what other FAQs say.
+    """
     answerable = [question for question in questions if question.answerable]
     near = [question.scores[0] for question in map(Scored.without_answer, answerable) if len(question.scores)]
-    across = prior.across(np.array(near), other_faqs)
-    if not answerable:
-        return across
-    evidence, right, _ = examples(answerable)
-    given_answer = across.model_copy(update={"unanswerable": None})
-    return prior.moved(across, given_answer.confidence(evidence), right)
+    fitted = prior.across(np.array(near), other_faqs)
+    heldout = [question for question in answerable if not question.real]
+    for part in (heldout, [question for question in answerable if question.real]):
+        if part:
+            evidence, right, _ = examples(part)
+            given_answer = fitted.model_copy(update={"unanswerable": None})
+            fitted = prior.moved(fitted, given_answer.confidence(evidence), right)
+    return _moved_share(fitted, [question for question in questions if question.real])
+
+
+def _moved_share(calibration: Calibration, real: Sequence[Scored]) -> Calibration:
+    """The calibration with P(nothing answers) fitted to real questions of both kinds; the same without either kind."""
+    best = np.array([question.scores[0] for question in real if len(question.scores)])
+    nothing = np.array([not question.answerable for question in real if len(question.scores)], dtype=bool)
+    if calibration.unanswerable is None or nothing.all() or not nothing.any():
+        return calibration
+    moved = prior.moved_unanswerable(calibration.unanswerable, best, nothing)
+    return calibration.model_copy(update={"unanswerable": moved})
 
 
 def alone(questions: Sequence[Scored]) -> Calibration:

@@ -6,10 +6,10 @@ compared by their answers only; otherwise the right entry would be the only cand
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,13 @@ from app.text.normalize import fold_accents, normalize
 LIMIT = 30  # candidates by answer, by phrasing and by words
 MIN_UNANSWERABLE = 20  # least number of questions without an answer in a sample, where there are so many
 Payload = Mapping[str, Any]
+
+
+class Payloads(Protocol):
+    """Payloads that can be read again and again, from memory or from disk."""
+
+    def __iter__(self) -> Iterator[Payload]:
+        """All of them, from the beginning."""
 
 
 class Asked(NamedTuple):
@@ -58,24 +65,28 @@ class Outcome:
         return [answer_of(candidate.payload) for candidate in self.candidates]
 
 
-def resolve(heldout: Iterable[HeldOut], payloads: Sequence[Payload]) -> list[Asked]:
+def resolve(heldout: Iterable[HeldOut], payloads: Payloads) -> list[Asked]:
     """Each held-out question with the entries that answer it, or with none where it has no answer.
 
     The answer's text is looked for first, as another FAQ may use the same ids for other entries; then the id, which
     finds an entry whose answer was edited. All entries with the same answer are right. Questions whose entry no longer
-    exists are left out.
+    exists are left out. Reads the payloads twice.
     """
-    ids = {payload["id"]: answer_of(payload) for payload in payloads}
-    texts: dict[str, set[str]] = {}
+    questions = list(heldout)
+    wanted = {item.faq_id for item in questions}
+    ids = {payload["id"]: answer_of(payload) for payload in payloads if payload["id"] in wanted}
+    texts: dict[str, set[str]] = {text: set() for text in (*ids.values(), *(item.answer or "" for item in questions))}
     for payload in payloads:
-        texts.setdefault(answer_of(payload), set()).add(payload["id"])
+        if (answer := answer_of(payload)) in texts:
+            texts[answer].add(payload["id"])
     resolved = []
-    for item in heldout:
-        answer = item.answer if item.answer in texts else ids.get(item.faq_id or "")
+    for item in questions:
+        answers = (item.answer or "", ids.get(item.faq_id or "", ""))
+        right = next((texts[answer] for answer in answers if texts.get(answer)), None)
         if item.faq_id is None and item.answer is None:
             resolved.append(Asked(item.question, frozenset()))
-        elif answer in texts:
-            resolved.append(Asked(item.question, frozenset(texts[answer])))
+        elif right:
+            resolved.append(Asked(item.question, frozenset(right)))
     return resolved
 
 
@@ -101,7 +112,7 @@ def sample(texts: Sequence[str], answerable: Sequence[bool], limit: int) -> list
 class Evaluator:
     """Asks one index. `payloads`: those of all its entries."""
 
-    def __init__(self, index: Index, encoder: Encoder, payloads: Sequence[Payload]) -> None:
+    def __init__(self, index: Index, encoder: Encoder, payloads: Payloads) -> None:
         self.index = index
         self.payloads = payloads
         self._encoder = encoder
@@ -113,12 +124,12 @@ class Evaluator:
     @cached_property
     def _statistics(self) -> IdfStatistics:
         """Of the entries' texts. Tokenizes all of them, so it is made when it is first needed."""
-        return IdfStatistics(self._tokenizer, [text_of(payload) for payload in self.payloads])
+        return IdfStatistics(self._tokenizer, map(text_of, self.payloads))
 
     @cached_property
     def _answers(self) -> IdfStatistics:
         """Of the entries' answers only."""
-        return IdfStatistics(self._tokenizer, [answer_of(payload) for payload in self.payloads])
+        return IdfStatistics(self._tokenizer, map(answer_of, self.payloads))
 
     async def ask(self, asked: Sequence[Asked], limit: int = LIMIT) -> list[Outcome]:
         """The outcome of each question. `limit`: candidates by answer, by phrasing and by words."""

@@ -20,7 +20,7 @@ from app.arrays import Flags, Floats
 from app.ranking.calibration import Calibration
 from app.ranking.logistic import fit_logistic, logit
 from app.ranking.offer import Offer
-from app.ranking.unanswerable import Unanswerable
+from app.ranking.unanswerable import Unanswerable, log_odds
 
 NEAR_MISS = 0.55  # the mean best score of near misses, for a FAQ without any
 SHIFT_RIDGE, SCALE_RIDGE = 11.0, 44.0  # of the FAQ's shift and scale: standard deviations .3 and .15 around (0, 1)
@@ -55,6 +55,23 @@ def across(near_misses: Floats | None = None, prior: Prior = OTHER_FAQS) -> Cali
         offer=Offer(threshold=OFFER_THRESHOLD),
         unanswerable=Unanswerable(bias=no_answer, score_weight=prior.score_weight),
     )
+
+
+def moved_unanswerable(unanswerable: Unanswerable, best: Floats, nothing: Flags) -> Unanswerable:
+    """The model of P(nothing answers) with its logit shifted and scaled to fit real questions, (n,) both.
+
+    `best`: the best score of each question; `nothing`: whether nothing answers it, both kinds among them. Their share
+    here says nothing of the share that users ask, so it only moves the odds (`app.ranking.unanswerable`).
+    """
+    here = log_odds(float(nothing.mean())) - log_odds(unanswerable.trained_share)
+    logits = np.array([unanswerable.logit(score) for score in best.tolist()]) + here
+    features = np.stack([np.ones_like(logits), logits], axis=1)
+    ridge, prior = np.array([SHIFT_RIDGE, SCALE_RIDGE]), np.array([0.0, 1.0])
+    shift, scale = fit_logistic(features, nothing.astype(np.float64), ridge, prior).tolist()
+    scale = max(scale, 0.0)
+    bias = shift + scale * (unanswerable.bias + here) - here
+    changes = {"bias": round(bias, DECIMALS), "score_weight": round(scale * unanswerable.score_weight, DECIMALS)}
+    return unanswerable.model_copy(update=changes)
 
 
 def moved(calibration: Calibration, confidences: Floats, right: Flags) -> Calibration:

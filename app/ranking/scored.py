@@ -21,15 +21,16 @@ class Scored(NamedTuple):
     right: Flags
     entry: str  # the first id of the entries that answer it; for an unanswerable question, its text
     answerable: bool
+    real: bool = False  # a user asked it; the others are held-out phrasings
 
     @classmethod
-    def of(cls, outcome: Outcome, ranking: Ranking) -> "Scored":
+    def of(cls, outcome: Outcome, ranking: Ranking, real: bool = False) -> "Scored":
         """The candidates scored by the ranking."""
         scores = ranking.scores(outcome.features)
         order = np.argsort(-scores, kind="stable")
         answers = outcome.answers
         entry = min(outcome.relevant, default=f"\x1f{outcome.question.text}")
-        return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable)
+        return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable, real)
 
     def reranked(self, reranker: NDArray[np.float32], weight: float) -> "Scored":
         """The same with the reranker's scores, (up to n,), of the first candidates added."""

@@ -3,19 +3,32 @@
 import asyncio
 import re
 import shutil
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
 from app.errors import IndexUnavailable, NotFound, NotReady
 from app.index.embedded import EmbeddedStore
-from app.index.protocol import RELEASE, IndexRecord, IndexStore
+from app.index.protocol import RELEASE, Index, IndexRecord, IndexStore
+from app.knowledge.store import Store
 from app.ranking.adaptation import Adaptation, Estimate
 from app.ranking.calibration import Calibrated, calibrated_of
+from app.releases.keeping import in_dropping_order, kept_releases
 from app.releases.shares import Shares
 from app.settings import Settings
+
+
+class Loaded(NamedTuple):
+    """A bundle and an encoder of it."""
+
+    bundle: Bundle
+    encoder: Encoder
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,14 @@ class Catalog:
         """Release connections."""
         await self.indexes.close()
 
+    async def claim(self, store: Store, adopt: bool = False) -> None:
+        """Call it before publishing what `store` holds: on a Qdrant server its namespace becomes the store's.
+
+        Raises Conflict where it is another store's, unless `adopt`.
+        """
+        installed = [path.name for path in self.models.iterdir()]
+        await self.indexes.claim(await asyncio.to_thread(lambda: store.installation), adopt, installed)
+
     async def releases(self) -> list[Release]:
         """Every release, newest first."""
         active, previous = await self.indexes.pointer()
@@ -77,11 +98,8 @@ class Catalog:
         holding = []
         for name in await self.indexes.names():
             try:
-                index = await self.indexes.open(name)
-                try:
+                async with self.index(name) as index:
                     holds = await index.holds(entry_id)
-                finally:
-                    await index.close()
             except IndexUnavailable:
                 holds = True
             except NotFound:  # dropped in the meantime
@@ -111,13 +129,26 @@ class Catalog:
         """The bundle that a release's name says it was made with. Raises BundleError."""
         return Bundle.load(self.models / release.split("-")[1])
 
-    async def open(self, release: str, *, threads: int = 0) -> Answerer:
-        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable."""
+    @asynccontextmanager
+    async def index(self, release: str) -> AsyncIterator[Index]:
+        """The index of a release, open for a block. Raises NotFound, IndexUnavailable."""
+        index = await self.indexes.open(release)
+        try:
+            yield index
+        finally:
+            await index.close()
+
+    async def open(self, release: str, *, threads: int = 0, loaded: Loaded | None = None) -> Answerer:
+        """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable.
+
+        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them.
+        """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
         index = await self.indexes.open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
-            bundle = await asyncio.to_thread(self.bundle_of, release)
+            shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
+            bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
             make = partial(
                 Answerer,
                 threads=threads,
@@ -126,6 +157,7 @@ class Catalog:
                 cache_bytes=self.settings.answer_cache_mb * 2**20,
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
+                encoder=loaded.encoder if loaded and shared else None,
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
@@ -138,38 +170,42 @@ class Catalog:
         await answerer.close()
         await self.indexes.activate(release)
 
-    async def prune(self) -> list[str]:
-        """Drop every release but the active one, the one before, and the last of the bundle before; and what only the
-        dropped ones used. Returns their names."""
+    async def prune(self, blocked: Collection[str] = ()) -> list[str]:
+        """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
+        names. `blocked`: those that wait for a person to activate them all the same."""
         records = await self.indexes.records()
         active, previous = await self.indexes.pointer()
-        kept = kept_releases(records, active, previous)
-        dropped = [name for name in await self.indexes.names() if name not in kept]
+        kept = kept_releases(records, active, previous, self.settings.keep_increments, blocked)
+        dropped = in_dropping_order(records, set(await self.indexes.names()) - kept)
         for name in dropped:
-            await self.indexes.drop(name)
-            self.shares.drop(name)
+            await self.drop(name)
         bundles = {name.split("-")[1] for name in kept}
         for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return dropped
 
-
-def kept_releases(records: list[IndexRecord], active: str | None, previous: str | None) -> set[str]:
-    """The names to keep; `records` are oldest first."""
-    kept = {name for name in (active, previous) if name}
-    if active:
-        bundle = active.split("-")[1]
-        others = [record.name for record in records if record.bundle != bundle]
-        kept.update(others[-1:])
-    return kept
+    async def drop(self, release: str) -> None:
+        """Delete a release with what was counted for it. The later increments on the same publish must be dropped."""
+        await self.indexes.drop(release)
+        self.shares.drop(release)
 
 
 def index_store(settings: Settings) -> IndexStore:
     """The server that the settings name, or the embedded engine in FAQ_HOME."""
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
-    from app.index.server import ServerStore  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.server import ServerStore
 
     key = settings.qdrant_api_key
-    return ServerStore.connect(settings.qdrant_url, key.get_secret_value() if key else None)
+    layout = Layout(
+        settings.qdrant_replication_factor,
+        settings.qdrant_write_consistency_factor,
+        settings.qdrant_shard_number,
+        settings.qdrant_on_disk,
+        settings.qdrant_datatype,
+        settings.qdrant_quantization,
+    )
+    secret = key.get_secret_value() if key else None
+    return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)

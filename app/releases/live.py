@@ -5,8 +5,11 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
 
 from app.answering import Answerer
+from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import FaqError, NotReady
 from app.ranking.adaptation import Adaptation
 from app.releases.catalog import Catalog
@@ -35,7 +38,7 @@ class Live:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._serving: _Serving | None = None
-        self._broken: tuple[str, str] | None = None  # a release that could not be opened, and why
+        self._broken: tuple[str, str] | None = None  # what failed at the last attempt, and why
         self._watch: asyncio.Task[None] | None = None
         self._following = asyncio.Lock()
         self._kept = 0, 0.0  # how many questions the disk knows of, and when they were written
@@ -64,6 +67,11 @@ class Live:
         return self._serving.answerer.release if self._serving else None
 
     @property
+    def created_at(self) -> datetime | None:
+        """When the entries of that release were read from the store."""
+        return datetime.fromisoformat(self._serving.answerer.index.record.created_at) if self._serving else None
+
+    @property
     def calibrated(self) -> bool:
         """Whether that release, and its reranker where it has one, is calibrated for what it holds."""
         calibrated = self._serving.answerer.calibrated if self._serving else None
@@ -87,9 +95,14 @@ class Live:
             serving.users -= 1
             self._close_if_done(serving)
 
+    def encoding(self) -> tuple[Path | None, Encoding | None]:
+        """The tokenizer's file and the length limits of the release that answers; None twice where there is none."""
+        bundle = self._serving.answerer.bundle if self._serving else None
+        return (bundle.directory / TOKENIZER, bundle.manifest.encoding) if bundle else (None, None)
+
     def _reason(self) -> str:
         if self._broken:
-            return f"The release {self._broken[0]} cannot be served: {self._broken[1]}"
+            return ": ".join(self._broken)
         return "There is nothing to answer from yet. Train and publish: `make run`, or `python -m trainer publish`."
 
     async def _poll(self) -> None:
@@ -113,15 +126,16 @@ class Live:
     async def follow(self) -> None:
         """Serve what the pointer says. What cannot be opened is logged, and the present release goes on."""
         async with self._following:
-            name = "the active release"
+            subject = "The active release cannot be looked up"
             try:
                 active = await self._catalog.active()
                 if active is None or active == self.release:
+                    self._recovered()
                     return
-                name = active
+                subject = f"The release {active} cannot be served"
                 await self._exchange(await self._catalog.open(active))
             except FaqError as error:
-                self._log_failure(name, str(error))
+                self._log_failure(subject, str(error))
 
     async def _exchange(self, answerer: Answerer) -> None:
         await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
@@ -146,7 +160,13 @@ class Live:
         if not task.cancelled() and (error := task.exception()):
             logger.error("A release that was replaced could not be closed", exc_info=error)
 
-    def _log_failure(self, name: str, reason: str) -> None:
-        if self._broken != (name, reason):
-            logger.error("%s cannot be served: %s", name, reason)
-        self._broken = (name, reason)
+    def _log_failure(self, subject: str, reason: str) -> None:
+        """Log the first failure of a kind; it is tried again every POLL_S, and the words of the reason may change."""
+        if self._broken is None or self._broken[0] != subject:
+            logger.error("%s: %s", subject, reason)
+        self._broken = subject, reason
+
+    def _recovered(self) -> None:
+        if self._broken:
+            logger.info("No longer: %s", ": ".join(self._broken))
+            self._broken = None

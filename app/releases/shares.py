@@ -36,6 +36,11 @@ class Shares:
         self._directory.mkdir(parents=True, exist_ok=True)
         durable.write(self._path(release), asked)
 
+    def inherit(self, release: str, parent: str) -> None:
+        """Start a release with what was asked of its parent. Raises OSError."""
+        if self._path(parent).exists():
+            self.write(release, self._path(parent).read_text())
+
     def drop(self, release: str) -> None:
         """Forget what was asked of a release."""
         self._path(release).unlink(missing_ok=True)

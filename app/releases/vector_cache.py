@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from app.encoding.encoder import Encoder
 _SCHEMA = """CREATE TABLE IF NOT EXISTS checked_vectors (
     key BLOB PRIMARY KEY, vectors BLOB NOT NULL, checksum INTEGER NOT NULL
 ) WITHOUT ROWID"""
+KEYS = 500  # that one statement asks for
+SIDES = QUESTION, ANSWER = "question", "answer"  # a text is encoded as either
 _UNDAMAGED = {  # failures that say nothing against the file; other codes do
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -53,19 +56,25 @@ class CachedEncoder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
-    def encode_queries(self, texts: Sequence[str]) -> list[Vectors]:
-        """For each text (1, dimension) float32."""
-        return self._cached("question", texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """(n, dimension) float32."""
+        rows = self._cached(QUESTION, texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
+        return np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *rows])
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32."""
-        return self._cached("answer", texts, self._encoder.encode_documents)
+        return self._cached(ANSWER, texts, self._encoder.encode_documents)
 
     def _cached(self, side: str, texts: Sequence[str], encode: Callable[[list[str]], list[Vectors]]) -> list[Vectors]:
-        keys = {text: hashlib.sha256(f"{side}\0{text}".encode()).digest() for text in texts}
-        known = {text: vectors for text, key in keys.items() if (vectors := self._get(key)) is not None}
+        keys = {text: key_of(side, text) for text in texts}
+        stored = self._file.get(list(keys.values()))
+        known = {text: vectors for text, key in keys.items() if (vectors := self._vectors(stored.get(key))) is not None}
         missing = [text for text in keys if text not in known]
         if missing:
             computed = encode(missing)
@@ -73,8 +82,7 @@ class CachedEncoder:
             known.update(zip(missing, computed, strict=True))
         return [known[text] for text in texts]
 
-    def _get(self, key: bytes) -> Vectors | None:
-        stored = self._file.get(key)
+    def _vectors(self, stored: bytes | None) -> Vectors | None:
         if stored is None or len(stored) % (4 * self.dimension):
             return None
         return np.frombuffer(stored, dtype=np.float32).reshape(-1, self.dimension)
@@ -89,13 +97,18 @@ class _CacheFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._attempt(lambda connection: None)
 
-    def get(self, key: bytes) -> bytes | None:
-        """What is stored, or None where nothing is, or not what was put there."""
-        select = "SELECT vectors, checksum FROM checked_vectors WHERE key = ?"
-        row = self._attempt(lambda connection: connection.execute(select, (key,)).fetchone())
-        if row is None or type(row[0]) is not bytes or _checksum(key, row[0]) != row[1]:
-            return None
-        return bytes(row[0])
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """What is stored under these keys, without what is missing and what is not as it was put there."""
+        stored: dict[bytes, bytes] = {}
+        for start in range(0, len(keys), KEYS):
+            group = keys[start : start + KEYS]
+            marks = ", ".join("?" * len(group))
+            select = f"SELECT key, vectors, checksum FROM checked_vectors WHERE key IN ({marks})"  # noqa: S608 - marks
+            rows = self._attempt(partial(_fetched, select, group))
+            for key, vectors, checksum in rows or ():
+                if type(vectors) is bytes and _checksum(key, vectors) == checksum:
+                    stored[key] = vectors
+        return stored
 
     def put(self, rows: Sequence[Row]) -> None:
         """Store the rows if the disk lets us."""
@@ -132,6 +145,15 @@ class _CacheFile:
         for path in self._path.parent.glob(f"{self._path.name}*"):
             with suppress(OSError):
                 path.unlink()
+
+
+def _fetched(select: str, keys: Sequence[bytes], connection: sqlite3.Connection) -> list[Row]:
+    return connection.execute(select, keys).fetchall()
+
+
+def key_of(side: str, text: str) -> bytes:
+    """The key of a text's vectors. `side`: of SIDES."""
+    return hashlib.sha256(f"{side}\0{text}".encode()).digest()
 
 
 def _row(key: bytes, vectors: Vectors) -> Row:

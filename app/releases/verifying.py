@@ -1,6 +1,6 @@
 """Verifies that an index finds the entries that it holds, before it serves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -49,15 +49,41 @@ async def verify(index: Index, encoder: Encoder) -> None:
             raise IndexUnavailable(f"{name} finds {hits} of {len(searched)} entries by the vectors of their {kind}.")
 
 
+async def verify_changes(
+    index: Index, parent: Index, encoder: Encoder, changed: Sequence[str], removed: Sequence[str]
+) -> None:
+    """Raise IndexUnavailable unless an increment holds what its record says, finds a sample of the entries `changed` by
+    their own texts, and does not find those `removed` from its parent. Both are ids."""
+    name, count = index.record.name, await index.count()
+    if count != index.record.entries:
+        raise IndexUnavailable(f"{name} holds {count} entries instead of {index.record.entries}.")
+    limit = max(1, min(NEAREST, count // 4))
+    sample = await index.entries(changed[:SAMPLE])
+    if len(sample) < len(changed[:SAMPLE]):
+        raise IndexUnavailable(f"{name} does not give back the entries that it changes.")
+    for candidate in sample:
+        if not await _found_by_text(index, encoder, candidate, limit):
+            raise IndexUnavailable(f"{name} does not find its entry {candidate.id} by its own text.")
+    for candidate in await parent.entries(removed[:SAMPLE]):
+        results = await index.search(_own_question(encoder, candidate), limit, {})
+        if candidate.id in {result.id for result in results}:
+            raise IndexUnavailable(f"{name} still finds {candidate.id}, which it removes.")
+
+
 async def _found_by_text(index: Index, encoder: Encoder, candidate: Candidate, limit: int) -> bool:
     """Whether the first phrasing, or a passage's answer, finds the candidate; False for another encoder's vectors."""
+    question, side = _own_question(encoder, candidate), PHRASINGS if candidate.payload["phrasings"] else ANSWERS
+    if _similarity(side(candidate), question.vector) < (1 - STORED) * float(question.vector @ question.vector):
+        return False
+    return await _found(index, question, candidate, side, limit)
+
+
+def _own_question(encoder: Encoder, candidate: Candidate) -> Question:
+    """The first phrasing of an entry, or a passage's answer, as a question."""
     phrasings = candidate.payload["phrasings"]
     text = phrasings[0] if phrasings else answer_of(candidate.payload)
     vector = (encoder.encode_queries([text]) if phrasings else encoder.encode_documents([text])[0])[0]
-    side = PHRASINGS if phrasings else ANSWERS
-    if _similarity(side(candidate), vector) < (1 - STORED) * float(vector @ vector):
-        return False
-    return await _found(index, Question(text, vector), candidate, side, limit)
+    return Question(text, vector)
 
 
 async def _found(index: Index, question: Question, candidate: Candidate, side: Side, limit: int) -> bool:

@@ -47,12 +47,28 @@ def shape_of(identifier: str) -> str:
 
 def common_identifiers(texts: Iterable[str]) -> list[str]:
     """The identifiers that more than 3 and more than 1 % of the texts hold, sorted."""
-    counts: Counter[str] = Counter()
-    total = 0
+    counts = IdentifierCounts()
     for text in texts:
-        counts.update(identifiers_of(text))
-        total += 1
-    return sorted(name for name, count in counts.items() if count > max(LEAST_RARE, RARE_SHARE * total))
+        counts.add(text)
+    return counts.common()
+
+
+class IdentifierCounts:
+    """Counts in how many of the texts each identifier occurs."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._texts = 0
+
+    def add(self, text: str) -> None:
+        """Count in one text."""
+        self._counts.update(identifiers_of(text))
+        self._texts += 1
+
+    def common(self) -> list[str]:
+        """As `common_identifiers`."""
+        most = max(LEAST_RARE, RARE_SHARE * self._texts)
+        return sorted(name for name, count in self._counts.items() if count > most)
 
 
 def _identifiers(text: str, spaced: re.Pattern[str]) -> frozenset[str]:

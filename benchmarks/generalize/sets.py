@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
+from app.knowledge.queries import Query, read_queries
 from benchmarks.cloud_faq import passages, split
-from trainer.data.queries import Query, read_queries
 from trainer.data.training_set import order
 
 SHARED = Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data"))

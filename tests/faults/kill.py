@@ -8,16 +8,25 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 WATCHED = (
+    "app/golden/",
     "app/jobs/",
     "app/releases/",
     "app/index/embedded.py",
+    "app/index/increment.py",
+    "app/index/records.py",
+    "app/index/increment.py",
+    "app/index/segment.py",
     "app/index/checksums.py",
     "app/encoding/bundle.py",
     "app/durable.py",
     "app/knowledge/store.py",
+    "app/knowledge/editing.py",
+    "app/knowledge/wishes.py",
     "app/knowledge/database.py",
     "sqlalchemy/engine/base.py",
     "shutil.py",
@@ -28,7 +37,13 @@ def watched(arguments: list[str], fatal: int) -> tuple[int, int]:
     """The exit status of the command and how many events it had; does not return if `fatal` is one of them."""
     from app.__main__ import cli
 
-    seen, status = 0, 0
+    status, seen = watched_call(lambda: cli(arguments, standalone_mode=False), fatal)
+    return status or 0, seen
+
+
+def watched_call(work: Callable[[], Any], fatal: int) -> tuple[Any, int]:
+    """What `work` returns and how many events it had; does not return if `fatal` is one of them."""
+    seen = 0
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
         nonlocal seen
@@ -40,11 +55,11 @@ def watched(arguments: list[str], fatal: int) -> tuple[int, int]:
     threading.setprofile(watch)
     sys.setprofile(watch)
     try:
-        status = cli(arguments, standalone_mode=False) or 0
+        result = work()
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    return status, seen
+    return result, seen
 
 
 if __name__ == "__main__":

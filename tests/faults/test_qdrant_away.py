@@ -1,7 +1,9 @@
-"""A Qdrant server that goes away, comes back, is slow, fails and cuts its answers short; the real service before it."""
+"""A Qdrant server that goes away, comes back, is slow, fails and cuts its answers short; the real service before it.
 
-import subprocess
-import sys
+Every test runs on the stand-in of `tests.faults.qdrant`, which shows how the service takes failures, not when a real
+server has them.
+"""
+
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +16,15 @@ from app.index.resilience import LONGEST_OPEN_S, OPENS_AFTER, READ_S
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.proxy import Mode, Proxy
-from tests.faults.service import ROOT, Service, free_port, service
+from tests.faults.service import Service, service
+from tests.faults.stand_in import stand_in
 
 
 @pytest.fixture(scope="module")
-def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def qdrant() -> Iterator[int]:
     """The port of a running stand-in."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.faults.qdrant", str(port)], cwd=ROOT)
-    try:
-        for _ in range(600):
-            try:
-                httpx2.get(f"http://127.0.0.1:{port}/collections", trust_env=False)
-                break
-            except httpx2.TransportError:
-                assert process.poll() is None
-                time.sleep(0.05)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+    with stand_in() as running:
+        yield running.ports[0]
 
 
 @pytest.fixture(scope="module")

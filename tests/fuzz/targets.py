@@ -28,11 +28,12 @@ from app.index.protocol import IndexRecord
 from app.index.shard import DIALECT
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import entry_line, parse_entries
+from app.knowledge.queries import read_queries
 from app.questions.redaction import redacted
 from app.questions.token import Tokens
 from app.ranking.ranking import Ranking
 from app.settings import Settings
-from trainer.data.queries import read_labelled, read_queries
+from trainer.data.queries import read_labelled
 
 REFUSALS = (FaqError, ValidationError)
 

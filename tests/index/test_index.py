@@ -1,10 +1,11 @@
 """One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names."""
 
 import os
+import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Range, fields_of
 from app.index.protocol import IndexRecord, IndexStore
+from app.index.records import RECORD
 from app.index.server import ServerStore
-from app.index.shard import RECORD, SHARD
+from app.index.shard import SHARD
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
+from tests.index.in_increments import InIncrements
 
 pytestmark = pytest.mark.anyio
 FIRST, SECOND = "faq-0123456789ab-aaaaaaaaaaaa", "faq-0123456789ab-bbbbbbbbbbbb"
@@ -70,29 +73,39 @@ def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z"
     )
 
 
+def made_store(kind: str, directory: Path) -> IndexStore:
+    url = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL")
+    if kind == "server" and not url:
+        pytest.skip("QDRANT_URL is not set")
+    if kind == "embedded":
+        return EmbeddedStore(directory)
+    if kind == "memory":
+        return ServerStore(AsyncQdrantClient(":memory:"))
+    return ServerStore.connect(str(url), namespace=f"test-{secrets.token_hex(4)}")
+
+
 @pytest.fixture(params=["embedded", "memory", "server"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
-    url = os.environ.get("QDRANT_URL")
-    if request.param == "server" and not url:
-        pytest.skip("QDRANT_URL is not set")
-    made: IndexStore
-    if request.param == "embedded":
-        made = EmbeddedStore(tmp_path / "index")
-    elif request.param == "memory":
-        made = ServerStore(AsyncQdrantClient(":memory:"))
-    else:
-        made = ServerStore.connect(str(url))
-    for name in (FIRST, SECOND):
-        await made.drop(name)
+    made = made_store(request.param, tmp_path / "index")
     yield made
-    for name in (FIRST, SECOND):
+    for name in reversed(await made.names()):
         await made.drop(name)
+    await made.sweep()
     await made.close()
 
 
-async def test_finds_by_answer_and_by_phrasing(store: IndexStore) -> None:
-    await store.build(record(FIRST), [ENTRIES[:3], ENTRIES[3:]])
-    index = await store.open(FIRST)
+@pytest.fixture(params=["built", "in increments"])
+async def indexes(request: pytest.FixtureRequest, store: IndexStore) -> AsyncIterator[IndexStore]:
+    """What a search finds does not depend on how the index was made."""
+    if request.param == "built":
+        yield store
+        return
+    yield cast(IndexStore, InIncrements(store))
+
+
+async def test_finds_by_answer_and_by_phrasing(indexes: IndexStore) -> None:
+    await indexes.build(record(FIRST), [ENTRIES[:3], ENTRIES[3:]])
+    index = await indexes.open(FIRST)
     by_answer = await index.search(asking(AXES[3]), 1, {})
     by_phrasing = await index.search(asking(AXES[6]), 1, {})
     assert "e3" in [one.id for one in by_answer]
@@ -100,9 +113,9 @@ async def test_finds_by_answer_and_by_phrasing(store: IndexStore) -> None:
     await index.close()
 
 
-async def test_returns_entries_whole(store: IndexStore) -> None:
-    await store.build(record(FIRST), [ENTRIES])
-    index = await store.open(FIRST)
+async def test_returns_entries_whole(indexes: IndexStore) -> None:
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
     found = {one.id: one for one in await index.search(asking(AXES[0]), 4, {})}
     assert set(found) == {"e0", "e1", "e2", "e3"}
     for expected in ENTRIES:
@@ -114,10 +127,10 @@ async def test_returns_entries_whole(store: IndexStore) -> None:
     await index.close()
 
 
-async def test_finds_by_words_and_scores_every_candidate_by_them(store: IndexStore) -> None:
+async def test_finds_by_words_and_scores_every_candidate_by_them(indexes: IndexStore) -> None:
     """An entry that only its words find; and BM25 as `Lexicon` computes it from texts, for all that was found."""
-    await store.build(record(FIRST), [ENTRIES])
-    index = await store.open(FIRST)
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
     question = asking(AXES[0], "Where is my turnip? And refund 0?")
     found = {one.id: one for one in await index.search(question, 2, {})}
     assert set(found) >= {"e0", "e3"}
@@ -143,11 +156,11 @@ def among_others(first: dict[str, Any], second: dict[str, Any]) -> list[Candidat
 @pytest.mark.parametrize(
     "text", ["wo ist das café?", " WO IST   das Cafe\u0301", "„Wo ist das Café“", "wo ist das cafe"]
 )
-async def test_looks_up_every_entry_whose_phrasing_is_the_question(store: IndexStore, text: str) -> None:
+async def test_looks_up_every_entry_whose_phrasing_is_the_question(indexes: IndexStore, text: str) -> None:
     """However far away the vectors and whatever the words; with accents first, without them where these find none."""
     entries = among_others({"phrasings": ["Wo ist das Café?"]}, {"phrasings": ["wo ist das café"]})
-    await store.build(record(FIRST, len(entries)), [entries])
-    index = await store.open(FIRST)
+    await indexes.build(record(FIRST, len(entries)), [entries])
+    index = await indexes.open(FIRST)
     found = await index.search(asking(AXES[0], text), 5, {})
     looked_up = {one.id: one.match for one in found if one.match.same or one.match.folded}
     assert set(looked_up) == {"first", "second"}
@@ -156,10 +169,10 @@ async def test_looks_up_every_entry_whose_phrasing_is_the_question(store: IndexS
     await index.close()
 
 
-async def test_the_lookup_honours_filters(store: IndexStore) -> None:
+async def test_the_lookup_honours_filters(indexes: IndexStore) -> None:
     entries = among_others({"phrasings": ["where is it"], "metadata": {"topic": "a"}}, {"phrasings": ["Where is it?"]})
-    await store.build(record(FIRST, len(entries)), [entries])
-    index = await store.open(FIRST)
+    await indexes.build(record(FIRST, len(entries)), [entries])
+    index = await indexes.open(FIRST)
     question = asking(AXES[0], "where is it")
     for topic, expected in (("a", {"first"}), ("far", {"second"}), ("money", set())):
         found = await index.search(question, 5, {"topic": AnyOf((topic,))})
@@ -168,24 +181,24 @@ async def test_the_lookup_honours_filters(store: IndexStore) -> None:
     await index.close()
 
 
-async def test_the_lookup_is_bounded_by_the_limit(store: IndexStore) -> None:
+async def test_the_lookup_is_bounded_by_the_limit(indexes: IndexStore) -> None:
     entries = [
         Candidate(one.id, {**one.payload, "phrasings": ["what is it"]}, one.answer, one.answer, one.negatives)
         for one in among_others({}, {})
     ]
-    await store.build(record(FIRST, len(entries)), [entries])
-    index = await store.open(FIRST)
+    await indexes.build(record(FIRST, len(entries)), [entries])
+    index = await indexes.open(FIRST)
     found = await index.search(asking(AXES[1], "What is it?"), 5, {})
     assert 5 <= len(found) <= 15
     await index.close()
 
 
-async def test_looks_up_every_entry_that_holds_an_identifier_of_the_question(store: IndexStore) -> None:
+async def test_looks_up_every_entry_that_holds_an_identifier_of_the_question(indexes: IndexStore) -> None:
     """In a phrasing or in the answer; but not one that the record calls common."""
     entries = among_others({"phrasings": ["message L-2010"]}, {"answer": "See l2010 and KX4101."})
     kept = record(FIRST, len(entries)).model_copy(update={"common_identifiers": ["kx4101"]})
-    await store.build(kept, [entries])
-    index = await store.open(FIRST)
+    await indexes.build(kept, [entries])
+    index = await indexes.open(FIRST)
     question = index.record.question("zzz L 2010 zzz", AXES[0])
     found = {one.id: one.match.identifiers for one in await index.search(question, 5, {})}
     assert {name for name, held in found.items() if held} == {"first", "second"}
@@ -195,25 +208,25 @@ async def test_looks_up_every_entry_that_holds_an_identifier_of_the_question(sto
     await index.close()
 
 
-async def test_says_which_entries_a_negative_excludes(store: IndexStore) -> None:
-    await store.build(record(FIRST), [ENTRIES])
-    index = await store.open(FIRST)
+async def test_says_which_entries_a_negative_excludes(indexes: IndexStore) -> None:
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
     found = await index.search(asking(AXES[0], "Something ELSE?"), 4, {})
     assert {one.id for one in found if one.match.excluded} == {"e1", "e3"}
     await index.close()
 
 
-async def test_a_question_without_words_is_found_by_meaning_alone(store: IndexStore) -> None:
-    await store.build(record(FIRST), [ENTRIES])
-    index = await store.open(FIRST)
+async def test_a_question_without_words_is_found_by_meaning_alone(indexes: IndexStore) -> None:
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
     (found,) = [one for one in await index.search(asking(AXES[1], "???"), 1, {}) if one.id == "e1"]
     assert found.lexical == 0
     await index.close()
 
 
-async def test_says_whether_it_holds_an_entry(store: IndexStore) -> None:
-    await store.build(record(FIRST), [ENTRIES])
-    index = await store.open(FIRST)
+async def test_says_whether_it_holds_an_entry(indexes: IndexStore) -> None:
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
     assert [await index.holds(entry_id) for entry_id in ("e0", "e3", "e", "nobody")] == [True, True, False, False]
     await index.close()
 
@@ -249,9 +262,9 @@ async def test_a_release_keeps_its_calibration(store: IndexStore) -> None:
         ({"topic": AnyOf(("money",)), "open": AnyOf((True,))}, {"e0"}),
     ],
 )
-async def test_filters(store: IndexStore, where: dict[str, AnyOf | Range], expected: set[str]) -> None:
-    await store.build(record(FIRST), [ENTRIES])
-    index = await store.open(FIRST)
+async def test_filters(indexes: IndexStore, where: dict[str, AnyOf | Range], expected: set[str]) -> None:
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
     assert {one.id for one in await index.search(asking(AXES[0]), 4, where)} == expected
     await index.close()
 
@@ -334,9 +347,9 @@ async def test_an_interrupted_build_never_shows(store: IndexStore) -> None:
     assert [one.name for one in await store.records()] == [FIRST]
 
 
-async def test_a_passage_only_index(store: IndexStore) -> None:
-    await store.build(record(FIRST, entries=2), [[ENTRIES[1], ENTRIES[3]]])
-    index = await store.open(FIRST)
+async def test_a_passage_only_index(indexes: IndexStore) -> None:
+    await indexes.build(record(FIRST, entries=2), [[ENTRIES[1], ENTRIES[3]]])
+    index = await indexes.open(FIRST)
     found = await index.search(asking(AXES[1]), 2, {})
     assert {one.id for one in found} == {"e1", "e3"}
     await index.close()

@@ -7,7 +7,7 @@ import pytest
 import qdrant_edge as edge
 
 from app.errors import IndexUnavailable
-from app.index import embedded, scan
+from app.index import scan, shard
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, fields_of
@@ -21,7 +21,7 @@ NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 32, 600
 def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
     """Random entries, some of several vectors, where already these are many."""
     monkeypatch.setattr(scan, "LIMIT", ENTRIES)
-    monkeypatch.setattr(embedded, "HNSW_CONFIG", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
+    monkeypatch.setattr(shard, "HNSW_CONFIG", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
     random = np.random.default_rng(0)
     made = []
     for i in range(ENTRIES):
@@ -72,7 +72,7 @@ async def test_finds_nearly_what_comparing_all_finds(tmp_path: Path, entries: li
 async def test_a_disk_without_room_for_the_graph_is_named(
     tmp_path: Path, entries: list[Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_bytes_on_disk", lambda directory: 2**60)
+    monkeypatch.setattr(shard, "_bytes_on_disk", lambda directory: 2**60)
     store = EmbeddedStore(tmp_path)
     with pytest.raises(IndexUnavailable, match="nearly full"):
         await store.build(record(entries), [entries])

@@ -50,8 +50,8 @@ def test_finds_by_phrasing_negative_and_identifier(
     writer = LookupWriter()
     for one in PAYLOADS:
         writer.add(keys_of(one))
-    writer.write(tmp_path)
-    matches = Lookup(tmp_path).find(question_keys(question))
+    writer.lookup().save(tmp_path)
+    matches = Lookup.open(tmp_path).find(question_keys(question))
     assert {i for i, match in matches.items() if match.same} == same
     assert {i for i, match in matches.items() if match.folded} == folded
     assert {i for i, match in matches.items() if match.excluded} == excluded

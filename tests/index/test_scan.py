@@ -12,7 +12,7 @@ from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.postings import POSTINGS, Postings
 from app.index.protocol import IndexRecord
-from app.index.scan import Scan
+from app.index.scan import Part, Scan
 from app.index.vector_file import VectorFile
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 
@@ -59,7 +59,9 @@ async def directory(tmp_path: Path, entries: list[Candidate]) -> Path:
 
 @pytest.fixture
 def opened(directory: Path) -> Scan:
-    return Scan(VectorFile(directory, ENTRIES, DIMENSION), Postings(directory, ENTRIES), WordTokenizer("english", 3.0))
+    vectors = VectorFile(directory, ENTRIES, DIMENSION)
+    part = Part(vectors.bounds, vectors.blocks(100), Postings.open(directory, ENTRIES))
+    return Scan([part], WordTokenizer("english", 3.0))
 
 
 def questions(count: int) -> list[Question]:
@@ -120,4 +122,4 @@ async def test_damaged_words_are_named(directory: Path) -> None:
     with pytest.raises(IndexUnavailable, match=POSTINGS):
         await EmbeddedStore(directory.parent).open(NAME)
     with pytest.raises(IndexUnavailable, match="its words"):
-        Postings(directory, ENTRIES)
+        Postings.open(directory, ENTRIES)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.ranking import prior
-from app.ranking.calibration import evidence_of
+from app.ranking.calibration import Calibration, evidence_of
 from app.ranking.fitting import alone, fit, shrunk, unanswerable_of
 from app.ranking.heldout import MIN_UNANSWERABLE, sample
 from app.ranking.ranking import Ranking
@@ -158,3 +158,46 @@ def test_a_higher_share_of_unanswerable_questions_makes_less_sure() -> None:
     assert many
     evidence = evidence_of(np.array([0.7, 0.5]), ["a", "b"])
     assert many.calibration.confidence(evidence)[0] < few.calibration.confidence(evidence)[0]
+
+
+def test_real_questions_move_the_calibration_beyond_what_held_out_phrasings_say() -> None:
+    phrasings = questions(300, telling=0.6)
+    users = [question._replace(real=True) for question in questions(300, seed=1, telling=0.05)]
+    alike = [question._replace(real=False) for question in users]
+
+    def error(calibration: Calibration) -> float:
+        """Mean confidence of the first candidate minus the share that is right, of the users' questions."""
+        pairs = [(calibration.confidence(evidence_of(q.scores, q.answers))[0], q.right[0]) for q in users]
+        return float(np.mean([confidence - right for confidence, right in pairs]))
+
+    without = error(shrunk(phrasings).model_copy(update={"unanswerable": None}))
+    mixed = error(shrunk([*phrasings, *alike]).model_copy(update={"unanswerable": None}))
+    real = error(shrunk([*phrasings, *users]).model_copy(update={"unanswerable": None}))
+    assert without > mixed > real
+    assert abs(real) < 0.5 * abs(without)
+
+
+def test_real_unanswerable_questions_move_what_their_scores_say_and_not_their_share() -> None:
+    model = Unanswerable(bias=5.0, score_weight=-8.0)
+    rng = np.random.default_rng(0)
+    near_misses, answered = rng.normal(0.8, 0.05, 60), rng.normal(0.9, 0.05, 240)
+    best, nothing = np.concatenate([near_misses, answered]), np.arange(300) < 60
+    moved = prior.moved_unanswerable(model, best, nothing)
+    assert moved.logit(0.8) > model.logit(0.8)
+    assert moved.trained_share == model.trained_share
+    likely = Unanswerable(bias=8.0, score_weight=-12.0)
+    drawn = rng.normal(0.67, 0.1, 4000)
+    chance = 1 / (1 + np.exp(-np.array([likely.logit(score) for score in drawn])))
+    outcome = rng.random(4000) < chance
+    as_asked = prior.moved_unanswerable(
+        likely.model_copy(update={"trained_share": float(outcome.mean())}), drawn, outcome
+    )
+    assert as_asked.logit(0.67) == pytest.approx(likely.logit(0.67), abs=0.2)
+
+
+def test_real_questions_of_one_kind_leave_the_unanswerable_as_they_are() -> None:
+    users = [question._replace(real=True) for question in questions(50, seed=1)]
+    assert (
+        shrunk([*questions(100), *users]).unanswerable
+        == shrunk([*questions(100), *(question._replace(real=False) for question in users)]).unanswerable
+    )

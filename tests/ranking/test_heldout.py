@@ -9,7 +9,8 @@ from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
 from app.ranking.heldout import Asked, Evaluator, Outcome
 from app.releases.catalog import Catalog
-from app.releases.publishing import payload_of, publish
+from app.releases.payloads import payload_of
+from app.releases.publishing import publish
 from app.settings import Settings
 
 pytestmark = pytest.mark.anyio

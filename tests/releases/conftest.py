@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from app.index.nodes import Nodes
 from app.index.server import ServerStore
 from app.releases.catalog import Catalog
 from app.settings import Settings
@@ -13,7 +14,7 @@ from app.settings import Settings
 @pytest.fixture(params=["embedded", "server"])
 async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
     """Releases in the embedded engine, then in the client's own local mode, which needs no server."""
-    store = ServerStore(AsyncQdrantClient(":memory:")) if request.param == "server" else None
+    store = ServerStore(Nodes([AsyncQdrantClient(":memory:")], settle_s=0.1)) if request.param == "server" else None
     catalog = Catalog(settings, indexes=store)
     yield catalog
     await catalog.close()

@@ -11,7 +11,8 @@ from app.errors import InputError
 from app.graphs import packaged
 from app.releases.base import base_bundle
 from app.releases.catalog import Catalog
-from app.releases.reindexing import BASE, reindex
+from app.releases.reindexing import reindex
+from app.releases.sources import BASE
 from app.settings import Settings
 from tests.conftest import FAQ, fill
 

@@ -7,7 +7,9 @@ from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
 from app.ranking.heldout import Evaluator, resolve
 from app.releases.catalog import Catalog
-from app.releases.publishing import batches, payload_of, publish, record_of
+from app.releases.payloads import payload_of
+from app.releases.publishing import batches, publish, record_of
+from app.releases.spool import Spool
 from app.releases.vector_cache import CachedEncoder
 from tests.conftest import FAQ
 
@@ -64,13 +66,15 @@ async def test_held_out_questions_have_the_same_outcomes_with_and_without_markup
 async def test_a_release_from_a_version_that_kept_markup_is_built_again(embedded: Catalog, bundle: Bundle) -> None:
     """Its name and all else that it says of itself would let it pass for the one that is wanted."""
     bundle = bundle.install(embedded.models)
-    old = record_of(bundle, MARKED, embedded.settings).model_copy(update={"plain_text": 0})
-    with CachedEncoder(Encoder(bundle), embedded.vectors / "old.db") as encoder:
-        await embedded.indexes.build(old, batches(encoder, MARKED))
+    cache = embedded.vectors / "old.db"
+    with CachedEncoder(Encoder(bundle), cache) as encoder, Spool(MARKED, embedded.settings.home) as spool:
+        old = record_of(bundle, spool, embedded.settings).model_copy(update={"plain_text": 0})
+        await embedded.indexes.build(old, batches(encoder, spool))
     assert await publish(embedded, bundle, MARKED) == f"{old.name}-2"
     assert await publish(embedded, bundle, MARKED) == f"{old.name}-2"
 
 
 async def test_a_release_without_markup_stays_what_it_was(embedded: Catalog, bundle: Bundle) -> None:
-    assert record_of(bundle, FAQ, embedded.settings).plain_text == 0
+    with Spool(FAQ, embedded.settings.home) as spool:
+        assert record_of(bundle, spool, embedded.settings).plain_text == 0
     assert "plain_answer" not in payload_of(FAQ[0])

@@ -12,7 +12,8 @@ from app.errors import BundleError, NotFound, NotReady
 from app.index.candidates import Question
 from app.index.protocol import IndexRecord
 from app.knowledge.entry import Entry, knowledge_revision
-from app.releases.catalog import Catalog, kept_releases
+from app.releases.catalog import Catalog
+from app.releases.keeping import kept_releases
 from app.releases.publishing import publish
 from app.settings import Settings
 from tests import bundles

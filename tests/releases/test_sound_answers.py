@@ -8,7 +8,7 @@ import pytest
 
 from app.answering import Answerer
 from app.encoding.bundle import Bundle
-from app.index.shard import RECORD
+from app.index.records import RECORD
 from app.knowledge.entry import RESERVED, Entry
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish

@@ -57,6 +57,7 @@ class OppositeVectors:
         self.record: IndexRecord = index.record
         self.calibration: Calibration | None = index.calibration
         self.count, self.sample, self.holds, self.close = index.count, index.sample, index.holds, index.close
+        self.digests, self.entries, self.preview = index.digests, index.entries, index.preview
         self._index = index
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:

@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from app.encoding.bundle import Bundle
 from app.errors import FileError, InputError
+from app.golden.questions import GoldenStore, NewQuestion
+from app.knowledge.store import Store
 from app.ranking.defaults import DEFAULTS
 from app.ranking.ranking import Ranking
 from tests.trainer.conftest import faq, write_faq
@@ -179,3 +182,22 @@ def test_a_failure_is_written_down(faq_file: Path, tmp_path: Path) -> None:
     status = Run.find(str(tmp_path / "run")).status()
     assert status.state == "failed"
     assert "no-model" in (status.reason or "")
+
+
+def test_a_run_learns_from_a_store_and_reports_each_kind(tiny_base: Path, tmp_path: Path) -> None:
+    entries = faq(40, 4)
+    guarded = entries[0].model_copy(update={"negatives": ("where is my tracker?",)})
+    with closing(Store.open(f"sqlite:///{tmp_path / 'home' / 'knowledge.db'}")) as store:
+        store.import_entries([guarded, *entries[1:]], "replace")
+        golden = [("stop that parcel", entries[0].id), ("wolf?", None)]
+        GoldenStore(store.database).take(NewQuestion(*pair) for pair in golden)
+    once = replace(RECIPE, epochs=1)
+    run = fit.start(None, None, str(tiny_base), once, tmp_path / "run", database=str(tmp_path / "home"))
+    held = {question.question: question.faq_id for question in Bundle.load(run.bundle).heldout()}
+    assert (held["stop that parcel"], held["wolf?"]) == (entries[0].id, None)
+    shutil.rmtree(tmp_path / "home")
+    assert fit.measure_again(str(run.directory)).directory == run.directory
+    page = (run.directory / "report.html").read_text(encoding="utf-8")
+    for name in ("Golden questions, all held out", "Questions that an entry must not answer", "the store"):
+        assert name in page
+    assert "python -m app import" not in page

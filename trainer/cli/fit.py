@@ -16,6 +16,13 @@ def fit(
             help="Training data: a FAQ, labelled texts, scored pairs or generated queries, as the recipe needs."
         ),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of --data: the store to learn from, as an SQLAlchemy URL or a FAQ_HOME. Trains on its live "
+            "entries, their negatives and feedback; golden questions are held out."
+        ),
+    ] = None,
     queries: Annotated[
         Path | None, typer.Option(help="Labelled questions about the FAQ; `faq_id` is null where no entry answers.")
     ] = None,
@@ -81,8 +88,8 @@ def fit(
 
     if resume is not None:
         run = fitting.resume(resume)
-    elif data is None:
-        raise typer.BadParameter("needed, unless --resume names a run", param_hint="--data")
+    elif (data is None) == (database is None):
+        raise typer.BadParameter("give one of both, unless --resume names a run", param_hint="--data, --database")
     else:
         changed = recipe_named(recipe).override(
             epochs=epochs,
@@ -112,5 +119,6 @@ def fit(
             target_precision,
             generated,
             unanswerable_share,
+            database,
         )
     typer.echo(run.directory)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from app.encoding.bundle import HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.text.limits import ANSWER_LENGTH, QUESTION_LENGTH
 from trainer.data import generated_parts as parts
 from trainer.data.generated_parts import Asked, flat
-from trainer.data.queries import Query
 from trainer.data.training_set import (
     HELD_ENTRIES,
     HELD_ENTRIES_BOUNDS,

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.text.markup import plain_text
 from app.text.normalize import normalize
-from trainer.data.queries import Query, ScoredPair
+from trainer.data.queries import ScoredPair
 from trainer.data.training_set import Pair, TrainingSet, separated, training_set, united
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from app.encoding.bundle import HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.text.markup import plain_text
 from app.text.normalize import normalize
-from trainer.data.queries import Query
 
 RICH = 3  # phrasings, from which an entry has one or more held out
 HELD_PHRASINGS = 0.2  # share of such an entry's phrasings, at least one
@@ -70,13 +70,19 @@ class TrainingSet:
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: int = 0) -> TrainingSet:
+def training_set(
+    entries: Sequence[Entry],
+    queries: Sequence[Query] = (),
+    seed: int = 0,
+    golden: Iterable[HeldOut] = (),
+    known_negatives: Iterable[tuple[str, str]] = (),
+) -> TrainingSet:
     """Split entries and labelled questions. Raises InputError naming questions whose entry is not in the FAQ.
 
     Of an entry with three phrasings or more, a fifth of them is held out, at least one. Of the other entries, a tenth
     is held out whole, with all entries that share a text with them. Of the labelled questions of an entry, three tenths
     are held out and the others are further phrasings. All questions that no entry answers are held out. A question that
-    is also an answer to train on is not held out.
+    is also an answer to train on is not held out. Questions of `golden` are held out too.
     """
     groups = group_entries(entries)
     whole = _whole_groups(entries, groups, seed)
@@ -84,7 +90,7 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     answers = {
         normalize(entry.plain_answer) for entry, group in zip(entries, groups, strict=True) if group not in whole
     }
-    heldout: list[HeldOut] = [HeldOut(question, None) for question in unanswerable]
+    heldout: list[HeldOut] = [*golden, *(HeldOut(question, None) for question in unanswerable)]
     trained: list[tuple[str, ...]] = []
     for entry, group, labelled in zip(entries, groups, extra, strict=True):
         spare = set(entry.phrasings) | set(labelled) if group in whole else _spare(entry, labelled, seed)
@@ -100,7 +106,7 @@ def training_set(entries: Sequence[Entry], queries: Sequence[Query] = (), seed: 
     for entry, group, texts in zip(entries, groups, trained, strict=True):
         if group not in whole:
             pairs += _pairs([text for text in texts if normalize(text) not in seen], entry.plain_answer, group)
-    return separated(pairs, heldout)
+    return separated(pairs, heldout, known_negatives)
 
 
 def separated(

@@ -21,10 +21,10 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.ranking.decision import Case, decide
 from app.ranking.heldout import Asked, Outcome
 from app.ranking.ranking import Ranked, Ranking
-from trainer.data.queries import Query
 from trainer.data.training_set import refuse_unknown, resolver
 from trainer.evaluation import figures, metrics
 from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, numbered

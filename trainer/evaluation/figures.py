@@ -9,8 +9,8 @@ import numpy as np
 
 from app.arrays import Flags, Floats, Integers
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.ranking.decision import Case, effects, measured
-from trainer.data.queries import Query
 from trainer.evaluation import metrics, statistics
 
 HELP = ("helped", "wrong", "unanswerable_answered", "unanswerable_offered")

@@ -15,7 +15,9 @@ from app.knowledge.entry import Entry
 from app.ranking.heldout import LIMIT, Asked, Evaluator, Outcome, resolve
 from app.ranking.ranking import Ranking
 from app.releases.measuring import calibrated
-from app.releases.publishing import batches, payload_of, record_of
+from app.releases.payloads import payload_of
+from app.releases.publishing import batches, record_of
+from app.releases.spool import Spool
 from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
 
@@ -55,7 +57,7 @@ def served(bundle: Bundle, entries: Sequence[Entry], encoder: Encoder) -> Iterat
 
 async def _built(directory: Path, bundle: Bundle, entries: Sequence[Entry], encoder: Encoder) -> Index:
     store = EmbeddedStore(directory / "index")
-    record = record_of(bundle, entries, Settings())
-    with CachedEncoder(encoder, directory / "vectors.db") as cached:
-        await store.build(record, batches(cached, entries))
+    with CachedEncoder(encoder, directory / "vectors.db") as cached, Spool(entries, directory) as spool:
+        record = record_of(bundle, spool, Settings())
+        await store.build(record, batches(cached, spool))
     return await store.open(record.name)

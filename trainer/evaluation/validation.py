@@ -17,9 +17,9 @@ from torch.nn.functional import normalize as unit_length
 from app.arrays import Floats, Vectors
 from app.encoding.bundle import HeldOut
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.ranking.defaults import QUESTION_WEIGHT
 from app.text.normalize import normalize
-from trainer.data.queries import Query
 from trainer.data.training_set import order
 from trainer.evaluation.corpus import Corpus
 from trainer.evaluation.evaluate import FunctionEncoder, dense, validation

@@ -16,8 +16,8 @@ from app.arrays import Floats, Integers, Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.ranking.defaults import QUESTION_WEIGHT
-from trainer.data.queries import Query
 from trainer.data.training_set import order
 from trainer.evaluation import evaluate, statistics
 from trainer.evaluation.corpus import Corpus

@@ -23,10 +23,10 @@ from app.encoding.encoder import Encoder
 from app.errors import FaqError
 from app.graphs.quantize import Feed, feeds, quantize
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.ranking.defaults import DEFAULTS, PRECISION
 from app.ranking.ranking import Ranking
 from app.ranking.unanswerable import DEFAULT_SHARE
-from trainer.data.queries import Query
 from trainer.evaluation import evaluate, figures
 from trainer.evaluation.served import Served, served
 from trainer.evaluation.weights import calibrate

@@ -1,7 +1,7 @@
 """The sentences and figures of the report, for the owners of a FAQ, who need not know the names of metrics."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,12 @@ _CHECKS = {
     "batch_independence": "Same result alone as among 15 other texts (least cosine)",
     "precision@1_cost": "Loss of “right answer first” by 8 bits",
     "mrr_cost": "Loss of mean reciprocal rank by 8 bits",
+}
+LEARNED = {
+    "feedback": "Questions whose right entry users named",
+    "negatives": "Questions that an entry must not answer",
+    "golden": "Golden questions, all held out",
+    "golden_unanswerable": "Golden questions without an answer, all held out",
 }
 _CASED = {"Mrr": "MRR", "Ndcg": "nDCG", "Dcg": "DCG", "Auroc": "AUROC", "R precision": "R-precision"}
 
@@ -196,8 +202,9 @@ def data_rows(run: Run, results: Results, manifest: Manifest) -> list[tuple[str,
     """The training data and its split, as names and values."""
     counts, config = results.counts, run.config
     rows = [
-        ("FAQ", str(config.get("data"))),
+        ("FAQ", str(config.get("data") or "the store")),
         ("Labelled questions", str(config.get("queries") or "")),
+        *((name, f"{number:,}" if number else "") for name, number in learned_counts(config)),
         ("Entries", f"{counts.entries:,}"),
         ("Phrasings of their questions", f"{counts.phrasings:,}"),
         ("Entries without any question", f"{counts.passages:,}" if counts.passages else ""),
@@ -211,6 +218,12 @@ def data_rows(run: Run, results: Results, manifest: Manifest) -> list[tuple[str,
         ("From start to bundle", _took(run, manifest)),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def learned_counts(config: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What the run learned from a store beside its entries, as names and numbers; empty for a run on a file."""
+    counts = config.get("learned") or {}
+    return [(title, counts.get(name, 0)) for name, title in LEARNED.items()] if counts else []
 
 
 def _took(run: Run, manifest: Manifest) -> str:

@@ -53,7 +53,7 @@ def render(run: Run, results: Results, manifest: Manifest, sections: dict[str, l
     """The HTML of the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"shortened": shortened, "percent": lambda value: f"{value:.0%}"}
-    by_result = findings(results)
+    by_result, data = findings(results), run.config.get("data")
     return environment.from_string(_text("page.html")).render(
         name=run.directory.resolve().name,
         css=_text("page.css"),
@@ -67,7 +67,7 @@ def render(run: Run, results: Results, manifest: Manifest, sections: dict[str, l
         checks=explained.checks(manifest),
         data=explained.data_rows(run, results, manifest),
         sections=sections,
-        import_command=f"python -m app import {shlex.quote(str(run.config.get('data')))} --mode replace",
+        import_command=f"python -m app import {shlex.quote(data)} --mode replace" if data else None,
         publish_command=card.publish_command(run),
         few=FEW,
         many=MANY,

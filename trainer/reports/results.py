@@ -13,7 +13,7 @@ from app import durable
 from app.encoding.bundle import Bundle
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from trainer.data.queries import Query
+from app.knowledge.queries import Query
 from trainer.data.training_set import TrainingSet
 from trainer.evaluation import figures
 from trainer.evaluation.evaluate import outcomes_of

@@ -16,7 +16,7 @@ from rich.table import Table
 from app.encoding.bundle import MANIFEST, Bundle
 from app.errors import InputError
 from app.knowledge.entry import Entry
-from trainer.data.queries import Query, read_queries
+from app.knowledge.queries import Query, read_queries
 from trainer.data.reading import read_index
 from trainer.data.training_set import renamed
 from trainer.evaluation import figures, slices, statistics

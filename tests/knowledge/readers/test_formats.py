@@ -9,8 +9,9 @@ from openpyxl import Workbook
 
 from app.errors import FileError, Place
 from app.knowledge.files import EntryFile, parse_entries
+from app.knowledge.queries import read_queries
 from app.knowledge.readers.options import ReadOptions, mapping_of
-from trainer.data.queries import read_labelled, read_queries
+from trainer.data.queries import read_labelled
 
 
 def parse(text: str | bytes, name: str, **options: object) -> EntryFile:

@@ -10,13 +10,13 @@ import pytest
 from app.encoding.bundle import Bundle, HeldOut
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.text.normalize import normalize
 from tests.trainer.generation.conftest import pairs, passages
 from trainer import fit
 from trainer.data import generated as trainingset
 from trainer.data import generated_parts as parts
 from trainer.data.generated_parts import Asked
-from trainer.data.queries import Query
 from trainer.data.training_set import Pair
 from trainer.recipes import RECIPES
 

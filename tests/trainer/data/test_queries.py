@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import FileError, InputError
-from trainer.data.queries import Labelled, Query, read_labelled, read_queries
+from app.knowledge.queries import Query, read_queries
+from trainer.data.queries import Labelled, read_labelled
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import pytest
 
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.text.normalize import normalize
 from tests.trainer.conftest import faq
-from trainer.data.queries import Query
 from trainer.data.training_set import TrainingSet, group_entries, renamed, training_set
 
 

@@ -9,7 +9,7 @@ from app.encoding.encoder import Encoder
 from app.index.candidates import Candidate, Question
 from app.knowledge.entry import Entry
 from app.ranking.defaults import DEFAULTS
-from app.releases.publishing import payload_of
+from app.releases.payloads import payload_of
 from tests.trainer.conftest import faq
 from trainer.evaluation import corpus as corpora
 from trainer.evaluation.corpus import Corpus

@@ -11,9 +11,9 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.errors import InputError
 from app.knowledge.entry import Entry
+from app.knowledge.queries import Query
 from app.ranking.ranking import Ranking
 from tests.trainer.conftest import faq, write_faq
-from trainer.data.queries import Query
 from trainer.evaluation import corpus as corpora
 from trainer.evaluation import evaluate as evaluating
 from trainer.evaluation import figures, slices

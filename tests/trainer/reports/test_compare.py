@@ -7,10 +7,10 @@ import pytest
 
 from app.encoding.bundle import Bundle
 from app.errors import BundleError
+from app.knowledge.queries import Query
 from tests.trainer.conftest import faq, write_faq
 from tests.trainer.evaluation.test_evaluate import asked_of, outcomes
 from trainer.__main__ import main
-from trainer.data.queries import Query
 from trainer.reports import compare
 from trainer.reports import tables as report
 from trainer.runs import Run

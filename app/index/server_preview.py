@@ -1,0 +1,83 @@
+"""A release on a Qdrant server with some entries that exist only in memory, in place of those with the same ids."""
+
+from collections.abc import Collection, Sequence
+
+import qdrant_edge as edge
+
+from app.index.candidates import NO_MATCH, Candidate, Question
+from app.index.document_words import Frequencies
+from app.index.filters import Filter
+from app.index.increment import Increment
+from app.index.lookup import question_keys
+from app.index.overlay import Overlay
+from app.index.protocol import ANSWER, BM25, QUESTIONS, Index
+from app.index.shard import Query
+from app.index.words import WordTokenizer
+
+
+class PreviewIndex:
+    """Both together; see `Index`. Closing it closes neither."""
+
+    def __init__(self, below: Index, frequencies: Frequencies, entries: Sequence[Candidate]) -> None:
+        """`below`: the release without the entries that `entries` replace; `frequencies`: of its base's words."""
+        self.record = below.record
+        self.calibration = below.calibration
+        self.frequencies = frequencies
+        self._below = below
+        self._entries = entries
+        increment = Increment.of(self.record, self.record.name, entries, (), ())
+        self._overlay = Overlay(self, [increment])
+        self._tokenizer = WordTokenizer(self.record.language, self.record.average_length)
+
+    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+        """As `Index.search`: the best `limit` of the release and the best `limit` of the entries in memory."""
+        return [*await self._below.search(question, limit, where), *self._search(question, limit, where)]
+
+    async def count(self) -> int:
+        """As `Index.count`."""
+        return await self._below.count() + len(self._entries)
+
+    async def sample(self, limit: int) -> list[Candidate]:
+        """As `Index.sample`, with the entries in memory first."""
+        shown = list(self._entries[:limit])
+        return [*shown, *await self._below.sample(limit - len(shown))] if len(shown) < limit else shown
+
+    async def entries(self, ids: Collection[str]) -> list[Candidate]:
+        """As `Index.entries`."""
+        return [*await self._below.entries(ids), *(entry for entry in self._entries if entry.id in ids)]
+
+    async def holds(self, entry_id: str) -> bool:
+        """As `Index.holds`."""
+        return any(entry.id == entry_id for entry in self._entries) or await self._below.holds(entry_id)
+
+    async def digests(self) -> dict[str, str] | None:
+        """As `Index.digests`."""
+        digests = await self._below.digests()
+        return None if digests is None else digests | {entry.id: entry.digest for entry in self._entries}
+
+    async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> Index:
+        """As `Index.preview`: with these entries too."""
+        ids = {*removed, *(entry.id for entry in entries)}
+        kept = [entry for entry in self._entries if entry.id not in ids]
+        return await self._below.preview([*kept, *entries], removed)
+
+    async def close(self) -> None:
+        """As `Index.close`. Does nothing: it has no files and no threads."""
+
+    def _search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+        words, vector = self._tokenizer.question(question.text), question.vector.tolist()
+        matches = {}
+        if self.record.common_identifiers is not None:
+            matches = self._overlay.find(question_keys(question))
+        queries = [Query(vector, ANSWER, limit), Query(vector, QUESTIONS, limit)]
+        if words.indices:
+            queries.append(Query(edge.SparseVector(*words), BM25, limit))
+        same = [number for number, match in matches.items() if match.same or match.folded]
+        holders = [number for number, match in matches.items() if match.identifiers]
+        queries += [Query(vector, ANSWER, limit, group) for group in (same, holders) if group]
+        scores = self._overlay.search(question, words, queries, where)
+        lexical = self._overlay.lexical(words)
+        return [
+            entry._replace(lexical=lexical.get(number, 0.0), match=matches.get(number, NO_MATCH))
+            for number, entry in self._overlay.read(sorted(set().union(*scores))).items()
+        ]

@@ -1,0 +1,24 @@
+"""The moments at which entries begin and cease to answer."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from app.knowledge.publication import moment
+from app.knowledge.tables import EntryRow
+
+_MOMENTS = (EntryRow.valid_from, EntryRow.valid_until)
+
+
+def changed_between(connection: Connection, since: datetime, until: datetime) -> frozenset[str]:
+    """The ids of the live entries whose validity began or ended after `since`, at `until` at the latest."""
+    begin, end = moment(since), moment(until)
+    within = or_(*(and_(column > begin, column <= end) for column in _MOMENTS))
+    return frozenset(connection.scalars(select(EntryRow.id).where(EntryRow.state == "live", within)))
+
+
+def next_change(connection: Connection, after: datetime) -> datetime | None:
+    """The first moment after `after` at which the validity of a live entry begins or ends; None where there is none."""
+    queries = (select(func.min(column)).where(EntryRow.state == "live", column > moment(after)) for column in _MOMENTS)
+    moments = [text for text in map(connection.scalar, queries) if text is not None]
+    return datetime.fromisoformat(min(moments)).astimezone(UTC) if moments else None

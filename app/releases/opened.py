@@ -1,0 +1,45 @@
+"""A bundle that is open to build releases with: its encoder, and the vectors that it has computed before."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from app.encoding.bundle import Bundle
+from app.encoding.encoder import Encoder
+from app.releases.vector_cache import CachedEncoder
+
+Progress = Callable[[int, int], None]  # done, total, in entries; may raise to stop
+
+
+class OpenBundle:
+    """An installed bundle, its encoder and its vector cache, each opened when it is first used.
+
+    A warm worker keeps it from one build to the next. Closes with the `with` block.
+    """
+
+    def __init__(self, bundle: Bundle, vectors: Path) -> None:
+        """`vectors`: the directory of the vector caches."""
+        self.bundle = bundle
+        self.digests: tuple[str, dict[str, str]] | None = None  # a release, and the digests of its entries by id
+        self._vectors = vectors
+
+    def __enter__(self) -> "OpenBundle":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The bundle's encoder. Raises BundleError if it cannot be loaded."""
+        return Encoder(self.bundle)
+
+    @cached_property
+    def cached(self) -> CachedEncoder:
+        """The encoder, with the vectors that are known."""
+        return CachedEncoder(self.encoder, self._vectors / f"{self.bundle.revision}.db")
+
+    def close(self) -> None:
+        """Close the vector cache."""
+        if "cached" in self.__dict__:
+            self.cached.close()
