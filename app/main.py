@@ -71,7 +71,7 @@ class State(TypedDict):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. Raises SettingsError if others could reach it without keys, or if the page's logo is no image."""
+    """The application. Raises SettingsError if others could reach it without keys, or if the logo is no image."""
     settings.check_exposure()
     metrics = Metrics()
     app = FastAPI(
