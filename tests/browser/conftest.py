@@ -12,13 +12,12 @@ from app.http.security import digest_of
 from app.settings import Settings
 from tests.browser.faq import ENTRIES
 from tests.browser.hosting import Host, hosting
-from tests.browser.people import Person, View
+from tests.browser.people import PATIENCE_S, Person, View
 from tests.conftest import ADMIN_KEY, fill, publish_home
 from tests.faults.service import Service, service
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-PATIENCE_MS = 30_000
 
 Visits = Callable[..., Person]
 
@@ -72,7 +71,7 @@ def visit(chromium: Browser, running: Service, host: Host) -> Iterator[Visits]:
         context = chromium.new_context(
             viewport={"width": view.width, "height": view.height}, color_scheme="dark" if view.dark else "light"
         )
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(PATIENCE_S * 1000)
         contexts.append(context)
         page = context.new_page()
         _watch(page, said, expecting)

@@ -14,7 +14,7 @@ def visit(person: Person, address: str) -> None:
     """Show a page of the console, with what it loads by itself."""
     person.open(f"console/{address}")
     person.page.locator("#main h1, .up").first.wait_for()
-    person.page.wait_for_function("!document.querySelector('.htmx-request')")
+    person.wait("!document.querySelector('.htmx-request')")
 
 
 def told(person: Person, text: str) -> Locator:
@@ -39,11 +39,11 @@ def edit_an_entry(person: Person, name: str) -> None:
         page.get_by_role("button", name="Create entry").click()
     told(person, "Created.")
     visit(person, "entries")
-    person.write(page.get_by_label("Search", exact=False).first, name)
+    person.write(page.get_by_role("searchbox"), name)
     page.locator("[data-row]").first.wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-row]').length === 1")
+    person.wait("document.querySelectorAll('[data-row]').length === 1")
     person.press(page.get_by_role("checkbox", name=f"Where is the {name}?"), "Space")
-    person.write(page.get_by_placeholder("Tag"), "cellar")
+    person.write(page.get_by_placeholder("Tag", exact=True), "cellar")
     page.keyboard.press("Enter")
     told(person, "Tag added to 1 entry.")
     person.press(page.locator("#flash").get_by_role("button", name="Undo"))

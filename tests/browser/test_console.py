@@ -95,7 +95,7 @@ def test_two_who_edit_one_entry_see_both_texts(signed_in: Visits) -> None:
     assert second.page.get_by_label("Answer", exact=True).input_value() == "B is free."
     assert findings(second.page) == []
     second.press(second.page.get_by_role("button", name="Take theirs"))
-    second.page.wait_for_function("document.querySelector('#answer').value === 'A is free.'")
+    second.wait("document.querySelector('#answer').value === 'A is free.'")
 
 
 @pytest.mark.parametrize("view", [View(360, dark=True, keyboard=True), View(1440)], ids=str)
@@ -114,7 +114,7 @@ def test_unanswered_questions_are_dealt_with(signed_in: Visits, running: Service
             person.page.get_by_role("button", name=name).click()
         if message:
             told(person, message)
-        person.page.wait_for_function("text => document.querySelector('h2')?.innerText !== text", arg=before)
+        person.wait("text => document.querySelector('h2')?.innerText !== text", before)
 
 
 def test_a_release_is_published_and_answers(signed_in: Visits, running: Service) -> None:
