@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Error, Locator, Page
 
 AXE = Path(__file__).parent / "axe"
 SERIOUS = {"serious", "critical"}
@@ -75,9 +75,17 @@ class Person:
     def wait(self, condition: str, argument: object = None) -> None:
         """Until a condition holds in the page. (Playwright's own waiting evaluates texts, which the policy forbids.)"""
         deadline = time.monotonic() + PATIENCE_S
-        while not self.page.evaluate(condition, argument):
+        while not self._holds(condition, argument):
             assert time.monotonic() < deadline, f"{self.page.url}: {condition} does not hold"
             self.page.wait_for_timeout(50)
+
+    def _holds(self, condition: str, argument: object) -> bool:
+        try:
+            return bool(self.page.evaluate(condition, argument))
+        except Error as error:  # between two pages there is nothing to ask
+            if "Execution context was destroyed" not in error.message:
+                raise
+            return False
 
     def sees(self, text: str | re.Pattern[str]) -> Locator:
         """The first element with this text, once it is visible."""

@@ -64,7 +64,7 @@ def test_the_console_shows_texts_as_texts(signed_in: Visits, running: Service) -
         reply = running.client.post("/v1/ask", json={"question": ATTACK, "session": "s"}).json()
     opinion = {"request_id": reply["request_id"], "token": reply["feedback_token"], "question": ATTACK}
     running.client.post("/v1/feedback", json={**opinion, "helpful": False, "comment": ATTACK}).raise_for_status()
-    running.client.put("/v1/admin/entries/hostile", json=_fields(HOSTILE, "changed")).raise_for_status()
+    running.client.put("/v1/admin/entry", params={"id": "hostile"}, json=_fields(HOSTILE, "changed")).raise_for_status()
     running.wait(lambda: ATTACK[:20] in running.client.get("/v1/admin/questions?limit=50").json()["questions"].__repr__())
     person = signed_in(View())
     for page in {*PAGES, *HELD}:
