@@ -166,8 +166,8 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         ready,
         rates,
         admission,
-        asked,
         completer,
+        asked,
     )
 
 

@@ -42,8 +42,8 @@ class Services:
     readiness: Readiness
     rates: RateLimits
     admission: Admission
-    questions: Questions
     completer: Completer
+    questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 
 from app.console.changes import Step
-from app.console.flash import done
+from app.console.flash import Flash, done
 from app.console.forms import EntryForm, FormError
 from app.console.guard import guarded
 from app.console.page import moved, page, part
@@ -128,6 +128,7 @@ def _editor(
     status: int = 200,
     etag: str | None = None,
     clashes: list[Clash] | None = None,
+    flash: Flash | None = None,
 ) -> Response:
     """The page with the form. `etag`: of the version that the person has read, by default the present one."""
     questions = {name: _question(service, name) for name in form.follow_ups}
@@ -141,6 +142,7 @@ def _editor(
         etag=etag if etag is not None else (stored.etag if stored else ""),
         clashes=clashes or [],
         questions=questions,
+        **({"flash": flash.as_dict()} if flash else {}),
     )
 
 
@@ -169,7 +171,8 @@ def _with_saved_field(request: Request, service: Parts, sent: EntryForm, name: s
     else:
         mixed = replace(sent, **{name: getattr(saved, name)}) if hasattr(saved, name) else sent
     clashes = [Clash(field, mine, theirs) for field, theirs, mine in _differing(stored.entry, mixed)]
-    return _editor(request, service, mixed, stored, clashes=clashes)
+    same = None if clashes else Flash("done", texts().editor.clash_solved)
+    return _editor(request, service, mixed, stored, clashes=clashes, flash=same)
 
 
 def _differing(saved: Entry, sent: EntryForm) -> list[tuple[str, Any, Any]]:

@@ -1,6 +1,7 @@
 """An entry as a form shows it, and a form as an entry."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,8 +10,10 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from app.console.diffs import as_text
+from app.console.texts import texts
 from app.knowledge.entry import Entry, MetadataValue
 
+_MARKED = re.compile(r"`(\w+)`")
 LISTS = ("alternatives", "negatives", "follow_ups")
 TEXTS = ("id", "question", "answer", "state", "valid_from", "valid_until")
 
@@ -53,8 +56,8 @@ class EntryForm:
         lists = {name: _items(form, name) for name in LISTS}
         keys, values = (list(map(str, form.getlist(name))) for name in ("metadata_key", "metadata_value"))
         rows = [(key.strip(), value) for key, value in zip(keys, values, strict=False) if key.strip() or value.strip()]
-        texts: dict[str, Any] = {name: str(form.get(name, "")) for name in TEXTS}
-        return cls(**texts | lists | {"state": texts["state"] or "live", "metadata": rows})
+        single: dict[str, Any] = {name: str(form.get(name, "")) for name in TEXTS}
+        return cls(**single | lists | {"state": single["state"] or "live", "metadata": rows})
 
     def entry(self, before: Entry | None = None) -> Entry:
         """The entry; numbers and lists of `before` keep their type. Raises FormError."""
@@ -115,6 +118,6 @@ def _problems(error: ValidationError) -> dict[str, str]:
 
 
 def _sentence(text: str) -> str:
-    """With a capital and a stop, and without the marks around names, which are for programs."""
-    plain = text.replace("`", "")
+    """With a capital and a stop, and with the names that the form has for the fields."""
+    plain = _MARKED.sub(lambda match: f"“{texts().fields.get(match[1], match[1])}”", text)
     return f"{plain[:1].upper()}{plain[1:]}{'' if plain.endswith('.') else '.'}"

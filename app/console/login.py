@@ -18,6 +18,7 @@ router = APIRouter(prefix="/console", include_in_schema=False, route_class=guard
 
 STATIC = {
     "console.css": "text/css; charset=utf-8",
+    "pages.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
     "review.js": "text/javascript; charset=utf-8",
     "import.js": "text/javascript; charset=utf-8",

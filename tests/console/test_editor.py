@@ -81,6 +81,7 @@ def test_a_mistake_is_shown_at_its_field_and_nothing_typed_is_lost(person: Perso
     )
     assert "The entry is not saved. 2 fields" in page
     assert 'id="answer-problem"' in page
+    assert "“Answer” is empty." in page
     assert 'id="valid_until-problem"' in page
     assert "Kept?" in page
     assert "Kept too?" in page
@@ -109,6 +110,8 @@ def test_two_editors_see_both_texts_and_no_change_is_lost(person: Person, keyed:
     taken = person.send("entry", 200, etag=etag(clash), take="answer", **mine)
     assert set(re.findall(r'name="take" value="([^"]+)"', taken)) == {"question", "alternatives"}
     assert stored(keyed, "shared").answer == "Theirs."
+    theirs = {**mine, "question": "Shared?", "answer": "Theirs.", "alternatives": ["One?", "Two?"]}
+    assert "are the same now" in person.send("entry", 200, etag=etag(taken), take="answer", **theirs)
     person.send("entry", etag=etag(taken), **{**mine, "answer": "Theirs."})
     entry = stored(keyed, "shared")
     assert (entry.question, entry.answer, entry.alternatives) == ("Shared by me?", "Theirs.", ("One?",))

@@ -2,8 +2,11 @@
 
 import hashlib
 import re
+import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,9 +39,26 @@ def test_every_text_of_a_template_comes_from_the_file_of_texts(template: str) ->
     assert not re.findall(r"[A-Za-z]{2,}", TAGS.sub(" ", CODE.sub(" ", text)))
 
 
+def test_every_text_is_used() -> None:
+    """A text is used by its whole name, or in a section that is read by a name that is not known beforehand."""
+    sources = [*ROOM.glob("*.py"), *(ROOM / "templates").glob("*.html")]
+    code = "\n".join(path.read_text("utf-8") for path in sources)
+    unused = [name for name in _names(tomllib.loads((ROOM / "texts.toml").read_text("utf-8"))) if name not in code]
+    chosen = ("time", "states", "flash", "errors", "nav", "fields", "editor", "today", "releases")
+    assert not [name for name in unused if name.count(".") == 1 and name.partition(".")[0] not in chosen]
+
+
+def _names(texts: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in texts.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
 @pytest.mark.parametrize("address", PAGES)
 def test_pages_have_no_inline_code_and_load_only_their_own_files(person: Person, address: str) -> None:
-    outline = Outline(person.client.get(f"/console/{address}").text)
+    outline = Outline(person.see(address, 404 if address == "nothing" else 200))
     assert outline.inline == []
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -54,7 +74,7 @@ def test_pages_have_no_inline_code_and_load_only_their_own_files(person: Person,
 
 @pytest.mark.parametrize("address", PAGES)
 def test_every_field_has_a_name_for_screen_readers_and_every_page_one_heading(person: Person, address: str) -> None:
-    outline = Outline(person.client.get(f"/console/{address}").text)
+    outline = Outline(person.see(address, 404 if address == "nothing" else 200))
     labels = set(outline.attributes("label", "for"))
     tags = [tag for tag, _ in outline.tags]
     assert tags.count("h1") == 1

@@ -12,6 +12,7 @@ on("click", "[data-dismiss]", (button) => button.closest(".flash").remove());
 on("click", "[data-menu]", (button) => {
   button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") !== "true"));
 });
+on("click", "[data-help]", () => document.getElementById("help").showModal());
 function fail(text) {
   const place = document.getElementById("flash");
   const message = document.createElement("div");
