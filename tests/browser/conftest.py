@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 from app.encoding.bundle import Bundle
 from app.http.security import digest_of
@@ -65,7 +65,7 @@ def visit(chromium: Browser, running: Service, host: Host) -> Iterator[Visits]:
     """
     said: list[str] = []
     strayed: list[str] = []
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def visit(view: View, expecting: str | None = None) -> Person:
         context = chromium.new_context(
@@ -75,10 +75,13 @@ def visit(chromium: Browser, running: Service, host: Host) -> Iterator[Visits]:
         contexts.append(context)
         page = context.new_page()
         _watch(page, said, expecting)
-        page.on("request", lambda request: _origin(request.url) in allowed or strayed.append(request.url))
+        page.on("request", follow)
         return Person(page, view, running.url)
 
-    allowed = {running.url, host.url, ""}
+    def follow(request: Request) -> None:
+        if _origin(request.url) not in {running.url, host.url, ""}:
+            strayed.append(request.url)
+
     yield visit
     for context in contexts:
         context.close()
@@ -91,9 +94,13 @@ def _watch(page: Page, said: list[str], expecting: str | None) -> None:
         if expecting is None or expecting not in message.text:
             said.append(f"{page.url}: {message.type}: {message.text}")
 
+    def answer(dialog: Dialog) -> None:
+        said.append(f"{page.url}: {dialog.type}: {dialog.message}")
+        dialog.accept()
+
     page.on("console", hear)
+    page.on("dialog", answer)
     page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
-    page.on("dialog", lambda dialog: said.append(f"{page.url}: {dialog.type}: {dialog.message}") or dialog.accept())
 
 
 def _origin(url: str) -> str:

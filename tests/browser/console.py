@@ -7,7 +7,17 @@ from playwright.sync_api import Locator
 
 from tests.browser.people import Person
 
-PAGES = ("today", "unanswered", "entries", "entry?id=return", "new", "golden", "try?question=send+a+gift", "releases", "import")
+PAGES = (
+    "today",
+    "unanswered",
+    "entries",
+    "entry?id=return",
+    "new",
+    "golden",
+    "try?question=send+a+gift",
+    "releases",
+    "import",
+)
 
 
 def visit(person: Person, address: str) -> None:

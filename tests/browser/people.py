@@ -34,7 +34,9 @@ class View:
         return {360: 740, 768: 1024}.get(self.width, 900)
 
 
-VIEWS = [View(width, dark, keyboard) for width, dark, keyboard in product((360, 768, 1440), (False, True), (False, True))]
+VIEWS = [
+    View(width, dark, keyboard) for width, dark, keyboard in product((360, 768, 1440), (False, True), (False, True))
+]
 
 
 class Person:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import Route
 
 from tests.browser.asking import ANSWERED, CHOICE, JOURNEYS, UNANSWERED, ask, field
 from tests.browser.conftest import Visits
@@ -96,7 +97,9 @@ def test_paper_shows_the_question_and_the_answer_and_no_control(visit: Visits) -
 def test_an_answer_is_copied_where_the_browser_lends_no_clipboard(visit: Visits) -> None:
     person = visit(View())
     person.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-    person.page.add_init_script("document.addEventListener('copy', () => { window.copied = getSelection().toString(); })")
+    person.page.add_init_script(
+        "document.addEventListener('copy', () => { window.copied = getSelection().toString(); })"
+    )
     person.open("?q=When will I get my refund?")
     person.page.get_by_role("button", name="Copy").click()
     person.page.get_by_role("button", name="Copied").wait_for()
@@ -108,9 +111,9 @@ def test_a_new_release_is_told_in_one_line(visit: Visits) -> None:
     person.open("?q=refund")
     person.page.locator("#small-print", has_text="faq-").wait_for()
 
-    def renewed(route: object) -> None:
-        response = route.fetch()  # type: ignore[attr-defined]
-        route.fulfill(response=response, json={**response.json(), "release": "faq-new"})  # type: ignore[attr-defined]
+    def renewed(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json={**response.json(), "release": "faq-new"})
 
     person.page.route("**/v1/ask", renewed)
     ask(person, ANSWERED)

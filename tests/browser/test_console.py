@@ -82,7 +82,7 @@ def test_a_wrong_key_is_told_and_the_right_one_enters_and_leaves(visit: Visits, 
 
 
 def test_two_who_edit_one_entry_see_both_texts(signed_in: Visits) -> None:
-    first, second = signed_in(View()), signed_in(View(360, keyboard=True), expecting="409")
+    first, second = signed_in(View()), signed_in(View(360, keyboard=True), expecting="412")
     for person, answer in ((first, "A is free."), (second, "B is free.")):
         visit(person, "entry?id=delivery")
         person.write(person.page.get_by_label("Answer", exact=True), answer)
@@ -104,7 +104,11 @@ def test_unanswered_questions_are_dealt_with(signed_in: Visits, running: Service
     running.wait(lambda: f"turnip wolf {view} c" in running.client.get("/v1/admin/questions?limit=50").text)
     person = signed_in(view)
     visit(person, "unanswered")
-    for key, name, message in (("x", "Dismiss", "Dismissed."), ("u", "Undo", ""), ("a", "Accept as phrasing", "Accepted")):
+    for key, name, message in (
+        ("x", "Dismiss", "Dismissed."),
+        ("u", "Undo", ""),
+        ("a", "Accept as phrasing", "Accepted"),
+    ):
         before = person.page.locator("[data-review] h2").inner_text()
         if view.keyboard:
             person.page.keyboard.press(key)
@@ -117,9 +121,8 @@ def test_unanswered_questions_are_dealt_with(signed_in: Visits, running: Service
 
 def test_a_release_is_published_and_answers(signed_in: Visits, running: Service) -> None:
     person = signed_in(View())
-    running.client.put(
-        "/v1/admin/entry", params={"id": "stamp"}, json={"question": "Do I need a stamp?", "answer": "No."}
-    ).raise_for_status()
+    entry = {"id": "stamp", "question": "Do I need a stamp?", "answer": "No."}
+    running.client.post("/v1/admin/entries", json=entry).raise_for_status()
     visit(person, "releases")
     before = running.client.get("/readyz").json()
     person.page.get_by_role("button", name="Publish now").click()
