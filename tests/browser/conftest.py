@@ -1,4 +1,4 @@
-"""One service and one Chromium for the tests of this room. Chromium can reach the service and pages of tests, and nothing else."""
+"""One service and one Chromium for the tests of this room. Chromium can reach 127.0.0.1 and nothing else."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -4,7 +4,10 @@ from app.knowledge.entry import Entry
 from tests.conftest import FAQ
 
 MARKER = "hacked"  # what a script of the entry would set on `window`
-ATTACK = f"\"'><img src=x onerror=window.{MARKER}=1><svg onload=window.{MARKER}=1></textarea><script>window.{MARKER}=1</script>"
+ATTACK = (
+    f"\"'><img src=x onerror=window.{MARKER}=1><svg onload=window.{MARKER}=1></textarea>"
+    f"<script>window.{MARKER}=1</script>"
+)
 
 HOSTILE = Entry(
     id="hostile",

@@ -1,4 +1,4 @@
-"""Markup and scripts in every text that a user, an editor or a file can store: no page runs them or takes them for its own."""
+"""Markup and scripts in every text that a user, an editor or a file can store: every page shows them as texts."""
 
 import json
 from pathlib import Path
