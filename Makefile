@@ -71,9 +71,10 @@ test: install  ## run check and the whole test suite side by side; fails if eith
 test-browser: install  ## run every journey through the pages in Chromium (minutes)
 	$(BIN)/python -m pytest -n 0 -m 'not soak' tests/browser
 
-test-server: install  ## run the index's tests on a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
+test-server: install  ## run the index's tests and benchmark on a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
 	@test -n '$(QDRANT_URL)$(QDRANT_URLS)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
 	QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m pytest -n 0 -k 'server or real' tests/index
+	QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m benchmarks.server
 
 check: install  ## check format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -81,7 +82,7 @@ check: install  ## check format, lint, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-faults: install  ## kill import, reindex and activation at hundreds of points, and cut their power (minutes)
+faults: install  ## kill imports, reindexes, activations and edits at hundreds of points, and cut their power (minutes)
 	FAQ_TEST_CUTS=40 $(BIN)/python -m pytest -n 0 tests/faults/test_power_cut.py
 	$(BIN)/python -m benchmarks.faults
 

@@ -1,5 +1,6 @@
-"""The command line: `faqtual [serve | start | import | export | reindex | releases | golden | key]`; without a command,
-serve.
+"""The command line: `faqtual [serve | start | import | export | lint | reindex | releases | golden | key]`.
+
+Without a command it serves.
 
 `python -m app` is the same. `faqtual` also has the commands of the trainer, which is a package of its own.
 """
@@ -12,6 +13,7 @@ import typer
 from app import logs
 from app.cli import entries, golden, releases
 from app.cli.key import key
+from app.cli.lint import lint
 from app.cli.reindex import reindex
 from app.cli.serve import default, serve
 from app.cli.start import start
@@ -28,6 +30,7 @@ cli.command()(serve)
 cli.command()(start)
 cli.command("import")(entries.import_file)
 cli.command("export")(entries.export_file)
+cli.command()(lint)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
 cli.add_typer(golden.cli, name="golden")

@@ -20,6 +20,7 @@ from app.api import (
     golden,
     golden_files,
     health,
+    lint,
     preview,
     questions,
     statistics,
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
-    knowledge = (entries, entry, entry_batch, preview, golden_files, golden)
+    knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
     for room in (feedback, *knowledge, questions, statistics, status, admin, comparing, health, pages):
         app.include_router(room.router)
     for router in console.ROUTERS:
@@ -116,6 +117,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
+            stack.push_async_callback(services.lint.close)
             gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
             yield {"services": services, "console": services, "sessions": sessions}
 
@@ -126,14 +128,15 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     if settings.qdrant_url is None or settings.database_url is None:
         refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
         stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    store = Store.open(settings.sqlalchemy_url, settings.history_days)
+    store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
     stack.callback(store.close)
     with suppress(StoreError):  # a locked database; edits and reindexes do it too
         store.forget_old_versions()
+        store.refresh_stems()
     asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
     stack.push_async_callback(asked.close)
     asked.start()
-    catalog = Catalog(settings, metrics)
+    catalog = Catalog(settings, metrics, copies=True)
     stack.push_async_callback(catalog.close)
     live = Live(catalog)
     stack.push_async_callback(live.close)

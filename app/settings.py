@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         description="Prefix of all collections and aliases on the Qdrant server. Installations that share a server "
         "need one each, such as `staging`; two in one namespace would answer from the same releases.",
     )
+    local_vectors: int = Field(
+        100_000,
+        ge=0,
+        description="Largest number of vectors of a release (about six an entry) that a service with a Qdrant server "
+        "copies to FAQ_HOME and answers from, as without a server: several times faster, and answers go on while the "
+        "server is away. Takes disk and memory as without a server. 0: every question asks the server.",
+    )
     qdrant_replication_factor: int | None = Field(
         None,
         ge=1,

@@ -1,10 +1,12 @@
 """Sends requests generated from the OpenAPI document to the real service, and counts violations of the document.
 
-    python -m benchmarks.contract [--seconds N] [--seed N] [--add]
+    python -m benchmarks.contract [--seconds N] [--seed N] [--add] [--entries]
 
-Runs Schemathesis on a service with the small bundle of the tests: for nine tenths of the time on every operation but
-the reindex, which starts a process each time; then on sequences of operations, which Schemathesis infers from the
-document (a job's id from `reindex` to `cancel`). Writes benchmarks/results/contract.*
+Runs Schemathesis on a service with the small bundle of the tests: for most of the time on every operation but
+the reindex and the lint, which start a process each time; then on the lint alone, whose report is kept while no entry
+changes, and on sequences of operations, which Schemathesis infers from the document (a job's id from `reindex` to
+`cancel`). With --entries it runs on the routes of entries, history, lint and status alone.
+Writes benchmarks/results/contract.*
 """
 
 import argparse
@@ -28,7 +30,17 @@ LEFT_OUT = (
     "positive_data_acceptance",  # a well-formed filter is refused if no entry has its field
     "ignored_auth",  # it sends a wrong key in one header and the right key in the other, which is accepted
 )
-WITHOUT_REINDEX = ["--exclude-path", "/v1/admin/reindex", "--phases", "examples,coverage,fuzzing"]
+LINT = "/v1/admin/lint"
+WITHOUT_REINDEX = [
+    "--exclude-path",
+    "/v1/admin/reindex",
+    "--exclude-path",
+    LINT,
+    "--phases",
+    "examples,coverage,fuzzing",
+]
+ENTRIES = ["--include-path-regex", "^/v1/admin/(entr|status)", "--phases", "examples,coverage,fuzzing"]
+LINT_ALONE = ["--include-path", LINT, "--phases", "examples,coverage,fuzzing"]
 STATEFUL = ["--phases", "stateful"]
 
 
@@ -38,14 +50,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--add", action="store_true", help="add to the counts of an earlier run with another seed")
+    parser.add_argument("--entries", action="store_true", help="the routes of entries, history, lint and status alone")
     options = parser.parse_args()
+    phases = ENTRIES if options.entries else WITHOUT_REINDEX
     with tempfile.TemporaryDirectory() as work:
         settings = Settings(home=Path(work) / "home", port=0, admin_keys=(digest_of(ADMIN_KEY),))
         fill(settings, FAQ)
         publish_home(settings, bundles.make(Path(work) / "bundle"))
         with service(settings) as running:
-            outputs = [generate(running, options.seed, options.seconds * 9 // 10, WITHOUT_REINDEX)]
-            outputs.append(generate(running, options.seed, options.seconds // 10, STATEFUL))
+            outputs = [generate(running, options.seed, options.seconds * 8 // 10, phases)]
+            outputs.append(generate(running, options.seed, options.seconds // 10, LINT_ALONE))
+            if not options.entries:
+                outputs.append(generate(running, options.seed, options.seconds // 10, STATEFUL))
             report: dict[str, Any] = {"seeds": [options.seed], "seconds": options.seconds, **counted(running)}
             report["tracebacks in the log"] = running.log.count("withheld")
     report["not kept"] = findings(outputs)
@@ -62,7 +78,7 @@ def generate(running: Service, seed: int, seconds: int, options: list[str]) -> s
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)]
     command += ["run", f"{running.url}/openapi.json", "--workers", "4", "--exclude-checks", ",".join(LEFT_OUT)]
     command += ["--header", f"X-API-Key: {ADMIN_KEY}", "--seed", str(seed), "--max-time", str(seconds), "--no-color"]
-    command += ["--continue-on-failure", "--warnings", "off", *options]
+    command += ["--continue-on-failure", "--warnings", "off", "--request-timeout", "60", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 

@@ -34,9 +34,10 @@ from app.knowledge.files import write_entries
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.settings import Settings
+from benchmarks.edit_faults import edited
 from tests import bundles
 from tests.conftest import fill, publish_home
-from tests.faults.edits import KINDS, Killed, Kind, in_child
+from tests.faults.edits import KINDS, Killed, in_child
 from tests.faults.kill import watched
 from tests.faults.power import recorded
 
@@ -178,20 +179,6 @@ class Sweep:
         if changed == (after["answered"] == before["answered"]):
             return "wrong: the answer is not the release's"
         return "new" if changed else "old"
-
-
-def edited(killed: Killed, kind: Kind, points: int, seed: int) -> dict[str, Any]:
-    """Kill edits or what makes them answer at so many points, likewise."""
-    events, places = killed.events(kind), random.Random(seed)
-    outcomes: Counter[str] = Counter()
-    wrong: list[str] = []
-    for point in range(points):
-        at = 1 + int(events * (point + places.random()) / points)
-        outcome = killed.kill(kind, at)
-        outcomes[outcome.partition(":")[0]] += 1
-        if outcome.startswith("wrong"):
-            wrong.append(f"event {at}: {outcome}")
-    return {"events": events, "points": points, "outcomes": dict(outcomes), "wrong": wrong}
 
 
 def edition(number: int) -> list[Entry]:

@@ -27,8 +27,8 @@ from app.index.document_words import DocumentWords, Frequencies
 from app.index.postings import Postings
 from app.index.scan import BLOCK, Part, Scan
 from app.index.vector_file import ROWS, VectorFile, VectorFileWriter
-from app.index.words import PLAIN as UNSTEMMED
 from app.index.words import Sparse, WordTokenizer
+from app.text.words import PLAIN as UNSTEMMED
 from benchmarks.cloud_faq import RESULTS
 
 Matrix = NDArray[np.float32]

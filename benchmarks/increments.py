@@ -16,55 +16,49 @@ Writes benchmarks/results/increments.json and .md, in which sizes that do not ru
 import argparse
 import asyncio
 import json
-import math
 import os
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from app.answering import Answerer
-from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.index.protocol import Index
-from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.releases.increments import update
 from app.releases.opened import OpenBundle
 from app.releases.publishing import publish_opened
 from app.settings import Settings
-from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.cloud_faq import RESULTS
 from benchmarks.imports import made, memory_of
+from benchmarks.increment_answers import Figures, agreement, searching
 from tests import bundles
 
-ASKED, CHANGED, STEPS = 1_000, 0.05, 20
-SEARCHED = 200
+EDITS, SEARCHED = 20, 200
 DIMENSION = 384
 ROWS = {
     "build_s": "first build, s",
     "unchanged_s": "rebuild of unchanged entries, s",
+    "unchanged_cpu_s": "of it CPU",
     "update_p50_s": "update after one edit, median s",
     "update_max_s": "update after one edit, slowest s",
+    "update_cpu_s": "of it CPU, median s",
     "open_p50_ms": "service opens the increment, median ms",
     "switch_mb": "memory of the service that 20 switches add, MB",
     "search_base_ms": "search of the publish, median ms",
     "search_ms": "search at the last increment, median ms",
     "ratio": "ratio of the two",
 }
-Figures = dict[str, Any]
 
 
 def main() -> None:
     """Each size in a process of its own, so that memory is its own; then the agreement."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--entries", default="10000,100000")
-    parser.add_argument("--edits", type=int, default=STEPS)
+    parser.add_argument("--edits", type=int, default=EDITS)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -98,120 +92,66 @@ async def costs(folder: Path, size: int, edits: int) -> Figures:
     writer, service = Catalog(settings), Catalog(settings)
     bundle = bundles.make(folder / "bundle")
     with OpenBundle(bundle.install(writer.models), writer.vectors) as opened:
-        start = time.perf_counter()
-        base = await publish_opened(writer, opened, store.published())
-        built = time.perf_counter()
-        await publish_opened(writer, opened, store.published())
-        rebuilt = time.perf_counter()
-        publish, present = await service.indexes.open(base), await service.indexes.open(base)
+        builds, builds_cpu = [], []
+        for _ in range(2):
+            began, began_cpu = time.perf_counter(), time.process_time()
+            base = await publish_opened(writer, opened, store.published())
+            builds.append(time.perf_counter() - began)
+            builds_cpu.append(time.process_time() - began_cpu)
         vectors = opened.encoder.encode_queries([f"Where is setting {i * 37 % size}?" for i in range(SEARCHED)])
-        await searching([present], vectors)
-        added, updates, opens = 0, [], []
-        for number in range(edits):
-            entry = store.get(f"e{number * 7 % size}").model_copy(update={"answer": f"Edition {number}."})
-            store.import_entries([entry], "append")
-            began = time.perf_counter()
-            name = await update(writer, store, opened)
-            updates.append(time.perf_counter() - began)
-            began, memory = time.perf_counter(), memory_of(os.getpid())
-            newer = await service.indexes.open(name)
-            opens.append(1000 * (time.perf_counter() - began))
-            await present.close()
-            present = newer
-            added += memory_of(os.getpid()) - memory
-        of_base, of_last = await searching([publish, present], vectors)
-        await publish.close()
-        await present.close()
-    await writer.close()
+        publish = await service.indexes.open(base)
+        await searching([publish], vectors)
+        last, figures = await editing(writer, service, store, opened, base, edits)
+    of_base, of_last = await searching([publish, last], vectors)
+    for part in (publish, last, writer, service):
+        await part.close()
     store.close()
-    return {
-        "build_s": round(built - start, 1),
-        "unchanged_s": round(rebuilt - built, 2),
-        "update_p50_s": round(statistics.median(updates), 3),
-        "update_max_s": round(max(updates), 3),
-        "open_p50_ms": round(statistics.median(opens), 1),
-        "switch_mb": added,
+    return figures | {
+        "build_s": round(builds[0], 1),
+        "unchanged_s": round(builds[1], 2),
+        "unchanged_cpu_s": round(builds_cpu[1], 2),
         "search_base_ms": round(of_base, 3),
         "search_ms": round(of_last, 3),
         "ratio": round(of_last / of_base, 2),
     }
 
 
-async def searching(indexes: Sequence[Index], vectors: Vectors) -> list[float]:
-    """The median milliseconds of a search of each index; each question is asked of one after the other."""
-    times: list[list[float]] = [[] for _ in indexes]
-    for number, vector in enumerate(vectors):
-        for index, of_index in zip(indexes, times, strict=True):
-            question = index.record.question(f"Where is setting {number}?", vector)
-            start = time.perf_counter()
-            await index.search(question, 20, {})
-            of_index.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(of_index) for of_index in times]
-
-
-async def agreement(folder: Path, bundle: Bundle) -> Figures:
-    """How often increments and a full rebuild give the same first entry, and what a search takes in either."""
-    entries = cloud_entries()
-    random.Random(0).shuffle(entries)
-    asked, spare, held = entries[:ASKED], entries[ASKED : ASKED + 200], entries[ASKED + 200 :]
-    questions = [entry.question for entry in asked]
-    settings = Settings(home=folder / "home")
-    store = Store.open(settings.sqlalchemy_url)
-    store.import_entries(held, "replace")
-    catalog = Catalog(settings)
-    with OpenBundle(bundle.install(catalog.models), catalog.vectors) as opened:
-        await publish_opened(catalog, opened, store.published())
-        changed = 0
-        for step in range(STEPS):
-            changed += change(store, held, spare, step)
-            name = await update(catalog, store, opened)
-        extended = await catalog.open(name)
-        rebuilt = await catalog.open(await publish_opened(catalog, opened, store.published()))
-        by_increments, by_rebuild = await first_entries(extended, questions), await first_entries(rebuilt, questions)
-        vectors = await extended.encode(questions[:SEARCHED])
-        rebuilt_ms, increments_ms = await searching([rebuilt.index, extended.index], vectors)
-    number = extended.index.record.increment
-    for part in (extended, rebuilt, catalog):
-        await part.close()
-    store.close()
-    same = sum(a == b for a, b in zip(by_increments, by_rebuild, strict=True))
-    return {
-        "entries": len(held),
-        "changed": changed,
-        "increments": number,
-        "questions": len(questions),
-        "same_first_entry": same / len(questions),
-        "increments_ms": round(increments_ms, 3),
-        "rebuilt_ms": round(rebuilt_ms, 3),
+async def editing(
+    writer: Catalog, service: Catalog, store: Store, opened: OpenBundle, base: str, edits: int
+) -> tuple[Index, Figures]:
+    """The index of the last increment, open in the service, and what edits and switches cost. The writer keeps the
+    active release open, as the warm worker does."""
+    held, present = await writer.indexes.open(base), await service.indexes.open(base)
+    updates, cpu, opens = [], [], []
+    added = 0
+    for number in range(edits):
+        entry = store.get(f"e{number * 7}").model_copy(update={"answer": f"Edition {number}."})
+        store.import_entries([entry], "append")
+        began, began_cpu = time.perf_counter(), time.process_time()
+        name = await update(writer, store, opened)
+        updates.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - began_cpu)
+        held, before = await writer.indexes.open(name), held
+        await before.close()
+        began, memory = time.perf_counter(), own_memory()
+        newer = await service.indexes.open(name)
+        opens.append(1000 * (time.perf_counter() - began))
+        await present.close()
+        present = newer
+        added += own_memory() - memory
+    await held.close()
+    return present, {
+        "update_p50_s": round(statistics.median(updates), 3),
+        "update_max_s": round(max(updates), 3),
+        "update_cpu_s": round(statistics.median(cpu), 3),
+        "open_p50_ms": round(statistics.median(opens), 1),
+        "switch_mb": added,
     }
 
 
-def cloud_entries() -> list[Entry]:
-    """The cloud FAQ, an entry a line."""
-    rows = map(json.loads, DATA.read_text(encoding="utf-8").splitlines())
-    made = (Entry(question=row["question"], answer=row["answer"], metadata={"source": row["source"]}) for row in rows)
-    return list({entry.id: entry for entry in made}.values())
-
-
-def change(store: Store, held: Sequence[Entry], spare: Sequence[Entry], step: int) -> int:
-    """One step of the changes: edit, remove and add as many entries each. Returns how many."""
-    of_each = math.ceil(CHANGED * len(held) / 3 / STEPS)
-    start = step * of_each
-    new = spare[start : start + of_each]
-    edited = [
-        entry.model_copy(update={"answer": f"{entry.answer} See also: {other.answer}"})
-        for entry, other in zip(held[2 * start : 2 * start + of_each], new, strict=True)
-    ]
-    store.import_entries([*edited, *new], "append")
-    removed = held[2 * start + of_each : 2 * (start + of_each)]
-    for entry in removed:
-        store.delete(entry.id)
-    return len(edited) + len(new) + len(removed)
-
-
-async def first_entries(answerer: Answerer, questions: Sequence[str]) -> list[str]:
-    """The id of the first entry for each question."""
-    return [ranked[0].candidate.id for ranked in await answerer.rank(questions, 20, {})]
+def own_memory() -> int:
+    """The memory of this process that is not mapped from files, swapped out or not, in MB."""
+    return sum(memory_of(os.getpid(), name) for name in ("RssAnon", "VmSwap"))
 
 
 def page(report: Figures) -> str:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote
 
+from anyio import from_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.exceptions import HTTPException
 
@@ -17,9 +18,11 @@ from app.api.entry_schemas import (
     EntryReply,
     HistoryReply,
     PurgeReply,
+    SavedEntry,
     VersionReply,
 )
-from app.api.state import Service
+from app.api.lint import warnings_about
+from app.api.state import Service, Services
 from app.errors import Busy
 from app.http import audit
 from app.http.problem import documented
@@ -50,7 +53,7 @@ CHANGES = documented(404, 412, 413, 428)
 
 
 @router.post("/entries", status_code=201, responses=documented(409, 413))
-def create_entry(body: EntryBody, request: Request, response: Response, service: Service) -> EntryReply:
+def create_entry(body: EntryBody, request: Request, response: Response, service: Service) -> SavedEntry:
     """Add an entry. `Location` and `ETag` are those of the new entry."""
     entry = body.entry()
     with service.store.edit(caller_of(request).name) as editor:
@@ -58,7 +61,7 @@ def create_entry(body: EntryBody, request: Request, response: Response, service:
     service.updater.notify()
     audit.record(request, "create", entry.id)
     response.headers["Location"] = f"/v1/admin/entry?id={quote(entry.id, safe='')}"
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 @router.get("/entry", responses=documented(404))
@@ -70,27 +73,27 @@ def get_entry(id: Id, response: Response, service: Service) -> EntryReply:
 @router.put("/entry", responses=CHANGES)
 def replace_entry(
     id: Id, body: EntryBody, request: Request, response: Response, service: Service, if_match: IfMatch = None
-) -> EntryReply:
+) -> SavedEntry:
     """Replace an entry whole. 412 where it was changed in the meantime, with the entry as it is now."""
     tags, entry = _tags(if_match), body.entry(id)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, lambda _: entry, tags)
     service.updater.notify()
     audit.record(request, "replace", id)
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 @router.patch("/entry", responses=CHANGES)
 def update_entry(
     id: Id, body: EntryChanges, request: Request, response: Response, service: Service, if_match: IfMatch = None
-) -> EntryReply:
+) -> SavedEntry:
     """Change fields of an entry; the others stay. 412 where it was changed in the meantime."""
     tags = _tags(if_match)
     with service.store.edit(caller_of(request).name) as editor:
         stored = editor.change(id, body.changed, tags)
     service.updater.notify()
     audit.record(request, "update", id)
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 @router.delete("/entry", responses=CHANGES)
@@ -154,7 +157,7 @@ def restore_entry(
     service: Service,
     version: Annotated[int, Query(ge=1, le=2**31, description="The version whose content the entry gets.")],
     if_match: IfMatch = None,
-) -> EntryReply:
+) -> SavedEntry:
     """Give an entry the content of an earlier version, as a new version. An entry that an import removed is added
     again; for it send `If-Match: *`."""
     tags = _tags(if_match)
@@ -162,7 +165,7 @@ def restore_entry(
         stored = editor.restore(id, version, tags)
     service.updater.notify()
     audit.record(request, "restore", id)
-    return reply(stored, response)
+    return saved(service, stored, response)
 
 
 def caller_of(request: Request) -> Caller:
@@ -176,6 +179,13 @@ def reply(stored: Stored, response: Response | None = None) -> EntryReply:
     if response is not None:
         response.headers["ETag"] = stored.etag
     return EntryReply.model_validate(stored.document())
+
+
+def saved(service: Services, stored: Stored, response: Response) -> SavedEntry:
+    """The entry that a route in a thread has saved, with its entity tag in the header and with warnings about it."""
+    warnings = from_thread.run(warnings_about, service, [stored.entry])
+    response.headers["ETag"] = stored.etag
+    return SavedEntry(**reply(stored).model_dump(), warnings=warnings[stored.entry.id])
 
 
 def _tags(if_match: str | None) -> frozenset[str]:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
+from anyio import from_thread
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 
 from app.api.entry import caller_of
 from app.api.entry_schemas import BatchOutcomes, Create, EntryBatch, Operation, Outcome, Replace, Update
+from app.api.lint import warnings_about
 from app.api.state import Service
 from app.errors import BatchRefused, Conflict, NotFound, Stale
 from app.http import audit
@@ -34,20 +36,23 @@ def change_entries(body: EntryBatch, request: Request, service: Service) -> Batc
     was changed in the meantime is in it as it is now."""
     _check_distinct(body.operations)
     changes = [_change(operation, number) for number, operation in enumerate(body.operations)]
-    outcomes: list[Outcome] = []
+    saved: list[tuple[Stored, Outcome]] = []
     refused: list[dict[str, Any]] = []
     with service.store.edit(caller_of(request).name) as editor:
         for number, (operation, change) in enumerate(zip(body.operations, changes, strict=True)):
             try:
-                outcomes.append(_outcome(operation, editor, change))
+                saved.append(_outcome(operation, editor, change))
             except (Conflict, NotFound) as error:
                 refused.append(_refusal(error, operation, number))
         if refused:
             raise BatchRefused(refused)
     service.updater.notify()
-    for outcome in outcomes:
+    for _, outcome in saved:
         audit.record(request, outcome.op, outcome.id)
-    return BatchOutcomes(outcomes=outcomes)
+    warnings = from_thread.run(warnings_about, service, [stored.entry for stored, _ in saved])
+    return BatchOutcomes(
+        outcomes=[outcome.model_copy(update={"warnings": warnings[outcome.id]}) for _, outcome in saved]
+    )
 
 
 def _check_distinct(operations: Sequence[Operation]) -> None:
@@ -77,13 +82,16 @@ def _change(operation: Operation, number: int) -> Change:
     return lambda editor: editor.archive(operation.id, [operation.etag])
 
 
-def _outcome(operation: Operation, editor: Editor, change: Change) -> Outcome:
+def _outcome(operation: Operation, editor: Editor, change: Change) -> tuple[Stored, Outcome]:
+    """Carry out an operation; the entry that it left, and its outcome without warnings."""
     before = None if isinstance(operation, Create) else editor.get(operation.id)
     stored = change(editor)
     what: Literal["created", "changed", "unchanged"] = "created"
     if before:
         what = "unchanged" if stored.version == before.version else "changed"
-    return Outcome(id=stored.entry.id, op=operation.op, outcome=what, version=stored.version, etag=stored.etag)
+    entry_id = stored.entry.id
+    outcome = Outcome(id=entry_id, op=operation.op, outcome=what, version=stored.version, etag=stored.etag, warnings=[])
+    return stored, outcome
 
 
 def _refusal(error: Conflict | NotFound, operation: Operation, number: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, Field, FiniteFloat, ValidationError
 
+from app.api.lint_schemas import FindingReply
 from app.api.schemas import JobReply, Strict
 from app.knowledge.entry import Entry
 from app.knowledge.publication import State
@@ -134,6 +135,7 @@ class Outcome(Strict):
     outcome: Literal["created", "changed", "unchanged"]
     version: int
     etag: str
+    warnings: list[FindingReply] = Field(description="Likely mistakes in it.")
 
 
 class BatchOutcomes(Strict):
@@ -160,6 +162,12 @@ class EntryReply(Strict):
     changed_by: str | None = Field(description="The key that wrote this version; null where it was not recorded.")
     created_at: str
     updated_at: str
+
+
+class SavedEntry(EntryReply):
+    """An entry that was just saved."""
+
+    warnings: list[FindingReply] = Field(description="Likely mistakes in it, also beside what the live release has.")
 
 
 class EntryList(Strict):

@@ -30,6 +30,7 @@ class ImportReply(Strict):
     mapping: dict[str, str] = Field(description="Columns or keys of the file, and the fields that they were read as.")
     merged: list[str] = Field(description="Rows with identical content, which become one entry.")
     warnings: list[str]
+    warning_counts: dict[str, int] = Field(description="Warnings of each kind.")
     added_entries: list[ChangeReply] = Field(description="The first 1,000.")
     updated_entries: list[ChangeReply] = Field(description="The first 1,000.")
     removed_entries: list[ChangeReply] = Field(description="The first 1,000.")

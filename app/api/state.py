@@ -14,6 +14,7 @@ from app.http.rate_limit import RateLimits
 from app.http.security import Keys
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
+from app.lint.worker import LintReports
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
@@ -45,6 +46,7 @@ class Services:
     completer: Completer
     questions: Questions
     renderings: Renderings = field(default_factory=Renderings)
+    lint: LintReports = field(default_factory=LintReports)
 
 
 async def _services(request: Request) -> Services:

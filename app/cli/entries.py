@@ -61,7 +61,7 @@ def import_file(
             limits=Limits.of(settings),
         )
         read = read_entries(file, options, partial=dry_run)
-        store = Store.open(settings.sqlalchemy_url)
+        store = Store.open(settings.sqlalchemy_url, language=settings.language)
         try:
             lengths = asyncio.run(_lengths(settings))
             imported = importing.import_file(

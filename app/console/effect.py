@@ -1,4 +1,5 @@
-"""Live effect: what questions would get if the entry in the editor were saved, beside what they get now."""
+"""Live effect: what questions would get if the entry in the editor were saved, beside what they get now, and what is
+probably a mistake in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from app.console.parts import Form, Parts, Service
 from app.errors import NotFound, NotReady
 from app.knowledge.entry import Entry
 from app.questions.selection import Selection
+from app.releases.checking import findings_about
 from app.releases.preview import preview
 from app.replies import Reply
 from app.text.limits import QUESTION_LENGTH
@@ -38,9 +40,11 @@ class Effect:
 async def show_effect(request: Request, service: Service, form: Form) -> Response:
     """The effect on the entry's own questions, on those that were typed, and on those asked lately."""
     sent = EntryForm.of_form(form)
-    values: dict[str, Any] = {"effects": [], "state": "ready", "notice": service.questions.notice}
+    values: dict[str, Any] = {"effects": [], "findings": [], "state": "ready", "notice": service.questions.notice}
     try:
         entry = sent.entry(await run_in_threadpool(_present, service, sent.id.strip()))
+        found = await findings_about(service.store, service.live, [entry])
+        values["findings"] = found[entry.id]
         recent = await run_in_threadpool(_recent, service, entry.id)
         questions = _questions(entry, str(form.get("tried", "")), recent)
         if questions:

@@ -1,5 +1,6 @@
 """Whether a text is longer than the encoder reads."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -33,6 +34,15 @@ class Lengths:
     def beyond_answer(self, text: str) -> int | None:
         """The number of tokens of an answer that is too long for all its windows, else None."""
         return self._beyond(self._encoding.answer_prefix + text, self.of_answer)
+
+    def cut(self, question: str, lists: Mapping[str, Sequence[str]], answer: str) -> dict[str, int]:
+        """The fields of an entry that the encoder does not read to their end, each with the number of tokens it reads.
+
+        `lists`: further questions by the name of their field. `answer`: without markup.
+        """
+        questions = {"question": (question,), **lists}
+        cut = {name: self.of_question for name, texts in questions.items() if any(map(self.beyond_question, texts))}
+        return cut | ({"answer": self.of_answer} if self.beyond_answer(answer) else {})
 
     def _beyond(self, text: str, limit: int) -> int | None:
         if len(text.encode()) <= limit:  # a token has at least one byte

@@ -63,7 +63,7 @@ def sentence_encoder(
         hidden = _block(graph, config, f"encoder.layer.{number}", hidden)
     pooled = _pooled(graph, hidden, pooling)
     for number, layer in enumerate(layers):
-        pooled = graph.linear(f"dense.{number}", pooled, layer)
+        pooled = graph.gemm(f"dense.{number}", pooled, layer)
     _normalize(graph, pooled)
     return graph.model(layers[-1].weight.shape[1] if layers else config["hidden_size"])
 
@@ -98,6 +98,11 @@ class _Graph:
         """Append a linear layer."""
         weight, bias = self.constant(f"{name}.weight", layer.weight), self.constant(f"{name}.bias", layer.bias)
         return self.add("Add", [self.add("MatMul", [source, weight], f"{name}.product"), bias], f"{name}.output")
+
+    def gemm(self, name: str, source: str, layer: Linear) -> str:
+        """Append a linear layer on pooled vectors. It stays in 32-bit floats: only MatMul nodes are quantized."""
+        weight, bias = self.constant(f"{name}.weight", layer.weight), self.constant(f"{name}.bias", layer.bias)
+        return self.add("Gemm", [source, weight, bias], f"{name}.output")
 
     def dense(self, name: str, source: str) -> str:
         """Append a linear layer of the model."""

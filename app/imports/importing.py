@@ -1,12 +1,13 @@
 """Imports a FAQ file into the store and reports the outcome to its sender. Knows no HTTP and no terminal."""
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from app.encoding.lengths import Lengths
-from app.knowledge.entry import Entry
 from app.knowledge.files import EntryFile
+from app.knowledge.flaws import flaws_of, unfit_follow_up
 from app.knowledge.intake import ImportReport, KeptOld, Match, Mode
 from app.knowledge.readers.warning import ReadWarning, Warnings
 from app.knowledge.store import Store
@@ -34,7 +35,16 @@ class Imported:
             "mapping": self.file.mapping,
             "merged": list(map(str, self.file.merged)),
             "warnings": list(map(str, self.warnings)),
+            "warning_counts": self.warning_counts,
         }
+
+    @property
+    def warning_counts(self) -> dict[str, int]:
+        """How many warnings of each kind there are."""
+        counts: Counter[str] = Counter()
+        for warning in self.warnings:
+            counts[warning.kind] += warning.count
+        return dict(counts)
 
 
 def import_file(
@@ -57,6 +67,7 @@ def import_file(
     warnings = Warnings()
     for kept in report.kept_old:
         warnings.add("kept_old", _kept_old(kept), file.places.get(kept.id))
+    _note_flaws(warnings, file, store, mode)
     if lengths:
         _note_lengths(warnings, file, lengths)
     return Imported(file, report, dry_run, [*file.warnings, *warnings.listed()])
@@ -70,20 +81,29 @@ def _kept_old(kept: KeptOld) -> str:
     )
 
 
+def _note_flaws(warnings: Warnings, file: EntryFile, store: Store, mode: Mode) -> None:
+    """Warn of what is wrong with entries by themselves, and of follow-ups that lead nowhere."""
+    now = datetime.now(UTC)
+    wanted = {name for entry in file.entries for name in entry.follow_ups}
+    known = {} if mode == "replace" else {entry.id: entry for entry in store.some(wanted)}
+    known |= {entry.id: entry for entry in file.entries if entry.id in wanted}
+    for entry in file.entries:
+        place = file.places.get(entry.id)
+        for flaw in flaws_of(entry, now):
+            warnings.add(flaw.kind, _lower(flaw.message), place)
+        for name in entry.follow_ups:
+            if reason := unfit_follow_up(known.get(name), now):
+                warnings.add("dead_follow_up", f"the follow-up `{name}` {reason}, so it is not shown", place)
+
+
+def _lower(message: str) -> str:
+    """The sentence as the end of a line that begins with a place."""
+    return message[0].lower() + message[1:].removesuffix(".")
+
+
 def _note_lengths(warnings: Warnings, file: EntryFile, lengths: Lengths) -> None:
     for entry in file.entries:
-        for name in _cut(entry, lengths):
-            limit = lengths.of_answer if name == "answer" else lengths.of_question
+        lists = {"alternatives": entry.alternatives, "negatives": entry.negatives}
+        for name, limit in lengths.cut(entry.question, lists, entry.plain_answer).items():
             message = f"`{name}` is longer than the {limit:,} tokens that the active bundle's encoder reads"
             warnings.add("beyond_encoder", f"{message}; the rest is found only by its words", file.places.get(entry.id))
-
-
-def _cut(entry: Entry, lengths: Lengths) -> Iterable[str]:
-    """The fields that the encoder does not read to their end."""
-    if lengths.beyond_question(entry.question):
-        yield "question"
-    for name in ("alternatives", "negatives"):
-        if any(map(lengths.beyond_question, getattr(entry, name))):
-            yield name
-    if lengths.beyond_answer(entry.plain_answer):
-        yield "answer"

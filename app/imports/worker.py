@@ -77,7 +77,7 @@ async def run(store: Store, database_url: str, request: ImportRequest) -> dict[s
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     try:
-        written, _ = await process.communicate(_Task(database_url, request).as_json())
+        written, _ = await process.communicate(_Task(database_url, store.language, request).as_json())
     finally:
         if process.returncode is None:
             process.kill()
@@ -89,6 +89,7 @@ async def run(store: Store, database_url: str, request: ImportRequest) -> dict[s
 @dataclass(frozen=True)
 class _Task:
     database_url: str
+    language: str | None
     request: ImportRequest
 
     def as_json(self) -> bytes:
@@ -103,7 +104,7 @@ def main() -> None:
     """The process: a task on the standard input, its outcome on the standard output."""
     task = _TASK.validate_json(sys.stdin.buffer.read())
     try:
-        store = Store.open(task.database_url)
+        store = Store.open(task.database_url, language=task.language)
         try:
             outcome: dict[str, Any] = {"report": perform(store, task.request)}
         finally:

@@ -1,7 +1,7 @@
 """What a Qdrant cluster keeps by consensus: the aliases, and the metadata of collections. Every change is read back."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -10,10 +10,11 @@ from qdrant_client import AsyncQdrantClient, models
 from app.index.failures import qdrant
 from app.index.nodes import Nodes
 from app.index.protocol import RELEASE, Calibration, IndexRecord
-from app.index.settling import shown
+from app.index.settling import shown, taken
 
 ALIASES, CHANGE = "the aliases", "change"
-WRITE_S = 60  # for which a server waits until its cluster has agreed
+AGREE_S = 20  # for which a server waits until its cluster has agreed; it waits as long for a node that is away
+BREAK_S = 30.0  # for which a server may be away before a change fails
 
 
 class Metadata:
@@ -105,7 +106,8 @@ class ClusterState:
             return (await _metadata(node, collection)).get(CHANGE) == change
 
         with qdrant(collection):
-            await self._nodes.update_collection(collection, metadata={**values, CHANGE: change}, timeout=WRITE_S)
+            metadata = {**values, CHANGE: change}
+            await self._take(lambda: self._nodes.update_collection(collection, metadata=metadata, timeout=AGREE_S))
             await shown(self._nodes, f"the metadata of {collection}", written)
 
     async def move(self, create: Mapping[str, str], delete: Collection[str] = ()) -> None:
@@ -126,7 +128,7 @@ class ClusterState:
             return pointed and not any(alias in aliases for alias in delete)
 
         with qdrant(ALIASES):
-            await self._nodes.update_collection_aliases(actions, timeout=WRITE_S)
+            await self._take(lambda: self._nodes.update_collection_aliases(actions, timeout=AGREE_S))
             await shown(self._nodes, ALIASES, moved)
 
     async def delete(self, collection: str) -> None:
@@ -136,8 +138,12 @@ class ClusterState:
             return collection not in await _collections(node)
 
         with qdrant(collection):
-            await self._nodes.delete_collection(collection, timeout=WRITE_S)
+            await self._take(lambda: self._nodes.delete_collection(collection, timeout=AGREE_S))
             await shown(self._nodes, f"the deletion of {collection}", deleted)
+
+    async def _take(self, change: Callable[[], Awaitable[object]]) -> None:
+        """Make a change that may be made twice: after a failure it may have been made all the same."""
+        await taken(change, BREAK_S)
 
 
 async def _aliases(node: AsyncQdrantClient) -> dict[str, str]:

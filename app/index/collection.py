@@ -8,14 +8,16 @@ import numpy as np
 from qdrant_client import models
 
 from app.errors import IndexUnavailable
-from app.index.candidates import NO_MATCH, Candidate, Question
+from app.index.candidates import Candidate, Question
 from app.index.document_words import Frequencies
 from app.index.failures import qdrant
 from app.index.filters import Dialect, Filter, check
-from app.index.layout import DIGEST, SEARCH_PARAMS, SINCE, UNTIL, after, alive
-from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
+from app.index.layout import DIGEST, SEARCH_PARAMS, after, alive
+from app.index.lookup import QuestionKeys, question_keys
 from app.index.nodes import Nodes
-from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, Calibration, Index, IndexRecord, own_payload
+from app.index.points import candidate_of
+from app.index.protocol import ANSWER, BM25, KEYS, QUESTIONS, Calibration, Index, IndexRecord
+from app.index.resilience import SCAN_S
 from app.index.server_preview import PreviewIndex
 from app.index.words import WordTokenizer
 
@@ -90,7 +92,7 @@ class ServerIndex:
                 )
             else:
                 read = await self._sample_by_queries(self._place.increment or 0, limit)
-        return [self._candidate(point.payload, point.vector) for point in read]
+        return [candidate_of(point, self.record.dimension) for point in read]
 
     async def entries(self, ids: Collection[str]) -> list[Candidate]:
         """As `Index.entries`."""
@@ -104,9 +106,10 @@ class ServerIndex:
                     limit=ENTRIES,
                     with_payload=True,
                     with_vectors=True,
+                    timeout=SCAN_S,
                 )
                 points.extend(read)
-        return [self._candidate(point.payload, point.vector) for point in points]
+        return [candidate_of(point, self.record.dimension) for point in points]
 
     async def holds(self, entry_id: str) -> bool:
         """As `Index.holds`."""
@@ -129,6 +132,7 @@ class ServerIndex:
                     offset=offset,
                     with_payload=["id", DIGEST],
                     with_vectors=False,
+                    timeout=SCAN_S,
                 )
             if any(DIGEST not in point.payload for point in points):
                 return None
@@ -184,6 +188,7 @@ class ServerIndex:
             limit=limit - limit // 2,
             with_payload=True,
             with_vectors=True,
+            timeout=SCAN_S,
         )
         others = await self._nodes.query_points(
             self._collection,
@@ -212,24 +217,7 @@ class ServerIndex:
             self._collection, [every, *([scored] if words.indices else [])]
         )
         lexical = {point.id: point.score for response in by_words for point in response.points}
-        return [
-            self._candidate(point.payload, point.vector, lexical.get(point.id, 0.0), wanted) for point in read.points
-        ]
-
-    def _candidate(
-        self,
-        payload: Any,  # noqa: ANN401 - as the client has it
-        vectors: Any,  # noqa: ANN401 - as the client has it
-        lexical: float = 0.0,
-        wanted: QuestionKeys | None = None,
-    ) -> Candidate:
-        answer, questions, negatives = (
-            np.asarray(vectors.get(name, ()), dtype=np.float32).reshape(-1, self.record.dimension)
-            for name in (ANSWER, QUESTIONS, NEGATIVES)
-        )
-        own = {key: value for key, value in own_payload(payload).items() if key not in (SINCE, UNTIL, DIGEST)}
-        match = NO_MATCH if wanted is None else match_of(wanted, payload[KEYS] if KEYS in payload else keys_of(own))
-        return Candidate(payload["id"], own, answer, questions, negatives, lexical, match)
+        return [candidate_of(point, self.record.dimension, lexical.get(point.id, 0.0), wanted) for point in read.points]
 
 
 def _nearest(

@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from qdrant_client import AsyncQdrantClient, models
 
 from app.index.candidates import Candidate
-from app.index.cluster_state import WRITE_S, Metadata
+from app.index.cluster_state import AGREE_S, Metadata
 from app.index.failures import qdrant
 from app.index.layout import UNTIL, Layout, after, alive, closed_after, payload_indexes
 from app.index.nodes import Nodes
 from app.index.protocol import IndexRecord
-from app.index.settling import Waiting, green, shown
-from app.index.upload import Upload
+from app.index.settling import Waiting, green, shown, taken
+from app.index.upload import BREAK_S, CALL_S, Upload
 
 ENTRIES = 500  # that one change closes
 logger = logging.getLogger(__name__)
@@ -60,9 +61,9 @@ class CollectionWriter:
         added, closed = after(increment), closed_after(increment)
         with qdrant(collection):
             if (await self._nodes.count(collection, count_filter=closed, exact=True)).count:
-                await self._nodes.delete_payload(collection, [UNTIL], closed, wait=True, timeout=WRITE_S)
+                await self._nodes.delete_payload(collection, [UNTIL], closed, wait=True, timeout=CALL_S)
             if (await self._nodes.count(collection, count_filter=added, exact=True)).count:
-                await self._nodes.delete(collection, models.FilterSelector(filter=added), wait=True, timeout=WRITE_S)
+                await self._nodes.delete(collection, models.FilterSelector(filter=added), wait=True, timeout=CALL_S)
 
             async def undone(node: AsyncQdrantClient) -> bool:
                 left = [await node.count(collection, count_filter=kind, exact=True) for kind in (added, closed)]
@@ -73,7 +74,8 @@ class CollectionWriter:
     async def _create(self, collection: str, record: IndexRecord, owner: str | None) -> None:
         metadata = {**Metadata.describing(record), **({"owner": owner} if owner else {})}
         arguments = self._layout.collection(record.dimension, await self._count_nodes())
-        await self._nodes.create_collection(collection, **arguments, metadata=metadata, timeout=WRITE_S)
+        create = partial(self._nodes.create_collection, collection, **arguments, metadata=metadata, timeout=AGREE_S)
+        await taken(create, BREAK_S)
 
         async def created(node: AsyncQdrantClient) -> bool:
             await node.get_collection(collection)
@@ -81,7 +83,8 @@ class CollectionWriter:
 
         await shown(self._nodes, f"the collection {collection}", created)
         for field, schema in payload_indexes(record).items():
-            await self._nodes.create_payload_index(collection, field, schema, wait=True, timeout=WRITE_S)
+            index = partial(self._nodes.create_payload_index, collection, field, schema, wait=True, timeout=AGREE_S)
+            await taken(index, BREAK_S)
 
     async def _count_nodes(self) -> int:
         """The number of the cluster's nodes; 1 where the server is no cluster, or the API key may not ask."""
@@ -106,6 +109,8 @@ class CollectionWriter:
         before = alive(increment - 1)
         for start in range(0, len(entries), ENTRIES):
             same = models.FieldCondition(key="id", match=models.MatchAny(any=list(entries[start : start + ENTRIES])))
-            await self._nodes.set_payload(
-                collection, {UNTIL: increment}, models.Filter(must=[same, before]), wait=True, timeout=WRITE_S
+            ended = models.Filter(must=[same, before])
+            await taken(
+                partial(self._nodes.set_payload, collection, {UNTIL: increment}, ended, wait=True, timeout=CALL_S),
+                BREAK_S,
             )

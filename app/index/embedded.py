@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -27,7 +28,7 @@ from app.index.overlay import Overlay
 from app.index.protocol import Calibration, IndexRecord
 from app.index.records import CALIBRATION, RECORD, read_calibration, read_record
 from app.index.release import EmbeddedIndex
-from app.index.segment import Segment, write_segment
+from app.index.segment import write_segment
 
 POINTER, BUILDING = "active.json", ".building-"
 
@@ -87,14 +88,11 @@ class EmbeddedStore:
         calibration = read_calibration(self._directory / name)
         base, increments = self._line(record)
         segment = self._segments.acquire(self._directory / base.name, base)
-
-        def release(segment: Segment = segment) -> None:
-            self._segments.release(segment)
-
+        close = partial(self._segments.release, segment)
         try:
-            return EmbeddedIndex(record, calibration, segment, Overlay(segment, increments), release)
+            return EmbeddedIndex(record, calibration, segment, Overlay(segment, increments), close)
         except BaseException:
-            release()
+            close()
             raise
 
     def _line(self, record: IndexRecord) -> tuple[IndexRecord, list[Increment]]:

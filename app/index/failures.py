@@ -39,6 +39,11 @@ def is_missing(error: Exception) -> bool:
     return isinstance(error, UnexpectedResponse) and error.status_code == 404
 
 
+def is_present(error: Exception) -> bool:
+    """Whether the server says that there is such a collection already."""
+    return isinstance(error, UnexpectedResponse) and error.status_code == 409
+
+
 def reason_of(error: Exception) -> str:
     """The reason for an error, in one line that is never empty: several of the client's errors have no message."""
     if isinstance(error, UnexpectedResponse):

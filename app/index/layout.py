@@ -10,6 +10,7 @@ from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, IndexRe
 
 SINCE, UNTIL, DIGEST = "since", "until", "digest"  # keys of a payload: the increments that hold the point; see `alive`
 FREQUENCIES = "frequencies"  # key of the payload that counts the base's words; see `index.document_words`
+VECTORS = "vectors"  # key of the same payload: the number of the publish's vectors
 FREQUENCIES_ID = 2**62  # of the point that has it, and nothing else; no release holds it as an entry
 SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
     "text": models.PayloadSchemaType.KEYWORD,

@@ -39,6 +39,8 @@ class Nodes:
                     "separated by commas."
                 ) from error
             clients.append(client)
+        if not clients:
+            raise SettingsError(f"FAQ_QDRANT_URL={urls} has no URL of a server, such as http://qdrant:6333.")
         return cls(clients)
 
     @property

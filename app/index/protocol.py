@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.arrays import Vectors
 from app.index.candidates import Candidate, Question
 from app.index.filters import FLAGS, Filter, Kind, flags_of
-from app.index.words import PLAIN
 from app.text.identifiers import asked_identifiers
+from app.text.words import PLAIN
 
 RELEASE = re.compile(r"^faq-[0-9a-f]{12}-[0-9a-f]{12}(-\d+)?$")  # bundle's and knowledge's revision
 ANSWER, QUESTIONS, NEGATIVES, BM25 = "answer", "questions", "negatives", "bm25"  # the named vectors of a point

@@ -30,7 +30,8 @@ READS = frozenset(
         "cluster_status",
     )
 )
-READ_S = 2.0  # of one read; a search takes milliseconds
+SCANS = frozenset(("scroll",))  # reads of many entries with vectors, which no question waits for
+READ_S, SCAN_S = 2.0, 30  # of one read, and of one that is a scan; a search takes milliseconds
 WRITE_S = 120.0
 OPENS_AFTER = 5
 OPEN_S, LONGEST_OPEN_S = 1.0, 8.0  # doubled after each trial that fails
@@ -125,19 +126,20 @@ class Guarded:
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             if name in READS:
-                return await self._read(lambda: method(*args, **kwargs))
+                seconds = max(self._read_s, SCAN_S) if name in SCANS else self._read_s
+                return await self._read(lambda: method(*args, **kwargs), seconds)
             return await self._once(lambda: method(*args, **kwargs), WRITE_S)
 
         return guarded
 
-    async def _read(self, call: Call) -> Any:  # noqa: ANN401
+    async def _read(self, call: Call, seconds: float) -> Any:  # noqa: ANN401
         self._budget.earn()
         attempts = stamina.retry_context(
-            on=self._may_retry, attempts=2, timeout=self._read_s, wait_initial=0.02, wait_max=0.1, wait_jitter=0.08
+            on=self._may_retry, attempts=2, timeout=seconds, wait_initial=0.02, wait_max=0.1, wait_jitter=0.08
         )
         async for attempt in attempts:
             with attempt:
-                return await self._once(call, self._read_s)
+                return await self._once(call, seconds)
         raise AssertionError  # the last attempt returns or raises
 
     def _may_retry(self, error: Exception) -> bool:

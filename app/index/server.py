@@ -19,6 +19,7 @@ from app.index.cluster_state import ClusterState, Metadata
 from app.index.collection import Place, ServerIndex
 from app.index.collection_writer import CollectionWriter
 from app.index.document_words import Frequencies
+from app.index.download import Download
 from app.index.failures import qdrant
 from app.index.layout import FREQUENCIES, FREQUENCIES_ID, Layout
 from app.index.namespace import DEFAULT, Namespace, Places
@@ -58,7 +59,8 @@ class ServerStore:
         places = await self._places()
         if not adopt:
             await self._ownership.check(places, owner, bundles)
-        await self._ownership.take(places, owner, bundles)
+        if adopt or self._owner != owner:
+            await self._ownership.take(places, owner, bundles)
         self._owner, self._bundles = owner, bundles
 
     async def build(self, record: IndexRecord, batches: Iterable[list[Candidate]], waiting: Waiting = bool) -> None:
@@ -74,6 +76,9 @@ class ServerStore:
         collection, before, metadata = await self._find(parent)
         if metadata.is_legacy(parent):
             raise IndexUnavailable(f"{parent} was built by an earlier version and cannot be extended. Reindex.")
+        later = [name for name in (await self._places()).sharing(parent) if _number(metadata, name) > before.increment]
+        if later:
+            raise IndexUnavailable(f"{parent} cannot be extended: {later[0]} already extends it.")
         await self._writer.undo(collection, before.increment)
         await self._writer.extend(collection, record, batches, removed)
         await self._state.write(collection, Metadata.describing(record))
@@ -87,6 +92,19 @@ class ServerStore:
             return ServerIndex(self._nodes, Place(collection, None), record, calibration, None)
         frequencies = await self._frequencies(collection, name)
         return ServerIndex(self._nodes, Place(collection, record.increment), record, calibration, frequencies)
+
+    async def download(self, name: str) -> Download | None:
+        """What a copy of a release needs: the line of its publish up to it. Raises NotFound.
+
+        None for a release of a version before increments, or if one of its line cannot be found.
+        """
+        collection, record, metadata = await self._find(name)
+        if metadata.is_legacy(name):
+            return None
+        records = filter(None, map(metadata.record, metadata.releases))
+        line = sorted((held for held in records if held.increment <= record.increment), key=lambda held: held.increment)
+        complete = [held.increment for held in line] == list(range(record.increment + 1))
+        return Download(self._nodes, collection, line) if complete else None
 
     async def _frequencies(self, collection: str, name: str) -> Frequencies:
         """The counts of the base's words. Raises IndexUnavailable where the collection has lost them."""
@@ -192,3 +210,9 @@ class ServerStore:
         if collection is None or record is None:
             raise NotFound(f"There is no release {name}.")
         return collection, record, metadata
+
+
+def _number(metadata: Metadata, name: str) -> int:
+    """The number of an increment; 0 for a publish."""
+    record = metadata.record(name)
+    return record.increment if record else 0

@@ -9,10 +9,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+import stamina
 from qdrant_client import AsyncQdrantClient, models
 
 from app.errors import IndexUnavailable
-from app.index.failures import is_missing, passes
+from app.index.failures import is_missing, is_present, passes
 from app.index.nodes import Nodes
 
 STALLED_S = 600.0  # how long a collection may stay as it is without being green
@@ -23,6 +24,20 @@ logger = logging.getLogger(__name__)
 
 Look = Callable[[AsyncQdrantClient], Awaitable[bool]]
 Waiting = Callable[[], object]  # called while a wait goes on; may raise to stop it
+
+
+async def taken(change: Callable[[], Awaitable[object]], break_s: float) -> None:
+    """Make a change, again while the server is away or busy, for up to `break_s`; the change must be idempotent.
+
+    A collection that exists already is no error: an earlier attempt made it, as no name is used twice.
+    """
+    async for attempt in stamina.retry_context(on=passes, attempts=None, timeout=break_s, wait_max=10.0):
+        with attempt:
+            try:
+                await change()
+            except Exception as error:
+                if not (attempt.num > 1 and is_present(error)):
+                    raise
 
 
 async def shown(nodes: Nodes, what: str, look: Look) -> None:

@@ -7,18 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import stamina
 from qdrant_client import models
 
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
-from app.index.failures import passes
-from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE
+from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE, VECTORS
 from app.index.lookup import keys_of
 from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, BM25, NEGATIVES, QUESTIONS, IndexRecord, stored_payload
+from app.index.settling import taken
 from app.index.words import Sparse, WordTokenizer, text_of
 
 REQUEST_BYTES = 4 * 2**20  # a server refuses requests of more than 32 MiB; smaller ones overlap better
@@ -46,6 +45,7 @@ class Upload:
         self._number = record.increment << INCREMENT_SHIFT
         self._tasks: set[asyncio.Task[None]] = set()
         self._words: list[Sparse] = []  # of each entry of a publish
+        self._vectors = 0
         self.ids: list[str] = []  # of the entries that were sent
 
     async def send(self, batches: Iterable[list[Candidate]]) -> None:
@@ -67,7 +67,8 @@ class Upload:
     async def send_frequencies(self) -> None:
         """Send the counts of the words of what was sent, which the increments of this publish use too."""
         counts = Frequencies.of(DocumentWords.of(self._words)).to_text()
-        await self._send([models.PointStruct(id=FREQUENCIES_ID, vector={}, payload={FREQUENCIES: counts})])
+        payload = {FREQUENCIES: counts, VECTORS: self._vectors}
+        await self._send([models.PointStruct(id=FREQUENCIES_ID, vector={}, payload=payload)])
 
     def _requests(self, batches: Iterator[list[Candidate]]) -> list[list[models.PointStruct]] | None:
         """The requests for the next batch; None after the last."""
@@ -87,12 +88,11 @@ class Upload:
 
     async def _send(self, points: list[models.PointStruct]) -> None:
         """Send one request, and again while the server is away: points with the same ids replace each other."""
-        async for attempt in stamina.retry_context(on=passes, attempts=None, timeout=BREAK_S, wait_max=10.0):
-            with attempt:
-                await self._nodes.upsert(self._collection, points, wait=True, timeout=CALL_S)
+        await taken(lambda: self._nodes.upsert(self._collection, points, wait=True, timeout=CALL_S), BREAK_S)
 
     def _point(self, candidate: Candidate) -> Point:
         vectors, numbers = _vectors(candidate)
+        self._vectors += numbers // self._record.dimension
         words = self._tokenizer.document(text_of(candidate.payload))
         if not self._record.increment:
             self._words.append(words)

@@ -1,6 +1,6 @@
 """BM25, in the language of the FAQ: tokenizing, and scores of texts that are in no index.
 
-The Qdrant engine tokenizes, drops stop words, stems and hashes. An index multiplies by the inverse document frequencies
+An index multiplies by the inverse document frequencies
 when it is searched. `IdfStatistics` gives the same scores for texts outside an index, such as an entry without one of
 its phrasings.
 
@@ -15,14 +15,7 @@ from typing import Any, NamedTuple
 import qdrant_edge as edge
 
 from app.errors import SettingsError
-
-PLAIN = "none"  # the language without stemming and stop words
-CODES = {
-    "ar": "arabic", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish", "fi": "finnish",
-    "fr": "french", "hu": "hungarian", "it": "italian", "ja": "japanese", "nl": "dutch", "no": "norwegian",
-    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish", "zh": "chinese",
-}  # fmt: skip
-UNSPACED = ("chinese", "japanese")  # no spaces between words
+from app.text.words import word_model
 
 
 class Sparse(NamedTuple):
@@ -37,20 +30,10 @@ class WordTokenizer:
 
     def __init__(self, language: str, average_length: float = 64) -> None:
         """`average_length`: of a document, in words. Raises SettingsError for an unknown language."""
-        name = CODES.get(language.lower(), language.lower())
-        tokenizer = edge.TokenizerType.Multilingual if name in UNSPACED else edge.TokenizerType.Word
-        options: dict[str, Any] = {"language": name}
-        if name == PLAIN:
-            options = {"stemmer": edge.DisabledStemmer(), "stopwords": edge.StopwordsSet()}
         try:
-            config = edge.Bm25Config(avg_len=max(1.0, average_length), tokenizer=tokenizer, **options)
-            self._model = edge.Bm25(config)
-        except ValueError:
-            known = ", ".join(sorted({repr(name).split(".")[-1].lower() for name in _languages()}))
-            raise SettingsError(
-                f"FAQ_LANGUAGE={language} is none of {known}. "
-                f"Use `{PLAIN}` for any other language: words are not stemmed."
-            ) from None
+            self._model = word_model(language, average_length)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
     def document(self, text: str) -> Sparse:
         """The words of an entry's text, each with its saturated frequency, normalised by the text's length."""
@@ -117,10 +100,6 @@ class AverageLength:
     def mean(self) -> float:
         """As `average_length`."""
         return max(1.0, round(self._words / max(1, self._texts), 1))
-
-
-def _languages() -> list[Any]:
-    return [getattr(edge.Language, name) for name in dir(edge.Language) if name[0].isupper()]
 
 
 def _sparse(vector: edge.SparseVector) -> Sparse:

@@ -11,6 +11,7 @@ from app.knowledge import history
 from app.knowledge.entry import Entry
 from app.knowledge.history import Act
 from app.knowledge.rows_of_entries import values_of
+from app.knowledge.stems import Stems
 from app.knowledge.stored import Stored, stored_entry
 from app.knowledge.tables import EntryRow, utc_now
 from app.knowledge.wishes import wish
@@ -21,8 +22,10 @@ Tags = Collection[str]  # entity tags, one of which the entry must have
 class Editor:
     """Changes entries on behalf of one person. `by`: the name that the history shows."""
 
-    def __init__(self, connection: Connection, by: str | None, history_days: int | None = None) -> None:
-        self._connection, self._by, self._history_days = connection, by, history_days
+    def __init__(
+        self, connection: Connection, by: str | None, history_days: int | None = None, stems: Stems | None = None
+    ) -> None:
+        self._connection, self._by, self._history_days, self._stems = connection, by, history_days, stems
 
     def get(self, entry_id: str) -> Stored:
         """One entry. Raises NotFound."""
@@ -101,4 +104,4 @@ class Editor:
     def _values(self, entry: Entry, before: int, version: int, act: Act) -> dict[str, Any]:
         """The columns of the entry's row; its position follows `before`."""
         author = {"id": entry.id, "version": version, "changed_by": self._by, "act": act}
-        return values_of(entry, entry.digest, before + 1) | author
+        return values_of(entry, entry.digest, before + 1, self._stems) | author

@@ -12,6 +12,7 @@ from app.knowledge import history
 from app.knowledge.entry import Entry, content_hash
 from app.knowledge.publication import FIELDS as PUBLICATION
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of, values_of
+from app.knowledge.stems import Stems
 from app.knowledge.tables import EntryRow, utc_now
 from app.text.limits import same_question
 
@@ -68,8 +69,11 @@ class ImportReport:
 class Intake:
     """One import, within one transaction."""
 
-    def __init__(self, connection: Connection, mode: Mode, dry_run: bool, by: str | None = None) -> None:
-        """`by`: who imports, for the history."""
+    def __init__(
+        self, connection: Connection, mode: Mode, dry_run: bool, by: str | None = None, stems: Stems | None = None
+    ) -> None:
+        """`by`: who imports, for the history. `stems`: for search."""
+        self._stems = stems
         self._connection, self._replace, self._dry_run = connection, mode == "replace", dry_run
         self._author = {"changed_by": by, "act": "imported"}
         self._known: dict[str, tuple[str, int]] = {}  # id -> digest, position
@@ -165,7 +169,7 @@ class Intake:
                 self._connection.execute(statement, rows)
 
     def _values(self, entry: Entry, digest: str, position: int) -> dict[str, Any]:
-        return values_of(entry, digest, position) | self._author
+        return values_of(entry, digest, position, self._stems) | self._author
 
     def _repeated(self, entry_id: str, digest: str) -> bool:
         if entry_id not in self._seen:

@@ -13,6 +13,7 @@ from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.publication import State
 from app.knowledge.search import has_term, holds
+from app.knowledge.stems import Stems
 from app.knowledge.stored import COLUMNS, Stored, stored_of
 from app.knowledge.tables import EntryRow
 
@@ -33,7 +34,8 @@ _LARGEST = 2**31  # position is a 32-bit column
 class Selection:
     """Which entries, and in which order; `-` in front of a sort is the reverse.
 
-    `search`: a text in id, question, alternatives or answer, whatever its case. `metadata`: keys and values that an
+    `search`: a text in id, question, alternatives or answer, whatever its case, or words that an entry has in any form.
+    `metadata`: keys and values that an
     entry must all have. `updated_from` is included, `updated_before` is not.
     """
 
@@ -44,11 +46,11 @@ class Selection:
     updated_before: datetime | None = None
     sort: Sort = "position"
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The conditions that an entry must meet."""
+    def conditions(self, stems: Stems | None = None) -> list[ColumnElement[bool]]:
+        """The conditions that an entry must meet. `stems`: the language to search in; None compares texts alone."""
         conditions = [has_term(key, value) for key, value in self.metadata]
         if self.search:
-            conditions.append(holds(self.search))
+            conditions.append(stems.found(self.search) if stems else holds(self.search))
         if self.states:
             conditions.append(EntryRow.state.in_(self.states))
         if self.updated_from:
@@ -73,13 +75,15 @@ class Page:
         return [stored.entry for stored in self.stored]
 
 
-def page(connection: Connection, selection: Selection, limit: int, after: str | None) -> Page:
+def page(
+    connection: Connection, selection: Selection, limit: int, after: str | None, stems: Stems | None = None
+) -> Page:
     """Up to `limit` entries. `after`: the cursor of the page before, which stays valid when entries are deleted.
 
     Raises InputError for an `after` that is no cursor of this order.
     """
     descending, key = selection.sort.startswith("-"), _KEYS[selection.sort.removeprefix("-")]
-    conditions = selection.conditions()
+    conditions = selection.conditions(stems)
     count = select(func.count()).select_from(EntryRow).where(*conditions)
     order = [column.desc() if descending else column for column in dict.fromkeys((key, EntryRow.id))]
     ids = select(EntryRow.id).where(*conditions).order_by(*order).limit(limit + 1)  # sorts no long texts

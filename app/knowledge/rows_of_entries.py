@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from app.errors import StoreError
 from app.knowledge.entry import Entry
 from app.knowledge.search import searchable, terms
+from app.knowledge.stems import Stems
 from app.knowledge.tables import EntryRow, utc_now
 
 ENTRY_COLUMNS = (
@@ -22,6 +23,7 @@ ENTRY_COLUMNS = (
     EntryRow.valid_until,
     EntryRow.follow_ups,
 )
+NO_STEMS = {"stems": "", "stem_language": ""}
 FIELDS = tuple(column.name for column in ENTRY_COLUMNS)
 
 
@@ -33,9 +35,10 @@ def entry_of(row: Sequence[object]) -> Entry:
         raise StoreError(f"The entry `{row[0]}` in the database is damaged: {error.errors()[0]['msg']}.") from error
 
 
-def values_of(entry: Entry, digest: str, position: int) -> dict[str, Any]:
-    """The columns of an entry's row, without its id and the time that it was made."""
-    return {
+def values_of(entry: Entry, digest: str, position: int, stems: Stems | None = None) -> dict[str, Any]:
+    """The columns of an entry's row, without its id and the time that it was made. `stems`: None writes none."""
+    stemmed = stems.columns(entry.question, entry.answer, entry.alternatives) if stems else NO_STEMS
+    return stemmed | {
         "question": entry.question,
         "answer": entry.answer,
         "alternatives": entry.alternatives,

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
 
@@ -19,9 +19,12 @@ from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
 from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
-from app.knowledge.stored import Stored, stored_entry
+from app.knowledge.stems import Stems, refresh, stems_of
+from app.knowledge.stored import COLUMNS, Stored, stored_entry, stored_of
 from app.knowledge.tables import EntryRow, VersionRow, utc_now
 from app.knowledge.wishes import wish
+
+T = TypeVar("T")
 
 _BATCH = 1_000
 
@@ -38,15 +41,26 @@ class Counts:
 class Store:
     """All entries, in a database. Safe to share between threads and processes. Every method may raise StoreError."""
 
-    def __init__(self, database: Database, history_days: int | None = None) -> None:
-        """`history_days`: how long replaced versions of entries are kept; None: always."""
+    def __init__(self, database: Database, history_days: int | None = None, stems: Stems | None = None) -> None:
+        """`history_days`: how long replaced versions of entries are kept; None: always. `stems`: those that are written
+        and searched; None: none are, and the service writes them when it starts."""
         self.database = database
+        self._stems = stems
         self._history_days = history_days
 
     @classmethod
-    def open(cls, url: str, history_days: int | None = None) -> "Store":
-        """Open the database at a SQLAlchemy URL; create and migrate it if needed. Raises SettingsError, StoreError."""
-        return cls(Database.open(url), history_days)
+    def open(cls, url: str, history_days: int | None = None, language: str | None = None) -> "Store":
+        """Open the database at a SQLAlchemy URL; create and migrate it if needed. `language`: of the stems.
+
+        Raises SettingsError, StoreError.
+        """
+        stems = stems_of(language) if language else None
+        return cls(Database.open(url), history_days, stems)
+
+    @property
+    def language(self) -> str | None:
+        """The language of the stems; None where none are written."""
+        return self._stems.language if self._stems else None
 
     @property
     def installation(self) -> str:
@@ -74,7 +88,7 @@ class Store:
         have the same id and different content.
         """
         with self.database.read() if dry_run else self.database.write() as connection:
-            intake = Intake(connection, mode, dry_run, by)
+            intake = Intake(connection, mode, dry_run, by, self._stems)
             for batch in _batches(intake.matched(list(entries)) if match == "question" else entries):
                 intake.take(batch)
             report = intake.finish()
@@ -87,6 +101,20 @@ class Store:
         with self.database.read() as connection:
             for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
                 yield entry_of(row)
+
+    def stored_entries(self) -> Iterator[Stored]:
+        """Every entry with its version and its times, in order, streamed from one state of the database."""
+        with self.database.read() as connection:
+            query = select(*COLUMNS).order_by(EntryRow.position, EntryRow.id)
+            for row in connection.execution_options(yield_per=_BATCH).execute(query):
+                yield stored_of(row)
+
+    def stamp(self) -> str:
+        """A text that changes whenever an entry is added, changed or removed."""
+        with self.database.read() as connection:
+            removals = select(func.count(VersionRow.entry_id)).scalar_subquery()
+            query = select(func.count(), func.max(EntryRow.updated_at), removals).select_from(EntryRow)
+            return " ".join(map(str, connection.execute(query).one()))
 
     def published(self) -> Iterator[Entry]:
         """The entries that a release of now holds, in order: those that are live and valid. Streamed as `entries`."""
@@ -116,7 +144,7 @@ class Store:
         `after`: the cursor of the page before. Raises InputError for an `after` that is no cursor of the same order.
         """
         with self.database.read() as connection:
-            return listing.page(connection, selection or Selection(search), limit, after)
+            return listing.page(connection, selection or Selection(search), limit, after, self._stems)
 
     def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
@@ -126,6 +154,14 @@ class Store:
         """One entry with its version and its times. Raises NotFound."""
         with self.database.read() as connection:
             return stored_entry(connection, entry_id)
+
+    def some(self, ids: Collection[str]) -> list[Entry]:
+        """The entries of these ids that there are, in no order."""
+        entries: list[Entry] = []
+        with self.database.read() as connection:
+            for batch in _batches(sorted(ids)):
+                entries += map(entry_of, connection.execute(select(*ENTRY_COLUMNS).where(EntryRow.id.in_(batch))))
+        return entries
 
     def questions_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The questions of these entries, by id; those that the store lacks are left out. At most some hundred."""
@@ -148,7 +184,7 @@ class Store:
     def edit(self, by: str | None) -> Iterator[Editor]:
         """A transaction that changes entries: all that the block does, or nothing where it raises."""
         with self.database.write() as connection:
-            yield Editor(connection, by, self._history_days)
+            yield Editor(connection, by, self._history_days, self._stems)
             history.forget(connection, self._history_days)
 
     def forget_old_versions(self) -> None:
@@ -156,6 +192,13 @@ class Store:
         if self._history_days is not None:
             with self.database.write() as connection:
                 history.forget(connection, self._history_days)
+
+    def refresh_stems(self) -> None:
+        """Write the stems of all entries that have none in this language, a batch a transaction."""
+        more = self._stems is not None
+        while more and self._stems:
+            with self.database.write() as connection:
+                more = refresh(connection, self._stems)
 
     def delete(self, entry_id: str) -> None:
         """Remove one entry. Raises NotFound."""
@@ -219,7 +262,7 @@ def _changed(connection: Connection, since: datetime) -> int:
     return connection.scalar(select(func.count()).select_from(changed.union(removed).subquery())) or 0
 
 
-def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    rest = iter(entries)
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
     while batch := list(islice(rest, _BATCH)):
         yield batch

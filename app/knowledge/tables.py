@@ -61,7 +61,8 @@ def _of_the_few(column: str) -> Index:
 
 class EntryRow(Content, Base):
     """One entry. `position` keeps the order of import; `digest` is `Entry.digest`; `searchable` holds the texts that a
-    search looks into, without case, and `terms` the metadata (`app.knowledge.search`)."""
+    search looks into, without case, and `terms` the metadata (`app.knowledge.search`). `stems` holds the stems of its
+    words in `stem_language`, which is empty where they are still to be written (`app.knowledge.stems`)."""
 
     __tablename__ = "entries"
     __table_args__ = (
@@ -69,6 +70,7 @@ class EntryRow(Content, Base):
         Index("ix_entries_listed", "updated_at", "id", "state", "act", "valid_from", "valid_until"),
         _of_the_few("valid_from"),
         _of_the_few("valid_until"),
+        Index("ix_entries_stem_language", "stem_language"),
     )
 
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
@@ -77,6 +79,8 @@ class EntryRow(Content, Base):
     position: Mapped[int]
     searchable: Mapped[str] = mapped_column(Text, server_default="")
     terms: Mapped[str] = mapped_column(Text, server_default="")
+    stems: Mapped[str] = mapped_column(Text, server_default="")
+    stem_language: Mapped[str] = mapped_column(String(16), server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from app.errors import StoreError
 from app.questions.asked import Asked
 
-FLUSH_S = 5.0  # a question is in the database after so long; a killed process loses no more
+FLUSH_S = 10.0  # a question is in the database after so long; a killed process loses no more
 BATCH = 5_000  # questions that are written at once, and sooner than FLUSH_S
 CAPACITY = 20_000  # waiting questions; more are dropped and counted
 FORGET_S = 3600.0  # what is too old is deleted as often as that

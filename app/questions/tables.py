@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.knowledge.tables import Base
 
+_CLUSTERED = {"sqlite_with_rowid": False}  # rows in the order of their key: days are read without jumps
 _RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column of type INTEGER
 
 
@@ -74,6 +75,7 @@ class OutcomeHourRow(Base):
     """
 
     __tablename__ = "outcome_hours"
+    __table_args__ = _CLUSTERED
 
     hour: Mapped[int] = mapped_column(primary_key=True)
     outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -90,6 +92,7 @@ class EntryDayRow(Base):
     """
 
     __tablename__ = "entry_days"
+    __table_args__ = _CLUSTERED
 
     day: Mapped[int] = mapped_column(primary_key=True)
     faq_id: Mapped[str] = mapped_column(String(200), primary_key=True)
@@ -106,6 +109,7 @@ class QuestionDayRow(Base):
     """
 
     __tablename__ = "question_days"
+    __table_args__ = _CLUSTERED
 
     day: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[int] = mapped_column(BigInteger, primary_key=True)

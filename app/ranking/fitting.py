@@ -82,25 +82,26 @@ def shrunk(questions: Sequence[Scored], other_faqs: Prior = OTHER_FAQS) -> Calib
     what its phrasings say as they lie around what other FAQs say.
     """
     answerable = [question for question in questions if question.answerable]
-    near = [question.scores[0] for question in map(Scored.without_answer, answerable) if len(question.scores)]
-    fitted = prior.across(np.array(near), other_faqs)
-    heldout = [question for question in answerable if not question.real]
-    for part in (heldout, [question for question in answerable if question.real]):
-        if part:
-            evidence, right, _ = examples(part)
-            given_answer = fitted.model_copy(update={"unanswerable": None})
-            fitted = prior.moved(fitted, given_answer.confidence(evidence), right)
-    return _moved_share(fitted, [question for question in questions if question.real])
+    fitted = prior.across(_best_scores([question.without_answer() for question in answerable]), other_faqs)
+    fitted = _moved([question for question in questions if not question.real], fitted, with_near_misses=True)
+    return _moved([question for question in questions if question.real], fitted, with_near_misses=False)
 
 
-def _moved_share(calibration: Calibration, real: Sequence[Scored]) -> Calibration:
-    """The calibration with P(nothing answers) fitted to real questions of both kinds; the same without either kind."""
-    best = np.array([question.scores[0] for question in real if len(question.scores)])
-    nothing = np.array([not question.answerable for question in real if len(question.scores)], dtype=bool)
-    if calibration.unanswerable is None or nothing.all() or not nothing.any():
+def _moved(questions: Sequence[Scored], calibration: Calibration, *, with_near_misses: bool) -> Calibration:
+    """The calibration moved to fit these questions; unchanged without answerable ones.
+
+    `with_near_misses`: the answerable questions without their answers are examples that nothing answers, too.
+    """
+    answerable = [question for question in questions if question.answerable]
+    if not answerable or calibration.unanswerable is None:
         return calibration
-    moved = prior.moved_unanswerable(calibration.unanswerable, best, nothing)
-    return calibration.model_copy(update={"unanswerable": moved})
+    evidence, right, _ = examples(answerable)
+    given_answer = calibration.model_copy(update={"unanswerable": None})
+    moved = prior.moved(given_answer, given_answer.confidence(evidence), right)
+    near = [question.without_answer() for question in answerable] if with_near_misses else []
+    kinds = [_best_scores(near), _best_scores([question for question in questions if not question.answerable])]
+    nothing = prior.moved_unanswerable(calibration.unanswerable, _best_scores(answerable), kinds)
+    return moved.model_copy(update={"unanswerable": nothing})
 
 
 def alone(questions: Sequence[Scored]) -> Calibration:
@@ -218,6 +219,11 @@ def _crossfitted(questions: Sequence[Scored], folds: Integers, fit_to: Fit, shar
         models[fold].confidence(evidence_of(question.scores, question.answers))
         for question, fold in zip(questions, folds, strict=True)
     ]
+
+
+def _best_scores(questions: Sequence[Scored]) -> Floats:
+    """The best score of each question that has a candidate, (n,)."""
+    return np.array([question.scores[0] for question in questions if len(question.scores)], dtype=np.float64)
 
 
 def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[Floats, Flags]:

@@ -21,23 +21,27 @@ def logit(probabilities: Floats) -> Floats:
     return np.asarray(np.log(p) - np.log1p(-p))
 
 
-def fit_logistic(features: Floats, targets: Floats, ridge: Floats, prior: Floats | None = None) -> Floats:
+def fit_logistic(
+    features: Floats, targets: Floats, ridge: Floats, prior: Floats | None = None, counts: Floats | None = None
+) -> Floats:
     """The weights of the columns of (n, features) that fit `targets` in [0, 1], (features,).
 
     `ridge`, (features,): the strength of the penalty on each weight's distance from `prior`, by default 0.
+    `counts`, (n,): how many examples each row stands for, by default 1.
     """
     prior = np.zeros(features.shape[1]) if prior is None else prior
+    counts = np.ones(len(features)) if counts is None else counts
     weights = prior.astype(np.float64)
 
     def loss(weights: Floats) -> float:
         logits = features @ weights
         likelihood = np.logaddexp(0.0, logits) - targets * logits
-        return float(likelihood.sum() + 0.5 * (ridge * (weights - prior) ** 2).sum())
+        return float((counts * likelihood).sum() + 0.5 * (ridge * (weights - prior) ** 2).sum())
 
     for _ in range(STEPS):
         p = sigmoid(features @ weights)
-        gradient = features.T @ (p - targets) + ridge * (weights - prior)
-        hessian = (features * (p * (1 - p))[:, None]).T @ features + np.diag(ridge)
+        gradient = features.T @ (counts * (p - targets)) + ridge * (weights - prior)
+        hessian = (features * (counts * p * (1 - p))[:, None]).T @ features + np.diag(ridge)
         step = np.linalg.solve(hessian, gradient)
         size, current = 1.0, loss(weights)
         while (

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from app.answering import Answerer
 from app.encoding.batching import Observer
@@ -22,6 +22,9 @@ from app.ranking.calibration import Calibrated, calibrated_of
 from app.releases.keeping import in_dropping_order, kept_releases
 from app.releases.shares import Shares
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.index.local_copies import LocalCopies
 
 
 class Loaded(NamedTuple):
@@ -49,11 +52,17 @@ class Catalog:
     """The releases of one FAQ_HOME, in whichever Qdrant the settings name."""
 
     def __init__(
-        self, settings: Settings, observer: Observer | None = None, *, indexes: IndexStore | None = None
+        self,
+        settings: Settings,
+        observer: Observer | None = None,
+        *,
+        indexes: IndexStore | None = None,
+        copies: bool = False,
     ) -> None:
         """`observer` is called with the measurements of every release that is opened here.
 
-        `indexes`: where the releases are; the store that the settings name if None.
+        `indexes`: where the releases are; the store that the settings name if None. `copies`: answer from local
+        copies of a server's releases, as FAQ_LOCAL_VECTORS says.
         """
         self.settings = settings
         self.models = settings.home / "models"
@@ -61,10 +70,13 @@ class Catalog:
         self.models.mkdir(parents=True, exist_ok=True)
         self.shares = Shares(settings.home / "shares")
         self.indexes = indexes or index_store(settings)
+        self._copies = local_copies(settings, self.indexes) if copies else None
         self._observer = observer
 
     async def close(self) -> None:
         """Release connections."""
+        if self._copies:
+            self._copies.close()
         await self.indexes.close()
 
     async def claim(self, store: Store, adopt: bool = False) -> None:
@@ -116,7 +128,7 @@ class Catalog:
 
     async def active(self) -> str | None:
         """The name of the active release, or None."""
-        return (await self.indexes.pointer())[0]
+        return await self._copies.active() if self._copies else (await self.indexes.pointer())[0]
 
     async def active_bundle(self) -> Bundle:
         """The bundle in use. Raises NotReady where there is none yet, BundleError where it is damaged."""
@@ -145,7 +157,7 @@ class Catalog:
         """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
-        index = await self.indexes.open(release)
+        index = await (self._copies or self.indexes).open(release)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
             bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
@@ -209,3 +221,13 @@ def index_store(settings: Settings) -> IndexStore:
     )
     secret = key.get_secret_value() if key else None
     return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)
+
+
+def local_copies(settings: Settings, indexes: IndexStore) -> "LocalCopies | None":
+    """The local copies of a server's releases; None without a server, or where the settings want none."""
+    if settings.qdrant_url is None or not settings.local_vectors:
+        return None
+    from app.index.local_copies import LocalCopies
+    from app.index.server import ServerStore
+
+    return LocalCopies(cast(ServerStore, indexes), settings.home / "copies", settings.local_vectors)

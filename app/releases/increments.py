@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.encoding.bundle import Bundle
 from app.errors import FaqError, IndexUnavailable, NotFound, NotReady
 from app.index.candidates import Candidate
 from app.index.filters import FieldKinds
@@ -29,8 +28,7 @@ from app.releases.publishing import candidates_of, free_name, publish_opened, st
 from app.releases.spool import Spool
 from app.releases.switching import switch
 from app.releases.vector_cache import CachedEncoder
-from app.releases.verifying import verify_changes
-from app.settings import Settings
+from app.releases.verifying import verify, verify_changes
 from app.text.markup import VERSION as PLAIN_TEXT
 
 COMPACT_SHARE, COMPACT_LEAST = 0.1, 200  # a publish follows when more entries than either changed since the last
@@ -61,15 +59,15 @@ async def update(
     """Bring the active release up to date; returns the name of the release that is active then.
 
     `opened`: the bundle of the active release. `only`: the ids of the entries whose changes in the store count; all
-    else stays as in the active release, unless that is damaged. `gate`, `real`: as for `publish_opened`. The caller
-    holds the writer's lock. Raises NotReady without entries, IndexUnavailable if the new release does not find its
-    entries, Blocked if it breaks golden questions.
+    else, settings too, stays as in the active release, unless that is damaged or of an earlier version. `gate`, `real`:
+    as for `publish_opened`. The caller holds the writer's lock. Raises NotReady without entries, IndexUnavailable if
+    the new release does not find its entries, Blocked if it breaks golden questions.
     """
     await catalog.indexes.sweep()
     active = await catalog.active()
     line = line_of(await catalog.indexes.records(), active) if active else []
     name = None
-    if active and line and _is_current(line[0], opened.bundle, catalog.settings):
+    if active and line and _is_current(line[0], catalog, opened, only):
         try:
             async with catalog.index(active) as present, catalog.index(line[-1].name) as newest:
                 name = await _increment(catalog, store, opened, present, newest, progress, only, gate)
@@ -78,10 +76,10 @@ async def update(
     return name or await publish_opened(catalog, opened, store.published(), progress, gate, real)
 
 
-def _is_current(record: IndexRecord, bundle: Bundle, settings: Settings) -> bool:
-    """Whether a release was made as one of now would be, whatever its entries are."""
-    same = all(getattr(record, field) == value for field, value in stated(bundle, settings).items())
-    return same and record.plain_text in (0, PLAIN_TEXT)
+def _is_current(record: IndexRecord, catalog: Catalog, opened: OpenBundle, only: Collection[str] | None) -> bool:
+    """Whether a release was made as one of now would be, whatever its entries are. With `only`, settings may differ."""
+    now = stated(opened.bundle, catalog.settings) if only is None else {"bundle": opened.bundle.revision}
+    return record.plain_text in (0, PLAIN_TEXT) and all(getattr(record, name) == value for name, value in now.items())
 
 
 async def _increment(
@@ -98,14 +96,19 @@ async def _increment(
     read_at, active = datetime.now(UTC), present.record.name
     digests = await _digests(present, opened)
     changes = None if digests is None else await asyncio.to_thread(store.changes, digests, only)
-    if changes is None or _is_due(newest.record, changes):
+    if changes is None:
+        return None
+    if not changes.entries and not changes.removed:
+        return active
+    if _is_due(newest.record, changes):
         return None
     if not changes.digests:
         raise NotReady("No live entry would be left to answer from. Add one before you archive the last.")
-    name = await _existing(catalog, opened.bundle, changes.digests)
+    alike = [record for record in await catalog.indexes.records() if _is_current(record, catalog, opened, only)]
+    name = await _existing(catalog, alike, present, opened, changes.digests)
     if name is None:
         target = await _target(present, newest, opened.cached, changes)
-        name = await _extend(catalog, newest, opened, target, read_at)
+        name = await _extend(catalog, present, newest, opened, target, read_at)
     if name == active:
         progress(len(changes.digests), len(changes.digests))
     else:
@@ -126,17 +129,22 @@ def _is_due(newest: IndexRecord, changes: Changes) -> bool:
     """Whether a publish is due. It takes all that the store holds, so it waits until this is what is wanted."""
     changed = newest.changed + len(changes.entries) + len(changes.removed)
     much = changed > max(COMPACT_LEAST, COMPACT_SHARE * len(changes.digests)) or newest.increment >= COMPACT_AFTER
-    return much and changes.complete and bool(changes.entries or changes.removed)
+    return much and changes.complete
 
 
-async def _existing(catalog: Catalog, bundle: Bundle, digests: Mapping[str, str]) -> str | None:
-    """The newest intact release of these entries, or None."""
+async def _existing(
+    catalog: Catalog, records: Sequence[IndexRecord], present: Index, opened: OpenBundle, digests: Mapping[str, str]
+) -> str | None:
+    """The last finished release of these entries among `records`, or None. A process that died may have left one
+    without its calibration."""
     knowledge = revision_of_digests(digests.values())
-    for record in reversed(await catalog.indexes.records()):
-        if record.knowledge == knowledge and _is_current(record, bundle, catalog.settings):
+    for record in reversed(records):
+        if record.knowledge == knowledge:
             try:
-                async with catalog.index(record.name):
-                    return record.name
+                async with catalog.index(record.name) as index:
+                    await verify(index, opened.encoder)
+                    if index.calibration is not None or present.calibration is None:
+                        return record.name
             except FaqError:
                 continue
     return None
@@ -159,8 +167,10 @@ def _candidates(encoder: CachedEncoder, changes: Changes) -> list[Candidate]:
     return candidates_of(encoder, [(payload_of(entry, changes.questions), entry.digest) for entry in changes.entries])
 
 
-async def _extend(catalog: Catalog, newest: Index, opened: OpenBundle, target: Target, read_at: datetime) -> str:
-    """Write the increment on `newest`, verify it, and let it inherit what its parent has learned. Returns its name."""
+async def _extend(
+    catalog: Catalog, present: Index, newest: Index, opened: OpenBundle, target: Target, read_at: datetime
+) -> str:
+    """Write the increment on `newest`, verify it, and let it inherit what `present` has learned. Returns its name."""
     record = _record(newest.record, target, read_at)
     record = record.model_copy(update={"name": await free_name(catalog, record.name)})
     await catalog.indexes.extend(record, newest.record.name, [list(target.entries)], target.removed)
@@ -168,12 +178,12 @@ async def _extend(catalog: Catalog, newest: Index, opened: OpenBundle, target: T
         async with catalog.index(record.name) as index:
             changed, removed = [entry.id for entry in target.entries], sorted(target.removed)
             await verify_changes(index, newest, opened.encoder, changed, removed)
-        if newest.calibration is not None:
-            await catalog.indexes.calibrate(record.name, newest.calibration)
+        if present.calibration is not None:
+            await catalog.indexes.calibrate(record.name, present.calibration)
     except FaqError:
         await catalog.drop(record.name)
         raise
-    await asyncio.to_thread(catalog.shares.inherit, record.name, newest.record.name)
+    await asyncio.to_thread(catalog.shares.inherit, record.name, present.record.name)
     return record.name
 
 

@@ -32,6 +32,7 @@ _WITHIN_LINES = (
 )  # fmt: skip
 SHOWN = frozenset((*_BLOCKS, *_LINES, *_CELLS, *_GROUPS, *_WITHIN_LINES))
 _BREAKS = {**dict.fromkeys(_BLOCKS, "\n\n"), **dict.fromkeys(_LINES, "\n"), **dict.fromkeys(_CELLS, " ")}
+LINK_SCHEMES = frozenset(("http", "https", "mailto"))
 _ATTRIBUTES = {"a": {"href", "title"}, "abbr": {"title"}, "ol": {"start"}, "td": {"colspan", "rowspan"}}
 _DROPPED = frozenset(("script", "style", "iframe", "object", "svg", "math", "template", "noscript", "textarea", "head"))
 _HTML = nh3.ALLOWED_TAGS | SHOWN | _DROPPED | {"body", "embed", "font", "form", "html", "input", "link", "meta"}
@@ -60,9 +61,19 @@ def plain_text(text: str) -> str:
     return text if html is None else _Words.of(_cleaner().clean(html)) or text
 
 
+def markup_tokens(text: str) -> list[Token]:
+    """The blocks of the text as markdown-it's tokens, parsed as `to_html` does."""
+    return _markdown().parse(text, _environment(text))
+
+
+def _environment(text: str) -> dict[str, Any]:
+    """What the rules for HTML need to know of the whole text: the names of tags that it closes."""
+    return {"closed": frozenset(name.lower() for name in _CLOSED.findall(text))}
+
+
 def _rendered(text: str) -> str | None:
     """Unsafe HTML from the text; None where it has no markup."""
-    markdown, environment = _markdown(), {"closed": frozenset(name.lower() for name in _CLOSED.findall(text))}
+    markdown, environment = _markdown(), _environment(text)
     tokens = markdown.parse(text, environment)
     if not _ENTITY.search(text) and all(token.type in _PLAIN_TOKENS for token in _flat(tokens)):
         return None
@@ -99,7 +110,7 @@ def _cleaner() -> nh3.Cleaner:
         tags=set(SHOWN),
         clean_content_tags=set(_DROPPED),
         attributes=_ATTRIBUTES,
-        url_schemes={"http", "https", "mailto"},
+        url_schemes=set(LINK_SCHEMES),
         url_relative="deny",
         link_rel="nofollow noopener",
     )

@@ -3,12 +3,13 @@
     python -m benchmarks.generalize train [--cache DIR] [--seeds 0,1,2] [--rows sample:full,…] [--base MODEL]
     python -m benchmarks.generalize constants [--cache DIR] …
     python -m benchmarks.generalize table [--cache DIR] …
+    python -m benchmarks.generalize adapt [--cache DIR] …
 
 `train` is the costly part: it trains every set, its poor variant (one phrasing an entry) and its small one (40
 entries), and keeps what the models make of all questions. It goes on where it was interrupted; several may run side by
 side. `constants` prints what `app.ranking.prior` and `trainer.guard` hold. `table` leaves one family of sets out at a
 time: guard and confidence come from the others. It writes benchmarks/results/generalize.json and .md, and
-reliability diagrams to generalize.png.
+reliability diagrams to generalize.png. `adapt` writes adaptation.json and .md: see `benchmarks.generalize.adapting`.
 
 Features are of 32-bit models; a bundle's 8 bits are checked at every export. Sets that training refuses are served by
 the base model, and are no evidence of what training gains.
@@ -21,8 +22,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.generalize import diagrams, priors, tables
-from benchmarks.generalize.cells import Features
+from benchmarks.generalize import adapting, diagrams, priors, tables
+from benchmarks.generalize.cells import Features, Outdated
 from benchmarks.generalize.sets import ROWS
 from benchmarks.generalize.training import Cell, make
 from trainer.training import model
@@ -32,9 +33,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "faqtu
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, or print constants, or write the table."""
+    """Train, or print constants, or write a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("what", choices=("train", "constants", "table"))
+    parser.add_argument("what", choices=("train", "constants", "table", "adapt"))
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--rows", default=",".join(f"{name}:{variant}" for name, variant in ROWS))
@@ -42,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        _do(options)
+    except Outdated as error:
+        parser.exit(1, f"{error}\n")
+
+
+def _do(options: argparse.Namespace) -> None:
     rows = [tuple(row.split(":")) for row in options.rows.split(",")]
     cells = [Cell(name, variant, int(seed)) for seed in options.seeds.split(",") for name, variant in rows]
     if options.what == "train":
@@ -49,13 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             make(cell, options.cache, options.base)
     elif options.what == "constants":
         constants(list(read(cells, options.cache)))
-    else:
+    elif options.what == "table":
         report, judged = tables.measured(list(read(cells, options.cache)))
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "generalize.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        (options.out / "generalize.md").write_text(tables.page(report), encoding="utf-8")
+        _write(options.out, "generalize", report, tables.page(report))
         diagrams.draw(judged, options.out / tables.DIAGRAMS)
-        print(tables.page(report))
+    else:
+        adapted = adapting.measured(list(read(cells, options.cache)))
+        _write(options.out, "adaptation", adapted, adapting.page(adapted))
+
+
+def _write(directory: Path, name: str, report: object, page: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (directory / f"{name}.md").write_text(page, encoding="utf-8")
+    print(page)
 
 
 def read(cells: Sequence[Cell], cache: Path) -> Iterator[Features]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.ranking.defaults import QUESTION_WEIGHT
 from app.ranking.scored import Scored
 from app.text.normalize import normalize
-from benchmarks.generalize.features import NONE, Questions, questions_of, split_of
+from benchmarks.generalize.features import NONE, Questions, digest_of, questions_of, split_of
 from benchmarks.generalize.sets import Faq, faq
 from benchmarks.generalize.training import BASE, Cell
 from benchmarks.generalize.words import words_of
@@ -48,14 +48,24 @@ class State:
         return np.where(np.isfinite(best), 1.0 / places, 0.0)
 
 
+class Outdated(Exception):
+    """The cache holds a cell's features for other questions than today's."""
+
+
 class Features:
     """A cell with all states of its models."""
 
     def __init__(self, cell: Cell, cache: Path) -> None:
+        """Read the cell from the cache. Raises Outdated if its questions have changed since it was trained."""
         self.cell = cell
         self.faq: Faq = faq(*cell)
         self._training = split_of(self.faq, cell.seed)
         self.questions: Questions = questions_of(self.faq, self._training)
+        if not cell.fits(cache, digest_of(self.faq, self.questions)):
+            raise Outdated(
+                f"{cell.path(cache)} was made for other questions or entries than today's. Train the cell again "
+                f"with `python -m benchmarks.generalize train --cache {cache}`, which makes outdated cells alone."
+            )
         with np.load(cell.path(cache)) as file:
             self._arrays = {name: file[name] for name in file.files}
         self._known: dict[str, State] = {}

@@ -4,6 +4,8 @@ The questions of a cell are, one after the other: the set's real ones, the held-
 Ranking and confidence are chosen from these alone; nothing is trained for it.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -67,6 +69,14 @@ def _right(entries: Sequence[Entry], name: str | None) -> frozenset[int]:
         return frozenset()
     answers = {entry.id: entry.answer for entry in entries}
     return frozenset(i for i, entry in enumerate(entries) if entry.answer == answers[name])
+
+
+def digest_of(faq: Faq, questions: Questions) -> str:
+    """A digest of the questions, what is right, and the texts of all entries: features fit these alone."""
+    entries = [[[entry.answer, *entry.phrasings], entry.negatives] for entry in (*faq.served, *faq.trained)]
+    right = [sorted(own) for own in questions.right]
+    parts = [questions.texts, right, questions.real, questions.heldout, len(faq.served), entries]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def split_of(faq: Faq, seed: int) -> TrainingSet:

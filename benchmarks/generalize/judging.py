@@ -23,7 +23,7 @@ from app.ranking.prior import Prior
 from app.ranking.ranking import Ranking
 from app.ranking.scored import Scored
 from benchmarks.generalize.cells import Features, State
-from trainer.evaluation.metrics import auroc, calibration_error
+from trainer.evaluation.metrics import BINS, auroc, calibration_error
 
 DRAWS = 200
 COVERED = 0.9
@@ -43,6 +43,8 @@ class Judged:
     ranks: Floats  # reciprocal ranks
     answerable: Flags
     about: NDArray[np.int64]
+    unanswerable: Floats  # the probability that nothing answers the question, at the calibration's share
+    exact: Flags  # an entry holds the question word for word
 
 
 class System(NamedTuple):
@@ -55,7 +57,7 @@ class System(NamedTuple):
 def calibrated(features: Features, system: System, share: float) -> Calibration:
     """As a bundle's: moved by the held-out questions, thresholds chosen on them where there are enough."""
     state = features.state(system.state)
-    asked = features.scored(state, _scores(features, state), features.heldout)
+    asked = asked_of(features, state, features.heldout)
     how = partial(calibrating.shrunk, other_faqs=system.prior)
     ranking = Ranking(
         question_weight=features.usual_weight,
@@ -73,12 +75,13 @@ def judge(features: Features, system: System, calibration: Calibration, made: bo
     """Ask the real questions; `made`: and each answerable one once more without its answer, as unanswerable ones."""
     state = features.state(system.state)
     scores = _scores(features, state)
-    asked = list(zip(features.scored(state, scores, features.real), features.real.tolist(), strict=True))
+    asked = list(zip(asked_of(features, state, features.real), features.real.tolist(), strict=True))
     if made:
         asked += [
             (without, row) for one, row in asked if one.answerable and len((without := one.without_answer()).scores)
         ]
-    replies = [_reply(one, _exact(state, scores, row, len(one.scores)), calibration) for one, row in asked]
+    exact = [_exact(state, scores, row, len(one.scores)) for one, row in asked]
+    replies = [_reply(one, held, calibration) for (one, _), held in zip(asked, exact, strict=True)]
     ranks = state.reciprocal_ranks(scores)
     rows = np.array([row for _, row in asked])
     return Judged(
@@ -88,7 +91,14 @@ def judge(features: Features, system: System, calibration: Calibration, made: bo
         ranks[rows],
         np.array([one.answerable for one, _ in asked]),
         features.about[rows],
+        np.array([calibration.no_answer(one.scores) for one, _ in asked]),
+        np.array([bool(held.any()) for held in exact]),
     )
+
+
+def asked_of(features: Features, state: State, rows: NDArray[np.int64]) -> list[Scored]:
+    """Some questions with their candidates, as the default weights score them."""
+    return features.scored(state, _scores(features, state), rows)
 
 
 def _scores(features: Features, state: State) -> Floats:
@@ -150,9 +160,11 @@ def resampled(answerable: Flags, share: float) -> NDArray[np.int64]:
 
 def excess(confidence: Floats, right: Flags) -> float:
     """The calibration error beyond what a perfect confidence would show by chance."""
-    draws = np.random.default_rng(0)
-    chance = [calibration_error(confidence, draws.uniform(size=len(confidence)) < confidence) for _ in range(DRAWS)]
-    return float(calibration_error(confidence, right) - np.mean(chance))
+    draws = np.random.default_rng(0).uniform(size=(DRAWS, len(confidence))) < confidence
+    chance = np.zeros(DRAWS)
+    for part in np.array_split(np.argsort(confidence, kind="stable"), BINS):
+        chance += np.abs(confidence[part].mean() - draws[:, part].mean(axis=1)) * len(part) / len(confidence)
+    return float(calibration_error(confidence, right) - chance.mean())
 
 
 def coverage(confidence: Floats, right: Flags) -> float:

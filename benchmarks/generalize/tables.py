@@ -54,16 +54,21 @@ def measured(known: Sequence[Features]) -> Measured:
     for name, cells in rows.items():
         family = cells[0].faq.family
         prior, experience = priors.prior_of(evidence, family), priors.experience_of(gains, family)
-        shipped = [_share(features, experience) for features in cells]
+        shipped = [shipped_state(features, experience) for features in cells]
         states = {"base": [BASE] * len(cells), "quick": [QUICK] * len(cells), "default": shipped}
+        known_replies = [
+            {state: _judged(features, System(state, prior)) for state in {column[i] for column in states.values()}}
+            for i, features in enumerate(cells)
+        ]  # systems that ship the same state are asked once
         systems = {
-            label: [_judged(features, System(state, prior)) for features, state in zip(cells, chosen, strict=True)]
+            label: [replies[state] for replies, state in zip(known_replies, chosen, strict=True)]
             for label, chosen in states.items()
         }
         judged[family] += [reply for reply, _ in systems["default"]]
         report[name] = {
             "family": family,
             "entries": len(cells[0].faq.served),
+            "seeds": len(cells),
             "refused": cells[0].refused is not None,
             "shipped": shipped,
             "systems": {label: _mean([figures for _, figures in found]) for label, found in systems.items()},
@@ -75,7 +80,7 @@ def measured(known: Sequence[Features]) -> Measured:
     return Measured(report, dict(judged))
 
 
-def _share(features: Features, experience: Experience) -> str:
+def shipped_state(features: Features, experience: Experience) -> str:
     """The state that the guard ships."""
     gained = priors.gained(features)
     share = decide(gained.heldout, experience).share if gained else 0.0
@@ -143,9 +148,11 @@ def page(report: Report) -> str:
         "| row | entries | shipped | quick - base, P@1 | default - base, P@1 (95 %) |",
         "|---|---|---|---|---|",
     ]
+    most = max(row["seeds"] for row in report.values())
     for name, row in report.items():
         quick, default = row["differences"]["quick"], row["differences"]["default"]
         note = " (indicative)" if row["entries"] < INDICATIVE else ""
+        note += f" (seeds: {row['seeds']})" if row["seeds"] < most else ""
         shipped = (
             "refused: base" if row["refused"] else ", ".join(state.replace("default@", "") for state in row["shipped"])
         )

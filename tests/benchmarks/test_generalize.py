@@ -36,11 +36,32 @@ def test_the_table_has_every_system_and_is_written(cache: Path, tmp_path: Path) 
     assert (tmp_path / "generalize.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_table_of_adapted_confidence_has_every_share(cache: Path, tmp_path: Path) -> None:
+    main(["adapt", "--cache", str(cache), "--rows", ROW, "--seeds", "0", "--out", str(tmp_path)])
+    rows = json.loads((tmp_path / "adaptation.json").read_text())
+    assert [row["share"] for row in rows] == [0.0, 0.1, 0.3, 0.6]
+    assert all(0 < row["applied"] < 0.6 and row["questions"] > 20 for row in rows)
+    assert "| mean of families | 60% |" in (tmp_path / "adaptation.md").read_text()
+
+
 def test_what_the_cache_holds_is_not_trained_again(cache: Path, tiny_base: Path) -> None:
     file = Cell("sample", "small", 0).path(cache)
     before = file.stat().st_mtime_ns
     main(["train", "--cache", str(cache), "--rows", ROW, "--seeds", "0", "--base", str(tiny_base)])
     assert file.stat().st_mtime_ns == before
+
+
+def test_features_of_other_questions_are_refused_by_name_and_made_again(
+    cache: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--cache", str(tmp_path), "--rows", ROW, "--seeds", "0"]
+    with np.load(Cell("sample", "small", 0).path(cache)) as file:
+        np.savez(Cell("sample", "small", 0).path(tmp_path), **{**file, "digest": "of another split"})
+    with pytest.raises(SystemExit):
+        main(["table", *options, "--out", str(tmp_path)])
+    assert "sample.small.0.npz was made for other questions" in capsys.readouterr().err
+    main(["train", *options, "--base", str(tiny_base)])
+    assert Features(Cell("sample", "small", 0), tmp_path).questions.real == 120
 
 
 def test_features_rank_what_is_right_as_the_questions_say(cache: Path) -> None:

@@ -61,3 +61,10 @@ def test_the_effect_shows_what_would_change_without_saving(person: Person) -> No
     later = person.send("effect", 200, part=True, tried="gift for a wolf", **fields)
     assert '<li class="elsewhere">' in later
     assert "Write an answer first" in person.send("effect", 200, part=True, question="x", answer=" ")
+
+
+def test_likely_mistakes_are_shown_beside_the_effect(person: Person) -> None:
+    fields = {"id": "twice", "question": "What is the delivery fee?", "answer": "Nothing at all.", "state": "live"}
+    shown = person.send("effect", 200, part=True, follow_ups="nowhere", **fields)
+    assert 'aria-label="Likely mistakes"' in shown
+    assert 'href="entry?id=delivery"' in shown

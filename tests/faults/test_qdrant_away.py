@@ -35,9 +35,10 @@ def proxy(qdrant: int) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="module")
 def remote(proxy: Proxy, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose index is behind the proxy."""
+    """A service whose index is behind the proxy, and which has no copy of it."""
     home: Path = tmp_path_factory.mktemp("remote") / "home"
-    settings = Settings(home=home, port=0, qdrant_url=f"http://127.0.0.1:{proxy.port}", admin_keys=("a" * 64,))
+    url = f"http://127.0.0.1:{proxy.port}"
+    settings = Settings(home=home, port=0, qdrant_url=url, local_vectors=0, admin_keys=("a" * 64,))
     fill(settings, FAQ)
     publish_home(settings, bundle)
     with service(settings) as running:
@@ -104,9 +105,34 @@ def test_a_slow_server_is_waited_for(remote: Service, proxy: Proxy) -> None:
     assert seconds >= 0.4
 
 
-def test_a_service_started_without_it_recovers(proxy: Proxy, remote: Service, bundle: Bundle, tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "home", port=0, qdrant_url=f"http://127.0.0.1:{proxy.port}")
+def test_the_log_has_the_first_refused_request_and_a_count(remote: Service, proxy: Proxy) -> None:
+    proxy.set("errors")
+    before = remote.log.count("index_unavailable: ")
+    for _ in range(30):
+        assert remote.ask().status_code == 503
+    assert remote.log.count("index_unavailable: ") - before <= 2  # a count of earlier ones may fall into this time
+
+
+def replica(proxy: Proxy, bundle: Bundle, directory: Path) -> Settings:
+    """The settings of a second service, with a home of its own that holds the bundle alone."""
+    settings = Settings(home=directory / "home", port=0, qdrant_url=f"http://127.0.0.1:{proxy.port}")
     bundle.install(settings.home / "models")
+    return settings
+
+
+def test_a_service_with_a_copy_answers_without_the_server(
+    proxy: Proxy, remote: Service, bundle: Bundle, tmp_path: Path
+) -> None:
+    settings = replica(proxy, bundle, tmp_path)
+    with service(settings) as second:
+        proxy.set("reset")
+        assert {second.ask().status_code for _ in range(20)} == {200}
+    with service(settings) as restarted:
+        assert restarted.ask().json()["answers"][0]["faq_id"] == "refund"
+
+
+def test_a_service_started_without_it_recovers(proxy: Proxy, remote: Service, bundle: Bundle, tmp_path: Path) -> None:
+    settings = replica(proxy, bundle, tmp_path)
     proxy.set("reset")
     with service(settings, ready=False) as second:
         second.wait(lambda: second.client.get("/livez").status_code == 200)

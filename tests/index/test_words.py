@@ -3,7 +3,8 @@
 import pytest
 
 from app.errors import SettingsError
-from app.index.words import PLAIN, IdfStatistics, WordTokenizer, average_length
+from app.index.words import IdfStatistics, WordTokenizer, average_length
+from app.text.words import PLAIN
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,16 @@ def test_a_faq_with_nearer_near_misses_expects_more_unanswerable_questions_at_on
     assert near.unanswerable.probability(0.7) > far.unanswerable.probability(0.7)
 
 
+def test_given_unanswerable_questions_with_high_scores_make_less_sure() -> None:
+    asked = questions(60)
+    given = [one.without_answer() for one in questions(60, seed=1)]
+    high = [one._replace(scores=one.scores + 0.3) for one in given]
+    usual, warned = shrunk([*asked, *given]).unanswerable, shrunk([*asked, *high]).unanswerable
+    assert usual
+    assert warned
+    assert warned.probability(0.7) > usual.probability(0.7)
+
+
 def test_right_wrong_and_unanswerable_add_up_to_one_at_every_share() -> None:
     """r' = A r / (A (1 - u) + B u), and likewise for wrong answers; u' by the same."""
     evidence = evidence_of(np.array([0.8, 0.6, 0.5]), list("abc"))
@@ -181,8 +191,7 @@ def test_real_unanswerable_questions_move_what_their_scores_say_and_not_their_sh
     model = Unanswerable(bias=5.0, score_weight=-8.0)
     rng = np.random.default_rng(0)
     near_misses, answered = rng.normal(0.8, 0.05, 60), rng.normal(0.9, 0.05, 240)
-    best, nothing = np.concatenate([near_misses, answered]), np.arange(300) < 60
-    moved = prior.moved_unanswerable(model, best, nothing)
+    moved = prior.moved_unanswerable(model, answered, [near_misses])
     assert moved.logit(0.8) > model.logit(0.8)
     assert moved.trained_share == model.trained_share
     likely = Unanswerable(bias=8.0, score_weight=-12.0)
@@ -190,14 +199,12 @@ def test_real_unanswerable_questions_move_what_their_scores_say_and_not_their_sh
     chance = 1 / (1 + np.exp(-np.array([likely.logit(score) for score in drawn])))
     outcome = rng.random(4000) < chance
     as_asked = prior.moved_unanswerable(
-        likely.model_copy(update={"trained_share": float(outcome.mean())}), drawn, outcome
+        likely.model_copy(update={"trained_share": float(outcome.mean())}), drawn[~outcome], [drawn[outcome]]
     )
     assert as_asked.logit(0.67) == pytest.approx(likely.logit(0.67), abs=0.2)
 
 
-def test_real_questions_of_one_kind_leave_the_unanswerable_as_they_are() -> None:
-    users = [question._replace(real=True) for question in questions(50, seed=1)]
-    assert (
-        shrunk([*questions(100), *users]).unanswerable
-        == shrunk([*questions(100), *(question._replace(real=False) for question in users)]).unanswerable
-    )
+def test_questions_of_one_kind_leave_the_unanswerable_as_they_are() -> None:
+    model = Unanswerable(bias=5.0, score_weight=-8.0)
+    scores = np.array([0.8, 0.9])
+    assert prior.moved_unanswerable(model, scores, []) == prior.moved_unanswerable(model, scores[:0], [scores]) == model

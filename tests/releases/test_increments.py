@@ -131,6 +131,33 @@ async def test_follow_ups_show_the_changed_question_of_another_entry(
     assert entry.payload["follow_ups"] == [{"faq_id": FAQ[1].id, "question": "How can I change my lost password?"}]
 
 
+async def test_settings_take_effect_with_a_publish_and_not_with_an_edit(
+    settings: Settings, embedded: Catalog, store: Store, opened: OpenBundle
+) -> None:
+    german = Catalog(settings.model_copy(update={"language": "german"}))
+    save(store, edited(FAQ[0], "Within six days."))
+    await update(german, store, opened, only={FAQ[0].id})
+    assert [record.language for record in await german.indexes.records()] == ["english", "english"]
+    await update(german, store, opened)
+    save(store, edited(FAQ[0], "Within seven days."))
+    await update(german, store, opened)
+    assert [record.language for record in await german.indexes.records()] == ["english", "english", "german", "german"]
+    await german.close()
+
+
+async def test_what_a_process_that_died_left_behind_is_activated_only_with_its_calibration(
+    embedded: Catalog, store: Store, opened: OpenBundle
+) -> None:
+    base = str(await embedded.active())
+    save(store, edited(FAQ[0], "Within six days."))
+    left = await update(embedded, store, opened)
+    (embedded.models.parent / "index" / left / "calibration.json").unlink()
+    await embedded.indexes.activate(base)
+    assert await update(embedded, store, opened) == f"{left}-2"
+    assert await embedded.indexes.calibration(f"{left}-2") == await embedded.indexes.calibration(base)
+    assert await records(embedded) == [(0, 4), (1, 4), (2, 4)]
+
+
 async def test_many_changes_are_compacted(
     embedded: Catalog, store: Store, opened: OpenBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

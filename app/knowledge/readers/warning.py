@@ -21,6 +21,11 @@ Kind = Literal[
     "rows_joined",  # rows that the format makes one entry
     "kept_old",  # an entry was added beside one of the store with the same question
     "beyond_encoder",  # the end of a text is not read by the encoder
+    "broken_link",  # a malformed link in an answer
+    "never_valid",  # live, but its validity has ended
+    "expired",
+    "excluded_phrasing",  # a question that is also a negative of its entry
+    "dead_follow_up",  # a follow-up that leads to no entry that answers
     "not_taken",  # parts of the file that no entry holds
 ]
 

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("tenth", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("questions", sa.BigInteger, nullable=False),
         sa.Column("took_ms", sa.Double, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "entry_days",
@@ -27,6 +28,7 @@ def upgrade() -> None:
         sa.Column("options", sa.BigInteger, nullable=False),
         sa.Column("confidence", sa.Double, nullable=False),
         sa.Column("last_asked", sa.Double),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "question_days",
@@ -37,6 +39,7 @@ def upgrade() -> None:
         sa.Column("ambiguous", sa.BigInteger, nullable=False),
         sa.Column("no_answer", sa.BigInteger, nullable=False),
         sa.Column("last_asked", sa.Double, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "secrets",
