@@ -122,9 +122,8 @@ def theme(color: str | None) -> str:
         "on-accent": mixed("#000000", color, 0.15),
         "tint": mixed(DARK_SURFACE, on_dark, 0.1),
     }
-    return (
-        f":root {{ {_variables(light)} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {_variables(dark)} }} }}\n"
-    )
+    shown = {"screen": light, "screen and (prefers-color-scheme: dark)": dark}  # paper is black on white
+    return "".join(f"@media {media} {{ :root {{ {_variables(colors)} }} }}\n" for media, colors in shown.items())
 
 
 def _variables(colors: dict[str, str]) -> str:

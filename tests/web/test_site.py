@@ -66,7 +66,8 @@ def test_name_and_greeting_are_shown_as_text() -> None:
 
 @pytest.mark.parametrize("color", ["#0b6b5f", "#000000", "#c00", "#5a31f4", "#00695c", "#8a6d00", "#1d4ed8"])
 def test_text_in_the_color_can_be_read_in_light_and_in_dark(color: str) -> None:
-    light, dark = theme(Settings(page_color=color).page_color).split("@media")
+    paper, light, dark = theme(Settings(page_color=color).page_color).split("@media screen")
+    assert paper == ""
     values = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", part)) for part in (light, dark)]
     for ground, part in zip((LIGHT_GROUND, DARK_SURFACE), values, strict=True):
         assert contrast(part["accent"], ground) >= READABLE
