@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -16,7 +17,16 @@ from tests.faults.service import Service
 pytestmark = pytest.mark.browser
 
 FILE = f"<img src=x onerror=window.{MARKER}=1>.jsonl"
-HELD = "entry?id=hostile", "unanswered", "entries?search=wolf", "golden", "today", "try?question=wolf", "releases"
+TYPED = quote(ATTACK)
+HELD = (
+    "entry?id=hostile",
+    "entries?search=wolf",
+    "try?question=wolf",
+    *(
+        f"{page}{TYPED}"
+        for page in ("entries?search=", "entries?field=", "try?question=", "golden?search=", "new?question=")
+    ),
+)
 
 
 def unharmed(person: Person) -> None:
@@ -58,7 +68,7 @@ def test_the_widget_shows_texts_as_texts(visit: Visits, host: Host, running: Ser
 
 
 def test_the_console_shows_texts_as_texts(signed_in: Visits, running: Service) -> None:
-    """Asked and logged, with feedback that holds it, in an entry, its history, its preview, and a golden question."""
+    """Asked and logged, in feedback, in an entry and its history, and in a golden question with its note."""
     for _ in range(3):
         reply = running.client.post("/v1/ask", json={"question": ATTACK, "session": "s"}).json()
     opinion = {"request_id": reply["request_id"], "token": reply["feedback_token"], "question": ATTACK}
@@ -67,12 +77,31 @@ def test_the_console_shows_texts_as_texts(signed_in: Visits, running: Service) -
     running.client.patch(
         "/v1/admin/entry", params={"id": "hostile"}, json=change, headers={"If-Match": "*"}
     ).raise_for_status()
+    golden = {"question": ATTACK, "faq_id": "hostile", "note": ATTACK}
+    running.client.post("/v1/admin/golden/questions", json=golden).raise_for_status()
     running.wait(lambda: MARKER in running.client.get("/v1/admin/questions?limit=50").text)
     person = signed_in(View())
-    for page in {*PAGES, *HELD}:
+    for page in sorted({*PAGES, *HELD}):
         visit(person, page)
         unharmed(person)
-    person.write(person.page.get_by_role("textbox").first, ATTACK)
+
+
+def test_the_editor_shows_what_was_typed_as_texts(signed_in: Visits) -> None:
+    """In its preview and live effect, and in the form that comes back with problems."""
+    person = signed_in(View(), expecting="422")
+    page = person.page
+    visit(person, "new")
+    for field in ("Question", "Answer", "Id"):
+        person.write(page.get_by_label(field, exact=True), ATTACK)
+    for field in ("Add a phrasing", "Add a question", "Key", "Value", "Try other questions, one a line"):
+        person.write(page.get_by_label(field, exact=True), ATTACK)
+        page.keyboard.press("Enter")
+    page.locator("#preview", has_text="window").or_(page.locator("#preview p")).first.wait_for()
+    unharmed(person)
+    person.write(page.get_by_label("Key", exact=True), f"answer {'x' * 200}")
+    page.get_by_role("button", name="Create entry").click()
+    page.locator(".problem, #flash .flash, .flash.error").first.wait_for()
+    unharmed(person)
 
 
 def test_a_file_is_named_as_text(signed_in: Visits, tmp_path: Path) -> None:
