@@ -47,5 +47,5 @@ def test_the_pages_of_the_console(signed_in: Visits) -> None:
 
 def test_an_editor_at_work_by_keyboard_on_a_small_screen(signed_in: Visits) -> None:
     person = signed_in(SMALL)
-    edit_an_entry(person, "barrel")
+    edit_an_entry(person, "lamp")
     try_and_teach(person, "password lost, reset it")
