@@ -91,6 +91,7 @@ def _moved(questions: Sequence[Scored], calibration: Calibration, *, with_near_m
     """The calibration moved to fit these questions; unchanged without answerable ones.
 
     `with_near_misses`: the answerable questions without their answers are examples that nothing answers, too.
+    Those among `questions` do not count, because their number follows the stated share.
     """
     answerable = [question for question in questions if question.answerable]
     if not answerable or calibration.unanswerable is None:
@@ -99,7 +100,8 @@ def _moved(questions: Sequence[Scored], calibration: Calibration, *, with_near_m
     given_answer = calibration.model_copy(update={"unanswerable": None})
     moved = prior.moved(given_answer, given_answer.confidence(evidence), right)
     near = [question.without_answer() for question in answerable] if with_near_misses else []
-    kinds = [_best_scores(near), _best_scores([question for question in questions if not question.answerable])]
+    given = [question for question in questions if not question.answerable and not question.reduced]
+    kinds = [_best_scores(near), _best_scores(given)]
     nothing = prior.moved_unanswerable(calibration.unanswerable, _best_scores(answerable), kinds)
     return moved.model_copy(update={"unanswerable": nothing})
 

@@ -22,6 +22,7 @@ class Scored(NamedTuple):
     entry: str  # the first id of the entries that answer it; for an unanswerable question, its text
     answerable: bool
     real: bool = False  # a user asked it; the others are held-out phrasings
+    reduced: bool = False  # its right candidates were taken away
 
     @classmethod
     def of(cls, outcome: Outcome, ranking: Ranking, real: bool = False) -> "Scored":
@@ -42,7 +43,7 @@ class Scored(NamedTuple):
         """The same question without its right candidates, as an index without the right entries would return it."""
         wrong = np.flatnonzero(~self.right)
         answers = [self.answers[i] for i in wrong]
-        return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False)
+        return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False, reduced=True)
 
 
 def densities_of(questions: Sequence[Scored], calibration: Calibration) -> Densities | None:
