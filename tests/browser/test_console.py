@@ -91,6 +91,7 @@ def test_two_who_edit_one_entry_see_both_texts(signed_in: Visits) -> None:
     second.page.keyboard.press("Control+s")
     second.page.get_by_role("heading", name="Somebody else saved this entry").wait_for()
     assert second.page.get_by_label("Answer", exact=True).input_value() == "Bob ships turnips."
+    second.wait("!document.querySelector('.htmx-request')")  # what is loading is pale
     assert findings(second.page) == []
     second.press(second.page.get_by_role("button", name="Take theirs"))
     second.wait("document.querySelector('#answer').value === 'Ann ships turnips.'")
