@@ -68,8 +68,8 @@ test: install  ## run check and the whole test suite side by side; fails if eith
 	test $$checks -eq 0 || echo "error: the checks failed; their output is above"; \
 	exit $$((tests | checks))
 
-test-browser: install  ## run the tests that need Chromium
-	$(BIN)/python -m pytest -n 0 -m browser
+test-browser: install  ## run every journey through the pages in Chromium (minutes)
+	$(BIN)/python -m pytest -n 0 -m 'not soak' tests/browser
 
 test-server: install  ## run the index's tests and benchmark on a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
 	@test -n '$(QDRANT_URL)$(QDRANT_URLS)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }

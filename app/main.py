@@ -62,6 +62,7 @@ from app.releases.updater import Updater
 from app.releases.worker import Worker
 from app.settings import Settings
 from app.web import pages
+from app.web.site import Site
 
 DESCRIPTION = "Answers questions from a FAQ, and says so when it cannot."
 
@@ -75,7 +76,7 @@ class State(TypedDict):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. Raises SettingsError if other machines could reach it and no keys are set."""
+    """The application. Raises SettingsError if others could reach it without keys, or if the logo is no image."""
     settings.check_exposure()
     metrics = Metrics()
     app = FastAPI(
@@ -90,6 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.startup_error = None
     app.state.metrics = metrics
+    app.state.site = Site(settings)
     problem.install(app)
     for room in (ask, suggest):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.colors import accent
 from app.errors import SettingsError
 from app.keys import NamedKey
 from app.text.spelling import nearest
@@ -21,6 +22,7 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)
 Names = Annotated[tuple[str, ...], NoDecode]
 NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
+PageColor = Annotated[str, AfterValidator(accent)]
 LogQuestions = Literal["off", "counts", "redacted", "full"]
 
 PREFIX = "FAQ_"
@@ -238,6 +240,23 @@ class Settings(BaseSettings):
         description="Comma-separated origins of the pages that may show the widget, such as https://shop.example; `*`: "
         "any page. Programs can pretend any origin: set a rate limit too.",
     )
+    page_name: str = Field("Faqtual", min_length=1, max_length=60, description="Name of the service on the ask page.")
+    page_color: PageColor | None = Field(
+        None,
+        description="Accent color of the ask page, such as #0b6b5f. It is text on a light ground, so light colors are "
+        "refused; in dark mode a lighter one of its kind is used.",
+    )
+    page_logo: Path | None = Field(
+        None, description="Image file beside the name on the ask page: SVG, PNG, WebP or JPEG, at most 256 kB."
+    )
+    page_greeting: str | None = Field(
+        None,
+        max_length=200,
+        description="Heading of the ask page. Unset: `What would you like to know?` in its language.",
+    )
+    page_language: Literal["en", "de", "fr", "es"] = Field(
+        "en", description="Language of the ask page's own texts. The FAQ's language is FAQ_LANGUAGE."
+    )
     rate_limit_address: Limit = Field(
         None,
         description="Limit of requests to /v1 from one client address, such as `600/minute`; further requests get 429. "
@@ -327,6 +346,9 @@ class Settings(BaseSettings):
         "target_precision",
         "offer_precision",
         "unanswerable_share",
+        "page_color",
+        "page_logo",
+        "page_greeting",
         mode="before",
     )
     @classmethod

@@ -3,27 +3,11 @@
 The page calls `POST /v1/ask`; the documentation reads `openapi.json`.
 """
 
-import hashlib
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from pathlib import PurePosixPath
-
 from fastapi import APIRouter, HTTPException, Request, Response
 
-router = APIRouter(include_in_schema=False)
+from app.web.site import LOGOS, File, Site
 
-_PAGE, _DOCS = "page.html", "docs.html"
-_ASSETS = (
-    "page.css",
-    "page.js",
-    "widget.js",
-    "docs.css",
-    "docs.js",
-    "swagger/swagger-ui.css",
-    "swagger/swagger-ui-bundle.js",
-)
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+router = APIRouter(include_in_schema=False)
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -35,35 +19,17 @@ _HEADERS = {
 _REVALIDATE = "no-cache"  # the browser caches it and revalidates it before each use
 _HOUR = "public, max-age=3600"  # of the script whose address stands in other people's pages
 _FOREVER = "public, max-age=31536000, immutable"  # the address contains the hash of the content
+_IMAGE = {  # a drawing is never a page: whoever opens its address runs nothing of it
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+}
 
 
-@dataclass(frozen=True)
-class _File:
-    body: bytes
-    media_type: str
-    digest: str
-
-    @classmethod
-    def of(cls, body: bytes, media_type: str) -> "_File":
-        return cls(body, media_type, hashlib.sha256(body).hexdigest()[:16])
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
 
 
-@cache
-def _assets() -> dict[str, _File]:
-    folder = files("app.web")
-    return {name: _File.of(folder.joinpath(name).read_bytes(), _TYPES[PurePosixPath(name).suffix]) for name in _ASSETS}
-
-
-@cache
-def _page(name: str) -> _File:
-    """A page, with the hash of each asset appended to the asset's address."""
-    html = files("app.web").joinpath(name).read_text("utf-8")
-    for address, asset in _assets().items():
-        html = html.replace(f'"static/{address}"', f'"static/{address}?v={asset.digest}"')
-    return _File.of(html.encode(), "text/html; charset=utf-8")
-
-
-def _reply(request: Request, file: _File, caching: str, **more: str) -> Response:
+def _reply(request: Request, file: File, caching: str, **more: str) -> Response:
     etag = f'"{file.digest}"'
     headers = {**_HEADERS, **more, "Cache-Control": caching, "ETag": etag}
     cached = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
@@ -75,20 +41,20 @@ def _reply(request: Request, file: _File, caching: str, **more: str) -> Response
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
     """The ask page."""
-    return _reply(request, _page(_PAGE), _REVALIDATE)
+    return _reply(request, _site(request).page, _REVALIDATE)
 
 
 @router.api_route("/widget.js", methods=["GET", "HEAD"])
 async def widget(request: Request) -> Response:
     """The script of the widget, for pages of any origin."""
     sharing = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
-    return _reply(request, _assets()["widget.js"], _HOUR, **sharing)
+    return _reply(request, _site(request).assets["widget.js"], _HOUR, **sharing)
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs(request: Request) -> Response:
     """The API's documentation, by Swagger UI; see `swagger/README.md`."""
-    return _reply(request, _page(_DOCS), _REVALIDATE)
+    return _reply(request, _site(request).docs, _REVALIDATE)
 
 
 @router.api_route("/static/{name:path}", methods=["GET", "HEAD"])
@@ -97,7 +63,9 @@ async def asset(request: Request, name: str, v: str = "") -> Response:
 
     During an upgrade, replicas of different versions answer.
     """
-    file = _assets().get(name)
+    site = _site(request)
+    file = site.assets.get(name)
     if file is None:
         raise HTTPException(404, f"There is no asset named {name!r}.")
-    return _reply(request, file, _FOREVER if v == file.digest else _REVALIDATE)
+    headers = _IMAGE if file.media_type in LOGOS.values() else {}
+    return _reply(request, file, _FOREVER if v == site.version else _REVALIDATE, **headers)

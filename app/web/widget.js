@@ -81,6 +81,7 @@
     .answer .text.marked :is(p, ul, ol, pre) { margin: .5em 0; padding-inline-start: revert; list-style: revert; }
     a { color: var(--accent); }
     .foot { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .5rem; margin-top: .75rem; color: var(--quiet); font-size: .875em; }
+    .foot > .plain:first-child { margin-inline-start: -.5rem; }
     .message { margin-top: 1rem; color: var(--quiet); }
     .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
     .opener { position: fixed; inset-block-end: 1.25rem; inset-inline-end: 1.25rem; z-index: 2147483000; padding: .75rem 1.25rem;

@@ -9,11 +9,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.settings import Settings
 from app.web.pages import router
+from app.web.site import MODULES, Site
 
 VOID = {"meta", "link", "input", "br", "img", "hr", "path"}
 PAGES = ["/", "/docs"]
-ASSETS = ["page.css", "page.js", "docs.css", "docs.js"]
+ASSETS = ["page.css", "page.js", *MODULES, "docs.css", "docs.js"]
+SCRIPTS = ["page.js", *MODULES]
 SWAGGER = ["swagger/swagger-ui.css", "swagger/swagger-ui-bundle.js"]
 SINKS = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"]
 
@@ -49,11 +52,16 @@ class Outline(HTMLParser):
         return [value for kind, attrs in self.tags if kind == tag and (value := attrs.get(name))]
 
 
-@pytest.fixture
-def client() -> TestClient:
+def client_of(settings: Settings) -> TestClient:
     app = FastAPI(docs_url=None)
+    app.state.site = Site(settings)
     app.include_router(router)
     return TestClient(app)
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    return client_of(Settings())
 
 
 def addresses(client: TestClient, page: str) -> list[str]:
@@ -109,7 +117,7 @@ def test_an_unchanged_file_is_answered_with_304(client: TestClient, path: str) -
     assert client.get(path, headers={"If-None-Match": '"other"'}).content == first.content
 
 
-@pytest.mark.parametrize(("page", "assets"), [("/", 2), ("/docs", 4)])
+@pytest.mark.parametrize(("page", "assets"), [("/", 3 + len(MODULES) + 1), ("/docs", 4)])
 def test_a_page_names_its_assets_by_content(client: TestClient, page: str, assets: int) -> None:
     named = addresses(client, page)
     assert len(named) == assets
@@ -117,7 +125,14 @@ def test_a_page_names_its_assets_by_content(client: TestClient, page: str, asset
         response = client.get(f"/{address}")
         assert response.status_code == 200
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        assert response.headers["ETag"].strip('"') in address
+
+
+def test_a_module_names_what_it_imports_by_content(client: TestClient) -> None:
+    """The browser loads each module once, from the address that the page announced."""
+    announced = set(addresses(client, "/"))
+    for name in SCRIPTS:
+        imported = re.findall(r'^import .* from "\./(.+)";$', client.get(f"/static/{name}").text, re.M)
+        assert {f"static/{address}" for address in imported} <= announced
 
 
 def test_an_address_of_another_version_is_revalidated(client: TestClient) -> None:
@@ -159,10 +174,15 @@ def test_ids_are_unique_and_used(client: TestClient) -> None:
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     assert set(outline.attributes("label", "for")) == {"question"}
-    script = files("app.web").joinpath("page.js").read_text("utf-8")
+    scripts = "".join(_source(name) for name in SCRIPTS)
     assert {"ask", "question", "message", "results", "hint", "status", "small-print", "forget", "home"} <= set(ids)
-    for used in re.findall(r'\$\("([a-z-]+)"\)', script):
-        assert used in ids or f'id: "{used}"' in script, used
+    assert {"suggestions"} == set(outline.attributes("textarea", "aria-controls"))
+    for used in re.findall(r'\$\("([a-z-]+)"\)', scripts):
+        assert used in ids or f'id: "{used}"' in scripts, used
+
+
+def _source(name: str) -> str:
+    return files("app.web").joinpath(name).read_text("utf-8")
 
 
 def test_a_person_can_use_it_without_a_mouse(client: TestClient) -> None:
@@ -177,9 +197,9 @@ def test_a_person_can_use_it_without_a_mouse(client: TestClient) -> None:
 
 @pytest.mark.parametrize("name", ASSETS)
 def test_assets_load_nothing_from_other_hosts(name: str) -> None:
-    text = files("app.web").joinpath(name).read_text("utf-8")
+    text = _source(name)
     assert not [sink for sink in SINKS if sink in text]
-    assert text.count("DOMParser") == (name == "page.js")  # in `rendered`, for HTML that the service has sanitised
+    assert text.count("DOMParser") == (name == "answers.js")  # in `rendered`, for HTML that the service has sanitised
     assert not re.search(r"https?://\w|@import|url\(", text)
 
 
@@ -198,4 +218,4 @@ def test_the_pages_work_below_a_path_prefix(client: TestClient) -> None:
         outline = Outline(client.get(page).text)
         for tag, name in (("a", "href"), ("link", "href"), ("script", "src")):
             assert not [value for value in outline.attributes(tag, name) if value.startswith("/")]
-    assert 'fetch("v1/ask"' in files("app.web").joinpath("page.js").read_text("utf-8")
+    assert re.findall(r"fetch\((.{4})", "".join(map(_source, SCRIPTS))) == ["`v1/", "`v1/"]
