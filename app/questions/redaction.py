@@ -41,10 +41,11 @@ def redacted(text: str) -> str:
     Compatibility characters become the ordinary ones (full-width digits, say), and invisible ones are removed.
     """
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    if not _NOTEWORTHY.search(text):
-        return text
-    for step in _STEPS:
-        text = step(text)
+    before = "" if _NOTEWORTHY.search(text) else text
+    while text != before:  # a mark may separate what looked like one word
+        before = text
+        for step in _STEPS:
+            text = step(text)
     return text
 
 
