@@ -14,6 +14,7 @@ from rich.text import Text
 from app import durable
 from app.cli.terminal import COMMAND_LINE, command_settings, out, reporting_errors
 from app.errors import NotReady
+from app.golden.adapting import ShareJudged
 from app.golden.files import FIELDS, GoldenFormat, export, golden_format, read
 from app.golden.judging import Judged
 from app.golden.questions import GoldenStore
@@ -72,11 +73,13 @@ def run(
     with reporting_errors():
         settings = command_settings()
         with _store(settings) as store:
-            name, judged = asyncio.run(_measured(settings, store, release))
+            name, judged, share = asyncio.run(_measured(settings, store, release))
         if judged.wrong:
             out.print(_table(judged))
         broken = f", {len(judged.broken):,} of the wrong ones are right in the active release" if judged.broken else ""
         out.print(f"{name}: {judged.right:,} of {judged.questions:,} right{broken}.", highlight=False, soft_wrap=True)
+        if share:
+            out.print(str(share), highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -88,13 +91,14 @@ def _store(settings: Settings) -> Iterator[Store]:
         store.close()
 
 
-async def _measured(settings: Settings, store: Store, release: str | None) -> tuple[str, Judged]:
+async def _measured(settings: Settings, store: Store, release: str | None) -> tuple[str, Judged, ShareJudged | None]:
     catalog = Catalog(settings)
     try:
         name = release or await catalog.active()
         if name is None:
             raise NotReady("No release is active yet. Publish one first: `python -m app reindex --bundle DIR`.")
-        return name, await Gate(store.database, settings.golden_max_broken).measure(catalog, name)
+        gate = Gate(store.database, settings.golden_max_broken)
+        return name, await gate.measure(catalog, name), await gate.judge_share(catalog, name)
     finally:
         await catalog.close()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from app.index.candidates import Candidate
 from app.ranking.decision import Status
 from app.ranking.ranking import Ranked
 from app.replies import Reply
@@ -30,7 +31,9 @@ class Outcome:
     """What a release answers to a question.
 
     `shown`: the entries of the answer or offer, best first; `confidence`: of the best entry, shown or not; `right`:
-    None for a question without a known answer. `nearest`: the best FIRST candidates before reranking.
+    None for a question without a known answer. `nearest`: the best FIRST candidates before reranking. `best_right`:
+    whether the best entry answers the question; `unanswerable`: the probability that none does, at the stated share, 0
+    where the confidence does not depend on it.
     """
 
     status: Status
@@ -38,6 +41,8 @@ class Outcome:
     confidence: float
     right: bool | None
     nearest: tuple[str, ...]
+    best_right: bool = False
+    unanswerable: float = 0.0
 
     @property
     def answer(self) -> str | None:
@@ -86,7 +91,15 @@ def outcome_of(nearest: Sequence[str], ranked: Sequence[Ranked], reply: Reply, e
         confidence=ranked[0].confidence if ranked else 0.0,
         right=None if expected is None else _is_right(ranked, reply, expected.faq_id),
         nearest=tuple(nearest[:FIRST]),
+        best_right=bool(ranked) and expected is not None and _answers(ranked, ranked[0].candidate, expected.faq_id),
+        unanswerable=ranked[0].unanswerable if ranked and not (ranked[0].exact or ranked[0].reranked) else 0.0,
     )
+
+
+def _answers(ranked: Sequence[Ranked], candidate: Candidate, faq_id: str | None) -> bool:
+    """Whether a candidate is the expected entry, or has the same answer."""
+    texts = {entry.candidate.payload["answer"] for entry in ranked if entry.candidate.id == faq_id}
+    return candidate.id == faq_id or candidate.payload["answer"] in texts
 
 
 def _is_right(ranked: Sequence[Ranked], reply: Reply, faq_id: str | None) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from app.errors import Blocked, FaqError, NotReady
+from app.golden.adapting import ShareJudged, judge_share
 from app.golden.judging import Expected, Judged, Missed, Outcome, judge, lines_of
 from app.golden.questions import GoldenStore
 from app.golden.runs import RunOutcome, Runs
@@ -84,6 +85,18 @@ class Gate:
         judged = await self._judged(catalog, against, name, questions)
         await self._record(name, against, judged, "measured", start)
         return judged
+
+    async def judge_share(self, catalog: Catalog, name: str) -> ShareJudged | None:
+        """Whether the estimated share of unanswerable questions suits the golden questions, of a release that was just
+        measured. None where nothing was asked of it, or no share is estimated."""
+        outcomes = self._examiner.remembered(name, await self._questions())
+        release = next((release for release in await catalog.releases() if release.record.name == name), None)
+        if outcomes is None or release is None or release.estimate is None or not release.estimate.questions:
+            return None
+        calibration = release.calibrated.calibration if release.calibrated else None
+        if calibration is None or calibration.unanswerable is None:
+            return None
+        return judge_share(outcomes, calibration.unanswerable.share, release.estimate.share)
 
     async def kept(self) -> list[str]:
         """The blocked releases that stay, for somebody to activate them all the same."""
