@@ -27,7 +27,8 @@ class ShareJudged(NamedTuple):
         better = "suits" if self.brier_estimated < self.brier_stated else "does not suit"
         return (
             f"The estimated share of unanswerable questions, {self.estimated:.2f}, {better} the golden questions "
-            f"better than the stated {self.stated:.2f}: Brier score {self.brier_stated:.3f} -> {self.brier_estimated:.3f}."
+            f"better than the stated {self.stated:.2f}: "
+            f"Brier score {self.brier_stated:.3f} -> {self.brier_estimated:.3f}."
         )
 
 
