@@ -58,7 +58,7 @@ $(TRAINER): $(SERVICE)
 	@touch $@
 
 $(INSTALLED): $(TRAINER)
-	@set -- -e '.[base,postgres,trainer,dev]'; $(INSTALL)
+	@set -- -e '.[base,bundles,postgres,trainer,dev]'; $(INSTALL)
 	@touch $@
 
 test: install  ## run check and the whole test suite side by side; fails if either fails

@@ -188,7 +188,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if detail == HTTPStatus(error.status_code).phrase:  # the framework's default, without a reason
         detail = f"{request.method} {request.url.path}: {detail.lower()}."
     headers = dict(error.headers or {})
-    if error.status_code == 405 and (operations := request.app.openapi()["paths"].get(request.url.path)):
+    path = getattr(request.scope.get("route"), "path", request.url.path)  # a route of that path, with its parameters
+    if error.status_code == 405 and (operations := request.app.openapi()["paths"].get(path)):
         headers["Allow"] = ", ".join(sorted(map(str.upper, operations)))  # the framework's is of one route of the path
     return problem(request.scope, error.status_code, detail, headers=headers)
 

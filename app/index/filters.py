@@ -38,7 +38,10 @@ def fields_of(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Kind]]:
 
 
 class FieldKinds:
-    """Collects the metadata fields of entries, and the kinds of value that each holds."""
+    """Collects the metadata fields that filters may name, and the kinds of value that each holds.
+
+    A name with a double quote is left out, because no path in a payload can name it.
+    """
 
     def __init__(self) -> None:
         self._kinds: dict[str, set[Kind]] = {}
@@ -46,6 +49,8 @@ class FieldKinds:
     def add(self, metadata: Mapping[str, Any]) -> None:
         """Count in the metadata of one entry."""
         for key, value in metadata.items():
+            if '"' in key:
+                continue
             kinds = {kind_of(item) for item in (value if isinstance(value, list) else [value])}
             self._kinds.setdefault(key, set()).update(kinds)
 

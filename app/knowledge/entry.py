@@ -165,8 +165,6 @@ def _clean_key(key: object) -> str:
     text.clean_name(key, "a metadata key")
     if key in RESERVED:
         raise ValueError(f"metadata may not hold `{key}`: that name is reserved")
-    if '"' in str(key):  # the path of Qdrant's payload index could not name it
-        raise ValueError(f"the metadata key `{key}` holds a double quote; rename it")
     return str(key)
 
 

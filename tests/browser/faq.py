@@ -19,7 +19,7 @@ HOSTILE = Entry(
     metadata={
         "category": ATTACK,
         "tags": [ATTACK],
-        ATTACK.replace('"', ""): ATTACK,  # a key holds no double quote
+        ATTACK: ATTACK,
         "url": f"javascript:window.{MARKER}=1",
         "lang": ATTACK,
     },

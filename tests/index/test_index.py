@@ -32,7 +32,7 @@ WORDS = ["refunds", "parcels", "passwords", "turnips"]
 METADATA = [
     {"topic": "money", "year": 2020, "open": True},
     {"topic": "Post & more", "year": 2021.5, "tags": ["a", "b"]},
-    {"topic": "money", "a.b c": "odd", "open": False},
+    {"topic": "money", "a.b c": "odd", 'size 5"': "x", "open": False},
     {},
 ]
 
@@ -273,6 +273,7 @@ async def test_filters(indexes: IndexStore, where: dict[str, AnyOf | Range], exp
     ("where", "message"),
     [
         ({"colour": AnyOf(("red",))}, r"No entry has the field `colour`.*a\.b c, open, tags, topic, year"),
+        ({'size 5"': AnyOf(("x",))}, 'No entry has the field `size 5"`'),
         ({"topic": Range(gte=1)}, "`topic` holds text, not number"),
         ({"year": AnyOf(("2020",))}, "`year` holds number, not text"),
     ],

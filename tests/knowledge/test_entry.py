@@ -70,7 +70,6 @@ def test_characters_that_no_text_holds(field: str, bad: str, named: str) -> None
         ({"metadata": {"a": 2**63}}, "`a` is a number beyond 64 bits"),
         ({"metadata": {"answer": "x"}}, "metadata may not hold `answer`"),
         ({"metadata": {"metadata": "x"}}, "metadata may not hold `metadata`"),
-        ({"metadata": {'size 5"': "x"}}, 'the metadata key `size 5"` holds a double quote'),
         ({"metadata": {" ": "x"}}, "`a metadata key` is empty"),
         ({"metadata": {"a\0": "x"}}, "`a metadata key` holds a control character"),
         ({"extra": 1}, "Extra inputs are not permitted"),

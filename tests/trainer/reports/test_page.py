@@ -199,7 +199,8 @@ def test_a_later_stage_continues_the_steps_and_epochs_of_the_earlier_one(tmp_pat
 
 def test_the_report_has_the_colours_of_the_ask_page() -> None:
     def variables(package: str) -> list[str]:
-        lines = files(package).joinpath("page.css").read_text("utf-8").splitlines()
+        on_screen = files(package).joinpath("page.css").read_text("utf-8").partition("@media print")[0]
+        lines = on_screen.splitlines()
         return [line.split("/*")[0].strip() for line in lines if line.strip().startswith("--")]
 
     own = set(variables("trainer.reports"))
