@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.console.flash import Flash
 from app.console.page import bare, is_part, moved, page
@@ -41,6 +42,8 @@ def guarded(*scopes: KeyScope) -> type[APIRoute]:
                     return await handle(request)
                 except SignInNeeded:
                     return moved(request, _sign_in(request))
+                except ClientDisconnect:
+                    raise  # nobody reads a page about it
                 except Exception as error:
                     return _failed(request, error)
                 finally:

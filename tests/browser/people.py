@@ -104,7 +104,8 @@ def _axe() -> str:
 
 
 def findings(page: Page) -> list[str]:
-    """The serious and critical findings of axe on a page, with what they are about."""
+    """The serious and critical findings of axe on a page whose colours are at rest, with what they are about."""
+    page.wait_for_function("document.getAnimations().every((animation) => animation.playState !== 'running')")
     page.evaluate(_axe())
     result: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.browser
 def test_a_release_is_published_and_answers(signed_in: Visits, running: Service) -> None:
     person = signed_in(View())
     entry = {"id": "stamp", "question": "Do I need a stamp?", "answer": "No."}
-    running.client.post("/v1/admin/entries", json=entry).raise_for_status()
     visit(person, "releases")
     before = running.client.get("/readyz").json()
+    running.client.post("/v1/admin/entries", json=entry).raise_for_status()
     person.page.get_by_role("button", name="Publish now").click()
     running.wait(lambda: running.client.get("/readyz").json() != before, 90)
     person.open("?q=Do I need a stamp?")
