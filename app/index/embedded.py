@@ -136,6 +136,8 @@ class EmbeddedStore:
         """As `IndexStore.sweep`."""
         for directory in self._directory.glob(f"{BUILDING}*"):
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        for path in self._directory.glob(f".{POINTER}.*"):  # of a process that was killed as it wrote the pointer
+            path.unlink(missing_ok=True)
 
     async def pointer(self) -> tuple[str | None, str | None]:
         """As `IndexStore.pointer`."""

@@ -396,3 +396,10 @@ async def test_an_unreachable_server_is_unavailable() -> None:
 def test_a_value_that_is_no_url_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="FAQ_QDRANT_URL=:memory: is not the URL of a server"):
         ServerStore.connect(":memory:")
+
+
+async def test_a_sweep_deletes_a_pointer_that_a_killed_process_did_not_finish(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    (tmp_path / ".active.json.123").write_text("{")
+    await store.sweep()
+    assert not list(tmp_path.iterdir())
