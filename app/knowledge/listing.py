@@ -1,11 +1,9 @@
 """Lists of entries, a page at a time: which entries, in which order, and the cursors between the pages."""
 
-import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
@@ -16,6 +14,7 @@ from app.knowledge.search import has_term, holds
 from app.knowledge.stems import Stems
 from app.knowledge.stored import COLUMNS, Stored, stored_of
 from app.knowledge.tables import EntryRow
+from app.text.cursor import UNREADABLE, decoded, encoded
 
 Sort = Literal["position", "-position", "id", "-id", "created", "-created", "updated", "-updated"]
 Place = tuple[Any, str]  # the value that a list is sorted by, and the id: the key of the order
@@ -102,17 +101,17 @@ def cursor(place: Place, sort: Sort = "position") -> str:
     value, entry_id = place
     text = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
     parts = [text, entry_id] if sort == "position" else [text, entry_id, sort]
-    return base64.urlsafe_b64encode(json.dumps(parts, ensure_ascii=False).encode()).decode().rstrip("=")
+    return encoded(parts)
 
 
 def place_of(text: str, sort: Sort = "position") -> Place:
     """What `cursor` made a text of. Raises InputError for any other text, and for the cursor of another order."""
     try:
-        value, entry_id, *_ = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_"))
+        value, entry_id, *_ = cast(list[object], decoded(text))
         place = _value(value, sort.removeprefix("-")), str(entry_id)
         if cursor(place, sort) == text and "\0" not in place[1]:
             return place
-    except (ValueError, TypeError, OverflowError, RecursionError):
+    except UNREADABLE:
         pass
     raise InputError(
         "`after` is not a cursor of this order. Pass `next_after` of the page before, unchanged, with the same `sort`.",

@@ -1,26 +1,24 @@
 """Cursors of lists in this room: the key of a page's last row, opaque to the caller."""
 
-import base64
-import json
-
 from app.errors import InputError
+from app.text.cursor import UNREADABLE, decoded, encoded
 
 Part = float | str
 
 
 def cursor(*key: Part) -> str:
     """The cursor of the page that follows the row with this key."""
-    return base64.urlsafe_b64encode(json.dumps(key, ensure_ascii=False).encode()).decode().rstrip("=")
+    return encoded(key)
 
 
 def key_of(text: str, *kinds: type[Part]) -> tuple[Part, ...]:
     """What `cursor` made a text of, if its parts have these types. Raises InputError for any other text."""
     try:
-        parts = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_"))
+        parts = decoded(text)
         fits = isinstance(parts, list) and [type(part) for part in parts] == list(kinds)
-        if fits and cursor(*parts) == text and all(map(_is_storable, parts)):
+        if isinstance(parts, list) and fits and cursor(*parts) == text and all(map(_is_storable, parts)):
             return tuple(parts)
-    except (ValueError, TypeError, OverflowError, RecursionError):
+    except UNREADABLE:
         pass
     raise InputError("`after` is not a cursor of this list. Pass `next_after` of the page before, unchanged.", "after")
 
