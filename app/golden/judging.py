@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from app.index.candidates import Candidate
 from app.ranking.decision import Status
 from app.ranking.ranking import Ranked
 from app.replies import Reply
@@ -91,23 +90,30 @@ def outcome_of(nearest: Sequence[str], ranked: Sequence[Ranked], reply: Reply, e
         confidence=ranked[0].confidence if ranked else 0.0,
         right=None if expected is None else _is_right(ranked, reply, expected.faq_id),
         nearest=tuple(nearest[:FIRST]),
-        best_right=bool(ranked) and expected is not None and _answers(ranked, ranked[0].candidate, expected.faq_id),
+        best_right=_best_answers(ranked, expected),
         unanswerable=ranked[0].unanswerable if ranked and not (ranked[0].exact or ranked[0].reranked) else 0.0,
     )
 
 
-def _answers(ranked: Sequence[Ranked], candidate: Candidate, faq_id: str | None) -> bool:
-    """Whether a candidate is the expected entry, or has the same answer."""
+def _answers(ranked: Sequence[Ranked], entry_id: str, answer: str, faq_id: str | None) -> bool:
+    """Whether an entry is the expected one, or has the same answer."""
     texts = {entry.candidate.payload["answer"] for entry in ranked if entry.candidate.id == faq_id}
-    return candidate.id == faq_id or candidate.payload["answer"] in texts
+    return entry_id == faq_id or answer in texts
+
+
+def _best_answers(ranked: Sequence[Ranked], expected: Expected | None) -> bool:
+    """Whether the best entry answers the question; False where no answer is known."""
+    if not ranked or expected is None:
+        return False
+    best = ranked[0].candidate
+    return _answers(ranked, best.id, best.payload["answer"], expected.faq_id)
 
 
 def _is_right(ranked: Sequence[Ranked], reply: Reply, faq_id: str | None) -> bool:
     if faq_id is None:
         return reply.status == "no_answer"
     judged = reply.answers[:1] if reply.status == "answered" else reply.answers
-    texts = {entry.candidate.payload["answer"] for entry in ranked if entry.candidate.id == faq_id}
-    return any(answer.id == faq_id or answer.answer in texts for answer in judged)
+    return any(_answers(ranked, answer.id, answer.answer, faq_id) for answer in judged)
 
 
 def judge(
