@@ -85,7 +85,7 @@ def _note_flaws(warnings: Warnings, file: EntryFile, store: Store, mode: Mode) -
     """Warn of what is wrong with entries by themselves, and of follow-ups that lead nowhere."""
     now = datetime.now(UTC)
     wanted = {name for entry in file.entries for name in entry.follow_ups}
-    known = {} if mode == "replace" else {entry.id: entry for entry in store.some(wanted)}
+    known = {} if mode == "replace" else {entry.id: entry for entry in store.entries_of(wanted)}
     known |= {entry.id: entry for entry in file.entries if entry.id in wanted}
     for entry in file.entries:
         place = file.places.get(entry.id)

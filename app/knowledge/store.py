@@ -155,7 +155,7 @@ class Store:
         with self.database.read() as connection:
             return stored_entry(connection, entry_id)
 
-    def some(self, ids: Collection[str]) -> list[Entry]:
+    def entries_of(self, ids: Collection[str]) -> list[Entry]:
         """The entries of these ids that there are, in no order."""
         entries: list[Entry] = []
         with self.database.read() as connection:

@@ -42,13 +42,10 @@ def _installed(models: Path) -> Bundle | None:
     for directory in models.iterdir() if models.is_dir() else ():
         with suppress(BundleError):
             bundle = Bundle.load(directory)
-            if (bundle.manifest.recipe, bundle.manifest.base_model) == (RECIPE, NAME) and _made_here(bundle):
+            made = bundle.manifest.recipe, bundle.manifest.base_model, bundle.manifest.libraries
+            if made == (RECIPE, NAME, _libraries()):
                 installed.append(bundle)
     return max(installed, key=lambda bundle: bundle.manifest.created_at, default=None)
-
-
-def _made_here(bundle: Bundle) -> bool:
-    return bundle.manifest.training_data_sha256 is None and bundle.manifest.libraries == _libraries()
 
 
 def _made(models: Path, texts: Sequence[str]) -> Bundle:

@@ -61,7 +61,7 @@ def _compared(answerer: Answerer) -> Compared:
 def _own(store: Store, entries: Sequence[Entry], encoder: tuple[Path, Encoding] | None) -> dict[str, list[Finding]]:
     """What is wrong with each entry by itself."""
     wanted = {name for entry in entries for name in entry.follow_ups}
-    follow_ups, now = {entry.id: entry for entry in store.some(wanted)}, datetime.now(UTC)
+    follow_ups, now = {entry.id: entry for entry in store.entries_of(wanted)}, datetime.now(UTC)
     with _tokenizing:
         lengths = _lengths(*encoder) if encoder else None
         return {entry.id: own_findings(entry, now, follow_ups, lengths) for entry in entries}

@@ -219,12 +219,12 @@ def export_onnx(model: SentenceTransformer, path: Path, max_tokens: int) -> None
     InputError for a model that cannot be exported.
     """
     encoder = _encoder(model)
-    _refuse_length(encoder.backbone.config, max_tokens)  # type: ignore[arg-type]
     graph = _built(encoder)
-    if graph is not None:
-        onnx.save(graph, path)
-    else:
+    if graph is None:
         traced(model, path, max_tokens)
+        return
+    _refuse_length(encoder.backbone.config, max_tokens)  # type: ignore[arg-type]
+    onnx.save(graph, path)
 
 
 def traced(model: SentenceTransformer, path: Path, max_tokens: int) -> None:
