@@ -79,7 +79,7 @@ def test_a_file_is_imported_published_and_served(settings: Settings, bundle: Bun
     release = published.stdout.split()[-1]
     listed = json.loads(run(settings, "releases", "--json").stdout)
     shown = run(settings, "releases").stdout
-    assert "keeps its bundle's calibration. Only 0 held-out questions" in " ".join(shown.split())
+    assert "not fitted to this FAQ. Only 0 held-out questions" in " ".join(shown.split())
     assert [(row["name"], row["active"], row["entries"]) for row in listed] == [(release, True, 1)]
     with serving(settings) as (client, process):
         reply = client.post("/v1/ask", json={"question": "When will I get my refund?"}).json()

@@ -27,7 +27,7 @@ def demo(
         typer.Option(help="Keep the demo in this directory. Default: a temporary directory, removed at the end."),
     ] = None,
 ) -> None:
-    """Serve the sample FAQ of a fictional shop with the base model. FAQ_HOME and other settings but FAQ_PORT are not used."""
+    """Serve the sample FAQ of a fictional shop with the base model. Of the settings only FAQ_PORT is used."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with _home(home) as directory, as_file(files("app.cli").joinpath(SAMPLE)) as sample:
         logs.announce(f"Demo: a fictional shop's FAQ, in {directory}. Ctrl-C ends it.")
