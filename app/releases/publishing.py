@@ -62,8 +62,8 @@ async def publish_opened(
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
     a name with a suffix. `gate`: measures it on the golden questions first. `real`: questions of users whose answers
     are known, which calibrate it beside the bundle's held-out ones. `empty`: no entries make a release that answers
-    nothing, since a person removed the last one. Raises NotReady without entries unless `empty`, IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions,
-    BundleStoreError.
+    nothing, since a person removed the last one. Raises NotReady without entries unless `empty`, IndexUnavailable if
+    the new index does not find its entries, Blocked if it breaks golden questions, BundleStoreError.
     """
     await catalog.indexes.sweep()
     read_at = datetime.now(UTC)
