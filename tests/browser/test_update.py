@@ -50,5 +50,5 @@ def test_a_blocked_release_is_compared_activated_all_the_same_and_rolled_back(
     told(person, f"{before} answers now.")
     assert client.get("/readyz").json()["release"] == before
     client.delete(f"/v1/admin/golden/questions/{question}").raise_for_status()
-    restored = {"params": {"id": "refund", "version": 1}, "headers": {"If-Match": "*"}}
-    client.post("/v1/admin/entry/restore", **restored).raise_for_status()
+    first = {"id": "refund", "version": "1"}
+    client.post("/v1/admin/entry/restore", params=first, headers={"If-Match": "*"}).raise_for_status()
