@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 FORBIDDEN = ("torch", "transformers", "sentence_transformers", "trainer", "datasets", "sklearn", "scipy", "pandas")
 
 
@@ -28,10 +26,9 @@ def test_importing_has_no_side_effects(tmp_path: Path) -> None:
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
 
 
-@pytest.mark.parametrize("command", ["import app.encoding.encoder", "import trainer.__main__, app.encoding.encoder"])
-def test_onnx_runtime_reports_nothing_to_its_maker(command: str, tmp_path: Path) -> None:
+def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path: Path) -> None:
     """Where it does, it keeps the id of a session in a file of the temporary directory, from its import on."""
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     environment |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", command], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", "import app.encoding.encoder"], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
