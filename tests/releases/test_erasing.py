@@ -45,7 +45,7 @@ def test_no_release_holds_an_erased_entry(settings: Settings, bundle: Bundle, tm
         with store.edit("ann") as editor:
             editor.purge("secret", ["*"])
         last = updated()
-        assert not files_with(index, "Example")
+        assert not files_with(settings.home, "Example")  # nor the database, its log and the vectors
         assert [path.name for path in index.glob("faq-*")] == [last]
         assert updated() == last
 
@@ -61,7 +61,7 @@ def test_without_its_last_entry_a_faq_answers_nothing_until_there_is_another(
         with store.edit("ann") as editor:
             editor.purge("secret", ["*"]) if act == "purge" else editor.archive("secret", ["*"])
         empty = builder.run(Jobs(store.database).queue(UPDATE).job_id)
-        assert bool(files_with(settings.home / "index", "Example")) == (act == "archive")
+        assert bool(files_with(settings.home, "Example")) == (act == "archive")
         with checked_client(settings) as client:
             asked = client.post("/v1/ask", json={"question": SECRET.question, "min_confidence": 0}).json()
             assert (asked["status"], asked["suggestions"], asked["release"]) == ("no_answer", [], empty)
