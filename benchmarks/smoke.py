@@ -51,26 +51,26 @@ OPENINGS = (
     "Just wondering: ",
     "I would like to know: ",
 )
-TIME, MEMORY = 1.6, 1.25  # how many times its baseline a figure may be
+CPU, CLOCK, MEMORY = 1.6, 3.0, 1.25  # how many times its baseline a figure may be; other work moves the clock most
 Figures = dict[str, float]
 
 
 class Row(NamedTuple):
-    """What a figure is called in the table, and its bound: TIME for what depends on the machine's speed, or MEMORY."""
+    """What a figure is called in the table, and its bound."""
 
     title: str
     bound: float
 
 
 ROWS = {
-    "publish_cpu_s": Row("publish the sample FAQ with the base model, CPU s", TIME),
-    "first_answer_s": Row("first answer after the start, s", TIME),
-    "start_cpu_s": Row("start, CPU s", TIME),
-    "question_cpu_ms": Row(f"a question, {CLIENTS} clients, CPU ms", TIME),
-    "p50_ms": Row("one client, median ms", TIME),
+    "publish_cpu_s": Row("publish the sample FAQ with the base model, CPU s", CPU),
+    "first_answer_s": Row("first answer after the start, s", CLOCK),
+    "start_cpu_s": Row("start, CPU s", CPU),
+    "question_cpu_ms": Row(f"a question, {CLIENTS} clients, CPU ms", CPU),
+    "p50_ms": Row("one client, median ms", CLOCK),
     "resident_mb": Row("resident memory after the questions, MB", MEMORY),
-    "search_ms": Row(f"search of {ENTRIES:,} entries, median ms", TIME),
-    "build_cpu_s": Row(f"build of {ENTRIES:,} entries without encoding, CPU s", TIME),
+    "search_cpu_ms": Row(f"search of {ENTRIES:,} entries, CPU ms", CPU),
+    "build_cpu_s": Row(f"build of {ENTRIES:,} entries without encoding, CPU s", CPU),
 }
 
 
@@ -102,7 +102,7 @@ def compared(figures: Figures, baseline: Figures) -> tuple[list[str], list[str]]
     lines = [f"{'':52}{'now':>9}{'baseline':>10}{'ratio':>8}{'bound':>8}"]
     slower = []
     for name, (title, bound) in ROWS.items():
-        expected = baseline[name] * (speed if bound == TIME else 1.0)
+        expected = baseline[name] * (1.0 if bound == MEMORY else speed)
         ratio = figures[name] / expected
         slower += [title] if ratio > bound else []
         lines.append(f"{title:52}{figures[name]:9.2f}{expected:10.2f}{ratio:8.2f}{bound:8.2f}")
@@ -212,10 +212,12 @@ async def _searched(catalog: Catalog, home: Path) -> Figures:
     questions = [f"Where is setting {i * 37 % ENTRIES}?" for i in range(SEARCHED)]
     vectors = await answerer.encode(questions)
     index = await catalog.indexes.open(name)
-    (median_ms,) = await searching([index], vectors)
+    before = time.process_time()
+    await searching([index], vectors)
+    search = (time.process_time() - before) / SEARCHED
     for part in (index, answerer, catalog):
         await part.close()
-    return {"build_cpu_s": build, "search_ms": median_ms}
+    return {"build_cpu_s": build, "search_cpu_ms": 1000 * search}
 
 
 if __name__ == "__main__":
