@@ -18,7 +18,7 @@ FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 TUNED = $(RUN)/bundle/manifest.json
 
-.PHONY: help run tune install test test-browser test-server check faults soak contract fuzz audit clean
+.PHONY: help run tune install test test-browser test-server check faults soak contract fuzz audit bench-smoke clean
 .DEFAULT_GOAL := run
 
 help:  ## list all targets
@@ -94,6 +94,9 @@ contract: install  ## send requests generated from the OpenAPI document, for ten
 
 fuzz: install  ## give the parsers inputs made to break them, for five minutes
 	$(BIN)/python -m benchmarks.fuzz
+
+bench-smoke: install  ## compare speed and memory with the figures that were kept (a minute); STRICT=1 fails where one is far off
+	$(BIN)/python -m benchmarks.smoke $(if $(STRICT),--strict)
 
 audit: install  ## check the dependencies for known vulnerabilities and for licences
 	$(BIN)/python -m tests.audit

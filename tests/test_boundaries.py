@@ -1,5 +1,6 @@
 """What importing the service must not load or do, checked in a new process."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,11 @@ def test_importing_has_no_side_effects(tmp_path: Path) -> None:
     code = "import app.main, os; print(sorted(os.listdir('.')))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
+
+
+def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path: Path) -> None:
+    """Where it does, it keeps the id of a session in a file of the temporary directory, from its import on."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import app.encoding.encoder"], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -147,7 +147,7 @@ class Live:
         before, self._serving, self._broken = self._serving, _Serving(answerer), None
         logger.info("Answering from %s", answerer.release)
         for problem in answerer.calibrated.problems if answerer.calibrated else ():
-            logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
+            logger.info("%s: its model states the confidence, not fitted to this FAQ. %s", answerer.release, problem)
         if before:
             await self._keep_asked(before.answerer)
             before.retired = True
