@@ -26,6 +26,7 @@ from app.ranking.ranking import Ranked, Ranking
 from app.ranking.reranker import CANDIDATES as RERANKED
 from app.ranking.reranker import Reranker
 from app.replies import Reply, ReplyCache, cache_key
+from app.threads import named
 
 Rerank = Literal["off", "on", "auto"]
 
@@ -85,7 +86,7 @@ class Answerer:
         cores = min(RERANKER_THREADS, os.cpu_count() or 1)
         self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
         self._reranks_below = CONFIDENT if rerank == "auto" else 2.0
-        self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker")
+        self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker", initializer=named("reranker"))
 
     @property
     def release(self) -> str:

@@ -23,6 +23,7 @@ from cachetools import LRUCache
 
 from app.arrays import Vectors
 from app.encoding.encoder import Encoder
+from app.threads import named
 
 BATCH = 8  # questions; a batch of 16 takes twice as long and saves nothing
 CHOICE = 32  # the oldest questions, among which a batch is chosen by length
@@ -71,7 +72,7 @@ class Batcher:
         """Each encoder gets a thread. The caller must not use the encoders any more."""
         self._encoders = list(encoders)
         self._dimension = encoders[0].encoding.dimension
-        self._threads = ThreadPoolExecutor(len(encoders), thread_name_prefix="encoder")
+        self._threads = ThreadPoolExecutor(len(encoders), thread_name_prefix="encoder", initializer=named("encoder"))
         self._observer = observer
         self._queue: deque[_Waiting] = deque()
         self._by_text: LRUCache[str, Vectors] = LRUCache(CACHED)  # used on the event loop only

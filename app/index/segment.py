@@ -32,6 +32,7 @@ from app.index.scan import BLOCK, Part
 from app.index.shard import BUILD_BYTES, Shard, ShardWriter, check_space, point
 from app.index.vector_file import VectorFile, VectorFileWriter
 from app.index.words import Sparse, WordTokenizer, text_of
+from app.threads import named
 
 DIGESTS = "digests.json"
 OPEN_BYTES = 2 * 2**20  # free disk space that opening an index needs
@@ -58,7 +59,7 @@ class Segment:
             CACHE_BYTES, getsizeof=lambda entry: memory_bytes(entry.payload)
         )
         self.shard = Shard(directory)
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="index", initializer=named("index"))
 
     def close(self) -> None:
         """Close the files, after the running call."""
