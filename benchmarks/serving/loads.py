@@ -18,13 +18,15 @@ CONNECTIONS = 64  # of the open loop, which questions wait for when all are busy
 MISSING = "wrk, the load generator, is not installed: `apt-get install wrk`, or build https://github.com/wg/wrk."
 
 
-def closed_loop(system: System, bodies: Path, clients: int, seconds: float) -> Figures:
-    """So many clients, each of which asks again as soon as it is answered; questions that were not asked before.
+def closed_loop(system: System, bodies: Path, clients: int, seconds: float, warm: float = WARM_S) -> Figures:
+    """So many clients, each of which asks again as soon as it is answered; the next questions of the file.
+
+    They ask for `warm` seconds before anything is measured.
 
     wrk adds, for a latency above twice the mean interval of a client, the latencies of the questions that the client
     would have asked meanwhile.
     """
-    _wrk(system, bodies, clients, WARM_S)
+    _wrk(system, bodies, clients, warm)
     return _counted(system, lambda: _wrk(system, bodies, clients, seconds))
 
 

@@ -66,8 +66,9 @@ def services(settings: Settings, options: Namespace) -> Iterator[AbstractContext
         if name == "faqtual":
             yield running(name, [[sys.executable, "-m", "app"]], "/v1/ask", settings.environment())
         elif name == "before":
-            environment = copied(settings, name).environment() | {"PYTHONPATH": str(options.before.resolve())}
-            yield running(name, [[sys.executable, "-m", "app"]], "/v1/ask", environment)
+            checkout = str(options.before.resolve())
+            environment = copied(settings, name).environment() | {"PYTHONPATH": checkout}
+            yield running(name, [[sys.executable, "-m", "app"]], "/v1/ask", environment, checkout)
         elif name == "plain":
             yield running(name, [[sys.executable, *plain, str(PORTS[name])]], "/ask", {})
         else:
@@ -79,16 +80,16 @@ def services(settings: Settings, options: Namespace) -> Iterator[AbstractContext
 
 
 @contextmanager
-def running(name: str, commands: list[list[str]], path: str, environment: dict[str, str]) -> Iterator[System]:
-    """The commands as processes, once a question is answered."""
+def running(
+    name: str, commands: list[list[str]], path: str, environment: dict[str, str], directory: str | None = None
+) -> Iterator[System]:
+    """The commands as processes, once a question is answered. `directory`: where they run; None: here."""
     inherited = {**os.environ, "OMP_NUM_THREADS": "1"}  # with more, torch's threads block each other from 8 clients on
     processes = []
     try:
         for arguments in commands:
-            silent = subprocess.DEVNULL
-            processes.append(
-                subprocess.Popen(arguments, env={**inherited, **environment}, stdout=silent, stderr=silent)
-            )
+            silent, variables = subprocess.DEVNULL, {**inherited, **environment}
+            processes.append(subprocess.Popen(arguments, env=variables, cwd=directory, stdout=silent, stderr=silent))
         url = f"http://127.0.0.1:{PORTS[name]}{path}"
         _until_answering(url, processes)
         yield System(name, url, [process.pid for process in processes])
