@@ -8,10 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import qdrant_edge as edge
 
+from app.arrays import Vectors
 from app.index.candidates import NO_MATCH, Candidate, Match, Question
 from app.index.filters import Filter, check
 from app.index.increment import Increment
 from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
+from app.index.nearness import Near
 from app.index.overlay import Overlay
 from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord, SearchNow
 from app.index.scan import Scan
@@ -140,7 +142,8 @@ class EmbeddedIndex:
         assert self._scan  # noqa: S101 - see `search_now`
         matches = [self._matches(question) for question in questions]
         scores = self._scan.nearest(questions, limits, [of_question.groups() for of_question in matches])
-        return [self._read(list(bm25), match, bm25) for match, bm25 in zip(matches, scores, strict=True)]
+        found = zip(questions, matches, scores, strict=True)
+        return [self._read(list(bm25), match, bm25, question.vector) for question, match, bm25 in found]
 
     def _matches(self, question: Question) -> Matches:
         wanted = question_keys(question)
@@ -176,15 +179,34 @@ class EmbeddedIndex:
         return scores | self._overlay.lexical(words)
 
     def _read(
-        self, numbers: Sequence[int], matches: Matches | None = None, lexical: Mapping[int, float] | None = None
+        self,
+        numbers: Sequence[int],
+        matches: Matches | None = None,
+        lexical: Mapping[int, float] | None = None,
+        vector: Vectors | None = None,
     ) -> list[Candidate]:
-        """The entries, each with its BM25 score and how its keys match."""
-        of_segment = self._segment.read([number for number in numbers if number < self._overlay.first])
-        entries = of_segment | self._overlay.read(numbers)
+        """The entries, each with its BM25 score and how its keys match.
+
+        `vector`: of the question, where it is known how near the entries of the segment are to it.
+        """
+        in_segment = [number for number in numbers if number < self._overlay.first]
+        entries = self._segment.read(in_segment)
+        near: Mapping[int, Near] = {}
+        if vector is not None and entries:
+            near = dict(zip(entries, self._segment.nearness(list(entries), vector), strict=True))
+        if len(in_segment) < len(numbers):
+            entries = entries | self._overlay.read(numbers)
         scores = lexical or {}
         return [
-            entry._replace(
-                lexical=scores.get(number, 0.0), match=matches.of(number, entry.payload) if matches else NO_MATCH
+            Candidate(
+                entry.id,
+                entry.payload,
+                entry.answer,
+                entry.questions,
+                entry.negatives,
+                scores.get(number, 0.0),
+                matches.of(number, entry.payload) if matches else NO_MATCH,
+                near.get(number),
             )
             for number, entry in entries.items()
         ]

@@ -12,23 +12,22 @@ shard/                 the engine's files; see index.shard
 import json
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import cast
 
 import qdrant_edge as edge
-from cachetools import LRUCache
 
+from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index import checksums, scan
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
 from app.index.lookup import Lookup, LookupWriter, id_key, keys_of
-from app.index.memory import memory_bytes
+from app.index.nearness import Near
 from app.index.postings import POSTINGS, Postings
 from app.index.protocol import IndexRecord, own_payload, stored_payload
+from app.index.recent_entries import RecentEntries
 from app.index.scan import BLOCK, Part
 from app.index.shard import BUILD_BYTES, Shard, ShardWriter, check_space, point
 from app.index.vector_file import VectorFile, VectorFileWriter
@@ -37,7 +36,6 @@ from app.threads import named
 
 DIGESTS = "digests.json"
 OPEN_BYTES = 2 * 2**20  # free disk space that opening an index needs
-CACHE_BYTES = 32 * 2**20  # of entries read last, without their vectors, which are memory-mapped
 
 
 class Segment:
@@ -59,10 +57,7 @@ class Segment:
             self.part = Part(
                 self._vectors.bounds, self._vectors.blocks(BLOCK), Postings.open(directory, record.entries)
             )
-        self._cache: LRUCache[int, Candidate] = LRUCache(
-            CACHE_BYTES, getsizeof=lambda entry: memory_bytes(entry.payload)
-        )
-        self._cache_lock = Lock()
+        self._recent = RecentEntries()
         self.shard = Shard(directory)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="index", initializer=named("index"))
 
@@ -103,19 +98,21 @@ class Segment:
         same = edge.Filter(must=[edge.FieldCondition("id", match=edge.MatchAny([entry_id]))])
         return self.shard.count(same) > 0
 
+    def nearness(self, numbers: Sequence[int], question: Vectors) -> list[Near]:
+        """How near the vectors of entries are to a question, in the order of `numbers`."""
+        return self._vectors.nearness(numbers, question)
+
     def read(self, numbers: Sequence[int]) -> dict[int, Candidate]:
         """Entries by their numbers, in the order of `numbers`, from the cache or the engine."""
-        with self._cache_lock:
-            entries = {number: entry for number in numbers if (entry := self._cache.get(number))}
+        entries = self._recent.of(numbers)
+        if len(entries) == len(numbers):
+            return entries
         missing = [number for number in numbers if number not in entries]
         read = {
             number: Candidate(payload["id"], own_payload(payload), *self._vectors.read(number))
             for number, payload in self.shard.payloads(missing)
         }
-        with self._cache_lock:
-            for number, entry in read.items():
-                with suppress(ValueError):  # an entry larger than the whole cache
-                    self._cache[number] = entry
+        self._recent.add(read.items())
         entries |= read
         return {number: entries[number] for number in numbers if number in entries}
 

@@ -5,7 +5,7 @@ rows.npy      (entries, 4) int64: the row at which each of the three begins, and
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
+from app.index.nearness import Near, best_of_groups
 
 VECTORS, ROWS = "vectors.f32", "rows.npy"
 
@@ -78,6 +79,16 @@ class VectorFile:
     def blocks(self, rows: int) -> Iterator[Vectors]:
         """All vectors, `rows` at a time."""
         return (self.vectors[start : start + rows] for start in range(0, len(self.vectors), rows))
+
+    def nearness(self, entries: Sequence[int], question: Vectors) -> list[Near]:
+        """How near the vectors of entries are to a question, (dimension,), in the order of `entries`, at least one."""
+        bounds = self.bounds[entries]  # (entries, 4)
+        sizes = bounds[:, 3] - bounds[:, 0]
+        ends = np.cumsum(sizes)
+        rows = np.arange(ends[-1]) + np.repeat(bounds[:, 0] - ends + sizes, sizes)
+        best, which = best_of_groups(self.vectors[rows] @ question, np.diff(bounds).ravel())
+        matched = which[1::3].tolist()
+        return list(map(Near, best[::3].tolist(), best[1::3].tolist(), best[2::3].tolist(), matched))
 
     def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
         """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""
