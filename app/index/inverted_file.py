@@ -119,7 +119,9 @@ def _centroids(vectors: Vectors, places: Integers) -> Vectors:
     centroids = sample[random.choice(len(sample), count, replace=False)]
     for _ in range(ROUNDS):
         packed = _packed(centroids)
-        cells = np.concatenate([_nearest_centroid(block, packed) for block in np.array_split(sample, -(-len(sample) // BLOCK))])
+        cells = np.concatenate(
+            [_nearest_centroid(block, packed) for block in np.array_split(sample, -(-len(sample) // BLOCK))]
+        )
         order = np.argsort(cells, kind="stable")
         filled, firsts = np.unique(cells[order], return_index=True)
         centroids[filled] = np.add.reduceat(sample[order], firsts, axis=0)  # an empty cell keeps its centroid
@@ -132,8 +134,9 @@ def _packed(centroids: Vectors) -> numkong.PackedMatrix:
     return numkong.dots_pack(np.rint(centroids * (127 / np.abs(centroids).max())).astype(np.int8))
 
 
-def _nearest_centroid(vectors: Vectors, packed: numkong.PackedMatrix) -> NDArray[np.int64]:
-    return np.asarray(numkong.dots_packed(in_8_bits(vectors)[0], packed)).argmax(axis=1)
+def _nearest_centroid(vectors: Vectors, packed: numkong.PackedMatrix) -> Integers:
+    nearest: Integers = np.asarray(numkong.dots_packed(in_8_bits(vectors)[0], packed)).argmax(axis=1)
+    return nearest
 
 
 def _blocks(vectors: Vectors, places: Integers) -> Iterator[Vectors]:
@@ -142,7 +145,8 @@ def _blocks(vectors: Vectors, places: Integers) -> Iterator[Vectors]:
 
 def _unit(vectors: Vectors) -> Vectors:
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return (vectors / lengths).astype(np.float32)
+    unit: Vectors = (vectors / lengths).astype(np.float32)
+    return unit
 
 
 def _dots(vectors: NDArray[np.int8], packed: numkong.PackedMatrix) -> NDArray[np.int32]:

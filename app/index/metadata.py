@@ -10,21 +10,24 @@ metadata/owners.npy   (numbers,) uint32: the entry of each
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.arrays import Flags, Floats, Integers
 from app.index.array_files import map_arrays, save_arrays
-from app.index.filters import AnyOf, Filter, Range, Scalar, kind_of
+from app.index.filters import AnyOf, Filter, Range, kind_of
 
 METADATA = "metadata"
+ARRAYS = ("keys", "holders", "fields", "starts", "numbers", "owners")
 
 
-class Metadata(NamedTuple):
+@dataclass(frozen=True)
+class Metadata:
     """The arrays of the files, and the number of entries."""
 
     keys: NDArray[np.uint64]
@@ -38,11 +41,12 @@ class Metadata(NamedTuple):
     @classmethod
     def open(cls, directory: Path, entries: int) -> Self:
         """Map the files. Raises IndexUnavailable where one is missing or damaged."""
-        return cls(*map_arrays(directory / METADATA, cls._fields[:-1]), entries)
+        keys, holders, fields, starts, numbers, owners = map_arrays(directory / METADATA, ARRAYS)
+        return cls(keys, holders, fields, starts, numbers, owners, entries)
 
     def save(self, directory: Path) -> None:
         """Write the files."""
-        save_arrays(directory / METADATA, **dict(zip(self._fields[:-1], self[:-1], strict=True)))
+        save_arrays(directory / METADATA, **{name: getattr(self, name) for name in ARRAYS})
 
     def meeting(self, where: Filter) -> Flags:
         """Whether each entry meets a filter, (entries,), exactly as `filters.matches` says."""
@@ -59,12 +63,12 @@ class Metadata(NamedTuple):
             yield self._between(field, condition.gte, condition.lte)
             return
         for value in condition.values:
-            if kind_of(value) == "number":
-                yield self._between(field, value, value)
-            else:
+            if isinstance(value, str | bool):
                 yield self.holders[_equal(self.keys, _hash(field, value))]
+            else:
+                yield self._between(field, value, value)
 
-    def _between(self, field: str, low: Scalar | None, high: Scalar | None) -> NDArray[np.uint32]:
+    def _between(self, field: str, low: float | None, high: float | None) -> NDArray[np.uint32]:
         for place in range(len(self.fields))[_equal(self.fields, _hash(field))]:
             start, end = self.starts[place : place + 2].tolist()
             numbers = self.numbers[start:end]

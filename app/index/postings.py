@@ -53,9 +53,10 @@ class Postings:
     @classmethod
     def open(cls, directory: Path, entries: int) -> Self:
         """Map the files. Raises IndexUnavailable where one is missing or damaged."""
-        if (directory / EARLIER).exists():
-            return cls(*read_arrays(directory, EARLIER, ARRAYS), entries)
-        return cls(*map_arrays(directory / POSTINGS, ARRAYS), entries)
+        earlier = (directory / EARLIER).exists()
+        arrays = read_arrays(directory, EARLIER, ARRAYS) if earlier else map_arrays(directory / POSTINGS, ARRAYS)
+        words, starts, numbers, weights = arrays
+        return cls(words, starts, numbers, weights, entries)
 
     def scores(self, question: Sparse) -> NDArray[np.float32]:
         """BM25 of every entry, (entries,)."""
