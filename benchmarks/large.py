@@ -22,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from app.arrays import Vectors
+from app.arrays import Integers, Vectors
 from app.index.candidates import Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, FieldKinds, Filter, Range
 from app.index.protocol import Index, IndexRecord
+from app.index.vector_file import map_vectors
 from benchmarks.cloud_faq import RESULTS
 from benchmarks.large_data import LargeFaq, real
 
@@ -34,6 +35,7 @@ Figures = dict[str, float]
 
 NAME = "faq-000000000000-000000000000"
 ASKED, LIMIT, NEAREST = 1_000, 20, 10
+BLOCK = 2_000  # entries that are compared at a time
 FILTERED = 100  # questions for each filter
 FILTERS: dict[str, Filter] = {
     "75 %": {"lang": AnyOf(("en",))},
@@ -74,7 +76,6 @@ async def built(work: Path, entries: int) -> Figures:
     store = EmbeddedStore(work / "index")
     await store.drop(NAME)
     faq = LargeFaq(real(work), entries)
-    made = list(faq.batches())
     fields = FieldKinds()
     fields.add(METADATA)
     record = IndexRecord(
@@ -82,7 +83,7 @@ async def built(work: Path, entries: int) -> Figures:
         bundle="000000000000",
         knowledge="000000000000",
         entries=entries,
-        dimension=made[0][0].answer.shape[1],
+        dimension=faq.dimension,
         created_at="2026-01-01T00:00:00Z",
         fields=fields.listed(),
         language="english",
@@ -91,30 +92,33 @@ async def built(work: Path, entries: int) -> Figures:
     )
     before = _peak_mb()
     began = time.perf_counter(), time.process_time()
-    await store.build(record, made)
+    await store.build(record, faq.batches())
     figures = {
         "build_s": round(time.perf_counter() - began[0], 1),
         "build_cpu_s": round(time.process_time() - began[1], 1),
         "build_mb": round(_peak_mb() - before),
     }
     questions = faq.questions(ASKED)
-    sides = [np.concatenate([side for batch in made for entry in batch for side in (entry[kind],)]) for kind in (2, 3)]
+    vectors = np.stack([question.vector for question in questions])
     np.savez(
         work / f"questions-{entries}.npz",
         texts=np.array([question.text for question in questions]),
-        vectors=np.stack([question.vector for question in questions]),
-        nearest=nearest(np.stack([question.vector for question in questions]), sides, entries),
+        vectors=vectors,
+        nearest=nearest(vectors, work / "index" / NAME),
     )
     return figures
 
 
-def nearest(asked: Vectors, sides: Sequence[Vectors], entries: int) -> np.ndarray:
-    """The NEAREST entries by any vector of either side, (questions, NEAREST), compared exactly."""
-    rows = []
-    for vector in asked:
-        best = np.max([(side @ vector).reshape(entries, -1).max(axis=1) for side in sides], axis=0)
-        rows.append(np.argpartition(-best, NEAREST)[:NEAREST])
-    return np.array(rows)
+def nearest(asked: Vectors, directory: Path) -> Integers:
+    """The NEAREST entries by any of their vectors, (questions, NEAREST), compared exactly."""
+    vectors, bounds = map_vectors(directory, asked.shape[1])
+    of_blocks = []
+    for start in range(0, len(bounds), BLOCK):
+        rows = vectors[bounds[start, 0] : bounds[min(start + BLOCK, len(bounds)) - 1, 3]]
+        firsts = bounds[start : start + BLOCK, 0] - bounds[start, 0]
+        of_blocks.append(np.maximum.reduceat(asked @ rows.T, firsts, axis=1))
+    best = np.concatenate(of_blocks, axis=1)
+    return np.argpartition(-best, NEAREST, axis=1)[:, :NEAREST].astype(np.int64)
 
 
 async def asked(work: Path, entries: int) -> Figures:

@@ -62,7 +62,7 @@ class LargeFaq:
     """Entries, always the same for the same number of them."""
 
     def __init__(self, real: Real, entries: int) -> None:
-        self.entries = entries
+        self.entries, self.dimension = entries, real.questions.shape[1]
         self._real = real
         self._random = np.random.default_rng(0)
         products = real.questions @ real.questions.T
