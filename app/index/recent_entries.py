@@ -1,12 +1,11 @@
 """The entries of a segment that were read lately, bounded by bytes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 
 from app.index.candidates import Candidate
-from app.index.memory import memory_bytes
 
-LIMIT = 32 * 2**20  # bytes, without the vectors, which are memory-mapped
+LIMIT = 32 * 2**20  # bytes, without vectors that are memory-mapped
 
 
 class RecentEntries:
@@ -16,8 +15,9 @@ class RecentEntries:
     some forty entries, for each of which an LRU cache would write its order.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        """`limit`: bytes of both generations."""
+    def __init__(self, size: Callable[[Candidate], int], limit: int = LIMIT) -> None:
+        """`size`: the bytes that an entry takes; `limit`: bytes of both generations."""
+        self._size = size
         self._limit = limit // 2
         self._young: dict[int, Candidate] = {}
         self._old: Mapping[int, Candidate] = {}
@@ -39,7 +39,7 @@ class RecentEntries:
         """Keep entries, each by its number. One that is larger than a generation is not kept."""
         with self._lock:
             for number, entry in entries:
-                size = memory_bytes(entry.payload)
+                size = self._size(entry)
                 if self._bytes + size > self._limit:
                     self._young, self._old, self._bytes = {}, self._young, 0
                 if size <= self._limit and number not in self._young:
