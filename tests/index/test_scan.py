@@ -1,6 +1,7 @@
 """A scan finds what comparing everything finds, whoever asks beside one; and an inverted file finds the same."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from app.index.protocol import IndexRecord
 from app.index.scan import Scan, Searched
 from app.index.vector_file import VectorFile
 from app.index.words import IdfStatistics, WordTokenizer, text_of
+from app.ranking.ranking import features_of
 
 pytestmark = pytest.mark.anyio
 NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 48, 300
@@ -125,3 +127,20 @@ async def test_damaged_words_are_named(directory: Path) -> None:
         await EmbeddedStore(directory.parent).open(NAME)
     with pytest.raises(IndexUnavailable, match="its postings"):
         Postings.open(directory, ENTRIES)
+
+
+async def test_threads_search_at_once_and_get_similarities_that_are_those_of_the_vectors(directory: Path) -> None:
+    index = await EmbeddedStore(directory.parent).open(NAME)
+    asked = questions(40)
+    expected = [await index.search(question, 10, {}) for question in asked]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda question: index.search_now([question], [10])[0], asked))
+    await index.close()
+    for question, candidates, before in zip(asked, found, expected, strict=True):
+        assert [candidate.id for candidate in candidates] == [candidate.id for candidate in before]
+        assert all(candidate.near for candidate in candidates)
+        computed = features_of(question, [candidate._replace(near=None) for candidate in candidates])
+        known = features_of(question, candidates)
+        for name in ("answer", "phrasing", "negative"):
+            np.testing.assert_allclose(getattr(known, name), getattr(computed, name), rtol=1e-5)
+        np.testing.assert_array_equal(known.matched, computed.matched)
