@@ -15,7 +15,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -25,8 +24,8 @@ import numpy as np
 from cachetools import LRUCache
 
 from app.arrays import Vectors
+from app.encoding.crew import Crew
 from app.encoding.encoder import Encoder
-from app.threads import named
 
 BATCH = 8  # questions; a batch of 16 takes twice as long and saves nothing
 CHOICE = 32  # the oldest questions, among which a batch is chosen by length
@@ -89,7 +88,7 @@ class Batcher:
         """Each encoder gets a thread. The caller must not use the encoders any more."""
         self._encoders = list(encoders)
         self._dimension = encoders[0].encoding.dimension
-        self._threads = ThreadPoolExecutor(len(encoders), thread_name_prefix="encoder", initializer=named("encoder"))
+        self._crew = Crew(len(encoders), "encoder")
         self._observer = observer
         self._queue: deque[_Waiting] = deque()
         self._by_text: LRUCache[str, Vectors] = LRUCache(CACHED)  # used on the event loop only
@@ -139,16 +138,14 @@ class Batcher:
         """Cancel the callers in the queue, and wait for running batches without blocking the event loop. Idempotent."""
         while self._queue:
             self._queue.popleft().request.done.cancel()
-        await asyncio.to_thread(self._threads.shutdown, wait=True)
+        await asyncio.to_thread(self._crew.close)
 
     def _dispatch(self) -> None:
         """Give every free encoder a batch."""
-        loop = asyncio.get_running_loop()
         while self._queue and self._encoders:
             if batch := self._next():
                 encoder, start = self._encoders.pop(), time.perf_counter()
-                done = loop.run_in_executor(self._threads, self._run, encoder, batch)
-                done.add_done_callback(partial(self._finished, encoder, batch, start))
+                self._crew.run(partial(self._run, encoder, batch), partial(self._finished, encoder, batch, start))
 
     def _next(self) -> list[_Waiting]:
         """The oldest question and, of the next with the same work, those nearest to it in length; no cancelled ones."""
@@ -166,16 +163,16 @@ class Batcher:
         self._queue.extendleft(question for question in reversed(oldest) if id(question) not in taken)
         return batch
 
-    def _finished(self, encoder: Encoder, batch: list[_Waiting], start: float, done: asyncio.Future[_Done]) -> None:
+    def _finished(self, encoder: Encoder, batch: list[_Waiting], start: float, done: _Done | BaseException) -> None:
         """Give the callers of a batch their results or its error, and start the next batch."""
         self._encoders.append(encoder)
-        error = done.exception()
-        if error is None:
-            self._hand_out(batch, done.result())
-            self._observe(batch, start, done.result().seconds)
-        for question in batch:
-            if error is not None and not question.request.done.done():
-                question.request.done.set_exception(error)
+        if isinstance(done, _Done):
+            self._hand_out(batch, done)
+            self._observe(batch, start, done.seconds)
+        else:
+            for question in batch:
+                if not question.request.done.done():
+                    question.request.done.set_exception(done)
         self._dispatch()
 
     def _run(self, encoder: Encoder, batch: Sequence[_Waiting]) -> _Done:
