@@ -4,7 +4,8 @@ Questions and answers have methods of their own, because a bundle may encode the
 encoder: a tokenizer serves one caller at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import onnxruntime as ort
@@ -17,6 +18,9 @@ from app.encoding.session import open_graph
 from app.errors import BundleError
 
 BATCH = 32
+RUN_TOKENS = (
+    512  # of one run, with the padding: more is no faster, and ONNX Runtime keeps the memory of its largest run
+)
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer
 
@@ -34,7 +38,6 @@ class Encoder:
         try:
             self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
             self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
-            self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
         except Exception as error:  # both libraries raise types that derive from Exception only
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
         self.two_sided = bundle.two_sided
@@ -44,9 +47,9 @@ class Encoder:
                 raise BundleError(
                     f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}."
                 )
-        for tokenizer, stride in ((self._questions, 0), (self._answers, WINDOW_OVERLAP)):
-            tokenizer.no_padding()
-            tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
+        self._tokenizer = bundle.directory / TOKENIZER
+        self._questions.no_padding()
+        self._questions.enable_truncation(self.encoding.max_tokens)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: a vector for each question, which is truncated to `max_tokens`."""
@@ -69,6 +72,15 @@ class Encoder:
         """(n, dimension) float32, of questions that `tokenize` returned, in the order given."""
         return self._run(self._session, tokens)
 
+    @cached_property
+    def _answers(self) -> Tokenizer:
+        """The tokenizer of answers, which a service that only answers does not need: it takes 5 MB."""
+        tokenizer = Tokenizer.from_file(str(self._tokenizer))
+        tokenizer.no_padding()
+        stride = min(WINDOW_OVERLAP, self.encoding.max_tokens // 4)
+        tokenizer.enable_truncation(self.encoding.max_tokens, stride=stride)
+        return tokenizer
+
     @property
     def sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
         """The graphs of questions and of answers; the same session twice for a bundle of one graph."""
@@ -78,8 +90,7 @@ class Encoder:
         """(n, dimension), in batches of texts of similar length. The attention mask hides the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
-        for start in range(0, len(by_length), self._batch):
-            chosen = by_length[start : start + self._batch]
+        for chosen in self._runs(by_length, tokens):
             width = len(tokens[chosen[-1]].ids)
             ids = np.zeros((len(chosen), width), dtype=np.int64)
             mask = np.zeros_like(ids)
@@ -89,6 +100,16 @@ class Encoder:
                 mask[row, :length] = 1
             vectors[chosen] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
+
+    def _runs(self, by_length: Sequence[int], tokens: Sequence[Tokens]) -> Iterator[Sequence[int]]:
+        """The texts of each run, at least one. `by_length`: their numbers, shortest first."""
+        start = 0
+        while start < len(by_length):
+            end = min(start + self._batch, len(by_length))
+            while end - start > 1 and (end - start) * len(tokens[by_length[end - 1]].ids) > RUN_TOKENS:
+                end -= 1
+            yield by_length[start:end]
+            start = end
 
 
 def _sessions(bundle: Bundle, threads: int) -> tuple[ort.InferenceSession, ort.InferenceSession]:

@@ -49,6 +49,8 @@ class Place:
 class ServerIndex:
     """A release in a collection, for reading; see `Index`. A collection that vanished is IndexUnavailable."""
 
+    search_now = None
+
     def __init__(
         self,
         nodes: Nodes,
@@ -76,6 +78,9 @@ class ServerIndex:
             responses = await self._nodes.query_batch_points(self._collection, requests)
             ids = sorted({int(point.id) for response in responses for point in response.points})
             return await self._read(ids, vector, words, wanted) if ids else []
+
+    async def verified(self) -> None:
+        """As `Index.verified`."""
 
     async def count(self) -> int:
         """As `Index.count`."""
