@@ -2,13 +2,13 @@
 
     python -m benchmarks.large [--entries 100000] [--work DIR] [--keep]
 
-Entries of six phrasings and an answer, without encoding all their texts: see benchmarks.large_data. They are built by the
-store that serves, and asked one question after the other, each once. Recall is the share of the ten entries that are nearest
-by their answer or any phrasing, compared exactly, among what a search for 20 returns. Build and search run in processes of
-their own, so memory is their own too: PSS after all questions, in which mapped files count as far as they are touched, and of the build the private memory at
-its peak, with some 60 MB of the questions' vectors. The time of a build includes that of making the entries.
-Opening is measured with the files in the page cache, before and after the checksums are compared. Needs FAQ_SHARED_DATA.
-Writes benchmarks/results/large.json and .md, in which sizes that do not run keep their figures.
+Entries of six phrasings and an answer, made without encoding all their texts: see benchmarks.large_data. The store that
+serves builds them; each question is asked once, one after the other. Recall: the share of the ten entries nearest by their
+answer or any phrasing, compared exactly, that a search for 20 returns. Build and search run in processes of their own.
+The time of a build includes making the entries, and its memory is the private memory at its peak. The memory of a search is
+PSS after all questions, in which mapped files count as far as they are touched. An index is opened with its files in
+the page cache, and its checksums are compared after that. Needs FAQ_SHARED_DATA. Writes benchmarks/results/large.json and
+.md, in which sizes that do not run keep their figures.
 """
 
 import argparse

@@ -64,7 +64,10 @@ class VectorFileWriter:
 
 
 def map_vectors(directory: Path, dimension: int) -> tuple[Vectors, NDArray[np.int64]]:
-    """The rows of both files, memory-mapped: vectors, (rows, dimension), and bounds, (entries, 4). Raises OSError, ValueError."""
+    """Both files, memory-mapped: the vectors, (rows, dimension), and the bounds, (entries, 4).
+
+    Raises OSError, ValueError where they cannot be read or do not fit together.
+    """
     bounds: NDArray[np.int64] = np.asarray(np.load(directory / ROWS, mmap_mode="r", allow_pickle=False))
     shape = (int(bounds[-1, 3]) if len(bounds) else 0, dimension)
     if bounds.shape[1:] != (4,) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:

@@ -121,7 +121,7 @@ async def test_an_inverted_file_finds_the_same(
 async def test_damaged_words_are_named(directory: Path) -> None:
     damaged = directory / POSTINGS / "weights.npy"
     damaged.write_bytes(damaged.read_bytes()[:-40])
-    with pytest.raises(IndexUnavailable, match="postings/weights.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"postings/weights\.npy is not what was built"):
         await EmbeddedStore(directory.parent).open(NAME)
     with pytest.raises(IndexUnavailable, match="its postings"):
         Postings.open(directory, ENTRIES)
