@@ -3,12 +3,12 @@
     python -m benchmarks.large [--entries 100000] [--work DIR] [--keep]
 
 Entries of six phrasings and an answer, made without encoding all their texts: see benchmarks.large_data. The store that
-serves builds them; each question is asked once, one after the other. Recall: the share of the ten entries nearest by their
-answer or any phrasing, compared exactly, that a search for 20 returns. Build and search run in processes of their own.
-The time of a build includes making the entries, and its memory is the private memory at its peak. The memory of a search is
-PSS after all questions, in which mapped files count as far as they are touched. An index is opened with its files in
-the page cache, and its checksums are compared after that. Needs FAQ_SHARED_DATA. Writes benchmarks/results/large.json and
-.md, in which sizes that do not run keep their figures.
+serves builds them; each question is asked once, one after the other. Recall: the share of the ten entries nearest by
+their answer or any phrasing, compared exactly, that a search for 20 returns. Build and search run in processes of their
+own. The time of a build includes making the entries, and its memory is the private memory at its peak. The memory of a
+search is PSS after all questions, in which mapped files count as far as they are touched. An index is opened with its
+files in the page cache, and its checksums are compared after that. Needs FAQ_SHARED_DATA. Writes
+benchmarks/results/large.json and .md, in which sizes that do not run keep their figures.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A large FAQ for measurements: entries of six phrasings and an answer, and questions about them, without encoding all.
 
-The 6,373 questions and answers of the cloud FAQ are encoded once with the packaged base model. A new entry lies between a
-real one and one of its 20 nearest, with the same share for question and answer; to each of its vectors a share of the
+The 6,373 questions and answers of the cloud FAQ are encoded once with the packaged base model. A new entry lies between
+a real one and one of its 20 nearest, with the same share for question and answer; to each of its vectors a share of the
 difference of two real vectors is added. So the spectrum, the norms, the clusters and the similarity of answers to their
 questions are those of real texts, and no two vectors are equal. The phrasings of an entry, and the questions about it,
 differ by PARAPHRASE: two of them have a median cosine of 0.82.
