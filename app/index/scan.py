@@ -15,7 +15,7 @@ from app.index.nearest import Compared, Nearest, Part, best_of, top
 from app.index.postings import Postings
 from app.index.words import WordTokenizer
 
-LIMIT = 50_000  # vectors of a publish that are all compared with a question; more are searched by an inverted file
+LIMIT = 100_000  # vectors of a publish that are all compared with a question; more are searched by an inverted file
 ANSWERS, PHRASINGS = 0, 1
 
 

@@ -20,7 +20,7 @@ from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
 
 VECTORS, ROWS = "vectors.f32", "rows.npy"
-MAPPED_BYTES = 128 * 2**20  # of a file that is memory-mapped
+MAPPED_BYTES = 160 * 2**20  # of a file that is memory-mapped
 
 
 class VectorFileWriter:
