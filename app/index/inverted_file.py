@@ -58,27 +58,26 @@ class InvertedFile:
 
         `allowed`: the entries that may be returned, (entries,); None: all.
         """
-        places, products = self._products(question, allowed)
-        scores: Vectors = products * self._scales[places]
-        entries = self._entries[places]
+        entries, scores = self._compared_entries(question, allowed)
         if allowed is not None:
             shown = allowed[entries]
             scores, entries = scores[shown], entries[shown]
         return _best_entries(entries, scores, limit)
 
-    def _products(self, question: Vectors, allowed: Flags | None) -> tuple[Integers, NDArray[np.int32]]:
-        """The vectors of the nearest cells, by their places, and their products with the question."""
+    def _compared_entries(self, question: Vectors, allowed: Flags | None) -> tuple[NDArray[np.int32], Vectors]:
+        """The entries of the vectors in the nearest cells, and the similarity of each vector."""
         packed = numkong.dots_pack(in_8_bits(question[None])[0])
-        order = np.argsort(-(self._centroids @ question), kind="stable")
+        order = np.argsort(-(self._centroids @ question))
         share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
         if allowed is not None and share < SCATTERED:
             places = self._allowed_places(order, allowed)
-            return places, _dots(np.take(self._vectors, places, axis=0), packed)
-        wanted = int(self._compared / share)
-        cells = self._nearest_cells(order, np.diff(self._starts), wanted)
-        spans = list(zip(self._starts[cells].tolist(), self._starts[cells + 1].tolist(), strict=True))
-        places = np.concatenate([np.arange(start, end) for start, end in spans])
-        return places, np.concatenate([_dots(self._vectors[start:end], packed) for start, end in spans])
+            products = np.asarray(numkong.dots_packed(np.take(self._vectors, places, axis=0), packed))
+            return self._entries[places], products[:, 0] * self._scales[places]
+        cells = self._nearest_cells(order, np.diff(self._starts), int(self._compared / share))
+        spans = [slice(*bounds) for bounds in zip(self._starts[cells], self._starts[cells + 1], strict=True)]
+        products = np.concatenate([np.asarray(numkong.dots_packed(self._vectors[span], packed)) for span in spans])
+        scales, entries = (np.concatenate([of_all[span] for span in spans]) for of_all in (self._scales, self._entries))
+        return entries, products[:, 0] * scales
 
     def _allowed_places(self, order: Integers, allowed: Flags) -> Integers:
         """The vectors of allowed entries in the nearest cells; of as many cells as hold enough of them."""
@@ -149,10 +148,6 @@ def _unit(vectors: Vectors) -> Vectors:
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     unit: Vectors = (vectors / lengths).astype(np.float32)
     return unit
-
-
-def _dots(vectors: NDArray[np.int8], packed: numkong.PackedMatrix) -> NDArray[np.int32]:
-    return np.asarray(numkong.dots_packed(vectors, packed))[:, 0]
 
 
 def _best_entries(entries: NDArray[np.int32], scores: Vectors, limit: int) -> Nearest:
