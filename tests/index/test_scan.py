@@ -125,3 +125,19 @@ async def test_damaged_words_are_named(directory: Path) -> None:
         await EmbeddedStore(directory.parent).open(NAME)
     with pytest.raises(IndexUnavailable, match="its postings"):
         Postings.open(directory, ENTRIES)
+
+
+async def test_an_index_without_entries_answers_nothing(tmp_path: Path, entries: list[Candidate]) -> None:
+    store = EmbeddedStore(tmp_path)
+    empty = record().model_copy(update={"entries": 0, "common_identifiers": []})
+    await store.build(empty, [])
+    (question,) = questions(1)
+    index = await store.open(NAME)
+    assert await index.search(question, 5, {}) == await index.sample(5) == []
+    assert await index.digests() == {}
+    await index.close()
+    grown = empty.model_copy(update={"name": f"{NAME[:-1]}2", "entries": 1, "base": NAME, "increment": 1})
+    await store.extend(grown, NAME, [entries[:1]], [])
+    index = await store.open(grown.name)
+    assert [entry.id for entry in await index.search(question, 5, {})] == ["e0"]
+    await index.close()
