@@ -109,6 +109,7 @@ async def test_finds_nearly_what_comparing_all_finds(
     np.testing.assert_array_equal(first.questions, entries[5].questions)
     np.testing.assert_array_equal(first.negatives, entries[5].negatives)
     assert first.lexical > 0
+    assert await index.search(Question("word5", entries[5].answer[0]), 10, {"number": Range(gte=ENTRIES)}) == []
     await index.close()
 
 
