@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from grpc import ChannelConnectivity, aio, ssl_channel_credentials
 from qdrant_client import grpc
-from qdrant_client.conversions.conversion import RestToGrpc, grpc_to_payload
+from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, grpc_to_payload
 
 from app.arrays import Vectors
 from app.index.layout import SEARCH_PARAMS
@@ -27,6 +27,7 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 10_000),
 )
 FLOAT_BYTES = 4
+NO_WORDS = Sparse([], [])
 
 
 class GrpcReads:
@@ -108,18 +109,19 @@ def _params() -> grpc.SearchParams:
 def _row(point: grpc.RetrievedPoint) -> Row:
     held = point.vectors.vectors.vectors
     vectors = {name: _dense(held[name]) for name in (ANSWER, QUESTIONS, NEGATIVES) if name in held}
-    words = held[BM25].sparse if BM25 in held else grpc.SparseVector()
+    words = GrpcToRest.convert_vector_output(held[BM25]) if BM25 in held else NO_WORDS
     return Row.of(grpc_to_payload(point.payload), vectors, words.indices, words.values)
 
 
 def _dense(vectors: grpc.VectorOutput) -> Vectors:
     """The rows of a vector, (rows, dimension)."""
-    return np.stack([_numbers(row) for row in vectors.multi_dense.vectors])
+    if vectors.HasField("multi_dense"):
+        return np.stack([_numbers(row) for row in vectors.multi_dense.vectors])
+    return np.array(GrpcToRest.convert_vector_output(vectors), dtype=np.float32)  # of a server with older messages
 
 
 def _numbers(vector: grpc.DenseVector) -> Vectors:
-    """The numbers of a vector. They end its message, one after the other; reading each through Python takes 20 times
-    as long."""
+    """The numbers of a vector, which end its message. Reading each through Python takes 20 times as long."""
     count = len(vector.data)
     message = vector.SerializeToString()
     return np.frombuffer(message, dtype="<f4", count=count, offset=len(message) - FLOAT_BYTES * count)
