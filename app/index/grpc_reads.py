@@ -50,7 +50,7 @@ class GrpcReads:
                 if credentials
                 else aio.insecure_channel(self.target, OPTIONS)
             )
-            self._points = grpc.PointsStub(self._channel)
+            self._points = grpc.PointsStub(self._channel)  # type: ignore[no-untyped-call]
         return self._channel.get_state(try_to_connect=True)
 
     async def nearest_ids(self, collection: str, searches: Sequence[Search]) -> list[list[int]]:
@@ -109,7 +109,7 @@ def _params() -> grpc.SearchParams:
 def _row(point: grpc.RetrievedPoint) -> Row:
     held = point.vectors.vectors.vectors
     vectors = {name: _dense(held[name]) for name in (ANSWER, QUESTIONS, NEGATIVES) if name in held}
-    words = GrpcToRest.convert_vector_output(held[BM25]) if BM25 in held else NO_WORDS
+    words: Any = GrpcToRest.convert_vector_output(held[BM25]) if BM25 in held else NO_WORDS
     return Row.of(grpc_to_payload(point.payload), vectors, words.indices, words.values)
 
 

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from grpc import ChannelConnectivity
 from grpc.aio import AioRpcError
@@ -13,6 +13,8 @@ from app.index.grpc_reads import GrpcReads
 from app.index.rest_reads import RestReads
 from app.index.rows import Row
 from app.index.searches import Reads, Search
+
+T = TypeVar("T")
 
 AGAIN_S = 10.0  # after a failed call, how long gRPC is not tried
 logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class Node:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
         return getattr(self._client, name)
 
-    async def _read(self, call: Callable[[Reads], Any]) -> Any:  # noqa: ANN401
+    async def _read(self, call: Callable[[Reads], Awaitable[T]]) -> T:
         if self._grpc and self._may_try(self._grpc):
             try:
                 result = await call(self._grpc)

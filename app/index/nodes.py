@@ -25,7 +25,10 @@ class Nodes:
     """
 
     def __init__(self, nodes: Sequence[AsyncQdrantClient | Node], settle_s: float = SETTLE_S) -> None:
-        """A node given as its client is asked by REST alone. `settle_s`: how long a node may take to show what was written; see `index.settling`."""
+        """A node given as its client is asked by REST alone.
+
+        `settle_s`: how long a node may take to show what was written; see `index.settling`.
+        """
         self.settle_s = settle_s
         self._guarded = [Guarded(node if isinstance(node, Node) else Node(node)) for node in nodes]
         self._preferred = 0

@@ -30,13 +30,13 @@ class RestReads:
 
 
 def _request(search: Search) -> models.QueryRequest:
-    words = search.vector if isinstance(search.vector, Sparse) else None
+    vector = search.vector
     return models.QueryRequest(
-        query=models.SparseVector(**words._asdict()) if words else [search.vector.tolist()],
+        query=models.SparseVector(**vector._asdict()) if isinstance(vector, Sparse) else [vector.tolist()],
         using=search.using,
         limit=search.limit,
         filter=search.condition,
-        params=None if words else SEARCH_PARAMS,
+        params=None if search.using == BM25 else SEARCH_PARAMS,
     )
 
 

@@ -87,5 +87,6 @@ def bm25(rows: Sequence[Row], question: Sparse) -> Floats:
     shared = np.flatnonzero(asked[places] == words)
     weights: Vectors = np.concatenate([row.weights for row in rows])[shared]
     of_row = np.repeat(np.arange(len(rows)), [len(row.words) for row in rows])[shared]
-    return np.bincount(of_row, weights * np.array(question.values)[places[shared]], len(rows))
-
+    scores = np.zeros(len(rows))
+    np.add.at(scores, of_row, weights * np.array(question.values)[places[shared]])
+    return scores

@@ -23,6 +23,7 @@ from app.index.download import Download
 from app.index.failures import qdrant
 from app.index.layout import FREQUENCIES, FREQUENCIES_ID, Layout
 from app.index.namespace import DEFAULT, Namespace, Places
+from app.index.node import Node
 from app.index.nodes import GRPC_PORT, Nodes
 from app.index.ownership import Ownership
 from app.index.protocol import Calibration, IndexRecord
@@ -35,7 +36,7 @@ class ServerStore:
 
     def __init__(
         self,
-        client: AsyncQdrantClient | Nodes,
+        client: AsyncQdrantClient | Node | Nodes,
         namespace: str = DEFAULT,
         layout: Layout | None = None,
         cache: RowCache | None = None,

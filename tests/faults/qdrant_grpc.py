@@ -9,12 +9,14 @@ a real server fills the same fields of a message, nor anything about speed.
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import grpc.aio
-from qdrant_client import AsyncQdrantClient, grpc as messages
+from qdrant_client import AsyncQdrantClient
+from qdrant_client import grpc as messages
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from app.index.grpc_reads import GrpcReads
@@ -22,17 +24,17 @@ from app.index.node import Node
 from tests.faults.qdrant import Behaviour, Cluster
 
 
-class Points(messages.PointsServicer):  # type: ignore[misc]  # the generated stubs have no types
+class Points(messages.PointsServicer):
     """Answers from what a client holds. `calls` counts the requests by their names; `metadata` is that of the last."""
 
     def __init__(self, client: AsyncQdrantClient) -> None:
         self._client = client
-        self.calls: dict[str, int] = {}
+        self.calls: Counter[str] = Counter()
         self.metadata: dict[str, str] = {}
         self.refusal: grpc.StatusCode | None = None  # of every call
         self.delay_s = 0.0
 
-    async def QueryBatch(self, request: Any, context: Any) -> Any:  # noqa: ANN401, N802 - the protocol's name
+    async def QueryBatch(self, request: Any, context: Any) -> Any:  # noqa: ANN401 - the protocol's name
         """Several searches, which return ids and scores alone."""
         await self._begin("QueryBatch", context)
         searches = [GrpcToRest.convert_query_points(query) for query in request.query_points]
@@ -43,7 +45,7 @@ class Points(messages.PointsServicer):  # type: ignore[misc]  # the generated st
         ]
         return messages.QueryBatchResponse(result=batches)
 
-    async def Get(self, request: Any, context: Any) -> Any:  # noqa: ANN401, N802
+    async def Get(self, request: Any, context: Any) -> Any:  # noqa: ANN401
         """Points by their ids, with payloads and vectors as wanted."""
         await self._begin("Get", context)
         ids = [GrpcToRest.convert_point_id(point) for point in request.ids]
@@ -57,7 +59,7 @@ class Points(messages.PointsServicer):  # type: ignore[misc]  # the generated st
         return messages.GetResponse(result=[RestToGrpc.convert_record(point) for point in points])
 
     async def _begin(self, name: str, context: Any) -> None:  # noqa: ANN401
-        self.calls[name] = self.calls.get(name, 0) + 1
+        self.calls[name] += 1
         self.metadata = dict(context.invocation_metadata())
         if self.refusal:
             await context.abort(self.refusal, "refused by the test")
@@ -78,6 +80,7 @@ class GrpcServer:
 
     def __init__(self, client: AsyncQdrantClient, port: int = 0) -> None:
         """`port`: 0 chooses a free one."""
+        self.client = client
         self.points = Points(client)
         self.port = port
         self._server: grpc.aio.Server | None = None
@@ -85,7 +88,7 @@ class GrpcServer:
     async def start(self) -> "GrpcServer":
         """Take requests; also after `stop`, on the same port."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        messages.add_PointsServicer_to_server(self.points, self._server)
+        messages.add_PointsServicer_to_server(self.points, self._server)  # type: ignore[no-untyped-call]
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
         return self
@@ -97,31 +100,50 @@ class GrpcServer:
             self._server = None
 
 
+class Switch:
+    """A client whose server goes away and comes back, and counts the calls."""
+
+    def __init__(self, client: AsyncQdrantClient) -> None:
+        self._client = client
+        self.away = False
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
+        self.calls[name] += 1
+        if self.away and name != "close":
+            raise ConnectionError("the server is away")
+        return getattr(self._client, name)
+
+
 class GrpcNode(NamedTuple):
-    """A node in this process, which `app.index` asks by REST and by gRPC, and its client and server."""
+    """A node in this process, which `app.index` asks by REST and by gRPC, and both its sides."""
 
     node: Node
-    client: AsyncQdrantClient
+    rest: Switch
+    grpc: GrpcReads
     server: GrpcServer
 
 
 @asynccontextmanager
-async def grpc_node(port: int | None = None, api_key: str | None = None) -> AsyncIterator[GrpcNode]:
-    """A node without collections, connected by gRPC. `port`: of a proxy before the server; None: the server's."""
-    client = AsyncQdrantClient(":memory:")
+async def grpc_node(api_key: str | None = None, like: GrpcNode | None = None) -> AsyncIterator[GrpcNode]:
+    """A node without collections, connected by gRPC. `like`: a node that holds the same as this one."""
+    client = like.server.client if like else AsyncQdrantClient(":memory:")
     server = await GrpcServer(client).start()
-    reads = GrpcReads(f"127.0.0.1:{port or server.port}", api_key)
+    reads = GrpcReads(f"127.0.0.1:{server.port}", api_key)
     await connected(reads)
-    yield GrpcNode(Node(client, reads), client, server)
+    switch = Switch(client)
+    yield GrpcNode(Node(cast(AsyncQdrantClient, switch), reads), switch, reads, server)
     await reads.close()
     await server.stop()
-    await client.close()
+    if like is None:
+        await client.close()
 
 
 async def connected(reads: GrpcReads) -> None:
     """Return when it is connected."""
-    while reads.state() is not grpc.ChannelConnectivity.READY:
-        await asyncio.sleep(0.005)
+    while (state := reads.state()) is not grpc.ChannelConnectivity.READY:
+        assert reads._channel
+        await reads._channel.wait_for_state_change(state)
 
 
 async def main(rest_port: int, grpc_port: int) -> None:
