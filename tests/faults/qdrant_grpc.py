@@ -8,10 +8,12 @@ a real server fills the same fields of a message, nor anything about speed.
 """
 
 import asyncio
+import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple, cast
 
 import grpc.aio
@@ -22,6 +24,8 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 from app.index.grpc_reads import GrpcReads
 from app.index.node import Node
 from tests.faults.qdrant import Behaviour, Cluster
+from tests.faults.service import ROOT, free_port
+from tests.faults.stand_in import is_answering
 
 
 class Points(messages.PointsServicer):
@@ -146,11 +150,27 @@ async def connected(reads: GrpcReads) -> None:
         await reads._channel.wait_for_state_change(state)
 
 
+@contextmanager
+def grpc_stand_in() -> Iterator[tuple[int, int]]:
+    """A stand-in of one node in a process of its own; its ports for REST and for gRPC."""
+    ports = free_port(), free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.faults.qdrant_grpc", *map(str, ports)], cwd=ROOT)
+    try:
+        while not is_answering(f"http://127.0.0.1:{ports[0]}"):
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield ports
+    finally:
+        process.kill()
+        process.wait()
+
+
 async def main(rest_port: int, grpc_port: int) -> None:
     cluster = Cluster([rest_port])
-    await GrpcServer(cluster.nodes[0].client, grpc_port).start()
+    server = await GrpcServer(cluster.nodes[0].client, grpc_port).start()
     await cluster.behave(Behaviour())
     await asyncio.Event().wait()
+    await server.stop()
 
 
 if __name__ == "__main__":
