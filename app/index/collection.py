@@ -80,6 +80,7 @@ class ServerIndex:
         self._place = place
         self._collection = place.collection
         self._rows = rows
+        self._all = place.condition()
         self._turns = Turns(self._answered, TOGETHER)
         self._tokenizer = WordTokenizer(record.language, record.average_length)
 
@@ -178,7 +179,7 @@ class ServerIndex:
         self, question: Question, words: Sparse, wanted: QuestionKeys, limit: int, where: models.Filter | None
     ) -> list[Search]:
         """The searches for ids: by answer, by phrasing, by words and by each kind of key."""
-        condition = self._place.condition(where)
+        condition = self._place.condition(where) if where else self._all
         searches = [Search(question.vector, name, limit, condition) for name in (ANSWER, QUESTIONS)]
         if words.indices:
             searches.append(Search(words, BM25, limit, condition))

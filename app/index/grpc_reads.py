@@ -77,9 +77,10 @@ class GrpcReads:
 
 
 def _requests(collection: str, searches: Sequence[Search]) -> list[grpc.QueryPoints]:
-    """The searches as messages. Searches of one question share vector and condition, which are converted once."""
-    queries = {id(search.vector): _query(search.vector) for search in searches}
+    """The searches as messages. Searches share vectors and conditions, each of which is converted once."""
+    vectors = {id(search.vector): search.vector for search in searches}
     conditions = {id(search.condition): search.condition for search in searches}
+    queries = {key: _query(vector) for key, vector in vectors.items()}
     filters = {key: RestToGrpc.convert_filter(held) if held else None for key, held in conditions.items()}
     return [
         grpc.QueryPoints(

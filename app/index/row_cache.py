@@ -50,14 +50,9 @@ class Rows:
     async def read(self, ids: Iterable[int]) -> dict[int, Row]:
         """The rows of points by their ids; those that the cache lacks are read in one call. Without points that are
         gone. Raises the client's errors."""
-        rows, missing = {}, []
-        for point in ids:
-            row = self._cache.get(self._key(point))
-            if row is None:
-                missing.append(point)
-            else:
-                rows[point] = row
-        if missing:
+        kept = {point: self._cache.get(self._key(point)) for point in ids}
+        rows = {point: row for point, row in kept.items() if row}
+        if missing := [point for point, row in kept.items() if row is None]:
             read: dict[int, Row] = await self._nodes.read_rows(self._collection, missing)
             for point, row in read.items():
                 self._cache.put(self._key(point), row)

@@ -7,6 +7,7 @@ add it later; the server filters by it before a row is read.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+import numkong
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +58,7 @@ def candidates_of(rows: Sequence[Row], words: Sparse, wanted: QuestionKeys) -> l
 
     `words`: of the question, each weighted with its inverse document frequency.
     """
-    vectors = np.concatenate([row.vectors for row in rows], dtype=np.float32)
+    vectors: Vectors = np.asarray(numkong.astype(np.concatenate([row.vectors for row in rows]), "float32"))
     keys = wanted.phrasings | wanted.negative | wanted.identifiers.keys()
     candidates, start = [], 0
     for row, lexical in zip(rows, bm25(rows, words).tolist(), strict=True):
