@@ -11,6 +11,7 @@ from app.index.protocol import IndexRecord
 from app.index.rows import Row
 
 BYTES = 256 * 2**20
+ROWS = 64  # of one call; parsing it holds the event loop for some milliseconds
 Key = tuple[str, int]  # what names the points of one increment of one collection, and the id of a point
 
 
@@ -48,12 +49,16 @@ class Rows:
         self._cache = cache
 
     async def read(self, ids: Iterable[int]) -> dict[int, Row]:
-        """The rows of points by their ids; those that the cache lacks are read in one call. Without points that are
-        gone. Raises the client's errors."""
+        """The rows of points by their ids, without those of points that are gone. Raises the client's errors.
+
+        Those that the cache lacks are read in one call, or a few where they are many. What was read before an error
+        stays in the cache, so a slow server is not asked for it again.
+        """
         kept = {point: self._cache.get(self._key(point)) for point in ids}
         rows = {point: row for point, row in kept.items() if row}
-        if missing := [point for point, row in kept.items() if row is None]:
-            read: dict[int, Row] = await self._nodes.read_rows(self._collection, missing)
+        missing = [point for point, row in kept.items() if row is None]
+        for start in range(0, len(missing), ROWS):
+            read: dict[int, Row] = await self._nodes.read_rows(self._collection, missing[start : start + ROWS])
             for point, row in read.items():
                 self._cache.put(self._key(point), row)
             rows |= read

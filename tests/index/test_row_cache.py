@@ -1,11 +1,13 @@
 """Rows of a Qdrant server that a process keeps. The client's local mode stands in for the server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from app.index import row_cache
+from app.index.rest_reads import RestReads
 from app.index.row_cache import RowCache
 from app.index.rows import Row
 from app.index.server import ServerStore
@@ -48,6 +50,23 @@ async def test_an_entry_is_shared_by_the_releases_that_hold_it(store: ServerStor
     assert await answer(store, SECOND) == "second"
     assert kept == 4
     assert len(store._cache._rows) == 5
+
+
+async def test_many_missing_rows_are_read_in_calls_of_bounded_size(
+    store: ServerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_cache, "ROWS", 3)
+    calls: list[int] = []
+    read_rows = RestReads.read_rows
+
+    async def counted(reads: RestReads, collection: str, ids: Sequence[int]) -> dict[int, Row]:
+        calls.append(len(ids))
+        return await read_rows(reads, collection, ids)
+
+    monkeypatch.setattr(RestReads, "read_rows", counted)
+    await answer(store, FIRST)
+    await answer(store, FIRST)
+    assert calls == [3, 1]
 
 
 def made(rows: int, dimension: int = 384) -> Row:
