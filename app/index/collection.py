@@ -1,7 +1,7 @@
 """One release on a Qdrant server, open for reading; `index.server` writes and lists them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -13,11 +13,12 @@ from app.index.candidates import Candidate, Question
 from app.index.document_words import Frequencies
 from app.index.failures import qdrant
 from app.index.filters import Dialect, Filter, check
-from app.index.layout import DIGEST, after, alive
+from app.index.layout import DIGEST, after
 from app.index.lookup import QuestionKeys, question_keys
 from app.index.nodes import Nodes
+from app.index.place import Place, holding, with_ids
 from app.index.points import candidate_of
-from app.index.protocol import ANSWER, BM25, KEYS, QUESTIONS, Calibration, Index, IndexRecord
+from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, Index, IndexRecord
 from app.index.resilience import SCAN_S
 from app.index.row_cache import Rows
 from app.index.rows import Row, candidates_of
@@ -37,27 +38,6 @@ class Asked(NamedTuple):
     words: Sparse
     wanted: QuestionKeys
     searches: list[Search]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a release is. `increment`: its number; None in a collection of a version before increments.
-
-    `hidden`: the ids of entries to leave out.
-    """
-
-    collection: str
-    increment: int | None
-    hidden: tuple[str, ...] = ()
-
-    def condition(self, *conditions: models.Filter | None) -> models.Filter | None:
-        """A filter for the points of the release that meet all conditions."""
-        wanted = [condition for condition in conditions if condition]
-        if self.increment is not None:
-            wanted.append(alive(self.increment))
-        if self.hidden:
-            wanted.append(models.Filter(must_not=[_with_ids(self.hidden)]))
-        return models.Filter(must=list(wanted)) if wanted else None
 
 
 class ServerIndex:
@@ -114,7 +94,7 @@ class ServerIndex:
         wanted, points = list(ids), []
         with qdrant(self.record.name, missing=IndexUnavailable):
             for start in range(0, len(wanted), ENTRIES):
-                among = models.Filter(must=[_with_ids(wanted[start : start + ENTRIES])])
+                among = models.Filter(must=[with_ids(wanted[start : start + ENTRIES])])
                 read, _ = await self._nodes.scroll(
                     self._collection,
                     scroll_filter=self._place.condition(among),
@@ -128,7 +108,7 @@ class ServerIndex:
 
     async def holds(self, entry_id: str) -> bool:
         """As `Index.holds`."""
-        same = models.Filter(must=[_with_ids([entry_id])])
+        same = models.Filter(must=[with_ids([entry_id])])
         with qdrant(self.record.name):
             return bool((await self._nodes.count(self._collection, count_filter=same, exact=True)).count)
 
@@ -185,8 +165,8 @@ class ServerIndex:
             searches.append(Search(words, BM25, limit, condition))
         for keys in (wanted.phrasings, wanted.identifiers) if self.record.common_identifiers is not None else ():
             if keys:
-                holding = self._place.condition(where, _holding(keys))
-                searches.append(Search(question.vector, ANSWER, limit, holding))
+                condition = self._place.condition(where, holding(keys))
+                searches.append(Search(question.vector, ANSWER, limit, condition))
         return searches
 
     async def _answered(self, together: list[Asked]) -> list[list[Candidate]]:
@@ -242,12 +222,3 @@ class ServerIndex:
             with_vectors=True,
         )
         return [*new, *others.points]
-
-
-def _with_ids(ids: Collection[str]) -> models.FieldCondition:
-    return models.FieldCondition(key="id", match=models.MatchAny(any=list(ids)))
-
-
-def _holding(keys: Collection[str]) -> models.Filter:
-    """A filter for the entries that have any of the keys."""
-    return models.Filter(must=[models.FieldCondition(key=KEYS, match=models.MatchAny(any=list(keys)))])

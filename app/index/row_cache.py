@@ -55,7 +55,7 @@ class Rows:
         stays in the cache, so a slow server is not asked for it again.
         """
         kept = {point: self._cache.get(self._key(point)) for point in ids}
-        rows = {point: row for point, row in kept.items() if row}
+        rows = {point: row for point, row in kept.items() if row is not None}
         missing = [point for point, row in kept.items() if row is None]
         for start in range(0, len(missing), ROWS):
             read: dict[int, Row] = await self._nodes.read_rows(self._collection, missing[start : start + ROWS])

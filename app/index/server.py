@@ -16,7 +16,7 @@ from qdrant_client import AsyncQdrantClient
 from app.errors import IndexUnavailable, NotFound
 from app.index.candidates import Candidate
 from app.index.cluster_state import ClusterState, Metadata
-from app.index.collection import Place, ServerIndex
+from app.index.collection import ServerIndex
 from app.index.collection_writer import CollectionWriter
 from app.index.document_words import Frequencies
 from app.index.download import Download
@@ -26,6 +26,7 @@ from app.index.namespace import DEFAULT, Namespace, Places
 from app.index.node import Node
 from app.index.nodes import GRPC_PORT, Nodes
 from app.index.ownership import Ownership
+from app.index.place import Place
 from app.index.protocol import Calibration, IndexRecord
 from app.index.row_cache import RowCache, Rows
 from app.index.settling import Waiting
