@@ -206,9 +206,9 @@ def main() -> None:
     url = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL")
     parser.add_argument("--data", type=Path, default=DATA if DATA.exists() else SAMPLE)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-server"), help="keeps the encoded FAQ")
-    parser.add_argument("--entries", type=int, default=6_373 if url else 300)
+    parser.add_argument("--entries", type=int, default=6_373 if url else 150)
     parser.add_argument("--large", type=int, default=100_000 if url else 0, help="0: not measured")
-    parser.add_argument("--questions", type=int, default=1_000 if url else 60)
+    parser.add_argument("--questions", type=int, default=1_000 if url else 40)
     options = parser.parse_args()
     faq = published(options.data, options.work / options.data.stem)
     with ExitStack() as stack:

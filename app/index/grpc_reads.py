@@ -20,11 +20,15 @@ from app.index.rows import Row
 from app.index.searches import Search
 from app.index.words import Sparse
 
-CALL_S = 1.0  # of a call, half of what a read may take: REST has the other half
+CALL_S = 1.5  # of a call; REST has the rest of what a read may take
 OPTIONS = (
     ("grpc.max_receive_message_length", -1),  # an entry of many phrasings has megabytes
     ("grpc.max_send_message_length", -1),
     ("grpc.max_reconnect_backoff_ms", 10_000),
+    ("grpc.keepalive_time_ms", 30_000),  # else a firewall may forget an idle connection, and the next call hangs
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 FLOAT_BYTES = 4
 NO_WORDS = Sparse([], [])
