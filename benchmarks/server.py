@@ -9,10 +9,10 @@ ids by REST     the same with FAQ_QDRANT_GRPC_PORT=0
 
 A question is encoded with the base model, searched, ranked and decided; no reply is cached. The FAQ is --data, with
 noisy copies of its entries where it has fewer than wanted; questions are its own phrasings with openings before them.
-The modes take turns, and each figure is the median of the rounds. *same first*: the share of questions whose best entry
-is the embedded index's; *confidence*: of these, the largest difference of its confidence. At --large entries only gRPC
-is measured. The server's port for gRPC is QDRANT_GRPC_PORT (6334). Everything is in a namespace of its own, which is
-removed at the end.
+The modes take turns; figures are medians of the rounds, and what is compared is compared within each round. *same
+first*: the share of questions whose best entry is the embedded index's; *confidence*: of these, the largest difference
+of its confidence. At --large entries only gRPC is measured. The server's port for gRPC is QDRANT_GRPC_PORT (6334).
+Everything is in a namespace of its own, which is removed at the end.
 
 Writes benchmarks/results/server.json and .md. Without QDRANT_URL it runs on the tests' stand-in, with fewer entries and
 questions, prints only, and no target is binding: the stand-in compares vectors in Python.
@@ -47,7 +47,7 @@ from tests.faults.qdrant_grpc import grpc_stand_in
 NAME, LARGE = "faq-0123456789ab-0123456789ab", "faq-0123456789ab-ba9876543210"
 SAMPLE = Path(__file__).parents[1] / "data" / "faq.jsonl"
 EMBEDDED, COPY, GRPC, REST = "embedded", "local copy", "ids by gRPC", "ids by REST"
-CLIENTS, ROUNDS = 8, 3
+CLIENTS, ROUNDS = 8, 5
 CACHE = 2 * 2**30  # bytes, so that every row fits
 Figures = dict[str, float]
 First = tuple[str | None, float]  # the best entry of a question and its confidence
@@ -67,10 +67,10 @@ async def firsts(answerer: Answerer, questions: Sequence[str]) -> list[First]:
     return [(best[0].candidate.id, best[0].confidence) if best else (None, 0.0) for best in ranked]
 
 
-async def measured(answerer: Answerer, questions: Sequence[str]) -> Figures:
-    """Every question by one client, then all by several at a time."""
-    times, cpu = [], time.process_time()
-    for question in questions:
+async def measured(answerer: Answerer, questions: Sequence[str], number: int) -> Figures:
+    """A part of the questions by one client, then all by several at a time."""
+    part, times, cpu = questions[number::ROUNDS], [], time.process_time()
+    for question in part:
         start = time.perf_counter()
         await answerer.ask([question], TOP_K)
         times.append(time.perf_counter() - start)
@@ -85,21 +85,26 @@ async def measured(answerer: Answerer, questions: Sequence[str]) -> Figures:
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
     rate = len(questions) / (time.perf_counter() - start)
     p50, p99 = np.percentile(times, [50, 99]) * 1000
-    return {"p50_ms": p50, "p99_ms": p99, "per_s": rate, "cpu_ms": cpu * 1000 / len(questions)}
+    return {"p50_ms": p50, "p99_ms": p99, "per_s": rate, "cpu_ms": cpu * 1000 / len(part)}
 
 
 async def in_turns(answerers: Mapping[str, Answerer], questions: Sequence[str]) -> dict[str, Figures]:
-    """The medians of each mode, after every question was asked once, and its agreement with the first mode."""
+    """The medians of each mode, after every question was asked once; compared with the first mode within each round."""
     answers = {mode: await firsts(answerer, questions) for mode, answerer in answerers.items()}
-    rounds: dict[str, list[Figures]] = {mode: [] for mode in answerers}
+    rounds: list[dict[str, Figures]] = []
     for number in range(ROUNDS):
-        for mode, answerer in answerers.items():
-            rounds[mode].append(await measured(answerer, questions[number::ROUNDS]))
-    expected = next(iter(answers.values()))
+        first = number % len(answerers)
+        order = [*list(answerers)[first:], *list(answerers)[:first]]
+        rounds.append({mode: await measured(answerers[mode], questions, number) for mode in order})
+    base = next(iter(answerers))
     return {
-        mode: {name: float(np.median([figures[name] for figures in held])) for name in held[0]}
-        | agreement(answers[mode], expected)
-        for mode, held in rounds.items()
+        mode: {name: float(np.median([held[mode][name] for held in rounds])) for name in rounds[0][mode]}
+        | {
+            "share": float(np.median([held[mode]["per_s"] / held[base]["per_s"] for held in rounds])),
+            "above_ms": float(np.median([held[mode]["p50_ms"] - held[base]["p50_ms"] for held in rounds])),
+        }
+        | agreement(answers[mode], answers[base])
+        for mode in answerers
     }
 
 
@@ -165,12 +170,12 @@ async def large(faq: Faq, store: ServerStore, questions: Sequence[str], count: i
 
 def targets(report: Mapping[str, Figures]) -> list[tuple[str, float, str, float]]:
     """What was to be reached: words, figure, sign and bound."""
-    base, copy, ids = report[EMBEDDED], report[COPY], report[GRPC]
+    copy, ids = report[COPY], report[GRPC]
     rows = [
-        ("local copy: throughput, of embedded", copy["per_s"] / base["per_s"], ">=", 0.95),
-        ("local copy: p50 above embedded, ms", copy["p50_ms"] - base["p50_ms"], "<=", 0.3),
-        ("ids by gRPC: throughput, of embedded", ids["per_s"] / base["per_s"], ">=", 0.55),
-        ("ids by gRPC: p50 above embedded, ms", ids["p50_ms"] - base["p50_ms"], "<=", 3.0),
+        ("local copy: throughput, of embedded", copy["share"], ">=", 0.95),
+        ("local copy: p50 above embedded, ms", copy["above_ms"], "<=", 0.3),
+        ("ids by gRPC: throughput, of embedded", ids["share"], ">=", 0.55),
+        ("ids by gRPC: p50 above embedded, ms", ids["above_ms"], "<=", 3.0),
         ("same first entry, least of all", min(held["same_first"] for held in report.values()), ">=", 0.995),
         ("difference of confidence, most of all", max(held["confidence"] for held in report.values()), "<=", 0.01),
     ]
