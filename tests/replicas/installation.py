@@ -18,7 +18,7 @@ from tests import postgres
 from tests.conftest import ADMIN_KEY, fill
 from tests.faults.nodes import Nodes
 from tests.faults.service import ROOT, Service, free_port, spawned
-from tests.replicas.knowledge import Question, Truth, answer, entries
+from tests.replicas.knowledge import Question, Truth, entries, version_of
 from tests.replicas.load import wait
 
 REPLICAS = 3
@@ -78,6 +78,12 @@ class Installation:
             os.kill(worker, signal.SIGKILL)
         service.process.wait()
         self.kills.append((number, time.monotonic()))
+        service.client.close()
+
+    def terminate(self, number: int) -> None:
+        """End a replica with SIGTERM; returns when it has ended."""
+        assert self.service(number).terminate() == 0
+        self.service(number).client.close()
 
     def workers(self, number: int) -> list[int]:
         """The process ids of a replica's warm worker."""
@@ -119,6 +125,8 @@ class Installation:
         except httpx2.TransportError:
             return False
         assert reply.status_code in (200, 503), reply.text
+        if reply.status_code == 200:
+            self.truth.acknowledged[question.entry] = version_of(text)
         return reply.status_code == 200
 
     def edit(self, number: int, question: Question) -> None:
@@ -126,16 +134,16 @@ class Installation:
         wait(lambda: self.try_edit(number, question), f"an edit at replica {number}", HEAL_S)
 
     def wait_until_seen(self, question: Question) -> None:
-        """Until every replica answers with the newest version of an entry, and is ready."""
-        newest = f"version {self.truth.versions[question.entry]}."
+        """Until every replica is ready, and answers with the newest version of an entry that one of them stored."""
+        newest = self.truth.acknowledged.get(question.entry, 0)
         body = {"question": question.text, "min_confidence": 0, "top_k": 1}
 
         def seen(number: int) -> bool:
             reply = self.service(number).client.post("/v1/ask", json=body)
-            return reply.status_code == 200 and reply.json()["answers"][0]["answer"].endswith(newest)
+            return reply.status_code == 200 and version_of(reply.json()["answers"][0]["answer"]) >= newest
 
-        self.wait_for(seen, f"{question.entry}, {newest}")
-        self.truth.seen_everywhere(question.entry)
+        self.wait_for(seen, f"version {newest} of {question.entry}")
+        self.truth.seen_everywhere(question.entry, newest)
 
     def wait_for(self, condition: Callable[[int], bool], what: str) -> None:
         """Until a condition holds for each replica; a refused connection is a no."""
@@ -149,12 +157,12 @@ class Installation:
             wait(lambda number=number: holds(number), f"{what} at replica {number}\n{self.log}", HEAL_S)
 
     def lost(self) -> list[str]:
-        """The edited entries that the database does not hold in their newest version."""
-        client, versions = self.service(0).client, self.truth.versions
+        """The edited entries of which the database does not hold what was acknowledged."""
+        client, acknowledged = self.service(0).client, self.truth.acknowledged
         stored = {
-            entry: client.get("/v1/admin/entry", params={"id": entry}).json()["answer"] for entry in sorted(versions)
+            entry: client.get("/v1/admin/entry", params={"id": entry}).json()["answer"] for entry in acknowledged
         }
-        return [entry for entry, text in stored.items() if text != answer(entry, versions[entry])]
+        return [entry for entry, text in stored.items() if version_of(text) < acknowledged[entry]]
 
 
 @contextmanager

@@ -34,9 +34,16 @@ def answer(entry: str, version: int) -> str:
     return f"This is how: {entry}, version {version}."
 
 
+def version_of(text: str) -> int:
+    """The version that an answer says it is."""
+    version = re.search(r"version (\d+)\.$", text)
+    assert version, text
+    return int(version[1])
+
+
 def questions() -> list[Question]:
-    """Questions that no entry holds word for word; each shares verb and noun with one entry alone."""
-    return [Question(f"what do I do to {verb} the {noun}", f"{verb}-{noun}") for verb, noun in SUBJECTS]
+    """A question for each entry, which no entry holds word for word."""
+    return [Question(f"can I {verb} my {noun}", f"{verb}-{noun}") for verb, noun in SUBJECTS]
 
 
 class Truth:
@@ -47,7 +54,8 @@ class Truth:
     """
 
     def __init__(self) -> None:
-        self.versions: dict[str, int] = defaultdict(int)  # the newest of each entry that was sent
+        self.sent: dict[str, int] = defaultdict(int)  # the newest version of each entry that was sent
+        self.acknowledged: dict[str, int] = {}  # the newest of each edited entry that a replica said it stored
         self._seen: dict[tuple[int | None, str], list[tuple[float, int]]] = defaultdict(lambda: [(0.0, 0)])
         self._released: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
@@ -55,26 +63,25 @@ class Truth:
     def edit(self, entry: str) -> str:
         """The next answer of an entry, which counts as sent from now on."""
         with self._lock:
-            self.versions[entry] += 1
-            return answer(entry, self.versions[entry])
+            self.sent[entry] += 1
+            return answer(entry, self.sent[entry])
 
-    def seen_everywhere(self, entry: str) -> None:
-        """Say that every replica gave the newest version of an entry, so that an older one is wrong from now on."""
+    def seen_everywhere(self, entry: str, version: int) -> None:
+        """Say that every replica gave this version of an entry, or a newer one: an older one is wrong from now on."""
         with self._lock:
-            self._seen[None, entry].append((time.monotonic(), self.versions[entry]))
+            self._seen[None, entry].append((time.monotonic(), version))
 
     def mistake(self, replica: int, question: Question, started: float, ended: float, reply: Any) -> str | None:  # noqa: ANN401 - JSON
         """What is wrong with the reply of a replica to a question that was asked at `started`; None if it is right."""
         first = reply["answers"][0] if reply["answers"] else {"faq_id": None, "answer": ""}
-        version = re.search(r"version (\d+)\.$", first["answer"])
-        if first["faq_id"] != question.entry or version is None:
+        if first["faq_id"] != question.entry:
             return f"{question.text}: the first answer is {first['faq_id']}, not {question.entry}"
-        number = int(version[1])
+        number = version_of(first["answer"])
         with self._lock:
             same = self._released.setdefault((reply["release"], question.entry), number)
             seen = self._seen[replica, question.entry]
             oldest = max(known for at, known in [*seen, *self._seen[None, question.entry]] if at <= started)
-            newest = self.versions[question.entry]
+            newest = self.sent[question.entry]
             seen.append((ended, max(number, seen[-1][1])))
         if same != number:
             return f"{question.entry}: {reply['release']} answers versions {same} and {number}"
