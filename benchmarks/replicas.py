@@ -1,13 +1,13 @@
 """Three replicas under load while models, processes, Qdrant and PostgreSQL come and go: what the askers notice.
 
-    python -m benchmarks.replicas [--away 20] [--clients 3] [--only "Qdrant is away"]
+    python -m benchmarks.replicas [--away 20] [--clients 3] [--only "Qdrant is away"] [--mode copies|server]
 
 Three services with homes of their own, one PostgreSQL, one store of bundles, and Qdrant: the server that QDRANT_URL or
 QDRANT_URLS names, behind proxies that cut it off, or the tests' stand-in, which is killed. `tests/replicas` has the
 scenarios. *failed* are requests that got neither an answer nor 503 with Retry-After, without those that a killed process
 had (*in flight*). *to heal*: seconds from the end of the fault until every replica is ready and answers what was edited
 before it, during it and after it. Both with local copies and with FAQ_LOCAL_VECTORS=0. Writes
-benchmarks/results/replicas.json and .md, unless --only is given; exit status 1 if an answer was wrong or an edit lost.
+benchmarks/results/replicas.json and .md, unless --only or --mode is given; exit status 1 if an answer was wrong or an edit lost.
 """
 
 import argparse
@@ -25,7 +25,8 @@ from tests.faults.nodes import Nodes, nodes_behind_proxies
 from tests.replicas.installation import installation
 from tests.replicas.scenarios import SCENARIOS, Result, Scenario, run
 
-MODES = {"local copies": 100_000, "FAQ_LOCAL_VECTORS=0": 0}
+MODES = {"copies": 100_000, "server": 0}  # FAQ_LOCAL_VECTORS
+TITLES = {"copies": "Answered from local copies", "server": "Answered by Qdrant (FAQ_LOCAL_VECTORS=0)"}
 COLUMNS = {
     "scenario": "scenario",
     "requests": "requests",
@@ -43,18 +44,19 @@ def main() -> None:
     parser.add_argument("--away", type=float, default=20.0, help="seconds for which something is away")
     parser.add_argument("--clients", type=int, default=3)
     parser.add_argument("--only", help="the name of one scenario")
+    parser.add_argument("--mode", choices=MODES, help="one mode instead of both")
     options = parser.parse_args()
     wanted = [scenario for scenario in SCENARIOS if options.only in (None, scenario.name)]
     report: dict[str, list[Result]] = {}
     lost: list[str] = []
     with nodes_behind_proxies() as nodes, postgres.server() as server:
         kind = "the stand-in for Qdrant" if nodes.stand_in else f"a Qdrant server of {len(nodes.urls)} nodes"
-        for mode, limit in MODES.items():
-            report[mode], missing = measured(nodes, server, limit, wanted, options.away, options.clients)
+        for mode in [options.mode] if options.mode else MODES:
+            report[mode], missing = measured(nodes, server, MODES[mode], wanted, options.away, options.clients)
             lost += missing
     text = page(report, kind, lost)
     sys.stdout.write(text)
-    if options.only is None:
+    if options.only is None and options.mode is None:
         RESULTS.mkdir(exist_ok=True)
         rows = {mode: [asdict(result) for result in results] for mode, results in report.items()}
         figures = {"cores": os.cpu_count(), "qdrant": kind, "lost": lost, **rows}
@@ -81,7 +83,7 @@ def page(report: dict[str, list[Result]], kind: str, lost: Sequence[str]) -> str
     """The tables, in Markdown."""
     lines = [f"Three replicas, PostgreSQL and {kind}; acknowledged edits that were lost: {len(lost)}.", ""]
     for mode, results in report.items():
-        lines += [f"**{mode}**", "", "| " + " | ".join(COLUMNS.values()) + " |", "|---" * len(COLUMNS) + "|"]
+        lines += [f"**{TITLES[mode]}**", "", "| " + " | ".join(COLUMNS.values()) + " |", "|---" * len(COLUMNS) + "|"]
         for result in results:
             cells = asdict(result) | {"heal_s": f"{result.heal_s:.1f}"}
             lines.append("| " + " | ".join(str(cells[column]) for column in COLUMNS) + " |")
