@@ -84,7 +84,7 @@ def made_store(kind: str, directory: Path) -> IndexStore:
     return ServerStore.connect(str(url), namespace=f"test-{secrets.token_hex(4)}")
 
 
-@pytest.fixture(params=["embedded", "memory", "server"])
+@pytest.fixture(params=["embedded", "memory", pytest.param("server", marks=pytest.mark.server("contract"))])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
     made = made_store(request.param, tmp_path / "index")
     yield made
