@@ -20,7 +20,7 @@ class Proxy:
 
     def __init__(self, target: int, target_host: str = "127.0.0.1", host: str = "127.0.0.1", port: int = 0) -> None:
         """`port`: where it listens on `host`; 0 takes a free one, which `port` names once the proxy is entered."""
-        self._target, self._target_host, self._host = target, target_host, host
+        self._target, self._target_host, self.host = target, target_host, host
         self.mode: Mode = "pass"
         self.delay_s = 0.0
         self.first: int | None = None
@@ -55,7 +55,7 @@ class Proxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connected, self._host, self.port))
+        server = self._loop.run_until_complete(asyncio.start_server(self._connected, self.host, self.port))
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()

@@ -12,7 +12,7 @@ def new_namespace() -> str:
 
 async def empty(urls: str, namespace: str) -> None:
     """Delete every collection and alias of a namespace."""
-    store = ServerStore.connect(urls, namespace=namespace)
+    store = ServerStore.connect(urls, namespace=namespace, grpc_port=0)
     try:
         for release in reversed(await store.names()):
             await store.drop(release)

@@ -175,6 +175,7 @@ def installation(
             home=directory / "unused",
             database_url=database,
             qdrant_url=nodes.url,
+            qdrant_grpc_port=nodes.grpc_port,
             namespace=namespace,
             local_vectors=local_vectors,
             bundle_store=str(directory / "bundles"),
