@@ -4,10 +4,11 @@
 
 Three services with homes of their own, one PostgreSQL, one store of bundles, and Qdrant: the server that QDRANT_URL or
 QDRANT_URLS names, behind proxies that cut it off, or the tests' stand-in, which is killed. `tests/replicas` has the
-scenarios. *failed* are requests that got neither an answer nor 503 with Retry-After, without those that a killed process
-had (*in flight*). *to heal*: seconds from the end of the fault until every replica is ready and answers what was edited
-before it, during it and after it. Both with local copies and with FAQ_LOCAL_VECTORS=0. Writes
-benchmarks/results/replicas.json and .md, unless --only or --mode is given; exit status 1 if an answer was wrong or an edit lost.
+scenarios. *failed* are requests that got neither an answer nor 503 with Retry-After, without those that a killed
+process had (*in flight*). *to heal*: seconds from the end of the fault until every replica is ready and answers what
+was edited before it, during it and after it. Both with local copies and with FAQ_LOCAL_VECTORS=0. Writes
+benchmarks/results/replicas.json and .md, unless --only or --mode is given. Exit status 1 if an answer was wrong or an
+edit was lost.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from tests.faults.nodes import real_urls
+from tests.faults.real import real_urls
 
 KINDS = ("contract", "build", "switch", "faults", "replicas")
 OUTCOMES = ("passed", "failed", "skipped")
@@ -53,7 +53,9 @@ def main() -> int:
         return 2
     tally = Tally()
     status = pytest.main(["-m", "server", "-n", "0", "tests", *sys.argv[1:]], plugins=[tally])
-    measured = subprocess.run([sys.executable, "-m", "benchmarks.server"], stdout=subprocess.PIPE, text=True, check=False)
+    measured = subprocess.run(
+        [sys.executable, "-m", "benchmarks.server"], stdout=subprocess.PIPE, text=True, check=False
+    )
     sys.stdout.write(f"\nOn {', '.join(real_urls())}:\n\n{tally.table()}\n{measured.stdout}")
     return int(status != 0 or measured.returncode != 0)
 

@@ -30,7 +30,17 @@ class Server:
         self._folder, self._programs, self._user = folder, programs, user
         self._numbers = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
-        initdb = [programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            folder / "data",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+        ]
         subprocess.run([*initdb, "--no-sync"], user=user, cwd=folder, check=True, capture_output=True)
 
     def url(self, database: str) -> str:
@@ -57,7 +67,14 @@ class Server:
     def start(self) -> None:
         """Start the server. Raises AssertionError with its log if it does not answer."""
         settings = [part for setting in _FAST for part in ("-c", setting)]
-        command = [self._programs / "postgres", "-D", self._folder / "data", "-k", self._folder, *settings]
+        command: list[str | Path] = [
+            self._programs / "postgres",
+            "-D",
+            self._folder / "data",
+            "-k",
+            self._folder,
+            *settings,
+        ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, user=self._user, cwd=self._folder, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_S

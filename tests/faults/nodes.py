@@ -4,30 +4,18 @@ A test never harms the server itself, which may not be its own: it cuts the prox
 """
 
 import asyncio
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
-from app.index.nodes import GRPC_PORT
 from tests.faults.proxy import Mode, Proxy
+from tests.faults.real import real_grpc_port, real_urls
 from tests.faults.service import free_port
 from tests.faults.stand_in import StandIn, stand_in
 from tests.index.namespaces import empty, new_namespace
 
 REST_PORT = 6333
-
-
-def real_urls() -> list[str]:
-    """The nodes of the server that QDRANT_URLS or QDRANT_URL names; none without them."""
-    named = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL") or ""
-    return [url.strip() for url in named.split(",") if url.strip()]
-
-
-def real_grpc_port() -> int:
-    """The gRPC port of every node of that server."""
-    return int(os.environ.get("QDRANT_GRPC_PORT", str(GRPC_PORT)))
 
 
 class Nodes:

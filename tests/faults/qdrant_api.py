@@ -88,9 +88,10 @@ class Api:
         wanted = models.CreateCollection.model_validate_json(await self._body(request))
         self._cluster.created[name] = time.monotonic()
         return await self._changed(
-            request, lambda client: client.create_collection(
+            request,
+            lambda client: client.create_collection(
                 name, wanted.vectors, sparse_vectors_config=wanted.sparse_vectors, metadata=wanted.metadata
-            )
+            ),
         )
 
     def _described(self, name: str, info: dict[str, Any]) -> dict[str, Any]:
@@ -122,14 +123,18 @@ class Api:
         name, body = request.path_params["name"], await self._body(request)
         wanted = models.SetPayload.model_validate_json(body)
         return await self._changed(
-            request, lambda client: client.set_payload(name, wanted.payload, models.FilterSelector(filter=wanted.filter)), DONE
+            request,
+            lambda client: client.set_payload(name, wanted.payload, models.FilterSelector(filter=wanted.filter)),
+            DONE,
         )
 
     async def delete_payload(self, request: Request) -> JSONResponse:
         name, body = request.path_params["name"], await self._body(request)
         wanted = models.DeletePayload.model_validate_json(body)
         return await self._changed(
-            request, lambda client: client.delete_payload(name, wanted.keys, models.FilterSelector(filter=wanted.filter)), DONE
+            request,
+            lambda client: client.delete_payload(name, wanted.keys, models.FilterSelector(filter=wanted.filter)),
+            DONE,
         )
 
     async def scroll(self, request: Request) -> JSONResponse:

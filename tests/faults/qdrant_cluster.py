@@ -87,7 +87,9 @@ class Node:
 
     async def start(self) -> None:
         if self._server is None:
-            config = uvicorn.Config(self._cluster.application(self._cluster, self), port=self._port, log_level="warning")
+            config = uvicorn.Config(
+                self._cluster.application(self._cluster, self), port=self._port, log_level="warning"
+            )
             self._server = uvicorn.Server(config)
             self._serving = asyncio.create_task(self._server.serve())  # `StandIn` waits until it answers
 
@@ -96,5 +98,3 @@ class Node:
             self._server.should_exit = self._server.force_exit = True
             await self._serving
             self._server = None
-
-

@@ -12,7 +12,7 @@ import pytest
 from app.index.candidates import Candidate, Question
 from app.index.layout import Layout
 from app.index.server import ServerStore
-from tests.faults.nodes import real_urls
+from tests.faults.real import real_urls
 from tests.index.in_increments import NAMES, InIncrements
 from tests.index.namespaces import empty, new_namespace
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx2
 
 from app.encoding.bundle import Bundle
 from app.http.security import digest_of
+from app.knowledge.store import Store
 from app.settings import Settings
 from tests import postgres
 from tests.conftest import ADMIN_KEY, fill
@@ -110,7 +112,11 @@ class Installation:
         """Publish a bundle; returns when every replica serves it."""
         status = self.publisher(bundle).wait(60)
         assert status == 0, (self._directory / "publisher" / "publisher.log").read_text()
-        self.wait_for(lambda number: f"-{bundle.revision}-" in self.release(number), "the bundle is served")
+        self.wait_until_served(f"-{bundle.revision}-")
+
+    def wait_until_served(self, part: str) -> None:
+        """Until every replica serves a release with this part of a name."""
+        self.wait_for(lambda number: part in self.release(number), f"{part} is served")
 
     def release(self, number: int) -> str:
         """The name of the release that a replica serves."""
@@ -119,9 +125,9 @@ class Installation:
     def try_edit(self, number: int, question: Question) -> bool:
         """Change the answer of an entry at a replica; whether that was acknowledged."""
         text = self.truth.edit(question.entry)
-        options = {"params": {"id": question.entry}, "headers": {"If-Match": "*", "X-API-Key": ADMIN_KEY}}
+        client, params = self.service(number).client, {"id": question.entry}
         try:
-            reply = self.service(number).client.patch("/v1/admin/entry", json={"answer": text}, **options)
+            reply = client.patch("/v1/admin/entry", json={"answer": text}, params=params, headers={"If-Match": "*"})
         except httpx2.TransportError:
             return False
         assert reply.status_code in (200, 503), reply.text
@@ -132,6 +138,15 @@ class Installation:
     def edit(self, number: int, question: Question) -> None:
         """Change the answer of an entry at a replica, again until that is acknowledged."""
         wait(lambda: self.try_edit(number, question), f"an edit at replica {number}", HEAL_S)
+
+    def leave_edit(self, question: Question) -> None:
+        """Change the answer of an entry as a replica does that dies right afterwards."""
+        text = self.truth.edit(question.entry)
+        store = Store.open(self._shared.sqlalchemy_url)
+        with store.edit("a replica that died") as editor:
+            editor.change(question.entry, lambda entry: entry.model_copy(update={"answer": text}), "*")
+        store.close()
+        self.truth.acknowledged[question.entry] = version_of(text)
 
     def wait_until_seen(self, question: Question) -> None:
         """Until every replica is ready, and answers with the newest version of an entry that one of them stored."""
@@ -154,14 +169,12 @@ class Installation:
             return False
 
         for number in range(REPLICAS):
-            wait(lambda number=number: holds(number), f"{what} at replica {number}\n{self.log}", HEAL_S)
+            wait(partial(holds, number), f"{what} at replica {number}\n{self.log}", HEAL_S)
 
     def lost(self) -> list[str]:
         """The edited entries of which the database does not hold what was acknowledged."""
         client, acknowledged = self.service(0).client, self.truth.acknowledged
-        stored = {
-            entry: client.get("/v1/admin/entry", params={"id": entry}).json()["answer"] for entry in acknowledged
-        }
+        stored = {entry: client.get("/v1/admin/entry", params={"id": entry}).json()["answer"] for entry in acknowledged}
         return [entry for entry, text in stored.items() if version_of(text) < acknowledged[entry]]
 
 

@@ -73,9 +73,9 @@ class Truth:
 
     def mistake(self, replica: int, question: Question, started: float, ended: float, reply: Any) -> str | None:  # noqa: ANN401 - JSON
         """What is wrong with the reply of a replica to a question that was asked at `started`; None if it is right."""
-        first = reply["answers"][0] if reply["answers"] else {"faq_id": None, "answer": ""}
-        if first["faq_id"] != question.entry:
-            return f"{question.text}: the first answer is {first['faq_id']}, not {question.entry}"
+        first = reply["answers"][0] if reply["answers"] else None
+        if first is None or first["faq_id"] != question.entry:
+            return f"{question.text}: the first answer is {first and first['faq_id']}, not {question.entry}"
         number = version_of(first["answer"])
         with self._lock:
             same = self._released.setdefault((reply["release"], question.entry), number)

@@ -56,7 +56,7 @@ def rollback(site: Installation, away_s: float) -> None:
     for number, name in ((1, older), (2, newer)):
         activated = site.service(number).client.post(f"/v1/admin/releases/{name}/activate")
         assert activated.status_code == 200, activated.text
-        site.wait_for(lambda replica, name=name: site.release(replica) == name, f"{name} is served")
+        site.wait_until_served(name)
 
 
 def edits(site: Installation, away_s: float) -> None:
@@ -64,6 +64,11 @@ def edits(site: Installation, away_s: float) -> None:
     for number, question in ((0, FIRST), (1, SECOND), (2, FIRST)):
         site.edit(number, question)
         site.wait_until_seen(question)
+
+
+def left_edit(site: Installation, away_s: float) -> None:
+    """A replica stores an edit and dies before it does anything about it."""
+    site.leave_edit(SECOND)
 
 
 def rolling_restart(site: Installation, away_s: float) -> None:
@@ -128,6 +133,7 @@ SCENARIOS = (
     Scenario("another model is published", another_model),
     Scenario("rollback, and forward again", rollback),
     Scenario("edits at each replica", edits),
+    Scenario("an edit whose replica died", left_edit),
     Scenario("rolling restart", rolling_restart),
     Scenario("a replica is killed", killed_replica),
     Scenario("the writer of an edit is killed", killed_worker),
@@ -153,7 +159,9 @@ def run(site: Installation, scenario: Scenario, away_s: float, clients: int = 3,
     failed = [request for request in asked if request.outcome == "failed"]
     in_flight = [request for request in failed if _was_killed(site, request)]
     outcomes = [request.outcome for request in asked]
-    bad = [request for request in asked if request.outcome == "wrong" or request in failed and request not in in_flight]
+    bad = [
+        request for request in asked if request.outcome == "wrong" or (request in failed and request not in in_flight)
+    ]
     return Result(
         scenario.name,
         len(asked),
@@ -168,7 +176,9 @@ def run(site: Installation, scenario: Scenario, away_s: float, clients: int = 3,
 
 def _was_killed(site: Installation, request: Asked) -> bool:
     """Whether a failed request was under way at a replica when that was killed."""
-    return any(number == request.replica and request.started <= at for number, at in site.kills if at <= request.ended + 1)
+    return any(
+        number == request.replica and request.started <= at for number, at in site.kills if at <= request.ended + 1
+    )
 
 
 def _other(site: Installation) -> Bundle:

@@ -5,7 +5,6 @@ green collections, quantisation, recall, or what a real cluster does when a node
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,18 @@ import pytest
 from app.encoding.bundle import Bundle
 from tests import postgres
 from tests.faults.nodes import Nodes, nodes_behind_proxies
-from tests.replicas import scenarios
 from tests.replicas.installation import Installation, installation
-from tests.replicas.scenarios import SCENARIOS, Result, Scenario, run
+from tests.replicas.scenarios import (
+    SCENARIOS,
+    Result,
+    Scenario,
+    another_model,
+    killed_replica,
+    left_edit,
+    postgres_away,
+    qdrant_away,
+    run,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +49,8 @@ def test_replicas_answer_right_whatever_is_away(
 
 
 def short(site: Installation, away_s: float) -> None:
-    """Another model, edits, a killed replica, Qdrant and PostgreSQL away."""
-    happenings = (
-        scenarios.another_model, scenarios.killed_replica, scenarios.qdrant_away, scenarios.postgres_away
-    )
-    for happens in happenings:
+    """Another model, an edit that nobody announced, a killed replica, Qdrant and PostgreSQL away."""
+    for happens in (another_model, left_edit, killed_replica, qdrant_away, postgres_away):
         happens(site, away_s)
 
 
