@@ -169,7 +169,10 @@ class Installation:
             return False
 
         for number in range(REPLICAS):
-            wait(partial(holds, number), f"{what} at replica {number}\n{self.log}", HEAL_S)
+            try:
+                wait(partial(holds, number), f"{what} at replica {number}", HEAL_S)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{self.log}") from None
 
     def lost(self) -> list[str]:
         """The edited entries of which the database does not hold what was acknowledged."""
