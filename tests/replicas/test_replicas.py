@@ -44,7 +44,7 @@ def test_replicas_answer_right_whatever_is_away(
 ) -> None:
     """The short form, with local copies: no request fails but those that a killed process had."""
     with installation(tmp_path, nodes, postgres_server, (bundle, other_bundle), 100_000) as site:
-        check(run(site, Scenario("short", short), away_s=1.0), refused=False)
+        check(run(site, Scenario("short", short), away_s=1.0, pause_s=0.1), refused=False)
         assert site.lost() == []
 
 
