@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.encoding.bundle import Bundle
+from app.jobs.table import LEASE_S
 from tests import postgres
 from tests.faults.nodes import Nodes, nodes_behind_proxies
 from tests.replicas.installation import Installation, installation
@@ -44,7 +45,9 @@ def test_replicas_answer_right_whatever_is_away(
 ) -> None:
     """The short form, with local copies: no request fails but those that a killed process had."""
     with installation(tmp_path, nodes, postgres_server, (bundle, other_bundle), 100_000) as site:
-        check(run(site, Scenario("short", short), away_s=1.0, pause_s=0.1), refused=False)
+        result = run(site, Scenario("short", short), away_s=1.0, pause_s=0.1)
+        check(result, refused=False)
+        assert result.heal_s < LEASE_S  # no job that failed meanwhile keeps others from beginning
         assert site.lost() == []
 
 
