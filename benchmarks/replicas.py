@@ -7,8 +7,8 @@ QDRANT_URLS names, behind proxies that cut it off, or the tests' stand-in, which
 scenarios. *failed* are requests that got neither an answer nor 503 with Retry-After, without those that a killed
 process had (*in flight*). *to heal*: seconds from the end of the fault until every replica is ready and answers what
 was edited before it, during it and after it. Both with local copies and with FAQ_LOCAL_VECTORS=0. Writes
-benchmarks/results/replicas.json and .md, unless --only or --mode is given. Exit status 1 if an answer was wrong or an
-edit was lost.
+benchmarks/results/replicas.json and .md, in which scenarios that do not run keep their figures. Exit status 1 if an
+answer was wrong or an edit was lost.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cloud_faq import RESULTS
 from tests import bundles, postgres
@@ -26,6 +27,7 @@ from tests.faults.nodes import Nodes, nodes_behind_proxies
 from tests.replicas.installation import installation
 from tests.replicas.scenarios import SCENARIOS, Result, Scenario, run
 
+FILE = RESULTS / "replicas.json"
 MODES = {"copies": 100_000, "server": 0}  # FAQ_LOCAL_VECTORS
 TITLES = {"copies": "Answered from local copies", "server": "Answered by Qdrant (FAQ_LOCAL_VECTORS=0)"}
 COLUMNS = {
@@ -48,22 +50,34 @@ def main() -> None:
     parser.add_argument("--mode", choices=MODES, help="one mode instead of both")
     options = parser.parse_args()
     wanted = [scenario for scenario in SCENARIOS if options.only in (None, scenario.name)]
-    report: dict[str, list[Result]] = {}
+    modes = [options.mode] if options.mode else list(MODES)
     lost: list[str] = []
+    results: dict[str, list[Result]] = {}
     with nodes_behind_proxies() as nodes, postgres.server() as server:
         kind = "the stand-in for Qdrant" if nodes.stand_in else f"a Qdrant server of {len(nodes.urls)} nodes"
-        for mode in [options.mode] if options.mode else MODES:
-            report[mode], missing = measured(nodes, server, MODES[mode], wanted, options.away, options.clients)
+        for mode in modes:
+            results[mode], missing = measured(nodes, server, MODES[mode], wanted, options.away, options.clients)
             lost += missing
-    text = page(report, kind, lost)
+    figures = merged(kind, results)
+    text = page(figures)
     sys.stdout.write(text)
-    if options.only is None and options.mode is None:
-        RESULTS.mkdir(exist_ok=True)
-        rows = {mode: [asdict(result) for result in results] for mode, results in report.items()}
-        figures = {"cores": os.cpu_count(), "qdrant": kind, "lost": lost, **rows}
-        (RESULTS / "replicas.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        (RESULTS / "replicas.md").write_text(text, encoding="utf-8")
-    sys.exit(bool(lost) or any(result.wrong for results in report.values() for result in results))
+    RESULTS.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    FILE.with_suffix(".md").write_text(text, encoding="utf-8")
+    if lost:
+        sys.stderr.write(f"error: acknowledged edits were lost: {', '.join(lost)}\n")
+    sys.exit(bool(lost) or any(result.wrong for of_mode in results.values() for result in of_mode))
+
+
+def merged(kind: str, results: dict[str, list[Result]]) -> dict[str, Any]:
+    """The figures to keep: those of this run, and of scenarios that it left out those of before."""
+    before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "qdrant": kind}
+    for mode in MODES:
+        rows = {row["scenario"]: row for row in before.get(mode, ()) if before["qdrant"] == kind}
+        rows |= {result.scenario: asdict(result) for result in results.get(mode, ())}
+        figures[mode] = [rows[scenario.name] for scenario in SCENARIOS if scenario.name in rows]
+    return figures
 
 
 def measured(
@@ -80,13 +94,13 @@ def measured(
             return results, site.lost()
 
 
-def page(report: dict[str, list[Result]], kind: str, lost: Sequence[str]) -> str:
+def page(figures: dict[str, Any]) -> str:
     """The tables, in Markdown."""
-    lines = [f"Three replicas, PostgreSQL and {kind}; acknowledged edits that were lost: {len(lost)}.", ""]
-    for mode, results in report.items():
-        lines += [f"**{TITLES[mode]}**", "", "| " + " | ".join(COLUMNS.values()) + " |", "|---" * len(COLUMNS) + "|"]
-        for result in results:
-            cells = asdict(result) | {"heal_s": f"{result.heal_s:.1f}"}
+    lines = [f"Three replicas, PostgreSQL and {figures['qdrant']}.", ""]
+    for mode, title in TITLES.items():
+        lines += [f"**{title}**", "", "| " + " | ".join(COLUMNS.values()) + " |", "|---" * len(COLUMNS) + "|"]
+        for row in figures[mode]:
+            cells = row | {"heal_s": f"{row['heal_s']:.1f}"}
             lines.append("| " + " | ".join(str(cells[column]) for column in COLUMNS) + " |")
         lines.append("")
     return "\n".join(lines)

@@ -1,9 +1,12 @@
 """The entries that the replicas answer from, the questions that are asked of them, and which answers are right."""
 
+import math
 import re
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -50,7 +53,8 @@ class Truth:
     """Says which answers are right while entries are edited. Safe to share between threads.
 
     An answer is right if it is of the right entry, and of a version that was sent and is not older than one that this
-    replica gave before, or than one that every replica gave. All answers of one release have the same version.
+    replica gave before, or than one that every replica gave, unless its release is rolled back to. All answers of one
+    release have the same version.
     """
 
     def __init__(self) -> None:
@@ -58,6 +62,7 @@ class Truth:
         self.acknowledged: dict[str, int] = {}  # the newest of each edited entry that a replica said it stored
         self._seen: dict[tuple[int | None, str], list[tuple[float, int]]] = defaultdict(lambda: [(0.0, 0)])
         self._released: dict[tuple[str, str], int] = {}
+        self._older: dict[str, float] = {}  # releases that were rolled back to, and until when each was active
         self._lock = threading.Lock()
 
     def edit(self, entry: str) -> str:
@@ -70,6 +75,13 @@ class Truth:
         """Say that every replica gave this version of an entry, or a newer one: an older one is wrong from now on."""
         with self._lock:
             self._seen[None, entry].append((time.monotonic(), version))
+
+    @contextmanager
+    def rolled_back_to(self, release: str) -> Iterator[None]:
+        """While the block runs, a release may answer what it answered before later edits."""
+        self._older[release] = math.inf
+        yield
+        self._older[release] = time.monotonic()
 
     def mistake(self, replica: int, question: Question, started: float, ended: float, reply: Any) -> str | None:  # noqa: ANN401 - JSON
         """What is wrong with the reply of a replica to a question that was asked at `started`; None if it is right."""
@@ -85,6 +97,7 @@ class Truth:
             seen.append((ended, max(number, seen[-1][1])))
         if same != number:
             return f"{question.entry}: {reply['release']} answers versions {same} and {number}"
-        if not oldest <= number <= newest:
+        is_older = started <= self._older.get(reply["release"], 0.0)
+        if not (oldest <= number or is_older) or number > newest:
             return f"{question.entry}: replica {replica} answers version {number}, not {oldest} to {newest}"
         return None

@@ -53,10 +53,11 @@ def rollback(site: Installation, away_s: float) -> None:
     newer = site.release(0)
     releases = site.service(0).client.get("/v1/admin/releases").json()["releases"]
     older = next(release["release"] for release in releases if release["previous"])
-    for number, name in ((1, older), (2, newer)):
-        activated = site.service(number).client.post(f"/v1/admin/releases/{name}/activate")
-        assert activated.status_code == 200, activated.text
-        site.wait_until_served(name)
+    with site.truth.rolled_back_to(older):
+        for number, name in ((1, older), (2, newer)):
+            activated = site.service(number).client.post(f"/v1/admin/releases/{name}/activate")
+            assert activated.status_code == 200, activated.text
+            site.wait_until_served(name)
 
 
 def edits(site: Installation, away_s: float) -> None:
