@@ -71,7 +71,8 @@ def nodes_behind_proxies(count: int = 1) -> Iterator[Nodes]:
         rest, grpc = [], []
         port = 0 if running else _grpc_port(targets[0].hostname or "127.0.0.1")
         for number, target in enumerate(targets, start=1):
-            host, own = target.hostname or "127.0.0.1", f"127.0.0.{number}"  # so that all have one gRPC port
+            host = target.hostname or "127.0.0.1"
+            own = f"127.0.0.{number}" if port else "127.0.0.1"  # so that all have one gRPC port
             rest.append(stack.enter_context(Proxy(target.port or REST_PORT, host, own)))
             if port:
                 grpc.append(stack.enter_context(Proxy(real_grpc_port(), host, own, port)))

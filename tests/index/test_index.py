@@ -1,7 +1,8 @@
 """One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names.
 
 The local mode is also asked by gRPC, through `tests.faults.qdrant_grpc`: that shows that what is asked and read is the
-same, not that a real server fills messages in the same way.
+same, not that a real server fills messages in the same way. Neither proves anything about green collections,
+quantisation or recall.
 """
 
 import os

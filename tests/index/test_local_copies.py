@@ -1,4 +1,7 @@
-"""Copies of a server's releases on the machine of a replica. The client's local mode stands in for the server."""
+"""Copies of a server's releases on the machine of a replica. The client's local mode stands in for the server.
+
+It proves nothing about gRPC, green collections, quantisation or recall.
+"""
 
 import gc
 import shutil
