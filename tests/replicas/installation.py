@@ -43,6 +43,7 @@ class Installation:
             for number in range(REPLICAS)
         ]
         self._services: list[Service | None] = [None] * REPLICAS
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def urls(self) -> list[str]:
@@ -60,6 +61,7 @@ class Installation:
         for number in numbers:
             self._settings[number].home.mkdir(parents=True, exist_ok=True)
         started = {number: spawned(self._settings[number]) for number in numbers}
+        self._processes += [process for process, _ in started.values()]
         for number, (process, log) in started.items():
             self._services[number] = Service(process, log)
         for number in numbers:
@@ -98,6 +100,9 @@ class Installation:
         for number, service in enumerate(self._services):
             if service is not None and service.process.poll() is None:
                 self.kill(number, with_worker=True)
+        for process in self._processes:  # also those that did not come to listen
+            process.kill()
+            process.wait()
 
     def publisher(self, bundle: Bundle) -> "subprocess.Popen[bytes]":
         """`python -m app reindex` with a bundle, in a home of its own; a process that has just started."""
