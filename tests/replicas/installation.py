@@ -100,7 +100,7 @@ class Installation:
         for number, service in enumerate(self._services):
             if service is not None and service.process.poll() is None:
                 self.kill(number, with_worker=True)
-        for process in self._processes:  # also those that did not come to listen
+        for process in self._processes:  # also publishers, and replicas that did not come to listen
             process.kill()
             process.wait()
 
@@ -111,7 +111,8 @@ class Installation:
         command = [sys.executable, "-m", "app", "reindex", "--bundle", str(bundle.directory)]
         variables = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
         with (settings.home.parent / "publisher.log").open("ab") as log:
-            return subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+            self._processes.append(subprocess.Popen(command, env=variables, stdout=log, stderr=log))
+        return self._processes[-1]
 
     def publish(self, bundle: Bundle) -> None:
         """Publish a bundle; returns when every replica serves it."""
