@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="faqtual" \
       org.opencontainers.image.description="Answers questions from a FAQ, and says so when it cannot." \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin faqtual \
- && install -d -o faqtual -g faqtual /data
+ && install -d -o faqtual -g faqtual /data /bundles
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

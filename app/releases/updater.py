@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from app.errors import Busy, FaqError
+from app.errors import Busy, FaqError, StoreError
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.knowledge.wishes import Pending, Wishes
@@ -23,7 +23,7 @@ from app.releases.worker import Worker
 POLL_S = 5.0  # changes that other processes stored, such as a replica that died since, are noticed within this
 TOGETHER_S = 1.0  # an update begins at most so often: edits within this become one increment
 BUSY_S = 0.5  # another job is under way: look again after this
-RETRY_S, LONGEST_RETRY_S = 30.0, 600.0  # after an update that failed; doubles each time. An edit is tried at once
+RETRY_S, LONGEST_RETRY_S = 5.0, 60.0  # after an update that failed; doubles each time. An edit is tried at once
 
 Mode = Literal["edits", "all", "off"]
 logger = logging.getLogger(__name__)
@@ -84,6 +84,9 @@ class Updater:
             self._edited.clear()
             try:
                 wait_s = await self._step()
+            except StoreError as error:  # looking again costs little
+                self._note(str(error))
+                wait_s = POLL_S
             except (FaqError, OSError) as error:
                 wait_s = self._fails(str(error))
             except Exception as error:
@@ -115,12 +118,15 @@ class Updater:
         return 0.0
 
     def _fails(self, reason: str) -> float:
-        """Note a failure. Returns the seconds after which to try again."""
+        """Note that an update failed. Returns the seconds after which to try again."""
+        self._note(reason)
+        wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
+        return wait_s
+
+    def _note(self, reason: str) -> None:
         if reason != self.failure:
             logger.warning("Changes are stored and do not answer yet: %s", reason)
         self.failure = reason
-        wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
-        return wait_s
 
 
 def _until(moment: datetime | None) -> float:

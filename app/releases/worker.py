@@ -11,7 +11,11 @@ import sys
 from contextlib import suppress
 from typing import cast
 
+import stamina
+
+from app.errors import StoreError
 from app.jobs.jobs import Job, Jobs
+from app.jobs.table import LEASE_S
 from app.releases.turns import REINDEX, patient
 from app.settings import Settings
 
@@ -72,8 +76,17 @@ class Worker:
             failure = f"The worker could not be started: {error}"
         except asyncio.CancelledError:
             failure = f"The service was stopped; the worker ended with exit status {await self._stop()}."
-        if failure:  # a worker that is still able to write its reason has done so
             await asyncio.to_thread(self._jobs.fail, job_id, failure)
+            return
+        if failure:  # a worker that is still able to write its reason has done so
+            await self._fail(job_id, failure)
+
+    async def _fail(self, job_id: str, failure: str) -> None:
+        """Mark a job as failed once the database can be written: until then, or its lease ends, no other job begins."""
+        with suppress(StoreError):
+            async for attempt in stamina.retry_context(StoreError, attempts=None, timeout=LEASE_S, wait_max=2.0):
+                with attempt:
+                    await asyncio.to_thread(self._jobs.mark_failed, job_id, failure)
 
     async def _answer(self, job_id: str) -> str:
         """What the process says of the job: nothing, or why it failed. Raises OSError where it cannot be started."""

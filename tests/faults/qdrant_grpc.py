@@ -23,7 +23,8 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from app.index.grpc_reads import GrpcReads
 from app.index.node import Node
-from tests.faults.qdrant import Behaviour, Cluster
+from tests.faults.qdrant_api import application
+from tests.faults.qdrant_cluster import Behaviour, Cluster
 from tests.faults.service import ROOT, free_port
 from tests.faults.stand_in import is_answering
 
@@ -166,7 +167,7 @@ def grpc_stand_in() -> Iterator[tuple[int, int]]:
 
 
 async def main(rest_port: int, grpc_port: int) -> None:
-    cluster = Cluster([rest_port])
+    cluster = Cluster([rest_port], application)
     server = await GrpcServer(cluster.nodes[0].client, grpc_port).start()
     await cluster.behave(Behaviour())
     await asyncio.Event().wait()

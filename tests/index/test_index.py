@@ -1,7 +1,8 @@
 """One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names.
 
 The local mode is also asked by gRPC, through `tests.faults.qdrant_grpc`: that shows that what is asked and read is the
-same, not that a real server fills messages in the same way.
+same, not that a real server fills messages in the same way. Neither proves anything about green collections,
+quantisation or recall.
 """
 
 import os
@@ -104,7 +105,10 @@ async def made_store(kind: str, directory: Path) -> AsyncIterator[IndexStore]:
         await made.close()
 
 
-@pytest.fixture(params=["embedded", "memory", "grpc", "server", "server by gRPC"])
+SERVERS = [pytest.param(kind, marks=pytest.mark.server("contract")) for kind in ("server", "server by gRPC")]
+
+
+@pytest.fixture(params=["embedded", "memory", "grpc", *SERVERS])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
     async with made_store(request.param, tmp_path / "index") as made:
         yield made

@@ -1,4 +1,7 @@
-"""Rows of a Qdrant server that a process keeps. The client's local mode stands in for the server."""
+"""Rows of a Qdrant server that a process keeps. The client's local mode stands in for the server.
+
+It proves nothing about gRPC, green collections, quantisation or recall.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 
