@@ -34,11 +34,15 @@ def allowed_cores() -> int:
 class Encoders:
     """Computes the vectors of texts, in order of request. Close it."""
 
-    def __init__(self, encoder: Encoder, bundle: Bundle | None = None, processes: int = 1) -> None:
-        """`encoder`: of this process. `bundle`: what the encoders of further processes load, if `processes` > 1."""
+    def __init__(self, encoder: Encoder, bundle: Bundle | None = None, processes: int = 1, alone: int = ALONE) -> None:
+        """`encoder`: of this process. `bundle`: what the encoders of further processes load, if `processes` > 1.
+
+        `alone`: texts that `encoder` computes before these processes start.
+        """
         self._encoder = encoder
         self._bundle = bundle
         self._processes = processes if bundle else 1
+        self._alone = alone
         self._encoded = 0
         self._pool: ProcessPoolExecutor | None = None
 
@@ -49,7 +53,7 @@ class Encoders:
 
     def begin(self, side: Side, texts: list[str]) -> "Future[list[Vectors]]":
         """The vectors of each text, (vectors, dimension) float32; a question has one."""
-        if self._bundle and self._processes > 1 and self._encoded >= ALONE:
+        if self._bundle and self._processes > 1 and self._encoded >= self._alone:
             self._pool = self._pool or _started(self._bundle, self._processes)
             return self._pool.submit(_encode_here, side, texts)
         self._encoded += len(texts)
