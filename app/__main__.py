@@ -12,6 +12,7 @@ from app import logs
 from app.cli import backup, entries, golden, releases
 from app.cli.key import key
 from app.cli.lint import lint
+from app.cli.migrate import migrate
 from app.cli.reindex import reindex
 from app.cli.serve import default, serve
 from app.cli.start import start
@@ -32,6 +33,7 @@ cli.command()(lint)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
 cli.add_typer(golden.cli, name="golden")
+cli.command()(migrate)
 cli.command()(backup.backup)
 cli.command()(backup.restore)
 cli.command()(key)
