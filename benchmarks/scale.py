@@ -79,9 +79,13 @@ def main() -> None:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--encode", action="store_true")
     parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--prepare", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.open:
         sys.stdout.write(f"{asyncio.run(opening(options.open))}\n")
+        return
+    if options.prepare:
+        prepare(options.prepare, int(options.entries))
         return
     results = RESULTS / "scale.json"
     report: dict[str, Figures] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
@@ -108,10 +112,8 @@ def measured(folder: Path, entries: int) -> Figures:
     folder.mkdir(parents=True, exist_ok=True)
     done, file, home = folder / "figures.json", folder / "faq.jsonl", folder / "home"
     figures: Figures = json.loads(done.read_text(encoding="utf-8")) if done.exists() else {}
-    if not file.exists():
-        with file.open("wb") as target:
-            target.writelines(export(made(entries), "jsonl"))
-        make_bundle(folder)
+    if not file.exists():  # in a process of its own, as a child's peak memory begins with that of its parent
+        itself("--prepare", str(folder), "--entries", str(entries))
     steps = {
         "import": ("import", str(file)),
         "build": ("reindex", "--processes", "1", "--bundle", str(folder / "bundle")),
@@ -121,13 +123,20 @@ def measured(folder: Path, entries: int) -> Figures:
             figures |= {f"{name}_{figure}": value for figure, value in ran(home, *arguments).items()}
             done.write_text(json.dumps(figures), encoding="utf-8")
     figures |= on_disk(home)
-    code = [sys.executable, "-m", "benchmarks.scale", "--open", str(home)]
-    figures["open_s"] = round(float(subprocess.run(code, check=True, stdout=subprocess.PIPE).stdout), 2)
+    figures["open_s"] = round(float(itself("--open", str(home))), 2)
     return figures | asked(home, entries)
 
 
-def make_bundle(folder: Path) -> None:
-    """The base model in `folder`/bundle, but for its graph."""
+def itself(*arguments: str) -> bytes:
+    """The output of this command in another process."""
+    code = [sys.executable, "-m", "benchmarks.scale", *arguments]
+    return subprocess.run(code, check=True, stdout=subprocess.PIPE).stdout
+
+
+def prepare(folder: Path, entries: int) -> None:
+    """Write the entries, and as `folder`/bundle the base model but for its graph."""
+    with (folder / "faq.jsonl").open("wb") as target:
+        target.writelines(export(made(entries), "jsonl"))
     bundle = folder / "bundle"
     base = base_bundle(folder / "base", ["a text"])
     shutil.copytree(base.directory, bundle)
