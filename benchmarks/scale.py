@@ -49,7 +49,7 @@ Figures = dict[str, Any]
 VECTORS = 3  # of an entry
 QUESTIONS = 300
 WARM = 20  # questions asked before, which are not counted
-SAMPLE = 1000  # entries whose texts are encoded by the base model
+SAMPLE = 320  # entries whose texts are encoded by the base model
 CHUNK = 64  # entries whose texts are encoded together, as in a build
 ROWS = {
     "import_s": "import, s",
