@@ -70,6 +70,8 @@ ROWS = {
     "ask_p95_ms": "ask, p95 ms",
     "ask_cpu_ms": "ask, CPU ms of the service",
 }
+LINEAR = {name for name in ROWS if name.endswith(("_mb", "_cpu_s"))}  # what grows by as much with each entry
+COMPUTED = 1_000_000  # entries
 
 
 def main() -> None:
@@ -241,17 +243,15 @@ def in_chunks(encoders: Encoders, entries: list[Entry]) -> None:
 
 
 def page(report: dict[str, Figures]) -> str:
-    """The figures as a table, a column a size."""
+    """The figures as a table, a column a size, and what grows with the entries computed for COMPUTED of them."""
     sizes = sorted((size for size in report if size.isdigit()), key=int)
-    lines = [
-        "# Large FAQs, embedded index",
-        "",
-        f"| | {' | '.join(f'{int(size):,} entries' for size in sizes)} |",
-        "|---" * (len(sizes) + 1) + "|",
-    ]
-    lines += [
-        f"| {title} | {' | '.join(str(report[size].get(name, '')) for size in sizes)} |" for name, title in ROWS.items()
-    ]
+    heads = [f"{int(size):,} entries" for size in sizes]
+    lines = ["# Large FAQs, embedded index", ""]
+    lines.append(f"| | {' | '.join([*heads, 'each 1,000 more', f'{COMPUTED:,}, computed'])} |")
+    lines.append("|---" * (len(sizes) + 3) + "|")
+    for name, title in ROWS.items():
+        row = [str(report[size].get(name, "")) for size in sizes]
+        lines.append(f"| {title} | {' | '.join([*row, *growth(report, sizes, name)])} |")
     if rate := report.get("encoding"):
         lines += [
             "",
@@ -259,6 +259,16 @@ def page(report: dict[str, Figures]) -> str:
             f"{rate['one_process_ms']} ms in one process, {rate['a_process_a_core_ms']} ms in one a core.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def growth(report: dict[str, Figures], sizes: list[str], name: str) -> tuple[str, str]:
+    """What 1,000 entries more add, by the two largest sizes, and the figure for COMPUTED entries on that line."""
+    values = [(int(size), report[size][name]) for size in sizes if name in report[size]]
+    if name not in LINEAR or len(values) < 2:
+        return "", ""
+    (less, low), (more, high) = values[-2:]
+    slope = (high - low) / (more - less)
+    return f"{1000 * slope:.2f}", f"{high + slope * (COMPUTED - more):,.0f}"
 
 
 if __name__ == "__main__":
