@@ -88,7 +88,8 @@ def of_home(home: Path, folder: Path) -> Figures:
     figures |= in_process("restore", folder / "restored", file)
     kept = [home / name for name in ("index", "models", "knowledge.db") if (home / name).exists()]
     figures |= copied(kept, folder / "copy")
-    figures["cpu_ratio_to_copy"] = round(figures["backup_cpu_s"] / max(figures["copy_cpu_s"], 0.01), 1)
+    if figures["copy_s"] >= 0.1:  # less is not measured well
+        figures["ratio_to_copy"] = round(figures["backup_s"] / figures["copy_s"], 1)
     figures["home_mb"] = round(sum(on_disk(path) for path in kept) / 1e6, 1)
     figures["file_mb"] = round(file.stat().st_size / 1e6, 1)
     return figures

@@ -17,8 +17,8 @@ e = p['optional-dependencies']; print(*p['dependencies'], *e['base'], *e['postgr
 # What the service never loads: tokenizers' client for downloads, tests, tools, and the library for programs in C.
 RUN pip --python /venv/bin/python uninstall --yes huggingface-hub hf-xet \
  && cd /venv/lib/python3.*/site-packages \
- && rm -r onnx/backend/test onnxruntime/transformers onnxruntime/tools sqlalchemy/testing \
- && rm onnxruntime/capi/libonnxruntime.so.* \
+ && rm -rf onnx/backend/test onnxruntime/transformers onnxruntime/tools sqlalchemy/testing \
+ && rm -f onnxruntime/capi/libonnxruntime.so.* \
  && find . -type d -name tests -prune -exec rm -r {} +
 # Symbols for debuggers; where the package cannot be installed they stay. Libraries that a wheel brings beside its own
 # (*.libs) were patched when it was made, and do not load once stripped.
