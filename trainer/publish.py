@@ -13,12 +13,12 @@ from app.settings import Settings
 from trainer.reports.tables import bundle_in
 
 
-def publish(directory: Path, adopt: bool = False, override_by: str | None = None) -> str:
+def publish(directory: Path, adopt: bool = False, override_by: str | None = None, processes: int | None = None) -> str:
     """Publish the bundle in `directory`, which may be a run's, with the entries of the store in the FAQ_* settings.
 
     `adopt`: take over a namespace on a Qdrant server that another store owns. `override_by`: who activates the release
-    even if it breaks golden questions. Returns its name. Raises BundleError, Busy, Conflict, NotReady without entries,
-    IndexUnavailable, StoreError, Blocked.
+    even if it breaks golden questions. `processes`: as of `reindex`. Returns its name. Raises
+    BundleError, Busy, Conflict, NotReady without entries, IndexUnavailable, StoreError, Blocked.
     """
     bundle = bundle_in(directory)
     columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -31,6 +31,7 @@ def publish(directory: Path, adopt: bool = False, override_by: str | None = None
             show=lambda done, total: progress.update(task, completed=done, total=total),
             adopt=adopt,
             override_by=override_by,
+            processes=processes,
         )
     _keep_report(settings, bundle)
     return release

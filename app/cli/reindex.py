@@ -29,6 +29,9 @@ def reindex(
         bool,
         typer.Option("--base", help="Use the base model without fine-tuning. Needs the extra `base`, but not torch."),
     ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that encode texts. Default: one a core, at most 8.")
+    ] = None,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Build a release of the store's entries, verify it and activate it. A running service switches within seconds."""
@@ -44,6 +47,7 @@ def reindex(
             lambda done, total: bar.update(task, completed=done, total=total),
             adopt,
             COMMAND_LINE if override else None,
+            processes,
         )
     out.print(f"Active: {release}", highlight=False)
 

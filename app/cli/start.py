@@ -1,30 +1,25 @@
 """The command `start`: from a FAQ file to a serving service in one step, for containers and for a first try."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import stamina
 import typer
 
 from app import durable, logs
 from app.cli.entries import import_file
 from app.cli.reindex import reindex
 from app.cli.serve import run
-from app.cli.terminal import command_settings, reporting_errors
-from app.errors import IndexUnavailable, SettingsError, StoreError
+from app.cli.terminal import command_settings, reporting_errors, waiting
+from app.errors import SettingsError
 from app.http.security import new_key
 from app.keys import KeyScope, NamedKey
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.settings import Settings
 
-T = TypeVar("T")
-
 KEYS = "keys"  # in FAQ_HOME: the keys that were made at the first start, one name:scope:digest a line
 SCOPES: tuple[KeyScope, ...] = ("admin", "ask")
-PATIENCE_S = 60.0  # for a database or a Qdrant server that starts at the same time
 
 
 def start(
@@ -40,9 +35,9 @@ def start(
     with reporting_errors():
         settings = command_settings()
         settings = settings.model_copy(update={"keys": keys_of(settings)})
-        if file is not None and _waiting(lambda: _count(settings)) == 0:
+        if file is not None and waiting(lambda: _count(settings)) == 0:
             import_file(file)
-        if _waiting(lambda: asyncio.run(_active(settings))) is None and _count(settings):
+        if waiting(lambda: asyncio.run(_active(settings))) is None and _count(settings):
             reindex(base=True)
     run(settings)
 
@@ -68,18 +63,6 @@ def keys_of(settings: Settings) -> tuple[NamedKey, ...]:
         return tuple(NamedKey.of(line) for line in path.read_text(encoding="utf-8").split())
     except ValueError as error:
         raise SettingsError(f"{path} is damaged: {error}. Delete it; the next start makes new keys.") from error
-
-
-def _waiting(read: Callable[[], T]) -> T:
-    """What `read` returns, tried again for PATIENCE_S while a server does not answer."""
-    for attempt in stamina.retry_context(on=_is_away, attempts=None, timeout=PATIENCE_S, wait_max=2.0):
-        with attempt:
-            return read()
-    raise AssertionError  # the last attempt returns or raises
-
-
-def _is_away(error: Exception) -> bool:
-    return isinstance(error, IndexUnavailable) or (isinstance(error, StoreError) and error.temporary)
 
 
 def _count(settings: Settings) -> int:

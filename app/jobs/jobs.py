@@ -146,6 +146,7 @@ class Jobs:
             try:
                 yield Work(self, job_id, heartbeat)
             except BaseException as error:
+                heartbeat.ended = True  # a thread that works on stops at its next report
                 self.fail(job_id, _reason(error))
                 raise
 

@@ -39,8 +39,10 @@ T = TypeVar("T")
 class Builder:
     """Opens the store and the indexes of `settings`. Close it. Raises SettingsError, StoreError."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, processes: int = 1) -> None:
+        """`processes`: that encode the texts of a build."""
         self._settings = settings
+        self._processes = processes
         self._opened: OpenBundle | None = None
         self._held: Index | None = None
         with ExitStack() as stack:
@@ -190,7 +192,7 @@ class Builder:
             bundle = await self._catalog.active_bundle()
         self._close_bundle()
         installed = await asyncio.to_thread(bundle.install, self._catalog.models)
-        self._opened = OpenBundle(installed, self._catalog.vectors)
+        self._opened = OpenBundle(installed, self._catalog.vectors, self._processes)
         return self._opened
 
     def _close_bundle(self) -> None:

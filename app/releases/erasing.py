@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable
 from contextlib import closing
 from pathlib import Path
 
+from app.encoding.encoders import SIDES
 from app.index.words import answer_of
 from app.knowledge.entry import Entry
 from app.releases.catalog import Catalog
 from app.releases.keeping import in_dropping_order
 from app.releases.payloads import payload_of
-from app.releases.vector_cache import SIDES, key_of
+from app.releases.vector_cache import key_of
 
 logger = logging.getLogger(__name__)
 

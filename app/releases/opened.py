@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
+from app.encoding.encoders import Encoders
 from app.releases.vector_cache import CachedEncoder
 
 Progress = Callable[[int, int], None]  # done, total, in entries; may raise to stop
@@ -17,11 +18,12 @@ class OpenBundle:
     A warm worker keeps it from one build to the next. Closes with the `with` block.
     """
 
-    def __init__(self, bundle: Bundle, vectors: Path) -> None:
-        """`vectors`: the directory of the vector caches."""
+    def __init__(self, bundle: Bundle, vectors: Path, processes: int = 1) -> None:
+        """`vectors`: the directory of the vector caches. `processes`: that encode the texts of a build."""
         self.bundle = bundle
         self.digests: tuple[str, dict[str, str]] | None = None  # a release, and the digests of its entries by id
         self._vectors = vectors
+        self._processes = processes
 
     def __enter__(self) -> "OpenBundle":
         return self
@@ -37,9 +39,10 @@ class OpenBundle:
     @cached_property
     def cached(self) -> CachedEncoder:
         """The encoder, with the vectors that are known."""
-        return CachedEncoder(self.encoder, self._vectors / f"{self.bundle.revision}.db")
+        encoders = Encoders(self.encoder, self.bundle, self._processes)
+        return CachedEncoder(self.encoder, self._vectors / f"{self.bundle.revision}.db", encoders)
 
     def close(self) -> None:
-        """Close the vector cache."""
+        """Close the vector cache and end the encoders' processes."""
         if "cached" in self.__dict__:
             self.cached.close()

@@ -3,11 +3,12 @@
 If the process is killed at any moment, the old release continues to serve.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ from app.settings import Settings
 from app.text.markup import VERSION as PLAIN_TEXT
 
 BATCH = 64  # entries encoded and written at a time
+QUESTIONS: tuple[Literal["phrasings", "negatives"], ...] = ("phrasings", "negatives")  # of a payload
+T = TypeVar("T")
 
 
 async def publish(
@@ -120,31 +123,65 @@ async def _build(catalog: Catalog, record: IndexRecord, opened: OpenBundle, spoo
 def batches(
     encoder: CachedEncoder, spool: Spool, progress: Progress = lambda done, total: None
 ) -> Iterator[list[Candidate]]:
-    """The entries as candidates to index, in batches of BATCH; reports the progress before each."""
+    """The entries as candidates to index, in batches of BATCH; reports the progress before each.
+
+    Where several processes encode, they have begun with the next batches.
+    """
     rows, done = spool.rows(), 0
-    while batch := list(islice(rows, BATCH)):
+    batched = iter(lambda: list(islice(rows, BATCH)), [])
+    for begun in _ahead((_Begun.of(encoder, batch) for batch in batched), encoder.ahead):
         progress(done, len(spool))
-        yield candidates_of(encoder, batch)
-        done += len(batch)
+        yield begun.candidates()
+        done += len(begun.rows)
+
+
+def _ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """The items, each after the `count` next ones were taken too."""
+    taken: deque[T] = deque()
+    for item in items:
+        taken.append(item)
+        if len(taken) > count:
+            yield taken.popleft()
+    yield from taken
+
+
+class _Begun(NamedTuple):
+    """Entries whose texts are being encoded."""
+
+    rows: Sequence[tuple[Payload, str]]
+    answers: Callable[[], list[Vectors]]
+    questions: Callable[[], Vectors]
+
+    @classmethod
+    def of(cls, encoder: CachedEncoder, rows: Sequence[tuple[Payload, str]]) -> "_Begun":
+        answers, questions = _texts(rows)
+        return cls(rows, encoder.begin_documents(answers), encoder.begin_queries(questions))
+
+    def candidates(self) -> list[Candidate]:
+        """Waits for the vectors."""
+        return _assembled(self.rows, self.answers(), self.questions())
 
 
 def candidates_of(encoder: Encoder | CachedEncoder, rows: Sequence[tuple[Payload, str]]) -> list[Candidate]:
     """The entries of these payloads and digests, with the vectors of their texts."""
-    payloads = [payload for payload, _ in rows]
-    answers = encoder.encode_documents([answer_of(payload) for payload in payloads])
-    phrasings, negatives = (
-        _encoded(encoder, [payload[name] for payload in payloads]) for name in ("phrasings", "negatives")
-    )
+    answers, questions = _texts(rows)
+    return _assembled(rows, encoder.encode_documents(answers), encoder.encode_queries(questions))
+
+
+def _texts(rows: Sequence[tuple[Payload, str]]) -> tuple[list[str], list[str]]:
+    """The answers, and the phrasings and then the negatives of each entry."""
+    questions = (text for payload, _ in rows for name in QUESTIONS for text in payload[name])
+    return [answer_of(payload) for payload, _ in rows], list(questions)
+
+
+def _assembled(rows: Sequence[tuple[Payload, str]], answers: Sequence[Vectors], questions: Vectors) -> list[Candidate]:
+    """`answers` and `questions`: the vectors of `_texts(rows)`."""
+    counts = [len(payload[name]) for payload, _ in rows for name in QUESTIONS]
+    parts = iter(np.split(questions, np.cumsum(counts, dtype=np.int64))[:-1])
     return [
-        Candidate(payload["id"], dict(payload), answer, questions, excluded, digest=digest)
-        for (payload, digest), answer, questions, excluded in zip(rows, answers, phrasings, negatives, strict=True)
+        Candidate(payload["id"], dict(payload), answer, next(parts), next(parts), digest=digest)
+        for (payload, digest), answer in zip(rows, answers, strict=True)
     ]
-
-
-def _encoded(encoder: Encoder | CachedEncoder, texts: Sequence[Sequence[str]]) -> list[Vectors]:
-    """The vectors of the questions of each entry, (questions, dimension)."""
-    vectors = encoder.encode_queries([text for of_entry in texts for text in of_entry])
-    return np.split(vectors, np.cumsum([len(of_entry) for of_entry in texts], dtype=np.int64))[:-1]
 
 
 def record_of(bundle: Bundle, spool: Spool, settings: Settings, read_at: datetime | None = None) -> IndexRecord:

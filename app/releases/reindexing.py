@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from app.encoding.encoders import MOST, allowed_cores
 from app.releases.builder import Builder
 from app.releases.opened import Progress
 from app.releases.sources import Source
@@ -15,7 +16,12 @@ def reindex(
     show: Progress = lambda done, total: None,
     adopt: bool = False,
     override_by: str | None = None,
+    processes: int | None = None,
 ) -> str:
-    """As `Builder.reindex`, with a builder for this build alone."""
-    with closing(Builder(settings)) as builder:
+    """As `Builder.reindex`, with a builder for this build alone.
+
+    `processes`: that encode the texts, by default one a core, at most MOST.
+    """
+    processes = processes or min(allowed_cores(), MOST)
+    with closing(Builder(settings, processes)) as builder:
         return builder.reindex(bundle, job_id, show, adopt, override_by)

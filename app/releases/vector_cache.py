@@ -19,12 +19,13 @@ import numpy as np
 
 from app.arrays import Vectors
 from app.encoding.encoder import Encoder
+from app.encoding.encoders import ANSWER, QUESTION, Encoders, Side
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS checked_vectors (
     key BLOB PRIMARY KEY, vectors BLOB NOT NULL, checksum INTEGER NOT NULL
 ) WITHOUT ROWID"""
+PAGE = 16384  # bytes; with SQLite's 4096 a vector of 384 numbers takes two pages of its own, 4.7 kB in place of 1.9
 KEYS = 500  # that one statement asks for
-SIDES = QUESTION, ANSWER = "question", "answer"  # a text is encoded as either
 _UNDAMAGED = {  # failures that say nothing against the file; other codes do
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -43,8 +44,10 @@ Row = tuple[bytes, bytes, int]
 class CachedEncoder:
     """An encoder that keeps its vectors in a file, for building indexes. Closes with the `with` block."""
 
-    def __init__(self, encoder: Encoder, path: Path) -> None:
+    def __init__(self, encoder: Encoder, path: Path, encoders: Encoders | None = None) -> None:
+        """`encoders`: compute what is missing, by default `encoder` alone. They are closed with the file."""
         self._encoder = encoder
+        self._encoders = encoders or Encoders(encoder)
         self._file = _CacheFile(path)
 
     @property
@@ -59,28 +62,47 @@ class CachedEncoder:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the encoders."""
+        self._encoders.close()
         self._file.close()
+
+    @property
+    def ahead(self) -> int:
+        """How many calls of `begin` keep all encoders busy."""
+        return self._encoders.ahead
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32."""
-        rows = self._cached(QUESTION, texts, lambda missing: list(self._encoder.encode_queries(missing)[:, None, :]))
-        return np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *rows])
+        return self.begin_queries(texts)()
 
     def encode_documents(self, texts: Sequence[str]) -> list[Vectors]:
         """For each text (windows, dimension) float32."""
-        return self._cached(ANSWER, texts, self._encoder.encode_documents)
+        return self.begin_documents(texts)()
 
-    def _cached(self, side: str, texts: Sequence[str], encode: Callable[[list[str]], list[Vectors]]) -> list[Vectors]:
+    def begin_queries(self, texts: Sequence[str]) -> Callable[[], Vectors]:
+        """Begin to encode. Returns what waits and gives the same as `encode_queries`."""
+        finish = self._begin(QUESTION, texts)
+        return lambda: np.concatenate([np.empty((0, self.dimension), dtype=np.float32), *finish()])
+
+    def begin_documents(self, texts: Sequence[str]) -> Callable[[], list[Vectors]]:
+        """Begin to encode. Returns what waits and gives the same as `encode_documents`."""
+        return self._begin(ANSWER, texts)
+
+    def _begin(self, side: Side, texts: Sequence[str]) -> Callable[[], list[Vectors]]:
         keys = {text: key_of(side, text) for text in texts}
         stored = self._file.get(list(keys.values()))
         known = {text: vectors for text, key in keys.items() if (vectors := self._vectors(stored.get(key))) is not None}
         missing = [text for text in keys if text not in known]
-        if missing:
-            computed = encode(missing)
-            self._file.put([_row(keys[text], vectors) for text, vectors in zip(missing, computed, strict=True)])
-            known.update(zip(missing, computed, strict=True))
-        return [known[text] for text in texts]
+        computing = self._encoders.begin(side, missing) if missing else None
+
+        def finish() -> list[Vectors]:
+            if computing:
+                computed = computing.result()
+                self._file.put([_row(keys[text], vectors) for text, vectors in zip(missing, computed, strict=True)])
+                known.update(zip(missing, computed, strict=True))
+            return [known[text] for text in texts]
+
+        return finish
 
     def _vectors(self, stored: bytes | None) -> Vectors | None:
         if stored is None or len(stored) % (4 * self.dimension):
@@ -168,6 +190,7 @@ def _checksum(key: bytes, stored: bytes) -> int:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
     try:
+        connection.execute(f"PRAGMA page_size={PAGE}")  # of a new file
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("DROP TABLE IF EXISTS vectors")  # of a version that kept no checksums

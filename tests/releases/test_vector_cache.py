@@ -12,10 +12,9 @@ import pytest
 from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
-from app.releases.vector_cache import CachedEncoder
+from app.releases.vector_cache import PAGE, CachedEncoder
 
-TEXTS = [f"When will I get refund {number}?" for number in range(150)]
-PAGE = 4096
+TEXTS = [f"When will I get refund {number}?" for number in range(700)]
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,20 @@ def publish(
         bool,
         typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
     ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that encode texts. Default: one a core, at most 8.")
+    ] = None,
 ) -> None:
     """Build a release of the stored entries with a bundle, verify it, and switch the service to it."""
     from app.errors import InputError
     from trainer import publish as publishing
     from trainer.reports.results import Results
 
-    typer.echo(publishing.publish(bundle, adopt, "command line" if override else None))
+    try:
+        typer.echo(publishing.publish(bundle, adopt, "command line" if override else None, processes))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. The vectors computed so far are kept: the same command goes on from them.", err=True)
+        raise typer.Exit(130) from None
     with suppress(InputError):  # the directory of a bundle alone has no results
         results = Results.read(bundle)
         if results.before:
