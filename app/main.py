@@ -47,6 +47,7 @@ from app.http.problem import Unexpected, documented
 from app.http.rate_limit import RateLimits
 from app.http.request_id import RequestIds
 from app.http.security import KEYS, Keys, new_key
+from app.http.shared import Shared
 from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.keys import NamedKey
@@ -159,8 +160,10 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     stack.push_async_callback(updater.close)
     updater.start()
     keys = Keys(settings, temporary=_temporary_key(settings))
-    rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
-    admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
+    shared = Shared.created()
+    stack.callback(shared.close)
+    rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key, shared)
+    admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics, shared)
     golden, runs = GoldenStore(store.database), Runs(store.database)
     ready = Readiness()
     return Services(

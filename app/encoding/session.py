@@ -4,14 +4,16 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from app import cores
+
 
 def open_graph(path: Path, threads: int = 0) -> ort.InferenceSession:
-    """A session of the graph in `path`. `threads`: 0 takes all cores.
+    """A session of the graph in `path`. `threads`: 0 takes all usable cores.
 
     ONNX Runtime raises its own types, which derive from Exception only.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or cores.usable()
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # no busy waiting
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

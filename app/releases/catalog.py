@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from app import cores
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
@@ -179,7 +180,7 @@ class Catalog:
             bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
             make = partial(
                 Answerer,
-                threads=threads,
+                threads=threads or cores.encoders(self.settings.workers),
                 rerank=self.settings.rerank,
                 observer=self._observer,
                 cache_bytes=self.settings.answer_cache_mb * 2**20,
