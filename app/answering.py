@@ -64,9 +64,9 @@ class Answerer:
         """Load the encoders and, unless `rerank` is `off`, the bundle's reranker. Raises BundleError.
 
         `threads`: of the encoders, and of the reranker; 0 chooses it by the number of cores. `cache_bytes`: the bound
-        of the reply cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable questions is
-        estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle whose graphs
-        are shared instead of loaded.
+        of the reply cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable
+        questions is estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle
+        whose graphs are shared instead of loaded.
         """
         self.bundle = bundle
         self.index = index

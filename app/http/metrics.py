@@ -119,7 +119,7 @@ class Metrics:
         if DIRECTORY not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
-        MultiProcessCollector(together)
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         together.register(self.gauges)
         return generate_latest(together)
 
@@ -130,7 +130,7 @@ def share(directory: Path, worker: int) -> None:
     A process that replaces another goes on with its counts.
     """
     os.environ[DIRECTORY] = str(directory)
-    values.ValueClass = values.MultiProcessValue(lambda: worker)
+    values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
 
 
 class RequestMetrics:
