@@ -1,13 +1,14 @@
 """The encoder: texts to vectors, with ONNX Runtime and `tokenizers`, without torch.
 
-Questions and answers have methods of their own, because a bundle may encode them differently. Each thread needs its own
-encoder: a tokenizer serves one caller at a time.
+Questions and answers have methods of their own, because a bundle may encode them differently. Each thread has its own
+encoder; they share the graphs and the tokenizer, which takes 7 MB.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
 
@@ -15,6 +16,9 @@ from app.arrays import Vectors
 from app.encoding.bundle import ANSWERS, MODEL, TOKENIZER, Bundle
 from app.encoding.session import open_graph
 from app.errors import BundleError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 BATCH = 32
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
@@ -27,14 +31,15 @@ class Encoder:
     def __init__(self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None) -> None:
         """`threads`: for each graph; 0 takes all cores. Raises BundleError if a file cannot be loaded.
 
-        `like`: an encoder of the same bundle for another thread, to share its graphs instead of loading them again.
+        `like`: an encoder of the same bundle for another thread, to share what it has loaded.
         """
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
         try:
             self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
-            self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
-            self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
+            self._questions = (
+                like._questions if like else self._set(Tokenizer.from_file(str(bundle.directory / TOKENIZER)), 0)
+            )
         except Exception as error:  # both libraries raise types that derive from Exception only
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
         self.two_sided = bundle.two_sided
@@ -44,9 +49,6 @@ class Encoder:
                 raise BundleError(
                     f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}."
                 )
-        for tokenizer, stride in ((self._questions, 0), (self._answers, WINDOW_OVERLAP)):
-            tokenizer.no_padding()
-            tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: a vector for each question, which is truncated to `max_tokens`."""
@@ -69,12 +71,23 @@ class Encoder:
         """(n, dimension) float32, of questions that `tokenize` returned, in the order given."""
         return self._run(self._session, tokens)
 
+    @cached_property
+    def _answers(self) -> Tokenizer:
+        """A copy of the other one, as the bundle may have been deleted meanwhile."""
+        return self._set(Tokenizer.from_str(self._questions.to_str()), WINDOW_OVERLAP)
+
+    def _set(self, tokenizer: Tokenizer, overlap: int) -> Tokenizer:
+        """`overlap`: tokens that consecutive windows of a long text share."""
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(overlap, self.encoding.max_tokens // 4))
+        return tokenizer
+
     @property
-    def sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
+    def sessions(self) -> "tuple[ort.InferenceSession, ort.InferenceSession]":
         """The graphs of questions and of answers; the same session twice for a bundle of one graph."""
         return self._session, self._answering
 
-    def _run(self, session: ort.InferenceSession, tokens: Sequence[Tokens]) -> Vectors:
+    def _run(self, session: "ort.InferenceSession", tokens: Sequence[Tokens]) -> Vectors:
         """(n, dimension), in batches of texts of similar length. The attention mask hides the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
@@ -91,6 +104,6 @@ class Encoder:
         return vectors
 
 
-def _sessions(bundle: Bundle, threads: int) -> tuple[ort.InferenceSession, ort.InferenceSession]:
+def _sessions(bundle: Bundle, threads: int) -> "tuple[ort.InferenceSession, ort.InferenceSession]":
     questions = open_graph(bundle.directory / MODEL, threads)
     return questions, open_graph(bundle.directory / ANSWERS, threads) if bundle.two_sided else questions

@@ -1,6 +1,6 @@
 """Memory that the worker processes of one service share: counts, and when buckets of rate limits are full again.
 
-It is a file without a name, which the parent makes and its workers inherit by its descriptor. With one process it is
+It is a file without a name, which the parent makes and its worker processes inherit. With one process it is
 used in the same way.
 """
 
@@ -11,9 +11,10 @@ import os
 import secrets
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from multiprocessing import reduction
+from typing import Any, NamedTuple
 
 MOST_WORKERS = 256
 _SALT = 16  # bytes at the beginning; the names in the tables are hashed with it
@@ -52,6 +53,14 @@ class Shared:
         os.ftruncate(descriptor, _SIZE)
         os.pwrite(descriptor, secrets.token_bytes(_SALT), 0)
         return cls(descriptor, workers)
+
+    def __reduce__(self) -> "tuple[Callable[..., Shared], tuple[object, int]]":
+        """For a process that is being started, which gets a descriptor of its own."""
+        return _inherited, (reduction.DupFd(self.descriptor), self._workers)
+
+    def become(self, worker: int) -> None:
+        """Say which process this is."""
+        self._worker = worker
 
     def close(self) -> None:
         """Release the memory, for this process."""
@@ -101,6 +110,10 @@ class Shared:
     def write(self, row: Row, time: float) -> None:
         """Set the time of a row, inside its `row` block."""
         _WAY.pack_into(self._map, row.offset, row.name, time)
+
+
+def _inherited(descriptor: Any, workers: int) -> Shared:  # noqa: ANN401 - multiprocessing's
+    return Shared(descriptor.detach(), workers)
 
 
 def _at(kind: str, worker: int) -> int:

@@ -183,7 +183,7 @@ class Catalog:
                 threads=threads or cores.encoders(self.settings.workers),
                 rerank=self.settings.rerank,
                 observer=self._observer,
-                cache_bytes=self.settings.answer_cache_mb * 2**20,
+                cache_bytes=self.settings.answer_cache_mb * 2**20 // cores.workers(self.settings.workers),
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
                 encoder=loaded.encoder if loaded and shared else None,

@@ -2,22 +2,26 @@
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from app.http.shared import Shared
 from app.releases.remote import Channel, Message
+from app.serving import worker
 from app.serving.handover import CONNECTIONS, TAKEN, hand_over
 from app.serving.server import SHUTDOWN_S
 from app.settings import Settings
 
 SOON_S, LONGEST_S = 0.2, 30.0  # before a process that ended is replaced; doubles while it ends before it has served
 KILL_S = SHUTDOWN_S + 5.0  # for a process to stop before it is killed
+
+CONTEXT = multiprocessing.get_context("forkserver")  # which forks from a process without threads
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ class Child:
         """`metrics`: the directory that the worker processes share."""
         self.ready = False  # whether it takes connections
         self._number, self._settings, self._shared, self._metrics = number, settings, shared, metrics
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ForkServerProcess | None = None
         self._connections: socket.socket | None = None
         self._channel: Channel | None = None
         self._told: Message | None = None
@@ -90,52 +94,56 @@ class Child:
         """One process, from its start to its end. Returns its exit status."""
         self._served, self._handed, self._told = False, 0, None
         self._shared.forget(self._number)
-        connections, its_connections = socket.socketpair()
-        channel, its_channel = socket.socketpair()
-        try:
-            given = (its_connections.fileno(), its_channel.fileno(), self._shared.descriptor)
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "app.serving.worker", str(self._number), *map(str, given), str(self._metrics)),
-                env={**os.environ, **self._settings.environment()},
-                pass_fds=given,
-                process_group=0,  # the terminal's Ctrl-C reaches the parent alone, which stops them in order
-            )
+        with ExitStack() as stack:
+            connections, its_connections = map(stack.enter_context, socket.socketpair())
+            channel, its_channel = map(stack.enter_context, socket.socketpair())
+            given = (self._number, self._settings, self._shared, self._metrics, its_connections, its_channel)
+            self._process = CONTEXT.Process(target=worker.run, args=given)
+            await asyncio.to_thread(self._process.start)
             its_connections.close()
             its_channel.close()
             if self._stopping.is_set():
                 self._signal(signal.SIGTERM)
-            return await self._watched(self._process, connections, await Channel.of(channel), on_ready, receive)
-        finally:
+            listening = asyncio.create_task(self._listen(connections, channel, on_ready, receive))
+            status = await _ended(self._process)
             self.ready, self._channel, self._connections = False, None, None
             self._shared.forget(self._number)
-            for end in (connections, its_connections, its_channel):
-                end.close()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        return status
 
-    async def _watched(
+    async def _listen(
         self,
-        process: asyncio.subprocess.Process,
         connections: socket.socket,
-        channel: Channel,
+        channel: socket.socket,
         on_ready: Callable[[], None],
         receive: Callable[[Message], None],
-    ) -> int:
-        """Listen to a process until it ends; its exit status."""
+    ) -> None:
+        """Wait until the process is ready, and listen to it."""
         connections.setblocking(False)
-        listening = asyncio.create_task(channel.receive(receive))
-        try:
-            if await asyncio.get_running_loop().sock_recv(connections, 1):
-                self._connections, self._channel, self.ready, self._served = connections, channel, True, True
-                on_ready()
-            return await process.wait()
-        finally:
-            listening.cancel()
-            channel.close()
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+        if not await asyncio.get_running_loop().sock_recv(connections, 1):
+            return
+        self._channel = await Channel.of(channel)
+        self._connections, self.ready, self._served = connections, True, True
+        on_ready()
+        await self._channel.receive(receive)
 
     def _signal(self, number: int) -> None:
-        if self._process and self._process.returncode is None:
+        if self._process and self._process.pid:
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)
+
+
+async def _ended(process: ForkServerProcess) -> int:
+    """Wait for a process; its exit status, negative where a signal ended it."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(process.sentinel, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(process.sentinel)
+    process.join()
+    status = process.exitcode
+    process.close()
+    return status or 0

@@ -7,6 +7,7 @@ it runs nothing else beside them.
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import tempfile
@@ -22,7 +23,7 @@ from app.releases.pointer import Pointer
 from app.releases.remote import Message, known
 from app.releases.updater import Updater
 from app.releases.worker import Worker
-from app.serving.child import KILL_S, Child
+from app.serving.child import CONTEXT, KILL_S, Child
 from app.serving.server import BACKLOG
 from app.settings import Settings
 
@@ -58,6 +59,8 @@ class Parent:
             shared = Shared.created(settings.workers)
             stack.callback(shared.close)
             metrics = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faqtual-metrics-")))
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would start before the fork server forks
+            CONTEXT.set_forkserver_preload(["app.serving.preload"])
             self._children = [Child(number, settings, shared, metrics) for number in range(settings.workers)]
             self._updater.start()
             return await self._served(pointer)

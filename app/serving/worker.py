@@ -1,10 +1,4 @@
-"""A worker process: answers what its parent hands to it, and ends with it.
-
-    python -m app.serving.worker NUMBER CONNECTIONS CHANNEL SHARED METRICS
-
-The parent (`app.serving.parent`) starts it. The arguments are its number, the descriptors of two sockets to the parent
-and of the shared memory, and the directory of the metrics; the settings are in the environment.
-"""
+"""A worker process: answers what its parent hands to it, and ends with it."""
 
 import logging
 import os
@@ -24,17 +18,26 @@ from app.serving.server import config_of, prepare, serve
 from app.settings import Settings
 
 
-def main() -> None:
-    """The process, until a signal, or the end of its parent, stops it."""
-    number, connections, channel, shared = map(int, sys.argv[1:5])
+def run(
+    number: int,
+    settings: Settings,
+    shared: Shared,
+    directory: Path,
+    connections: socket.socket,
+    channel: socket.socket,
+) -> None:
+    """The process, until a signal, or the end of its parent, stops it.
+
+    `directory`: of the metrics. `connections` and `channel`: sockets to the parent, for connections and for messages.
+    """
+    os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the parent alone, which stops its worker processes in order
     try:
-        settings = Settings.read()
-        memory = Shared(shared, settings.workers, number)
-        metrics.share(Path(sys.argv[5]), number)
+        shared.become(number)
+        metrics.share(directory, number)
         prepare(settings)
-        app = create_app(settings, Place(number, memory, socket.socket(fileno=channel), _end))
+        app = create_app(settings, Place(number, shared, channel, _end))
         config = config_of(app, settings, ceil(settings.max_connections / settings.workers))
-        serve(Handed(config, socket.socket(fileno=connections), memory), app, [])
+        serve(Handed(config, connections, shared), app, [])
     except (FaqError, OSError) as error:
         logs.announce(f"error: {error}", logging.ERROR)
         sys.exit(2)
@@ -42,7 +45,3 @@ def main() -> None:
 
 def _end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main()
