@@ -71,6 +71,11 @@ class Encoder:
         """(n, dimension) float32, of questions that `tokenize` returned, in the order given."""
         return self._run(self._session, tokens)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of questions. Several threads may use it, as long as none changes its settings."""
+        return self._questions
+
     @cached_property
     def _answers(self) -> Tokenizer:
         """A copy of the other one, as the bundle may have been deleted meanwhile."""

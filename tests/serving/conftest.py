@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 import httpx2
 import pytest
@@ -30,7 +29,7 @@ LIMITED_KEY, LIMIT = "another-admin-key", 300  # requests an hour with one key
 class Service:
     """A running service and its processes."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     url: str
 
     @contextmanager
@@ -71,7 +70,7 @@ def established(port: int) -> set[str]:
 
 def inodes(pid: int) -> set[str]:
     """The inodes of a process's sockets."""
-    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
     return {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
 
 
@@ -101,15 +100,13 @@ def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
 def started(settings: Settings) -> Service:
     """A service with these settings, once all worker processes answer."""
     environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "app"], env=environment, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    lines: list[str] = []
-    while sum("startup complete" in line for line in lines) < WORKERS or "processes answer" not in "".join(lines):
-        lines.append(process.stderr.readline())
-        assert lines[-1], lines
-    Thread(target=process.stderr.read, daemon=True).start()  # so that the pipe never fills
-    address = re.search(r"Faqtual: (http://\S+)", "".join(lines))
-    assert address is not None
+    log = settings.home / "service.log"
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-m", "app"], env=environment, stderr=file)
+    wait(lambda: process.poll() is not None or log.read_text().count("startup complete") == WORKERS)
+    address = re.search(r"Faqtual: (http://\S+)", log.read_text())
+    assert address is not None, log.read_text()
+    wait(lambda: "worker processes answer" in log.read_text())
     return Service(process, address[1])
 
 
