@@ -37,9 +37,7 @@ class Encoder:
         self._batch = self.encoding.max_batch or BATCH
         try:
             self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
-            self._questions = (
-                like._questions if like else self._set(Tokenizer.from_file(str(bundle.directory / TOKENIZER)), 0)
-            )
+            self._questions: Tokenizer = like.tokenizer if like else self._tokenizer(bundle)
         except Exception as error:  # both libraries raise types that derive from Exception only
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
         self.two_sided = bundle.two_sided
@@ -80,6 +78,9 @@ class Encoder:
     def _answers(self) -> Tokenizer:
         """A copy of the other one, as the bundle may have been deleted meanwhile."""
         return self._set(Tokenizer.from_str(self._questions.to_str()), WINDOW_OVERLAP)
+
+    def _tokenizer(self, bundle: Bundle) -> Tokenizer:
+        return self._set(Tokenizer.from_file(str(bundle.directory / TOKENIZER)), overlap=0)
 
     def _set(self, tokenizer: Tokenizer, overlap: int) -> Tokenizer:
         """`overlap`: tokens that consecutive windows of a long text share."""
