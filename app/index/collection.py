@@ -49,6 +49,8 @@ class Place:
 class ServerIndex:
     """A release in a collection, for reading; see `Index`. A collection that vanished is IndexUnavailable."""
 
+    search_now = None
+
     def __init__(
         self,
         nodes: Nodes,

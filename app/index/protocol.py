@@ -72,11 +72,22 @@ class IndexRecord(BaseModel):
         return [int(number) for number in np.unique(np.linspace(0, self.entries - 1, limit).astype(int))]
 
 
+SearchNow = Callable[[Sequence[Question], Sequence[int]], list[list[Candidate]]]
+
+
 class Index(Protocol):
-    """An open index, for reading."""
+    """An open index, for reading.
+
+    `search_now` searches for several questions without filters, each with its limit, as `search` does, but in the
+    caller's thread; several threads may call it at once. None where a search waits for a server or for the engine.
+    """
 
     record: IndexRecord
     calibration: Calibration | None
+
+    @property
+    def search_now(self) -> SearchNow | None:
+        """See above."""
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """The best `limit` entries by answer, by phrasing and by words, in no order, each with its BM25 score.

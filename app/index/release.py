@@ -13,7 +13,7 @@ from app.index.filters import Filter, check
 from app.index.increment import Increment
 from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
 from app.index.overlay import Overlay
-from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord
+from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord, SearchNow
 from app.index.scan import Scan
 from app.index.segment import Segment
 from app.index.shard import Query, Scores
@@ -63,15 +63,20 @@ class EmbeddedIndex:
         if segment.part:
             parts = [part for part in (segment.part, overlay.part) if part]
             self._scan = Scan(parts, self._tokenizer, overlay.hidden)
-        self._waiting: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
         self._closed = False
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """As `Index.search`: by a scan; with filters or without a scan by queries."""
         check(where, self.record.fields)
-        if self._scan and not where:
-            return await self._scanned(self._scan, question, limit)
+        if self.search_now and not where:
+            (candidates,) = await self._run(lambda: self._scanned([question], [limit]))
+            return candidates
         return await self._run(lambda: self._search(question, limit, where))
+
+    @property
+    def search_now(self) -> SearchNow | None:
+        """As `Index.search_now`: None for an index that is too large to scan."""
+        return self._scanned if self._scan else None
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -130,25 +135,11 @@ class EmbeddedIndex:
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._segment.thread, work)
 
-    async def _scanned(self, scan: Scan, question: Question, limit: int) -> list[Candidate]:
-        """One scan for all searches of a turn of the event loop, such as those of questions encoded together."""
-
-        async def work(waiting: list[tuple[Question, int]]) -> list[list[Candidate]]:
-            self._waiting = None
-            questions, limits = zip(*waiting, strict=True)
-            return await self._run(lambda: self._scan_all(scan, questions, limits))
-
-        if self._waiting is None:
-            waiting: list[tuple[Question, int]] = []
-            self._waiting = waiting, asyncio.ensure_future(work(waiting))
-        waiting, results = self._waiting
-        position = len(waiting)
-        waiting.append((question, limit))
-        return (await asyncio.shield(results))[position]
-
-    def _scan_all(self, scan: Scan, questions: Sequence[Question], limits: Sequence[int]) -> list[list[Candidate]]:
+    def _scanned(self, questions: Sequence[Question], limits: Sequence[int]) -> list[list[Candidate]]:
+        """The candidates of each question, by one scan."""
+        assert self._scan  # noqa: S101 - see `search_now`
         matches = [self._matches(question) for question in questions]
-        scores = scan.nearest(questions, limits, [of_question.groups() for of_question in matches])
+        scores = self._scan.nearest(questions, limits, [of_question.groups() for of_question in matches])
         return [self._read(list(bm25), match, bm25) for match, bm25 in zip(matches, scores, strict=True)]
 
     def _matches(self, question: Question) -> Matches:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 import qdrant_edge as edge
@@ -32,6 +33,7 @@ from app.index.scan import BLOCK, Part
 from app.index.shard import BUILD_BYTES, Shard, ShardWriter, check_space, point
 from app.index.vector_file import VectorFile, VectorFileWriter
 from app.index.words import Sparse, WordTokenizer, text_of
+from app.threads import named
 
 DIGESTS = "digests.json"
 OPEN_BYTES = 2 * 2**20  # free disk space that opening an index needs
@@ -39,7 +41,10 @@ CACHE_BYTES = 32 * 2**20  # of entries read last, without their vectors, which a
 
 
 class Segment:
-    """The entries of a publish, numbered from 0. One thread reads them: the engine does not answer two at a time."""
+    """The entries of a publish, numbered from 0. Several threads may read them.
+
+    What waits for the engine has a thread of its own, so that it does not hold up the event loop.
+    """
 
     def __init__(self, directory: Path, record: IndexRecord) -> None:
         """Raises IndexUnavailable where a file is damaged or missing."""
@@ -57,8 +62,9 @@ class Segment:
         self._cache: LRUCache[int, Candidate] = LRUCache(
             CACHE_BYTES, getsizeof=lambda entry: memory_bytes(entry.payload)
         )
+        self._cache_lock = Lock()
         self.shard = Shard(directory)
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="index", initializer=named("index"))
 
     def close(self) -> None:
         """Close the files, after the running call."""
@@ -99,12 +105,18 @@ class Segment:
 
     def read(self, numbers: Sequence[int]) -> dict[int, Candidate]:
         """Entries by their numbers, in the order of `numbers`, from the cache or the engine."""
-        entries = {number: entry for number in numbers if (entry := self._cache.get(number))}
+        with self._cache_lock:
+            entries = {number: entry for number in numbers if (entry := self._cache.get(number))}
         missing = [number for number in numbers if number not in entries]
-        for number, payload in self.shard.payloads(missing):
-            entries[number] = Candidate(payload["id"], own_payload(payload), *self._vectors.read(number))
-            with suppress(ValueError):  # an entry larger than the whole cache
-                self._cache[number] = entries[number]
+        read = {
+            number: Candidate(payload["id"], own_payload(payload), *self._vectors.read(number))
+            for number, payload in self.shard.payloads(missing)
+        }
+        with self._cache_lock:
+            for number, entry in read.items():
+                with suppress(ValueError):  # an entry larger than the whole cache
+                    self._cache[number] = entry
+        entries |= read
         return {number: entries[number] for number in numbers if number in entries}
 
 

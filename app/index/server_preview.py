@@ -18,6 +18,8 @@ from app.index.words import WordTokenizer
 class PreviewIndex:
     """Both together; see `Index`. Closing it closes neither."""
 
+    search_now = None
+
     def __init__(self, below: Index, frequencies: Frequencies, entries: Sequence[Candidate]) -> None:
         """`below`: the release without the entries that `entries` replace; `frequencies`: of its base's words."""
         self.record = below.record

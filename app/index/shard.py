@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import qdrant_edge as edge
@@ -43,11 +44,12 @@ class Query(NamedTuple):
 
 
 class Shard:
-    """The shard of a publish, open for reading. The engine does not answer two calls at a time."""
+    """The shard of a publish, open for reading. The engine answers one call at a time; several threads may call."""
 
     def __init__(self, directory: Path) -> None:
         """Raises IndexUnavailable where the engine cannot open it."""
         self._name = directory.name
+        self._lock = Lock()
         with engine(self._name):
             self._shard = edge.EdgeShard.load(str(directory / SHARD))
 
@@ -57,13 +59,13 @@ class Shard:
 
     def count(self, where: edge.Filter | None = None) -> int:
         """The number of entries that meet a condition."""
-        with engine(self._name):
+        with self._lock, engine(self._name):
             return self._shard.count(edge.CountRequest(filter=where, exact=True))
 
     def payloads(self, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         """The numbers and stored payloads of entries."""
         wanted: list[Any] = list(numbers)
-        with engine(self._name):
+        with self._lock, engine(self._name):
             records = self._shard.retrieve(wanted, with_payload=True, with_vector=False) if wanted else []
         for record in records:
             yield int(record.id), record.payload or {}
@@ -74,7 +76,7 @@ class Shard:
         """The best entries for each query, without the hidden ones."""
         condition = DIALECT.translate(where)
         requests = [_request(query, condition, hidden) for query in queries]
-        with engine(self._name):
+        with self._lock, engine(self._name):
             results = self._shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         return [{int(point.id): point.score for point in points} for points in results]
 

@@ -53,6 +53,8 @@ async def test_entries_of_the_same_text_pass(catalog: Catalog, bundle: Bundle) -
 class OppositeVectors:
     """An index whose vector search is broken: it looks in the opposite direction. Words and lookup keys still work."""
 
+    search_now = None
+
     def __init__(self, index: Index) -> None:
         self.record: IndexRecord = index.record
         self.calibration: Calibration | None = index.calibration
