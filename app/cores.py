@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-CORES_A_WORKER = 4  # an event loop takes a core when it feeds three encoders; see docs/performance.md
-MOST_ENCODERS = 4  # of one event loop; more would wait for it
+CORES_A_WORKER = 3  # a process can use no more: a third of its work needs Python's lock; see docs/performance.md
+MOST_ENCODERS = 4  # of one event loop; more would wait for the lock
 PROC, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
@@ -21,7 +21,7 @@ def usable(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
 
 def workers(setting: int) -> int:
     """The number of worker processes. `setting`: FAQ_WORKERS, where 0 chooses it by the number of cores."""
-    return setting or max(1, usable() // CORES_A_WORKER)
+    return setting or max(1, round(usable() / CORES_A_WORKER))
 
 
 def encoders(setting: int) -> int:

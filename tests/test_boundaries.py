@@ -1,5 +1,6 @@
 """What importing the service must not load or do, checked in a new process."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,10 @@ def test_importing_has_no_side_effects(tmp_path: Path) -> None:
     code = "import app.main, os; print(sorted(os.listdir('.')))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert (result.stdout.strip(), result.stderr) == ("[]", "")
+
+
+def test_what_worker_processes_are_forked_from_has_one_thread() -> None:
+    code = "import app.serving.preload, os; print(len(os.listdir('/proc/self/task')))"
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=alone)
+    assert result.stdout.strip() == "1"

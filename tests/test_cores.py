@@ -56,7 +56,7 @@ def test_affinity_limits_the_cores(linux: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("usable", "workers", "encoders"), [(1, 1, 1), (2, 1, 2), (4, 1, 4), (7, 1, 4), (8, 2, 4), (16, 4, 4), (64, 16, 4)]
+    ("usable", "workers", "encoders"), [(1, 1, 1), (2, 1, 2), (4, 1, 4), (5, 2, 2), (8, 3, 2), (16, 5, 3), (64, 21, 3)]
 )
 def test_cores_are_shared_among_workers_and_encoders(
     usable: int, workers: int, encoders: int, monkeypatch: pytest.MonkeyPatch

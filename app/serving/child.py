@@ -21,6 +21,8 @@ from app.settings import Settings
 SOON_S, LONGEST_S = 0.2, 30.0  # before a process that ended is replaced; doubles while it ends before it has served
 KILL_S = SHUTDOWN_S + 5.0  # for a process to stop before it is killed
 
+NOT_STARTED = -1  # in place of an exit status
+
 CONTEXT = multiprocessing.get_context("forkserver")  # which forks from a process without threads
 
 logger = logging.getLogger(__name__)
@@ -99,14 +101,18 @@ class Child:
             channel, its_channel = map(stack.enter_context, socket.socketpair())
             given = (self._number, self._settings, self._shared, self._metrics, its_connections, its_channel)
             self._process = CONTEXT.Process(target=worker.run, args=given)
-            await asyncio.to_thread(self._process.start)
+            try:
+                await asyncio.to_thread(self._process.start)
+            except (OSError, EOFError) as error:  # such as too many processes
+                logger.error("The worker process %d cannot be started: %s", self._number, error)
+                return NOT_STARTED
             its_connections.close()
             its_channel.close()
             if self._stopping.is_set():
                 self._signal(signal.SIGTERM)
             listening = asyncio.create_task(self._listen(connections, channel, on_ready, receive))
             status = await _ended(self._process)
-            self.ready, self._channel, self._connections = False, None, None
+            self.ready, self._process, self._channel, self._connections = False, None, None, None
             self._shared.forget(self._number)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -129,7 +135,7 @@ class Child:
         await self._channel.receive(receive)
 
     def _signal(self, number: int) -> None:
-        if self._process and self._process.pid:
+        if self._process and self._process.pid:  # it has none while it is being started
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 

@@ -7,6 +7,7 @@ burst, and keeps them. So the parent accepts, and each connection goes to the wo
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -14,6 +15,7 @@ from app.http.shared import Shared
 
 CONNECTIONS, TAKEN = "connections", "taken"  # counts of the shared memory: open ones, and all that were taken so far
 READY = b"r"
+HANDED_S = 0.1  # for connections that were handed over before the process stops to begin their requests
 AT_ONCE = 16  # connections that are taken before others get a turn
 
 
@@ -40,8 +42,10 @@ class Handed(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, and finish those that are open."""
-        asyncio.get_running_loop().remove_reader(self._parent)
+        """Take no more connections, and finish those that are open or were handed over already."""
+        with suppress(OSError):  # the parent has ended
+            self._parent.shutdown(socket.SHUT_RD)  # it hands connections to others from now on
+        await asyncio.sleep(HANDED_S)
         await super().shutdown(sockets=[])
 
     def _take(self) -> None:

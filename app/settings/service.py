@@ -44,9 +44,9 @@ class ServiceSettings(BaseModel):
         0,
         ge=0,
         le=256,
-        description="Number of processes that answer; 0: one for every four cores that the service may use, and one "
-        "process for everything below eight cores. More processes use more cores and take about 100 MB each; too few "
-        "leave cores idle under load. All limits hold for the service as a whole.",
+        description="Number of processes that answer; 0: one for every three cores that the service may use, so one up "
+        "to four cores. More processes use more cores and take about 100 MB each, and a few caches; too few leave "
+        "cores idle under load. All limits hold for the service as a whole.",
     )
     queue_limit: int = Field(
         256,
