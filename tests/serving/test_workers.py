@@ -111,11 +111,12 @@ def test_a_killed_worker_is_replaced_and_only_its_own_requests_fail(service: Ser
     with service.client() as client:
         counted = metric(client, ANSWERED)
     with Load(service, clients=4) as load:
+        in_progress = service.connections()[before[0]]  # at most
         os.kill(before[0], signal.SIGKILL)
         wait(lambda: len(service.workers()) == 2 and service.workers() != before)
         asked = load.outcomes["200"]
         wait(lambda: load.outcomes["200"] > asked + 20)
-    assert load.failed <= 4, load.outcomes
+    assert load.failed <= in_progress, load.outcomes
     with service.client() as client:
         assert metric(client, ANSWERED) >= counted + load.outcomes["200"]  # those of the killed one, too
         wait(lambda: metric(client, "faqtual_questions_under_way") == 0)
