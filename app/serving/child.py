@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from multiprocessing.context import ForkServerProcess
@@ -32,35 +31,29 @@ logger = logging.getLogger(__name__)
 class Child:
     """Keeps one worker process running, from its first start until `stop`."""
 
-    def __init__(
-        self, number: int, settings: Settings, shared: Shared, metrics: Path, on_lost: Callable[[socket.socket], None]
-    ) -> None:
-        """`metrics`: the directory that the worker processes share. `on_lost` gets each connection that the process
-        was handed and had not taken when it ended."""
+    def __init__(self, number: int, settings: Settings, shared: Shared, metrics: Path) -> None:
+        """`metrics`: the directory that the worker processes share."""
         self.ready = False  # whether it takes connections
         self._number, self._settings, self._shared, self._metrics = number, settings, shared, metrics
         self._process: ForkServerProcess | None = None
         self._connections: socket.socket | None = None
         self._channel: Channel | None = None
         self._told: Message | None = None
-        self._waiting: deque[socket.socket] = deque()  # connections that it has not taken yet
         self._handed = 0
-        self._on_lost = on_lost
         self._served = False  # whether the present or last process has taken connections
         self._stopping = asyncio.Event()
 
     @property
     def load(self) -> int:
         """How many connections it has, with those that it has not taken yet."""
-        return self._shared.counted(CONNECTIONS, self._number) + self._not_taken
+        waiting = self._handed - self._shared.counted(TAKEN, self._number)
+        return self._shared.counted(CONNECTIONS, self._number) + waiting
 
     def hand(self, connection: socket.socket) -> bool:
-        """Hand it a connection; whether it could take it. Then the connection is closed here, once it has taken it."""
+        """Hand it a connection; whether it could take it."""
         if self._connections is None or not hand_over(connection, self._connections):
             return False
         self._handed += 1
-        self._waiting.append(connection)
-        self._forget_taken()
         return True
 
     async def keep(self, on_ready: Callable[[], None], receive: Callable[[Message], None]) -> int:
@@ -85,7 +78,6 @@ class Child:
 
     def tell(self, message: Message) -> None:
         """Send a message to the process, unless it is the one that it was sent last."""
-        self._forget_taken()
         if self._channel and message != self._told:
             self._channel.send(**message)
             self._told = message
@@ -121,11 +113,7 @@ class Child:
             listening = asyncio.create_task(self._listen(connections, channel, on_ready, receive))
             status = await _ended(self._process)
             self.ready, self._process, self._channel, self._connections = False, None, None, None
-            self._forget_taken()
-            lost, self._waiting = self._waiting, deque()
             self._shared.forget(self._number)
-            for connection in lost:
-                self._on_lost(connection)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         return status
@@ -145,14 +133,6 @@ class Child:
         self._connections, self.ready, self._served = connections, True, True
         on_ready()
         await self._channel.receive(receive)
-
-    @property
-    def _not_taken(self) -> int:
-        return self._handed - self._shared.counted(TAKEN, self._number)
-
-    def _forget_taken(self) -> None:
-        while len(self._waiting) > max(self._not_taken, 0):
-            self._waiting.popleft().close()
 
     def _signal(self, number: int) -> None:
         if self._process and self._process.pid:  # it has none while it is being started

@@ -37,7 +37,8 @@ class Handed(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: also say how many connections there are."""
-        self._shared.count(CONNECTIONS, len(self.server_state.connections))
+        self._shared.count(CONNECTIONS, len(self.server_state.connections) + len(self._opening))
+        self._shared.count(TAKEN, self._taken)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -61,7 +62,6 @@ class Handed(uvicorn.Server):
 
     def _open(self, connection: socket.socket) -> None:
         self._taken += 1
-        self._shared.count(TAKEN, self._taken)
         connection.setblocking(False)
         opening = asyncio.get_running_loop().create_task(
             asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)

@@ -41,7 +41,6 @@ class Parent:
         self._settings, self._listener = settings, listener
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()  # whether any worker process takes connections
-        self._handing: set[asyncio.Task[None]] = set()  # connections of a worker process that ended
         self._signals = 0
 
     async def run(self) -> int:
@@ -62,9 +61,7 @@ class Parent:
             metrics = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faqtual-metrics-")))
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would start before the fork server forks
             CONTEXT.set_forkserver_preload(["app.serving.preload"])
-            self._children = [
-                Child(number, settings, shared, metrics, self._on_lost) for number in range(settings.workers)
-            ]
+            self._children = [Child(number, settings, shared, metrics) for number in range(settings.workers)]
             self._updater.start()
             return await self._served(pointer)
 
@@ -110,20 +107,13 @@ class Parent:
                 logger.error("A connection cannot be accepted: %s", error)
                 await asyncio.sleep(POLL_S)
                 continue
-            await self._hand(connection)
+            with connection:
+                while not self._handed(connection):  # noqa: ASYNC110 - there is no event for it
+                    await asyncio.sleep(FULL_S)
 
-    async def _hand(self, connection: socket.socket) -> None:
-        """Hand a connection to the worker process that has fewest; wait for one if none can take it."""
-        while True:
-            ready = [child for child in self._children if child.ready]
-            if any(child.hand(connection) for child in sorted(ready, key=lambda child: child.load)):
-                return
-            await asyncio.sleep(FULL_S)
-
-    def _on_lost(self, connection: socket.socket) -> None:
-        handing = asyncio.create_task(self._hand(connection))
-        self._handing.add(handing)
-        handing.add_done_callback(self._handing.discard)
+    def _handed(self, connection: socket.socket) -> bool:
+        ready = [child for child in self._children if child.ready]
+        return any(child.hand(connection) for child in sorted(ready, key=lambda child: child.load))
 
     async def _tell(self, pointer: Pointer) -> None:
         """Follow the active release, and tell each worker process what the updater knows."""
