@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -61,13 +62,14 @@ class Answerer:
         adapt: Mode = "off",
         asked: Asked | None = None,
         encoder: Encoder | None = None,
+        packed: Path | None = None,
     ) -> None:
         """Load the encoders and, unless `rerank` is `off`, the bundle's reranker. Raises BundleError.
 
         `threads`: of the encoders, and of the reranker; 0 chooses it by the number of cores. `cache_bytes`: the bound
         of the reply cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable
         questions is estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle
-        whose graphs are shared instead of loaded.
+        whose graphs are shared instead of loaded. `packed`: as of `Encoder`.
         """
         self.bundle = bundle
         self.index = index
@@ -77,7 +79,7 @@ class Answerer:
         self.adaptation = Adaptation(adapt, self.ranking.calibration.unanswerable, densities, asked)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # replies stay right while the applied share does: a release is fixed
-        self._first = Encoder(bundle, threads=1, like=encoder)
+        self._first = Encoder(bundle, threads=1, like=encoder, packed=packed)
         threads = threads or cores.encoders(0)
         others = [self.another_encoder() for _ in range(threads - 1)]
         self._batcher = Batcher([self._first, *others], observer)

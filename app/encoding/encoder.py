@@ -6,6 +6,7 @@ encoder; they share the graphs and the tokenizer, which takes 7 MB.
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 
 from app.arrays import Vectors
 from app.encoding.bundle import ANSWERS, MODEL, TOKENIZER, Bundle
+from app.encoding.packed import open_packed
 from app.encoding.session import open_graph
 from app.errors import BundleError
 
@@ -28,15 +30,18 @@ MAX_WINDOWS = 64  # of one answer
 class Encoder:
     """The graphs and tokenizers of a bundle, for one thread."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None, packed: Path | None = None
+    ) -> None:
         """`threads`: for each graph; 0 takes all cores. Raises BundleError if a file cannot be loaded.
 
-        `like`: an encoder of the same bundle for another thread, to share what it has loaded.
+        `like`: an encoder of the same bundle for another thread, to share what it has loaded. `packed`: the directory
+        of packed graphs, which processes share; None: the graphs are loaded as they were exported.
         """
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
         try:
-            self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
+            self._session, self._answering = like.sessions if like else _sessions(bundle, threads, packed)
             self._questions: Tokenizer = like.tokenizer if like else self._tokenizer(bundle)
         except Exception as error:  # both libraries raise types that derive from Exception only
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
@@ -110,6 +115,12 @@ class Encoder:
         return vectors
 
 
-def _sessions(bundle: Bundle, threads: int) -> "tuple[ort.InferenceSession, ort.InferenceSession]":
-    questions = open_graph(bundle.directory / MODEL, threads)
-    return questions, open_graph(bundle.directory / ANSWERS, threads) if bundle.two_sided else questions
+def _sessions(bundle: Bundle, threads: int, packed: Path | None) -> "tuple[ort.InferenceSession, ort.InferenceSession]":
+    def opened(name: str) -> "ort.InferenceSession":
+        graph = bundle.directory / name
+        if packed is None:
+            return open_graph(graph, threads)
+        return open_packed(graph, packed, f"{bundle.revision}-{Path(name).stem}", threads)
+
+    questions = opened(MODEL)
+    return questions, opened(ANSWERS) if bundle.two_sided else questions

@@ -71,6 +71,7 @@ class Catalog:
         self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
+        self.packed = settings.home / "packed"  # graphs of bundles, for this machine
         self.models.mkdir(parents=True, exist_ok=True)
         self.shares = Shares(settings.home / "shares")
         self.indexes = indexes or index_store(settings)
@@ -187,6 +188,7 @@ class Catalog:
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
                 encoder=loaded.encoder if loaded and shared else None,
+                packed=self.packed,
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
@@ -215,7 +217,7 @@ class Catalog:
         for name in dropped:
             await self.drop(name)
         bundles = {name.split("-")[1] for name in kept}
-        for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
+        for path in [*self.models.iterdir(), *self.vectors.glob("*.db*"), *self.packed.glob("[!.]*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if self.bundles:

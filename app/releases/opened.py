@@ -17,11 +17,11 @@ class OpenBundle:
     A warm worker keeps it from one build to the next. Closes with the `with` block.
     """
 
-    def __init__(self, bundle: Bundle, vectors: Path) -> None:
-        """`vectors`: the directory of the vector caches."""
+    def __init__(self, bundle: Bundle, vectors: Path, packed: Path | None = None) -> None:
+        """`vectors`: the directory of the vector caches. `packed`: as of `Encoder`."""
         self.bundle = bundle
         self.digests: tuple[str, dict[str, str]] | None = None  # a release, and the digests of its entries by id
-        self._vectors = vectors
+        self._vectors, self._packed = vectors, packed
 
     def __enter__(self) -> "OpenBundle":
         return self
@@ -32,7 +32,7 @@ class OpenBundle:
     @cached_property
     def encoder(self) -> Encoder:
         """The bundle's encoder. Raises BundleError if it cannot be loaded."""
-        return Encoder(self.bundle)
+        return Encoder(self.bundle, packed=self._packed)
 
     @cached_property
     def cached(self) -> CachedEncoder:

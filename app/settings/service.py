@@ -45,8 +45,8 @@ class ServiceSettings(BaseModel):
         ge=0,
         le=256,
         description="Number of processes that answer; 0: one for every three cores that the service may use, so one up "
-        "to four cores. More processes use more cores and take about 100 MB each, and a few caches; too few leave "
-        "cores idle under load. All limits hold for the service as a whole.",
+        "to four cores. More processes use more cores and take about 70 MB each, and caches; too few leave cores "
+        "idle under load. All limits hold for the service as a whole.",
     )
     queue_limit: int = Field(
         256,
