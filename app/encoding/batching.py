@@ -30,7 +30,7 @@ from app.threads import named
 
 BATCH = 8  # questions; a batch of 16 takes twice as long and saves nothing
 CHOICE = 32  # the oldest questions, among which a batch is chosen by length
-CACHED = 8192  # questions; about 2 kB each
+CACHED = 4096  # questions; about 2 kB each
 
 T = TypeVar("T")
 Work = Callable[[Sequence[str], Sequence[Vectors], Sequence[int]], Sequence[T]]  # of texts, their vectors and limits

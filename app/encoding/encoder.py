@@ -4,7 +4,7 @@ Questions and answers have methods of their own, because a bundle may encode the
 encoder; they share the graphs and the tokenizer, which takes 7 MB.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
 BATCH = 32
+RUN_TOKENS = 512  # of one run, with padding: more is no faster, and ONNX Runtime keeps the memory of its largest run
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer
 
@@ -81,7 +82,8 @@ class Encoder:
 
     @cached_property
     def _answers(self) -> Tokenizer:
-        """A copy of the other one, as the bundle may have been deleted meanwhile."""
+        """Of answers, which a service that only answers does not need. It is a copy of the other one, as the bundle may
+        have been deleted meanwhile."""
         return self._set(Tokenizer.from_str(self._questions.to_str()), WINDOW_OVERLAP)
 
     def _tokenizer(self, bundle: Bundle) -> Tokenizer:
@@ -102,8 +104,7 @@ class Encoder:
         """(n, dimension), in batches of texts of similar length. The attention mask hides the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
-        for start in range(0, len(by_length), self._batch):
-            chosen = by_length[start : start + self._batch]
+        for chosen in self._runs(by_length, tokens):
             width = len(tokens[chosen[-1]].ids)
             ids = np.zeros((len(chosen), width), dtype=np.int64)
             mask = np.zeros_like(ids)
@@ -113,6 +114,16 @@ class Encoder:
                 mask[row, :length] = 1
             vectors[chosen] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
+
+    def _runs(self, by_length: Sequence[int], tokens: Sequence[Tokens]) -> Iterator[Sequence[int]]:
+        """The texts of each run, at least one. `by_length`: their numbers, shortest first."""
+        start = 0
+        while start < len(by_length):
+            end = min(start + self._batch, len(by_length))
+            while end - start > 1 and (end - start) * len(tokens[by_length[end - 1]].ids) > RUN_TOKENS:
+                end -= 1
+            yield by_length[start:end]
+            start = end
 
 
 def _sessions(bundle: Bundle, threads: int, packed: Path | None) -> "tuple[ort.InferenceSession, ort.InferenceSession]":

@@ -79,6 +79,9 @@ class ServerIndex:
             ids = sorted({int(point.id) for response in responses for point in response.points})
             return await self._read(ids, vector, words, wanted) if ids else []
 
+    async def verified(self) -> None:
+        """As `Index.verified`."""
+
     async def count(self) -> int:
         """As `Index.count`."""
         with qdrant(self.record.name, missing=IndexUnavailable):

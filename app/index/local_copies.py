@@ -58,8 +58,8 @@ class LocalCopies:
             self._marked, self._tidy_at = active, time.monotonic() + TIDY_S
         return active
 
-    async def open(self, name: str) -> Index:
-        """Open a release. Raises NotFound, IndexUnavailable."""
+    async def open(self, name: str, *, at_once: bool = False) -> Index:
+        """As `IndexStore.open`."""
         try:
             download = await self._server.download(name)
             if download is None or not await self._fits(download):
@@ -70,7 +70,7 @@ class LocalCopies:
         except IndexUnavailable:
             if name not in await self._copies.names():
                 raise
-        index = await self._copies.open(name)
+        index = await self._copies.open(name, at_once=at_once)
         self._opened.add(index)
         if await self._copied() is None:  # the first copy of all; later ones are marked once they are active
             await self._copies.activate(name)

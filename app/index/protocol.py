@@ -79,7 +79,7 @@ class Index(Protocol):
     """An open index, for reading.
 
     `search_now` searches for several questions without filters, each with its limit, as `search` does, but in the
-    caller's thread; several threads may call it at once. None where a search waits for a server or for the engine.
+    caller's thread; several threads may call it at once. None where a search waits for a server.
     """
 
     record: IndexRecord
@@ -96,6 +96,12 @@ class Index(Protocol):
         its identifiers, whatever their similarity. Each entry says how its keys match those of the question.
 
         Raises InputError naming a field that no entry has, IndexUnavailable when the index does not answer.
+        """
+
+    async def verified(self) -> None:
+        """Wait until all files of the index are compared with their checksums; see `IndexStore.open`.
+
+        Raises IndexUnavailable naming a file that is damaged. Does nothing for an index on a server.
         """
 
     async def count(self) -> int:
@@ -156,8 +162,12 @@ class IndexStore(Protocol):
         IndexUnavailable for a base that cannot be extended because an earlier version built it.
         """
 
-    async def open(self, name: str) -> Index:
-        """Open an index for reading. Raises NotFound, or IndexUnavailable when it cannot be read."""
+    async def open(self, name: str, *, at_once: bool = False) -> Index:
+        """Open an index for reading. Raises NotFound, or IndexUnavailable when it cannot be read.
+
+        `at_once`: return before the files of a large index are compared with their checksums. The caller then awaits
+        `Index.verified` beside its work.
+        """
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
         """Store the calibration of a release in place of an earlier one. Raises NotFound."""

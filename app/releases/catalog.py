@@ -168,14 +168,17 @@ class Catalog:
         finally:
             await index.close()
 
-    async def open(self, release: str, *, threads: int = 0, loaded: Loaded | None = None) -> Answerer:
+    async def open(
+        self, release: str, *, threads: int = 0, loaded: Loaded | None = None, at_once: bool = False
+    ) -> Answerer:
         """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable.
 
-        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them.
+        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them. `at_once`: as
+        of `IndexStore.open`.
         """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
-        index = await (self._copies or self.indexes).open(release)
+        index = await (self._copies or self.indexes).open(release, at_once=at_once)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
             bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)

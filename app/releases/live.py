@@ -45,6 +45,7 @@ class Live:
         self._keeping = asyncio.Lock()
         self._kept_at = time.monotonic()
         self._closing: set[asyncio.Task[None]] = set()  # retired answerers; no request waits for their threads
+        self._verifying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the active release, if there is one, and keep following the pointer."""
@@ -53,10 +54,10 @@ class Live:
 
     async def close(self) -> None:
         """Stop following; release what is open."""
-        if self._watch:
-            self._watch.cancel()
+        for task in filter(None, (self._watch, self._verifying)):
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._watch
+                await task
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._serving:
             await self._keep_asked(self._serving)
@@ -144,7 +145,10 @@ class Live:
                     self._recovered()
                     return
                 subject = f"The release {active} cannot be served"
-                await self._exchange(await self._catalog.open(active))
+                first = self._serving is None and self._broken is None  # nothing answers while files are compared
+                await self._exchange(await self._catalog.open(active, at_once=first))
+                if first and self._serving:
+                    self._verifying = asyncio.create_task(self._verify(self._serving))
             except FaqError as error:
                 self._log_failure(subject, str(error))
 
@@ -158,6 +162,16 @@ class Live:
             await self._keep_asked(before)
             before.retired = True
             self._close_if_done(before)
+
+    async def _verify(self, serving: _Serving) -> None:
+        """Stop serving a release whose files turn out to be damaged; the next attempt compares them before it serves."""
+        try:
+            await serving.answerer.index.verified()
+        except FaqError as error:
+            if self._serving is serving:
+                self._log_failure(f"The release {serving.answerer.release} cannot be served", str(error))
+                self._serving, serving.retired = None, True
+                self._close_if_done(serving)
 
     def _close_if_done(self, serving: _Serving) -> None:
         if serving.done:

@@ -14,10 +14,10 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from app.backups.owning import own_home
 from app.http.security import with_admin_key
 from app.http.shared import Shared
 from app.jobs.jobs import Jobs
-from app.main import own_home
 from app.releases.catalog import Catalog
 from app.releases.pointer import Pointer
 from app.releases.remote import Message, known

@@ -50,23 +50,32 @@ def prepared(data: Path, work: Path) -> Settings:
     _write_bodies(work / "zipf.jsonl", (questions[number] for number in zipf(len(questions), DRAWS)))
     if not (work / "run" / "bundle" / "manifest.json").exists():
         command("trainer", "fit", "--data", str(data), "--epochs", "0", "--out", str(work / "run"))
-    command("app", "import", str(data), "--mode", "replace", settings=settings)
-    command("app", "reindex", "--bundle", str(work / "run" / "bundle"), settings=settings)
+    _publish(data, work, settings)
     return settings
 
 
-def copied(settings: Settings, name: str) -> Settings:
-    """The settings of another service, with a copy of the home."""
-    home = settings.home.with_name(f"home-{name}")
+def prepared_before(data: Path, work: Path, checkout: Path) -> Settings:
+    """The home of another version, built by that version; only the cache of vectors is shared."""
+    home = work / "home-before"
     shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(settings.home, home)
-    return settings.model_copy(update={"home": home, "port": PORTS[name]})
+    shutil.copytree(work / "home" / "vectors", home / "vectors")
+    settings = Settings(home=home, port=PORTS["before"], admin_keys=(digest_of(KEY),))
+    _publish(data, work, settings, checkout)
+    return settings
 
 
-def command(module: str, *arguments: str, settings: Settings | None = None) -> None:
-    """Run a command of ours to its end."""
+def _publish(data: Path, work: Path, settings: Settings, checkout: Path | None = None) -> None:
+    command("app", "import", str(data.resolve()), "--mode", "replace", settings=settings, checkout=checkout)
+    bundle = str((work / "run" / "bundle").resolve())
+    command("app", "reindex", "--bundle", bundle, settings=settings, checkout=checkout)
+
+
+def command(module: str, *arguments: str, settings: Settings | None = None, checkout: Path | None = None) -> None:
+    """Run a command of ours to its end. `checkout`: of another version; None: this one."""
     environment = {**os.environ, **(settings.environment() if settings else {})}
-    subprocess.run([sys.executable, "-m", module, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
+    environment |= {"PYTHONPATH": str(checkout)} if checkout else {}
+    arguments = (sys.executable, "-m", module, *arguments)
+    subprocess.run(arguments, env=environment, cwd=checkout, check=True, stdout=subprocess.DEVNULL)
 
 
 def zipf(questions: int, draws: int) -> list[int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 
 from app.settings import Settings
-from benchmarks.serving.preparing import PORTS, copied
+from benchmarks.serving.preparing import PORTS, prepared_before
 
 EMBEDDER_PORT = 8109
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -66,9 +66,10 @@ def services(settings: Settings, options: Namespace) -> Iterator[AbstractContext
         if name == "faqtual":
             yield running(name, [[sys.executable, "-m", "app"]], "/v1/ask", settings.environment())
         elif name == "before":
-            checkout = str(options.before.resolve())
-            environment = copied(settings, name).environment() | {"PYTHONPATH": checkout}
-            yield running(name, [[sys.executable, "-m", "app"]], "/v1/ask", environment, checkout)
+            checkout = options.before.resolve()
+            environment = prepared_before(options.data, options.work.resolve(), checkout).environment()
+            environment |= {"PYTHONPATH": str(checkout)}
+            yield running(name, [[sys.executable, "-m", "app"]], "/v1/ask", environment, str(checkout))
         elif name == "plain":
             yield running(name, [[sys.executable, *plain, str(PORTS[name])]], "/ask", {})
         else:
