@@ -2,15 +2,16 @@
 
 import asyncio
 import copy
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from app import cores
 from app.arrays import Vectors
 from app.encoding.batching import Batcher, Observer
 from app.encoding.bundle import Bundle
@@ -35,8 +36,6 @@ CANDIDATES = 20  # least number by answer, by phrasing and by words; enough for 
 CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 CONFIDENT = 0.9  # a best candidate with this confidence is not reranked in the mode `auto`
 CACHE_BYTES = 64 * 2**20  # of replies; about 20,000 with three answers of a few hundred characters
-RERANKER_THREADS = 4  # at most, as the encoders and the event loop need cores too
-ENCODERS = 2  # at most, each on a thread; with more the event loop is the bottleneck
 NO_VECTORS = np.empty((0, 0), dtype=np.float32)
 
 
@@ -63,13 +62,14 @@ class Answerer:
         adapt: Mode = "off",
         asked: Asked | None = None,
         encoder: Encoder | None = None,
+        packed: Path | None = None,
     ) -> None:
         """Load the encoders and, unless `rerank` is `off`, the bundle's reranker. Raises BundleError.
 
-        `threads`: the number of encoders; 0 chooses it by the number of cores. `cache_bytes`: the bound of the reply
-        cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable questions is
-        estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle whose graphs
-        are shared instead of loaded.
+        `threads`: of the encoders, and of the reranker; 0 chooses it by the number of cores. `cache_bytes`: the bound
+        of the reply cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable
+        questions is estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle
+        whose graphs are shared instead of loaded. `packed`: as of `Encoder`.
         """
         self.bundle = bundle
         self.index = index
@@ -79,12 +79,12 @@ class Answerer:
         self.adaptation = Adaptation(adapt, self.ranking.calibration.unanswerable, densities, asked)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # replies stay right while the applied share does: a release is fixed
-        self._first = Encoder(bundle, threads=1, like=encoder)
-        others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
-        self._batcher = Batcher([self._first, *(self.another_encoder() for _ in range(others))], observer)
+        self._first = Encoder(bundle, threads=1, like=encoder, packed=packed)
+        threads = threads or cores.encoders(0)
+        others = [self.another_encoder() for _ in range(threads - 1)]
+        self._batcher = Batcher([self._first, *others], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
-        cores = min(RERANKER_THREADS, os.cpu_count() or 1)
-        self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
+        self._reranker = Reranker.of(bundle, threads=threads) if usable else None
         self._reranks_below = CONFIDENT if rerank == "auto" else 2.0
         self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker", initializer=named("reranker"))
 

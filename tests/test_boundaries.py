@@ -34,3 +34,10 @@ def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path: Path) -> None:
     environment |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", "import app.encoding.encoder"], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_worker_processes_are_forked_from_has_one_thread() -> None:
+    code = "import app.serving.preload, os; print(len(os.listdir('/proc/self/task')))"
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=alone)
+    assert result.stdout.strip() == "1"

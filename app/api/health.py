@@ -33,6 +33,6 @@ async def readyz(service: Service) -> dict[str, str]:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(service: Service) -> PlainTextResponse:
     """Counters and timings in Prometheus' text format."""
-    service.metrics.serving(service.live.release, calibrated=service.live.calibrated)
-    service.metrics.learned(service.live.adaptation)
+    service.metrics.gauges.serving(service.live.release, calibrated=service.live.calibrated)
+    service.metrics.gauges.learned(service.live.adaptation)
     return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -192,7 +192,7 @@ class Builder:
             bundle = await self._catalog.active_bundle()
         self._close_bundle()
         installed = await asyncio.to_thread(bundle.install, self._catalog.models)
-        self._opened = OpenBundle(installed, self._catalog.vectors, self._processes)
+        self._opened = OpenBundle(installed, self._catalog.vectors, self._catalog.packed, self._processes)
         return self._opened
 
     def _close_bundle(self) -> None:

@@ -46,7 +46,7 @@ async def publish(
     gate: Gate | None = None,
 ) -> str:
     """As `publish_opened`, with the bundle open for this release only."""
-    with OpenBundle(bundle.install(catalog.models), catalog.vectors) as opened:
+    with OpenBundle(bundle.install(catalog.models), catalog.vectors, catalog.packed) as opened:
         return await publish_opened(catalog, opened, entries, progress, gate)
 
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
 
 import stamina
 
@@ -23,6 +23,20 @@ NICENESS = "10"
 ENDING_S = 5.0  # for a process without output to end by itself
 IDLE_S = 600.0  # without a job for so long, the process ends and gives back its memory
 Process = asyncio.subprocess.Process
+
+
+class Starter(Protocol):
+    """Starts jobs, perhaps in another process."""
+
+    async def start(self, kind: str = REINDEX) -> Job:
+        """Queue a job and start it. Raises Busy naming the one under way; a reindex waits for an update first."""
+
+
+async def queued(jobs: Jobs, kind: str) -> Job:
+    """A new job in the queue. Raises Busy naming the one under way; a reindex waits for an update first."""
+    if kind == REINDEX:
+        return await asyncio.to_thread(patient, jobs, lambda: jobs.queue(kind))
+    return await asyncio.to_thread(jobs.queue, kind)
 
 
 class Worker:
@@ -41,14 +55,15 @@ class Worker:
 
     async def start(self, kind: str = REINDEX) -> Job:
         """Queue a job and start it. Raises Busy naming the one under way; a reindex waits for an update first."""
-        if kind == REINDEX:
-            job = await asyncio.to_thread(patient, self._jobs, lambda: self._jobs.queue(kind))
-        else:
-            job = await asyncio.to_thread(self._jobs.queue, kind)
-        task = asyncio.create_task(self._run(job.job_id))
-        self._running[job.job_id] = task
-        task.add_done_callback(lambda _: self._running.pop(job.job_id, None))
+        job = await queued(self._jobs, kind)
+        self.run(job.job_id)
         return job
+
+    def run(self, job_id: str) -> None:
+        """Start a job that is queued."""
+        task = asyncio.create_task(self._run(job_id))
+        self._running[job_id] = task
+        task.add_done_callback(lambda _: self._running.pop(job_id, None))
 
     async def ended(self, job_id: str) -> None:
         """Wait until a job that was started here has ended."""
