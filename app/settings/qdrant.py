@@ -39,7 +39,7 @@ class QdrantSettings(BaseModel):
     row_cache_mb: int = Field(
         256,
         ge=0,
-        description="Memory for entries read from a Qdrant server, about 8 kB each. An entry that is not in it is "
+        description="Memory of each process for entries read from a Qdrant server, some 8 kB each. One that is not in it is "
         "read again for each question that finds it. Used where FAQ_LOCAL_VECTORS does not apply.",
     )
     bundle_store: str | None = Field(
