@@ -1,12 +1,12 @@
 """A large FAQ for measurements: entries of six phrasings and an answer, and questions about them, without encoding all.
 
-The 6,373 questions and answers of the cloud FAQ are encoded once with the packaged base model. A new entry lies between a
-real one and one of its 20 nearest, with the same share for question and answer; to each of its vectors a share of the
+The 6,373 questions and answers of the cloud FAQ are encoded once with the packaged base model. A new entry lies between
+a real one and one of its 20 nearest, with the same share for question and answer; to each of its vectors a share of the
 difference of two real vectors is added. So the spectrum, the norms, the clusters and the similarity of answers to their
-questions are those of real texts, and no two vectors are equal. The phrasings of an entry, and the questions about it, differ
-by PARAPHRASE: two of them have a median cosine of 0.8, about that of duplicate questions of Quora.
+questions are those of real texts, and no two vectors are equal. The phrasings of an entry, and the questions about it,
+differ by PARAPHRASE: two of them have a median cosine of 0.82.
 
-Words are drawn from the vocabulary of the cloud FAQ by their own frequency there, so that stop words, common and rare words
+Words are drawn from the vocabulary of the cloud FAQ by their frequency there, so that stop words, common and rare words
 have real shares; a question repeats half the words of one phrasing.
 """
 
@@ -84,7 +84,7 @@ class LargeFaq:
         return _unit(_unit(points) + share * (self._real.questions[first] - self._real.questions[second]))
 
     def vectors(self) -> Iterator[tuple[Vectors, Vectors]]:
-        """The answers, (n, dimension), and the phrasings, (n, PHRASINGS, dimension), of all entries, BATCH at a time."""
+        """The answers, (n, dimension), and the phrasings, (n, PHRASINGS, dimension), of BATCH entries at a time."""
         for start in range(0, self.entries, BATCH):
             of_batch = slice(start, start + BATCH)
             phrasings = self._moved(np.repeat(self._points[of_batch], PHRASINGS, axis=0), PARAPHRASE)

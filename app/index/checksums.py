@@ -5,10 +5,13 @@ sums.json    the CRC-32 of each file of a release, by its path. It finds damage 
 """
 
 import errno
+import fcntl
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app import durable
@@ -16,6 +19,7 @@ from app.errors import IndexUnavailable
 from app.index.records import CALIBRATION, RECORD
 
 SUMS = "sums.json"
+COMPARED = ".compared"  # its time is when a process last found all files as they were built
 AT_ONCE_BYTES = 256 * 2**20  # of files that are compared before they are used; it takes a quarter of a second
 BLOCK = 1 << 16
 ZEROS = bytes(BLOCK)
@@ -63,6 +67,21 @@ def check(directory: Path) -> None:
     if expected != actual:
         name = next(name for name in sorted({*expected, *actual}) if expected.get(name) != actual.get(name))
         raise _damaged(directory, name)
+
+
+def check_beside_others(directory: Path) -> None:
+    """As `check`, for processes that open the same files: what another one compares meanwhile is not read again."""
+    if not (directory / SUMS).exists():
+        return
+    began = time.time()
+    with (directory / SUMS).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        marker = directory / COMPARED
+        if marker.exists() and marker.stat().st_mtime > began:
+            return
+        check(directory)
+        with suppress(OSError):  # a directory that may only be read
+            marker.touch()
 
 
 def _damaged(directory: Path, name: str) -> IndexUnavailable:

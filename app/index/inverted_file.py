@@ -1,8 +1,8 @@
 """Approximate search of many vectors: an inverted file, which compares a question with the cells nearest to it.
 
-Each vector, in 8 bits, lies in the cell of the nearest centroid; the vectors of a cell follow each other in one file, which is
-memory-mapped. The centroids are the means of a sample (k-means on the sphere). Inverted files: "Video Google" (Sivic &
-Zisserman 2003), "Product Quantization for Nearest Neighbor Search" (Jégou, Douze & Schmid 2011).
+Each vector, in 8 bits, lies in the cell of the nearest centroid; the vectors of a cell follow each other in one file,
+which is memory-mapped. The centroids are the means of a sample (k-means on the sphere). Inverted files: "Video Google"
+(Sivic & Zisserman 2003), "Product Quantization for Nearest Neighbor Search" (Jégou, Douze & Schmid 2011).
 
 vectors.npy    (vectors, dimension) int8, cell by cell
 scales.npy     (vectors,) float32, what a vector's integers are multiplied with
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from app.arrays import Flags, Integers, Vectors
 from app.index.array_files import map_arrays, new_array, save_arrays
-from app.index.nearest import Nearest, in_8_bits
+from app.index.nearest import Nearest, in_8_bits, top
 
 ARRAYS = ("vectors", "scales", "entries", "starts", "centroids")
-COMPARED = 12_288  # vectors that a question is compared with, at least
-SHARE = 64  # or this part of all
+COMPARED = 6_144  # vectors that a question is compared with, at least
+SHARE = 128  # or this part of all
 CELLS = 3.0  # cells for n vectors: CELLS * sqrt(n)
 SAMPLE, ROUNDS = 32, 6  # vectors for each centroid, and rounds, of k-means
 BLOCK = 8_192  # vectors that are quantised and assigned at a time
@@ -58,31 +58,32 @@ class InvertedFile:
 
         `allowed`: the entries that may be returned, (entries,); None: all.
         """
-        places, products = self._products(question, allowed)
-        scores: Vectors = products * self._scales[places]
-        entries = self._entries[places]
+        entries, scores = self._compared_entries(question, allowed)
         if allowed is not None:
             shown = allowed[entries]
             scores, entries = scores[shown], entries[shown]
         return _best_entries(entries, scores, limit)
 
-    def _products(self, question: Vectors, allowed: Flags | None) -> tuple[Integers, NDArray[np.int32]]:
-        """The vectors of the nearest cells, by their places, and their products with the question."""
+    def _compared_entries(self, question: Vectors, allowed: Flags | None) -> tuple[NDArray[np.int32], Vectors]:
+        """The entries of the vectors in the nearest cells, and the similarity of each vector."""
         packed = numkong.dots_pack(in_8_bits(question[None])[0])
-        order = np.argsort(-(self._centroids @ question), kind="stable")
+        order = np.argsort(-(self._centroids @ question))
         share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
         if allowed is not None and share < SCATTERED:
             places = self._allowed_places(order, allowed)
-            return places, _dots(self._vectors[places], packed)
-        wanted = int(self._compared / share)
-        cells = self._nearest_cells(order, np.diff(self._starts), wanted)
-        spans = list(zip(self._starts[cells].tolist(), self._starts[cells + 1].tolist(), strict=True))
-        places = np.concatenate([np.arange(start, end) for start, end in spans])
-        return places, np.concatenate([_dots(self._vectors[start:end], packed) for start, end in spans])
+            products = np.asarray(numkong.dots_packed(np.take(self._vectors, places, axis=0), packed))
+            return self._entries[places], products[:, 0] * self._scales[places]
+        cells = self._nearest_cells(order, np.diff(self._starts), int(self._compared / share))
+        spans = [slice(*bounds) for bounds in zip(self._starts[cells], self._starts[cells + 1], strict=True)]
+        products = np.concatenate([np.asarray(numkong.dots_packed(self._vectors[span], packed)) for span in spans])
+        scales, entries = (np.concatenate([of_all[span] for span in spans]) for of_all in (self._scales, self._entries))
+        return entries, products[:, 0] * scales
 
     def _allowed_places(self, order: Integers, allowed: Flags) -> Integers:
         """The vectors of allowed entries in the nearest cells; of as many cells as hold enough of them."""
         places = np.flatnonzero(allowed[self._entries])
+        if len(places) <= self._compared:
+            return places
         bounds = np.searchsorted(places, self._starts)
         cells = self._nearest_cells(order, np.diff(bounds), self._compared)
         return np.concatenate([places[bounds[cell] : bounds[cell + 1]] for cell in cells.tolist()])
@@ -149,15 +150,11 @@ def _unit(vectors: Vectors) -> Vectors:
     return unit
 
 
-def _dots(vectors: NDArray[np.int8], packed: numkong.PackedMatrix) -> NDArray[np.int32]:
-    return np.asarray(numkong.dots_packed(vectors, packed))[:, 0]
-
-
 def _best_entries(entries: NDArray[np.int32], scores: Vectors, limit: int) -> Nearest:
     """The `limit` entries of the greatest scores; an entry may have several."""
     count = 4 * limit
     while True:
-        best = np.argpartition(scores, -count)[-count:] if count < len(scores) else np.arange(len(scores))
+        best = top(scores, count)
         best = best[np.argsort(-scores[best], kind="stable")]
         _, firsts = np.unique(entries[best], return_index=True)
         if len(firsts) >= limit or len(best) == len(scores):

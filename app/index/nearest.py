@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from app.arrays import Flags, Integers, Vectors
 
+MANY, STRIDE = 16_384, 16  # scores from which few are selected by a bound; every STRIDE-th of them is in the sample
+
 
 class Nearest(NamedTuple):
     """Entries in no order, each with the similarity of the nearest of its vectors."""
@@ -36,8 +38,20 @@ class Part(Protocol):
 
 
 def top(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-    """The positions of the `limit` greatest, in no order."""
-    return np.argpartition(scores, -limit)[-limit:] if limit < len(scores) else np.arange(len(scores))
+    """The positions of the `limit` greatest, in no order.
+
+    Of many scores only those above a bound are selected from. The bound comes from a sample, and about twice as many as
+    wanted lie above it; where too few do, all are selected from.
+    """
+    if limit >= len(scores):
+        return np.arange(len(scores))
+    if len(scores) > MANY:
+        sample = scores[::STRIDE]
+        above = min(len(sample), 8 + 2 * limit // STRIDE)
+        likely = np.flatnonzero(scores >= np.partition(sample, -above)[-above])
+        if limit <= len(likely) < len(scores) // 2:
+            return likely[np.argpartition(scores[likely], -limit)[-limit:]]
+    return np.argpartition(scores, -limit)[-limit:]
 
 
 def best_of(parts: Sequence[Nearest], limit: int) -> Nearest:

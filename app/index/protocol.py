@@ -69,7 +69,8 @@ class IndexRecord(BaseModel):
 
     def spread(self, limit: int) -> list[int]:
         """The numbers of up to `limit` entries, evenly spread over the index, ascending."""
-        return [int(number) for number in np.unique(np.linspace(0, self.entries - 1, limit).astype(int))]
+        numbers = np.linspace(0, self.entries - 1, min(limit, self.entries)).astype(int)
+        return [int(number) for number in np.unique(numbers)]
 
 
 SearchNow = Callable[[Sequence[Question], Sequence[int]], list[list[Candidate]]]

@@ -15,7 +15,7 @@ from app.index.nearest import Compared, Nearest, Part, best_of, top
 from app.index.postings import Postings
 from app.index.words import WordTokenizer
 
-LIMIT = 50_000  # vectors of a publish that are all compared with a question; more are searched by an inverted file
+LIMIT = 100_000  # vectors of a publish that are all compared with a question; more are searched by an inverted file
 ANSWERS, PHRASINGS = 0, 1
 
 
@@ -52,8 +52,8 @@ class Scan:
         """For each question the best entries by answer, by phrasing and by words, with the BM25 score of each.
 
         `limits`: how many of each of the three kinds, for each question. `groups`: for each question groups of entries,
-        of each of which all are returned, or as many as the limit says, the best by answer. `allowed`: for each question
-        the entries that may be returned, (entries,), or None for all.
+        of each of which all are returned, or as many as the limit says, the best by answer. `allowed`: for each
+        question the entries that may be returned, (entries,), or None for all.
         """
         vectors = np.stack([question.vector for question in questions])
         compared = zip(*(of_part.part.compare(vectors) for of_part in self._parts), strict=True)
@@ -75,9 +75,9 @@ class Scan:
         lexical = np.concatenate([of_part.postings.scores(words) for of_part in self._parts])
         if allowed is not None:
             lexical[~allowed] = 0
-        with_words = np.flatnonzero(lexical)
+        by_words = top(lexical, limit)
         entries = [self._nearest(compared, side, limit, allowed).entries for side in (ANSWERS, PHRASINGS)]
-        entries.append(with_words[top(lexical[with_words], limit)])
+        entries.append(by_words[lexical[by_words] > 0])
         entries += [self._best_of_group(compared, np.array(group), limit, allowed) for group in groups]
         chosen = np.unique(np.concatenate(entries))
         return dict(zip(chosen.tolist(), lexical[chosen].tolist(), strict=True))

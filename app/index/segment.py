@@ -80,7 +80,7 @@ class Segment:
         """
         with self._verifying:
             if not self._verified:
-                checksums.check(self._directory)
+                checksums.check_beside_others(self._directory)
                 self._verified = True
 
     def _part(self) -> Part:

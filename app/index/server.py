@@ -84,7 +84,7 @@ class ServerStore:
         await self._state.write(collection, Metadata.describing(record))
         await self._state.move({self._namespace.alias(record.name): collection})
 
-    async def open(self, name: str, *, at_once: bool = False) -> ServerIndex:  # noqa: ARG002 - no files to compare
+    async def open(self, name: str, *, at_once: bool = False) -> ServerIndex:
         """As `IndexStore.open`."""
         collection, record, metadata = await self._find(name)
         calibration = metadata.calibration(name)

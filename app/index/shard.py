@@ -1,6 +1,6 @@
 """The engine's files of a publish, which hold the payloads of its entries: `qdrant-edge-py` in this process.
 
-shard/   without vectors, and without a write-ahead log, since a release never changes. Earlier versions wrote vectors too
+shard/   without vectors, which earlier versions wrote too, and without a write-ahead log, since a release never changes
 """
 
 import shutil

@@ -21,7 +21,7 @@ from app.index.candidates import Candidate
 from app.index.nearness import Near, best_of_groups
 
 VECTORS, ROWS = "vectors.f32", "rows.npy"
-MAPPED_BYTES = 128 * 2**20  # of a file that is memory-mapped
+MAPPED_BYTES = 160 * 2**20  # of a file that is memory-mapped
 
 
 class VectorFileWriter:
@@ -65,9 +65,9 @@ class VectorFileWriter:
 
 
 def map_vectors(directory: Path, dimension: int) -> tuple[Vectors, NDArray[np.int64]]:
-    """The rows of both files, memory-mapped: vectors, (rows, dimension), and bounds, (entries, 4).
+    """Both files, memory-mapped: the vectors, (rows, dimension), and the bounds, (entries, 4).
 
-    Raises OSError, ValueError.
+    Raises OSError, ValueError where they cannot be read or do not fit together.
     """
     bounds: NDArray[np.int64] = np.asarray(np.load(directory / ROWS, mmap_mode="r", allow_pickle=False))
     shape = (int(bounds[-1, 3]) if len(bounds) else 0, dimension)

@@ -159,7 +159,7 @@ class Live:
         self._kept = answerer.adaptation.asked.total, time.monotonic()
 
     async def _verify(self, serving: _Serving) -> None:
-        """Stop serving a release whose files turn out to be damaged; the next attempt compares them before it serves."""
+        """Stop serving a release whose files are damaged; the next attempt compares them before it serves."""
         try:
             await serving.answerer.index.verified()
         except FaqError as error:

@@ -1,6 +1,8 @@
-"""An index that is too large to compare all of it: cells, and nearly the same entries; also with filters and increments."""
+"""An index that is too large to compare all of it: cells find nearly the same, with filters and increments too."""
 
+import asyncio
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,7 @@ async def test_finds_nearly_what_comparing_all_finds(
     np.testing.assert_array_equal(first.questions, entries[5].questions)
     np.testing.assert_array_equal(first.negatives, entries[5].negatives)
     assert first.lexical > 0
+    assert await index.search(Question("word5", entries[5].answer[0]), 10, {"number": Range(gte=ENTRIES)}) == []
     await index.close()
 
 
@@ -151,6 +154,26 @@ async def test_large_files_are_compared_after_opening(
     damaged.unlink()
     with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
         await store.open(NAME, at_once=True)
+
+
+async def test_processes_that_start_together_compare_files_once(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksums, "AT_ONCE_BYTES", 0)
+    compared, check = [], checksums.check
+
+    def slowly(directory: Path) -> None:
+        time.sleep(0.3)
+        compared.append(directory.name)
+        check(directory)
+
+    monkeypatch.setattr(checksums, "check", slowly)
+    indexes = [await EmbeddedStore(tmp_path).open(NAME, at_once=True) for _ in range(3)]
+    await asyncio.gather(*(index.verified() for index in indexes))
+    assert compared == [NAME]
+    for index in [*indexes, await EmbeddedStore(tmp_path).open(NAME)]:
+        await index.close()
+    assert compared == [NAME, NAME]
 
 
 async def test_vectors_that_cannot_be_read_are_named(store: EmbeddedStore, tmp_path: Path) -> None:

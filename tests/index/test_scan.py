@@ -123,7 +123,7 @@ async def test_an_inverted_file_finds_the_same(
 async def test_damaged_words_are_named(directory: Path) -> None:
     damaged = directory / POSTINGS / "weights.npy"
     damaged.write_bytes(damaged.read_bytes()[:-40])
-    with pytest.raises(IndexUnavailable, match="postings/weights.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"postings/weights\.npy is not what was built"):
         await EmbeddedStore(directory.parent).open(NAME)
     with pytest.raises(IndexUnavailable, match="its postings"):
         Postings.open(directory, ENTRIES)
@@ -144,3 +144,19 @@ async def test_threads_search_at_once_and_get_similarities_that_are_those_of_the
         for name in ("answer", "phrasing", "negative"):
             np.testing.assert_allclose(getattr(known, name), getattr(computed, name), rtol=1e-5)
         np.testing.assert_array_equal(known.matched, computed.matched)
+
+
+async def test_an_index_without_entries_answers_nothing(tmp_path: Path, entries: list[Candidate]) -> None:
+    store = EmbeddedStore(tmp_path)
+    empty = record().model_copy(update={"entries": 0, "common_identifiers": []})
+    await store.build(empty, [])
+    (question,) = questions(1)
+    index = await store.open(NAME)
+    assert await index.search(question, 5, {}) == await index.sample(5) == []
+    assert await index.digests() == {}
+    await index.close()
+    grown = empty.model_copy(update={"name": f"{NAME[:-1]}2", "entries": 1, "base": NAME, "increment": 1})
+    await store.extend(grown, NAME, [entries[:1]], [])
+    index = await store.open(grown.name)
+    assert [entry.id for entry in await index.search(question, 5, {})] == ["e0"]
+    await index.close()
