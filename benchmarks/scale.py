@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import linear_regression, median, quantiles
 from typing import Any
 
 import onnx
@@ -262,13 +262,12 @@ def page(report: dict[str, Figures]) -> str:
 
 
 def growth(report: dict[str, Figures], sizes: list[str], name: str) -> tuple[str, str]:
-    """What 1,000 entries more add, by the two largest sizes, and the figure for COMPUTED entries on that line."""
+    """What 1,000 entries more add, and the figure for COMPUTED entries: a line through all sizes (least squares)."""
     values = [(int(size), report[size][name]) for size in sizes if name in report[size]]
     if name not in LINEAR or len(values) < 2:
         return "", ""
-    (less, low), (more, high) = values[-2:]
-    slope = (high - low) / (more - less)
-    return f"{1000 * slope:.2f}", f"{high + slope * (COMPUTED - more):,.0f}"
+    line = linear_regression(*zip(*values, strict=True))
+    return f"{1000 * line.slope:.2f}", f"{line.intercept + line.slope * COMPUTED:,.0f}"
 
 
 if __name__ == "__main__":
