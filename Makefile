@@ -18,7 +18,7 @@ FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 TUNED = $(RUN)/bundle/manifest.json
 
-.PHONY: help run tune install test test-browser test-server check faults soak contract fuzz audit clean
+.PHONY: help run tune install test test-browser test-replicas test-server check faults soak contract fuzz audit bench-smoke clean
 .DEFAULT_GOAL := run
 
 help:  ## list all targets
@@ -71,10 +71,11 @@ test: install  ## run check and the whole test suite side by side; fails if eith
 test-browser: install  ## run every journey through the pages in Chromium (minutes)
 	$(BIN)/python -m pytest -n 0 -m 'not soak' tests/browser
 
-test-server: install  ## run the index's tests and benchmark on a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
-	@test -n '$(QDRANT_URL)$(QDRANT_URLS)' || { echo "error: QDRANT_URL is not set; run make test-server QDRANT_URL=http://localhost:6333"; exit 2; }
-	QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m pytest -n 0 -k 'server or real' tests/index
-	QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m benchmarks.server
+test-replicas: install  ## run three replicas under load while processes, Qdrant and PostgreSQL come and go (minutes)
+	$(BIN)/python -m pytest -n 0 -m replicas tests/replicas
+
+test-server: install  ## run the tests and the benchmark of a Qdrant server: QDRANT_URL=http://... [QDRANT_URLS=node1,node2,...]
+	@QDRANT_URL='$(QDRANT_URL)' QDRANT_URLS='$(QDRANT_URLS)' $(BIN)/python -m tests.on_server
 
 check: install  ## check format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -94,6 +95,9 @@ contract: install  ## send requests generated from the OpenAPI document, for ten
 
 fuzz: install  ## give the parsers inputs made to break them, for five minutes
 	$(BIN)/python -m benchmarks.fuzz
+
+bench-smoke: install  ## compare speed and memory with the figures that were kept (a minute); STRICT=1 fails where one is far off
+	$(BIN)/python -m benchmarks.smoke $(if $(STRICT),--strict)
 
 audit: install  ## check the dependencies for known vulnerabilities and for licences
 	$(BIN)/python -m tests.audit

@@ -10,6 +10,7 @@ import typer
 
 from app import logs
 from app.cli import backup, entries, golden, releases
+from app.cli.demo import demo
 from app.cli.key import key
 from app.cli.lint import lint
 from app.cli.migrate import migrate
@@ -27,6 +28,7 @@ cli = typer.Typer(
 cli.callback(invoke_without_command=True)(default)
 cli.command()(serve)
 cli.command()(start)
+cli.command()(demo)
 cli.command("import")(entries.import_file)
 cli.command("export")(entries.export_file)
 cli.command()(lint)

@@ -2,15 +2,16 @@
 
 import asyncio
 import copy
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from app import cores
 from app.arrays import Vectors
 from app.encoding.batching import Batcher, Observer
 from app.encoding.bundle import Bundle
@@ -26,6 +27,7 @@ from app.ranking.ranking import Ranked, Ranking
 from app.ranking.reranker import CANDIDATES as RERANKED
 from app.ranking.reranker import Reranker
 from app.replies import Reply, ReplyCache, cache_key
+from app.threads import named
 
 Rerank = Literal["off", "on", "auto"]
 
@@ -34,8 +36,6 @@ CANDIDATES = 20  # least number by answer, by phrasing and by words; enough for 
 CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 CONFIDENT = 0.9  # a best candidate with this confidence is not reranked in the mode `auto`
 CACHE_BYTES = 64 * 2**20  # of replies; about 20,000 with three answers of a few hundred characters
-RERANKER_THREADS = 4  # at most, as the encoders and the event loop need cores too
-ENCODERS = 2  # at most, each on a thread; with more the event loop is the bottleneck
 NO_VECTORS = np.empty((0, 0), dtype=np.float32)
 
 
@@ -62,13 +62,14 @@ class Answerer:
         adapt: Mode = "off",
         asked: Asked | None = None,
         encoder: Encoder | None = None,
+        packed: Path | None = None,
     ) -> None:
         """Load the encoders and, unless `rerank` is `off`, the bundle's reranker. Raises BundleError.
 
-        `threads`: the number of encoders; 0 chooses it by the number of cores. `cache_bytes`: the bound of the reply
-        cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable questions is
-        estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle whose graphs
-        are shared instead of loaded.
+        `threads`: of the encoders, and of the reranker; 0 chooses it by the number of cores. `cache_bytes`: the bound
+        of the reply cache. `observer` is told how long each step takes. `adapt`: whether the share of unanswerable
+        questions is estimated and applied; `asked`: what was counted for it before. `encoder`: one of the same bundle
+        whose graphs are shared instead of loaded. `packed`: as of `Encoder`.
         """
         self.bundle = bundle
         self.index = index
@@ -78,14 +79,14 @@ class Answerer:
         self.adaptation = Adaptation(adapt, self.ranking.calibration.unanswerable, densities, asked)
         self._observer = observer
         self._replies = ReplyCache(cache_bytes)  # replies stay right while the applied share does: a release is fixed
-        self._first = Encoder(bundle, threads=1, like=encoder)
-        others = (threads or min(ENCODERS, os.cpu_count() or 1)) - 1
-        self._batcher = Batcher([self._first, *(self.another_encoder() for _ in range(others))], observer)
+        self._first = Encoder(bundle, threads=1, like=encoder, packed=packed)
+        threads = threads or cores.encoders(0)
+        others = [self.another_encoder() for _ in range(threads - 1)]
+        self._batcher = Batcher([self._first, *others], observer)
         usable = rerank != "off" and self.ranking.reranked is not None
-        cores = min(RERANKER_THREADS, os.cpu_count() or 1)
-        self._reranker = Reranker.of(bundle, threads=threads or cores) if usable else None
+        self._reranker = Reranker.of(bundle, threads=threads) if usable else None
         self._reranks_below = CONFIDENT if rerank == "auto" else 2.0
-        self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker")
+        self._rerank_thread = ThreadPoolExecutor(1, thread_name_prefix="reranker", initializer=named("reranker"))
 
     @property
     def release(self) -> str:
@@ -136,10 +137,11 @@ class Answerer:
 
     async def rank(self, questions: Sequence[str], limit: int, where: Filter) -> list[list[Ranked]]:
         """The candidates of each question, best first. `limit`: how many by answer, by phrasing and by words."""
-        rankings = [self._ranked(question, limit, where) for question in await self._questions(questions)]
-        if len(rankings) == 1:  # saves the task that `gather` makes
-            return [await rankings[0]]
-        return await asyncio.gather(*rankings)
+        if self.index.search_now and not where:
+            ranked = await self._batcher.encode_then(questions, self._ranked_now, limit)
+            return [await self._reranked(*pair) for pair in zip(questions, ranked, strict=True)]
+        encoded = await self._questions(questions)
+        return await asyncio.gather(*(self._ranked(question, limit, where) for question in encoded))
 
     async def explain(self, text: str) -> Explanation:
         """Why the question is answered as it is. It is not counted, and nothing is cached."""
@@ -147,7 +149,7 @@ class Answerer:
         question = self.index.record.question(text, vector)
         candidates = await self.index.search(question, CANDIDATES, {})
         before = self.ranking.rank(question, candidates)
-        ranked = self._shifted(await self._reranked(question, before))
+        ranked = self._shifted(await self._reranked(text, before))
         return explanation(self.ranking, question, candidates, before, ranked)
 
     async def encode(self, questions: Sequence[str]) -> Vectors:
@@ -174,26 +176,39 @@ class Answerer:
     async def _questions(self, questions: Sequence[str]) -> list[Question]:
         return list(map(self.index.record.question, questions, await self.encode(questions)))
 
+    def _ranked_now(
+        self, texts: Sequence[str], vectors: Sequence[Vectors], limits: Sequence[int]
+    ) -> list[list[Ranked]]:
+        """The candidates of questions of a batch, best first, before the reranker. Runs on an encoder's thread."""
+        assert self.index.search_now  # noqa: S101 - see `rank`
+        start = time.perf_counter()
+        questions = list(map(self.index.record.question, texts, vectors))
+        candidates = self.index.search_now(questions, limits)
+        if self._observer:
+            for _ in questions:
+                self._observer.searched(time.perf_counter() - start)
+        return list(map(self.ranking.rank, questions, candidates))
+
     async def _ranked(self, question: Question, limit: int, where: Filter) -> list[Ranked]:
         start = time.perf_counter()
         candidates = await self.index.search(question, limit, where)
         if self._observer:
             self._observer.searched(time.perf_counter() - start)
-        return await self._reranked(question, self.ranking.rank(question, candidates))
+        return await self._reranked(question.text, self.ranking.rank(question, candidates))
 
     async def _examined(self, question: Question) -> Examined:
         ranked = self.ranking.rank(question, await self.index.search(question, CANDIDATES, {}))
-        best = await self._reranked(question, ranked)
+        best = await self._reranked(question.text, ranked)
         return Examined(_ids(ranked), best, self._reply(best, TOP_K, None))
 
-    async def _reranked(self, question: Question, ranked: list[Ranked]) -> list[Ranked]:
+    async def _reranked(self, question: str, ranked: list[Ranked]) -> list[Ranked]:
         """The candidates, best first, in the reranker's order where it is in use and the best one is not sure."""
         reranker = self._reranker
         if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
             return ranked
         texts = reranker.texts(entry.candidate.payload for entry in ranked[:RERANKED])
         loop = asyncio.get_running_loop()
-        scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question.text, texts)
+        scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question, texts)
         return self.ranking.rerank(ranked, scores)
 
     def _reply(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, NamedTuple
 
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
 from app.errors import FaqError
 
 Format = Literal["text", "json"]
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+logger = logging.getLogger(__name__)
 WITHHELD = "(message withheld; FAQ_LOG_TEXTS=true shows it)"
 
 _Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -72,6 +75,14 @@ def install(*, texts: bool, lines: Format = "text") -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in ("httpx", "httpcore"):  # they log each call to Qdrant
         logging.getLogger(name).setLevel(logging.WARNING)
+    set_on_retry_hooks([log_retry])
+
+
+def log_retry(details: RetryDetails) -> None:
+    """Log that a call failed and is tried again; without the error's message, unless it is one for users."""
+    error = details.caused_by
+    reason = str(error) if isinstance(error, FaqError) else type(error).__name__
+    logger.warning("A call failed and is tried again in %.1f s: %s", details.wait_for, reason)
 
 
 def announce(text: str, level: int = logging.INFO) -> None:

@@ -1,14 +1,20 @@
 """The service: `create_app(settings)`, and the lifespan that opens and closes its parts."""
 
+import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from importlib.metadata import version
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from fastapi import Depends, FastAPI
 
-from app import logs
+from app import allocator
 from app.api import (
     admin,
     ask,
@@ -23,17 +29,18 @@ from app.api import (
     lint,
     preview,
     questions,
+    release,
     statistics,
     status,
     suggest,
     unanswered,
 )
 from app.api.state import Services
-from app.backups.restore import refuse_unfinished
+from app.backups.owning import own_home, store_of
 from app.console import console
 from app.console.parts import Parts
 from app.console.session import Sessions
-from app.errors import FaqError, StoreError
+from app.errors import FaqError
 from app.golden.questions import GoldenStore
 from app.golden.runs import Runs
 from app.http import problem
@@ -46,25 +53,35 @@ from app.http.parameters import known_parameters
 from app.http.problem import Unexpected, documented
 from app.http.rate_limit import RateLimits
 from app.http.request_id import RequestIds
-from app.http.security import KEYS, Keys, new_key
-from app.jobs import lock
+from app.http.security import KEYS, Keys, with_admin_key
+from app.http.shared import Shared
 from app.jobs.jobs import Jobs
-from app.keys import NamedKey
 from app.knowledge.store import Store
 from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
+from app.releases.remote import Channel, Parent
 from app.releases.replicas import Announcer, Replicas
 from app.releases.unanswered import Unanswered
-from app.releases.updater import Updater
-from app.releases.worker import Worker
+from app.releases.updater import Updater, Updates
+from app.releases.worker import Starter, Worker
 from app.settings import Settings
 from app.web import pages
 from app.web.site import Site
 
+COLLECT_AFTER = 2_000, 20, 100  # of Python's three generations; with 700, 10, 10 a question costs 5 % more
 DESCRIPTION = "Answers questions from a FAQ, and says so when it cannot."
+
+
+class Place(NamedTuple):
+    """The place of a worker process in a service of several: its number, and what its parent gave it."""
+
+    number: int
+    shared: Shared
+    channel: socket.socket  # to the parent
+    end: Callable[[], None]  # called when the parent has ended
 
 
 class State(TypedDict):
@@ -75,15 +92,19 @@ class State(TypedDict):
     sessions: Sessions
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application. Raises SettingsError if others could reach it without keys, or if the logo is no image."""
+def create_app(settings: Settings, place: Place | None = None) -> FastAPI:
+    """The application. Raises SettingsError if others could reach it without keys, or if the logo is no image.
+
+    `place`: of a worker process; None where one process is the whole service.
+    """
+    allocator.limit_arenas()
     settings.check_exposure()
     metrics = Metrics()
     app = FastAPI(
         title="Faqtual",
         version=version("faqtual"),
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, metrics),
+        lifespan=_lifespan(settings, metrics, place),
         docs_url=None,  # `app.web` serves this page without a CDN
         redoc_url=None,
         dependencies=[Depends(known_parameters)],
@@ -93,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics
     app.state.site = Site(settings)
     problem.install(app)
-    for room in (ask, suggest):
+    for room in (ask, suggest, release):
         app.include_router(room.router, dependencies=KEYS if settings.asking_needs_key else [])
     knowledge = (entries, entry, entry_batch, preview, lint, golden_files, golden)
     asked = (questions, unanswered, statistics)
@@ -111,35 +132,42 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def _lifespan(
+    settings: Settings, metrics: Metrics, place: Place | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         """Open everything in order; close it in reverse order, after an error too."""
         async with AsyncExitStack() as stack:
             try:
-                services = await _open(settings, metrics, stack)
+                services = await _open(settings, metrics, place, stack)
                 sessions = Sessions.of(services.store.database)
             except (FaqError, OSError) as error:  # OSError: such as a read-only FAQ_HOME
                 app.state.startup_error = error  # for the command line, which prints it without a traceback
                 raise
             stack.push_async_callback(services.lint.close)
-            gc.freeze()  # garbage collection skips these objects, which saves 0.1 s each time
+            _collect_rarely()
             yield {"services": services, "console": services, "sessions": sessions}
 
     return lifespan
 
 
-async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Services:
-    if settings.qdrant_url is None or settings.database_url is None:
-        refusal = f"Another service is running on {settings.home}. Stop it, or set another FAQ_HOME."
-        stack.enter_context(lock.hold(settings.home / "service.lock", refusal))
-    refuse_unfinished(settings.home)
-    store = Store.open(settings.sqlalchemy_url, settings.history_days, settings.language)
-    stack.callback(store.close)
-    with suppress(StoreError):  # a locked database; edits and reindexes do it too
-        store.forget_old_versions()
-        store.refresh_stems()
-    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics)
+def _collect_rarely() -> None:
+    """Leave what is there now out of garbage collections, and make these rarer: each stops all threads.
+
+    What answering leaves behind has no cycles, so it is freed without them.
+    """
+    gc.collect()
+    allocator.give_back()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
+async def _open(settings: Settings, metrics: Metrics, place: Place | None, stack: AsyncExitStack) -> Services:
+    store = stack.enter_context(store_of(settings) if place else own_home(settings))
+    settings = with_admin_key(settings)
+    forgets = place is None or place.number == 0
+    asked = Questions(store.database, settings.log_questions, settings.log_days, metrics, forgets=forgets)
     stack.push_async_callback(asked.close)
     asked.start()
     catalog = Catalog(settings, metrics, copies=True)
@@ -153,14 +181,12 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     jobs = Jobs(store.database)
     completer = Completer(store, live)
     stack.push_async_callback(completer.close)
-    worker = Worker(settings, jobs)
-    stack.push_async_callback(worker.close)
-    updater = Updater(settings.auto_reindex, store, live, worker, jobs)
-    stack.push_async_callback(updater.close)
-    updater.start()
-    keys = Keys(settings, temporary=_temporary_key(settings))
-    rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key)
-    admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics)
+    worker, updater = await _upkeep(settings, place, store, live, jobs, stack)
+    keys = Keys(settings)
+    shared = place.shared if place else Shared.created()
+    stack.callback(shared.close)
+    rates = RateLimits(settings.rate_limit_address, settings.rate_limit_key, shared)
+    admission = Admission(settings.queue_limit, settings.request_timeout_ms / 1000, metrics, shared)
     golden, runs = GoldenStore(store.database), Runs(store.database)
     ready = Readiness()
     return Services(
@@ -184,10 +210,21 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     )
 
 
-def _temporary_key(settings: Settings) -> NamedKey | None:
-    """Without a configured admin key: print a random one, and return it."""
-    if any(key.scope == "admin" for key in settings.named_keys):
-        return None
-    key, digest = new_key()
-    logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for a permanent one): {key}")
-    return NamedKey("temporary", "admin", digest)
+async def _upkeep(
+    settings: Settings, place: Place | None, store: Store, live: Live, jobs: Jobs, stack: AsyncExitStack
+) -> tuple[Starter, Updates]:
+    """What builds releases: in this process, or for a worker process in its parent."""
+    if place is None:
+        worker = Worker(settings, jobs)
+        stack.push_async_callback(worker.close)
+        updater = Updater(settings.auto_reindex, store, live, worker, jobs)
+        stack.push_async_callback(updater.close)
+        updater.start()
+        return worker, updater
+    channel = await Channel.of(place.channel)
+    stack.callback(channel.close)
+    parent = Parent(channel, settings.auto_reindex, store, live, jobs)
+    listening = asyncio.create_task(parent.listen())
+    stack.callback(listening.cancel)
+    listening.add_done_callback(lambda task: None if task.cancelled() else place.end())
+    return parent, parent

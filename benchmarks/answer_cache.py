@@ -33,6 +33,7 @@ class Decoding:
     """An index that gives the same entries for every question, each time as new objects."""
 
     calibration: Calibration | None = None
+    search_now = None
 
     def __init__(self) -> None:
         self.record = IndexRecord(
@@ -50,6 +51,9 @@ class Decoding:
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """`limit` entries, decoded."""
         return [self._candidate(number) for number in range(limit)]
+
+    async def verified(self) -> None:
+        """It has no files."""
 
     def _candidate(self, number: int) -> Candidate:
         none = np.empty((0, DIMENSION), dtype=np.float32)

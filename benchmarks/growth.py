@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from app.index.candidates import Candidate, Question
 from app.index.document_words import DocumentWords, Frequencies
+from app.index.packed import BLOCK, Packed
 from app.index.postings import Postings
-from app.index.scan import BLOCK, Part, Scan
+from app.index.scan import Scan, Searched
 from app.index.vector_file import ROWS, VectorFile, VectorFileWriter
 from app.index.words import Sparse, WordTokenizer
 from app.text.words import PLAIN as UNSTEMMED
@@ -38,7 +39,7 @@ QUESTIONS = 100
 BATCH = 500
 INT8 = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
 PLAIN, GRAPH = edge.HnswIndexConfig(0, 4, 10**9), edge.HnswIndexConfig(16, 64, 1)
-SCAN = "scan, 8 bits"  # app.index.scan; the others are the engine
+SCAN = "scan, 8 bits"  # app.index.packed; the others are the engine
 FORMS: dict[str, dict[str, Any]] = {
     SCAN: {},
     "exact": {},
@@ -117,7 +118,7 @@ def measured(entries: int, form: str, dimension: int) -> Figures:
 
 
 def build(directory: Path, answers: Matrix, questions: Matrix, form: dict[str, Any]) -> None:
-    """Write the shard as `app.index.segment` does; optimised where the form says how."""
+    """Write a shard of the engine; optimised where the form says how."""
     multi = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     params = edge.EdgeVectorParams(answers.shape[1], edge.Distance.Dot, multivector_config=multi, **form)
     optimizers = edge.EdgeOptimizersConfig(indexing_threshold=1) if form else None
@@ -150,7 +151,7 @@ def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[f
     """As `search`."""
     bounds = np.load(directory / ROWS)
     rows, postings = VectorFile(directory, len(bounds), asked.shape[1]), Postings.open(directory, len(bounds))
-    opened = Scan([Part(rows.bounds, rows.blocks(BLOCK), postings)], WordTokenizer(UNSTEMMED))
+    opened = Scan([Searched(Packed(rows.bounds, rows.blocks(BLOCK)), postings)], WordTokenizer(UNSTEMMED))
     found, latencies = [], []
     for vector in [*asked[:10], *asked]:
         start = time.perf_counter()

@@ -29,7 +29,7 @@ from app.knowledge.database import Database
 from app.main import create_app
 from app.questions.questions import Questions
 from app.settings import Settings
-from benchmarks import serving
+from benchmarks.serving.preparing import prepared
 
 RESULTS = Path(__file__).parent / "results"
 SAMPLE = Path(__file__).parents[1] / "data" / "faq.jsonl"
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--modes", nargs="+", default=["counts", "redacted", "full"])
     options = parser.parse_args()
-    settings = serving.prepared(options.data, options.work)
+    settings = prepared(options.data, options.work)
     blocks = asyncio.run(measured(settings, options))
     report = {"median and quartiles": summary(blocks), "load_average": round(os.getloadavg()[0], 1)}
     (RESULTS / "question_log.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

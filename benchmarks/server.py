@@ -1,203 +1,232 @@
-"""The index on a Qdrant server beside the embedded one: time of a search, searches a second, client CPU, agreement.
+"""Questions answered by a Qdrant server beside the embedded index: latency, throughput, client CPU, agreement.
 
-    QDRANT_URL=http://… python -m benchmarks.server [--entries 6373] [--questions 1000]
+    QDRANT_URL=http://… python -m benchmarks.server [--data FILE] [--entries 6373] [--large 100000] [--questions 1000]
 
-Synthetic entries of one answer and two phrasings, drawn around as many topics as a FAQ of that size would have, each
-with words of its topic; questions are phrasings with noise. Compared are the embedded index, a local copy of the
-server's release (FAQ_LOCAL_VECTORS), and the server asked for every question (FAQ_LOCAL_VECTORS=0). Searches alone are
-measured, without encoding and ranking. *same first*: the share of questions whose nearest entry by answer or phrasing
-is the embedded index's. Writes benchmarks/results/server.json and .md. Without QDRANT_URL it runs on the tests'
-stand-in; then the row of the server says nothing about a real one, and no table is written.
+embedded        the embedded index
+local copy      a copy of the server's release, as FAQ_LOCAL_VECTORS makes it
+ids by gRPC     FAQ_LOCAL_VECTORS=0: ids from the server, rows from a cache that holds them
+ids by REST     the same with FAQ_QDRANT_GRPC_PORT=0
+
+A question is encoded with the base model, searched, ranked and decided; no reply is cached. The FAQ is --data, with
+noisy copies of its entries where it has fewer than wanted; questions are its own phrasings with openings before them.
+The modes take turns; figures are medians of the rounds, and what is compared is compared within each round. *same
+first*: the share of questions whose best entry is the embedded index's; *confidence*: of these, the largest difference
+of its confidence. At --large entries only gRPC is measured. The server's port for gRPC is QDRANT_GRPC_PORT (6334).
+Everything is in a namespace of its own, which is removed at the end.
+
+Writes benchmarks/results/server.json and .md. Without QDRANT_URL it runs on the tests' stand-in, with fewer entries and
+questions, prints only, and no target is binding: the stand-in compares vectors in Python.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import platform
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from app.index.candidates import Candidate, Question
+from app.answering import TOP_K, Answerer
 from app.index.embedded import EmbeddedStore
 from app.index.local_copies import LocalCopies
-from app.index.protocol import Index, IndexRecord
+from app.index.nodes import GRPC_PORT
+from app.index.protocol import Index
+from app.index.row_cache import RowCache
 from app.index.server import ServerStore
-from benchmarks.cloud_faq import RESULTS
-from tests.faults.stand_in import stand_in
+from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.server_faq import Faq, published
+from tests.faults.qdrant_grpc import grpc_stand_in
 
-NAME = "faq-0123456789ab-0123456789ab"
-DIMENSION, BATCH, LIMIT = 384, 64, 14
+NAME, LARGE = "faq-0123456789ab-0123456789ab", "faq-0123456789ab-ba9876543210"
+SAMPLE = Path(__file__).parents[1] / "data" / "faq.jsonl"
+EMBEDDED, COPY, GRPC, REST = "embedded", "local copy", "ids by gRPC", "ids by REST"
+ROUNDS = 5
+CACHE = 2 * 2**30  # bytes, so that every row fits
 Figures = dict[str, float]
+First = tuple[str | None, float]  # the best entry of a question and its confidence
 
 
-def entries(count: int) -> list[Candidate]:
-    """Synthetic entries; their vectors have length 1."""
-    generator = np.random.default_rng(0)
-    topics = generator.standard_normal((max(1, count // 100), DIMENSION))
-    made = []
-    for number in range(count):
-        topic = number % len(topics)
-        rows = topics[topic] + 0.8 * generator.standard_normal((3, DIMENSION))
-        rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-        texts = [f"how does topic{topic} do part{number} {word}" for word in ("now", "again")]
-        payload = {
-            "id": f"e{number}",
-            "question": texts[0],
-            "phrasings": texts,
-            "negatives": [],
-            "answer": f"topic{topic} does part{number}, as word{number % 997} says.",
-            "metadata": {},
-        }
-        made.append(Candidate(f"e{number}", payload, rows[:1], rows[1:], rows[:0], digest=str(number)))
-    return made
+class Server(NamedTuple):
+    """Where the server is, and whether it is a real one."""
+
+    url: str
+    grpc_port: int
+    real: bool
 
 
-def questions(of: Sequence[Candidate], count: int, record: IndexRecord) -> list[Question]:
-    """Phrasings with noise, whose words are those of the topic alone."""
-    generator = np.random.default_rng(1)
-    asked = []
-    for number in generator.integers(0, len(of), count).tolist():
-        vector = of[number].questions[0] + 0.04 * generator.standard_normal(DIMENSION).astype(np.float32)
-        text = " ".join(of[number].payload["question"].split()[:3])
-        asked.append(record.question(text, vector / np.linalg.norm(vector)))
-    return asked
+async def firsts(answerer: Answerer, questions: Sequence[str]) -> list[First]:
+    """The best entry for each question."""
+    ranked = [ranking for question in questions for ranking in await answerer.rank([question], 20, {})]
+    return [(best[0].candidate.id, best[0].confidence) if best else (None, 0.0) for best in ranked]
 
 
-def first(candidates: Sequence[Candidate], question: Question) -> str:
-    """The entry nearest by answer or phrasing."""
-    near = {
-        entry.id: max(float((rows @ question.vector).max()) for rows in (entry.answer, entry.questions) if len(rows))
-        for entry in candidates
-    }
-    return max(sorted(near), key=near.__getitem__)
-
-
-async def measured(index: Index, asked: Sequence[Question], clients: int) -> tuple[Figures, list[str]]:
-    """One client, then `clients` at a time; and the first entry for each question."""
-    times, firsts = [], []
-    for question in asked[:50]:
-        await index.search(question, LIMIT, {})
-    cpu = time.process_time()
-    for question in asked:
+async def measured(answerer: Answerer, questions: Sequence[str], number: int, clients: int) -> Figures:
+    """A part of the questions by one client, then all by several at a time."""
+    part, times, cpu = questions[number::ROUNDS], [], time.process_time()
+    for question in part:
         start = time.perf_counter()
-        candidates = await index.search(question, LIMIT, {})
+        await answerer.ask([question], TOP_K)
         times.append(time.perf_counter() - start)
-        firsts.append(first(candidates, question))
     cpu = time.process_time() - cpu
-    waiting = iter(asked)
+    waiting = iter(questions)
 
     async def client() -> None:
         for question in waiting:
-            await index.search(question, LIMIT, {})
+            await answerer.ask([question], TOP_K)
 
     start = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
-    rate = len(asked) / (time.perf_counter() - start)
+    rate = len(questions) / (time.perf_counter() - start)
     p50, p99 = np.percentile(times, [50, 99]) * 1000
-    return {"p50_ms": p50, "p99_ms": p99, "per_s": rate, "cpu_ms": cpu * 1000 / len(asked)}, firsts
+    return {"p50_ms": p50, "p99_ms": p99, "per_s": rate, "cpu_ms": cpu * 1000 / len(part)}
 
 
-def described(count: int) -> IndexRecord:
-    """The record of a release of `count` entries."""
-    return IndexRecord(
-        name=NAME,
-        bundle=NAME[4:16],
-        knowledge=NAME[17:],
-        entries=count,
-        dimension=DIMENSION,
-        created_at="2026-01-01T00:00:00Z",
-        language="english",
-        common_identifiers=[],
-    )
-
-
-async def compared(url: str, count: int, number: int, clients: int) -> dict[str, Figures]:
-    """The figures of each index."""
-    made, record = entries(count), described(count)
-
-    def batches() -> Iterator[list[Candidate]]:
-        return (made[start : start + BATCH] for start in range(0, count, BATCH))
-
-    asked = questions(made, number, record)
-    report: dict[str, Figures] = {}
-    server = ServerStore.connect(url, namespace=f"test-{secrets.token_hex(4)}")
-    with tempfile.TemporaryDirectory() as directory:
-        embedded = EmbeddedStore(Path(directory) / "index")
-        copies = LocalCopies(server, Path(directory) / "copies", 10**9)
-        built = {"embedded": await timed(embedded.build(record, batches()))}
-        built["server"] = await timed(server.build(record, batches()))
-        start = time.perf_counter()
-        copy = await copies.open(NAME)
-        built["local copy"] = time.perf_counter() - start
-        opened: dict[str, Index] = {
-            "embedded": await embedded.open(NAME),
-            "local copy": copy,
-            "server": await server.open(NAME),
+async def in_turns(answerers: Mapping[str, Answerer], questions: Sequence[str], clients: int) -> dict[str, Figures]:
+    """The medians of each mode, after every question was asked once; compared with the first mode within each round."""
+    answers = {mode: await firsts(answerer, questions) for mode, answerer in answerers.items()}
+    rounds: list[dict[str, Figures]] = []
+    for number in range(ROUNDS):
+        first = number % len(answerers)
+        order = [*list(answerers)[first:], *list(answerers)[:first]]
+        rounds.append({mode: await measured(answerers[mode], questions, number, clients) for mode in order})
+    base = next(iter(answerers))
+    return {
+        mode: {name: float(np.median([held[mode][name] for held in rounds])) for name in rounds[0][mode]}
+        | {
+            "share": float(np.median([held[mode]["per_s"] / held[base]["per_s"] for held in rounds])),
+            "above_ms": float(np.median([held[mode]["p50_ms"] - held[base]["p50_ms"] for held in rounds])),
         }
-        expected: list[str] = []
-        for name, index in opened.items():
-            figures, firsts = await measured(index, asked, clients)
-            expected = expected or firsts
-            same = float(np.mean([left == right for left, right in zip(firsts, expected, strict=True)]))
-            report[name] = {**figures, "same_first": same, "built_s": built[name]}
-            await index.close()
-        copies.close()
-    await server.drop(NAME)
-    await server.sweep()
-    await server.close()
+        | agreement(answers[mode], answers[base])
+        for mode in answerers
+    }
+
+
+def agreement(answers: Sequence[First], expected: Sequence[First]) -> Figures:
+    """The share of questions with the same best entry, and the largest difference of its confidence."""
+    same = [(left, right) for left, right in zip(answers, expected, strict=True) if left[0] == right[0]]
+    return {
+        "same_first": len(same) / len(expected),
+        "confidence": max((abs(left[1] - right[1]) for left, right in same), default=0.0),
+    }
+
+
+async def compared(faq: Faq, server: Server, options: argparse.Namespace) -> dict[str, Figures]:
+    """The figures of each mode, and those of gRPC at the large size."""
+    namespace = f"test-{secrets.token_hex(4)}"
+    stores = {
+        mode: ServerStore.connect(server.url, namespace=namespace, grpc_port=port, cache=RowCache(CACHE))
+        for mode, port in ((GRPC, server.grpc_port), (REST, 0))
+    }
+    questions = faq.questions(options.questions)
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            answerers = await small(faq, stores, Path(directory), options.entries)
+            report = await in_turns(answerers, questions, options.clients)
+            for answerer in answerers.values():
+                await answerer.index.close()
+        if options.large:
+            answerer = await large(faq, stores[GRPC], answerers[GRPC], options.large)
+            (figures,) = (await in_turns({GRPC: answerer}, questions, options.clients)).values()
+            report[f"{GRPC}, {options.large:,} entries"] = figures
+    finally:
+        for name in (NAME, LARGE):
+            await stores[REST].drop(name)
+        await stores[REST].sweep()
+        for store in stores.values():
+            await store.close()
     return report
 
 
-async def timed(work: Awaitable[Any]) -> float:
-    """The seconds that it takes."""
-    start = time.perf_counter()
-    await work
-    return time.perf_counter() - start
+async def small(faq: Faq, stores: Mapping[str, ServerStore], directory: Path, count: int) -> dict[str, Answerer]:
+    """Each mode, on one release."""
+    embedded = EmbeddedStore(directory / "index")
+    for store in (embedded, stores[GRPC]):
+        await store.build(faq.described(NAME, count), faq.batches(count))
+        await store.calibrate(NAME, faq.calibration or {})
+    copies = LocalCopies(stores[REST], directory / "copies", limit=10**9)
+    indexes: dict[str, Index] = {EMBEDDED: await embedded.open(NAME), COPY: await copies.open(NAME)}
+    indexes |= {mode: await store.open(NAME) for mode, store in stores.items()}
+    copies.close()
+    first = Answerer(faq.bundle, indexes[EMBEDDED], cache_bytes=0)
+    return {mode: first.over(index) for mode, index in indexes.items()}
 
 
-def page(report: dict[str, Figures]) -> str:
-    """The table, in Markdown."""
-    columns = ("p50_ms", "p99_ms", "per_s", "cpu_ms", "same_first", "built_s")
-    titles = (
-        "p50, ms",
-        "p99, ms",
-        "a second, all clients",
-        "client CPU, ms",
-        "same first",
-        "built or copied, s",
-    )
-    lines = ["| index | " + " | ".join(titles) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name, figures in report.items():
-        lines.append(f"| {name} | " + " | ".join(f"{figures[column]:,.3g}" for column in columns) + " |")
+async def large(faq: Faq, store: ServerStore, like: Answerer, count: int) -> Answerer:
+    """One mode on a large release, with the encoder of another answerer."""
+    await store.build(faq.described(LARGE, count), faq.batches(count))
+    return like.over(await store.open(LARGE))
+
+
+def targets(report: Mapping[str, Figures]) -> list[tuple[str, float, str, float]]:
+    """What was to be reached: words, figure, sign and bound."""
+    copy, ids = report[COPY], report[GRPC]
+    rows = [
+        ("local copy: throughput, of embedded", copy["share"], ">=", 0.95),
+        ("local copy: p50 above embedded, ms", copy["above_ms"], "<=", 0.3),
+        ("ids by gRPC: throughput, of embedded", ids["share"], ">=", 0.55),
+        ("ids by gRPC: p50 above embedded, ms", ids["above_ms"], "<=", 3.0),
+        ("same first entry, least of all", min(held["same_first"] for held in report.values()), ">=", 0.995),
+        ("difference of confidence, most of all", max(held["confidence"] for held in report.values()), "<=", 0.01),
+    ]
+    rows += [
+        (f"{mode}: p50, of {GRPC}", held["p50_ms"] / ids["p50_ms"], "<=", 1.5)
+        for mode, held in report.items()
+        if mode not in (EMBEDDED, COPY, GRPC, REST)
+    ]
+    return rows
+
+
+def page(report: Mapping[str, Figures], real: bool) -> str:
+    """The tables, in Markdown."""
+    columns = {"p50_ms": "p50, ms", "p99_ms": "p99, ms", "per_s": "a second, all clients"}
+    columns |= {"cpu_ms": "client CPU, ms", "same_first": "same first", "confidence": "confidence"}
+    lines = ["| mode | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
+    for mode, figures in report.items():
+        lines.append(f"| {mode} | " + " | ".join(f"{figures[column]:,.4g}" for column in columns) + " |")
+    lines += [
+        "",
+        f"| target, {'binding' if real else 'not binding (stand-in)'} | measured | bound | |",
+        "|---|---|---|---|",
+    ]
+    for words, figure, sign, bound in targets(report):
+        met = figure >= bound if sign == ">=" else figure <= bound
+        lines.append(f"| {words} | {figure:.3f} | {sign} {bound:g} | {'met' if met else 'missed'} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Measure and write the results."""
+    """Measure, print, and write what a real server gave."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--entries", type=int, default=6_373)
-    parser.add_argument("--questions", type=int, default=1_000)
-    parser.add_argument("--clients", type=int, default=8, help="at a time; the stand-in bears one or two")
-    options = parser.parse_args()
     url = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL")
-    with nullcontext() if url else stand_in() as standing:
-        used = url or (standing.urls[0] if standing else "")
-        report = asyncio.run(compared(used, options.entries, options.questions, options.clients))
-    sys.stdout.write(page(report))
-    if url:
+    parser.add_argument("--data", type=Path, default=DATA if DATA.exists() else SAMPLE)
+    parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-server"), help="keeps the encoded FAQ")
+    parser.add_argument("--entries", type=int, default=6_373 if url else 150)
+    parser.add_argument("--large", type=int, default=100_000 if url else 0, help="0: not measured")
+    parser.add_argument("--clients", type=int, default=8 if url else 2, help="at a time; the stand-in bears two")
+    parser.add_argument("--questions", type=int, default=1_000 if url else 40)
+    options = parser.parse_args()
+    faq = published(options.data, options.work / options.data.stem)
+    with ExitStack() as stack:
+        if url:
+            server = Server(url, int(os.environ.get("QDRANT_GRPC_PORT", str(GRPC_PORT))), real=True)
+        else:
+            rest, grpc = stack.enter_context(grpc_stand_in())
+            server = Server(f"http://127.0.0.1:{rest}", grpc, real=False)
+        report = asyncio.run(compared(faq, server, options))
+    text = page(report, server.real)
+    sys.stdout.write(text)
+    if server.real:
         RESULTS.mkdir(exist_ok=True)
-        figures = {"machine": platform.machine(), "cores": os.cpu_count(), "entries": options.entries, **report}
+        figures = {"cores": os.cpu_count(), "data": options.data.name, "entries": options.entries, **report}
         (RESULTS / "server.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        (RESULTS / "server.md").write_text(page(report), encoding="utf-8")
+        (RESULTS / "server.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ RUN { apt-get update && apt-get install --yes --no-install-recommends binutils; 
  || echo 'The libraries keep their symbols.'
 COPY README.md LICENSE ./
 COPY app app
+COPY data/faq.jsonl data/faq.jsonl
 RUN pip --python /venv/bin/python install --no-deps . \
  && /venv/bin/python -c "import importlib.util as u; assert not u.find_spec('torch') and not u.find_spec('trainer')"
 # Nothing is missing: the base model answers, and the libraries that are loaded only when they are needed can be.
@@ -39,7 +40,7 @@ LABEL org.opencontainers.image.title="faqtual" \
       org.opencontainers.image.description="Answers questions from a FAQ, and says so when it cannot." \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin faqtual \
- && install -d -o faqtual -g faqtual /data
+ && install -d -o faqtual -g faqtual /data /bundles
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -18,6 +18,7 @@ print(*p['dependencies'], *e['base'], *e['postgres'], *e['trainer'], sep='\n')" 
  && pip --python /venv/bin/python install -c constraints.txt -r requirements.txt
 COPY README.md LICENSE ./
 COPY app app
+COPY data/faq.jsonl data/faq.jsonl
 COPY trainer trainer
 RUN pip --python /venv/bin/python install --no-deps .
 

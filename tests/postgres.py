@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "shared_buffers=32MB")
@@ -23,11 +23,25 @@ _START_S = 30
 
 
 class Server:
-    """A running server. Each test gets a database of its own."""
+    """A server that can be stopped and started. Each test gets a database of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, programs: Path, user: str | None) -> None:
+        """Makes the data; `programs` has `initdb`, and `user` owns the server."""
+        self._folder, self._programs, self._user = folder, programs, user
         self._numbers = itertools.count()
+        self._process: subprocess.Popen[bytes] | None = None
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            folder / "data",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+        ]
+        subprocess.run([*initdb, "--no-sync"], user=user, cwd=folder, check=True, capture_output=True)
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database."""
@@ -45,59 +59,54 @@ class Server:
 
     def execute(self, statement: str) -> None:
         """Run a statement as the server's owner."""
-        engine = self._engine()
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(statement))
         engine.dispose()
 
-    def wait_until_it_answers(self, process: "subprocess.Popen[bytes]") -> None:
-        """Raises AssertionError with the server's log if it does not."""
+    def start(self) -> None:
+        """Start the server. Raises AssertionError with its log if it does not answer."""
+        settings = [part for setting in _FAST for part in ("-c", setting)]
+        command: list[str | Path] = [
+            self._programs / "postgres",
+            "-D",
+            self._folder / "data",
+            "-k",
+            self._folder,
+            *settings,
+        ]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, user=self._user, cwd=self._folder, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline and process.poll() is None:
+        while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(OperationalError):
                 self.execute("SELECT 1")
                 return
             time.sleep(0.05)
         raise AssertionError((self._folder / "log").read_text())
 
-    def _engine(self) -> Engine:
-        return create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+    def stop(self) -> None:
+        """End every session and stop the server; what was committed stays."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)  # the server's fast shutdown
+            self._process.wait(_START_S)
+            self._process = None
 
 
 @contextmanager
 def server() -> Iterator[Server]:
     """Make and start a server; stop it and delete its data at the end. Skips where there is no `initdb`."""
-    programs = _programs()
-    user = _user()
+    programs, user = _programs(), _user()
     folder = Path(tempfile.mkdtemp(prefix="faqtual-postgres-"))
     try:
         if user:
             shutil.chown(folder, user)
-        data = folder / "data"
-        initdb: list[str | Path] = [
-            programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-sync",
-        ]
-        subprocess.run(initdb, user=user, cwd=folder, check=True, capture_output=True)
-        settings = [part for setting in _FAST for part in ("-c", setting)]
-        with (folder / "log").open("wb") as log:
-            command: list[str | Path] = [programs / "postgres", "-D", data, "-k", folder, *settings]
-            process = subprocess.Popen(command, user=user, cwd=folder, stdout=log, stderr=log)
+        made = Server(folder, programs, user)
         try:
-            running = Server(folder)
-            running.wait_until_it_answers(process)
-            yield running
+            made.start()
+            yield made
         finally:
-            process.send_signal(signal.SIGINT)  # the server's fast shutdown
-            process.wait(_START_S)
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

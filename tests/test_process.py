@@ -79,13 +79,31 @@ def test_a_file_is_imported_published_and_served(settings: Settings, bundle: Bun
     release = published.stdout.split()[-1]
     listed = json.loads(run(settings, "releases", "--json").stdout)
     shown = run(settings, "releases").stdout
-    assert "keeps its bundle's calibration. Only 0 held-out questions" in " ".join(shown.split())
+    assert "not fitted to this FAQ. Only 0 held-out questions" in " ".join(shown.split())
     assert [(row["name"], row["active"], row["entries"]) for row in listed] == [(release, True, 1)]
     with serving(settings) as (client, process):
         reply = client.post("/v1/ask", json={"question": "When will I get my refund?"}).json()
         assert (reply["release"], reply["answers"][0]["answer"]) == (release, "Within five days.")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_the_demo_answers_from_a_home_of_its_own_and_leaves_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    elsewhere = settings.model_copy(update={"database_url": f"sqlite:///{tmp_path / 'mine.db'}"})
+    with serving(elsewhere, "demo") as (client, process):
+        assert [path.name[:13] for path in scratch.iterdir()] == ["faqtual-demo-"]
+        reply = client.post("/v1/ask", json={"question": "How long until I get my money back?"}).json()
+        assert (reply["status"], reply["answers"][0]["faq_id"]) == ("answered", "refund-time")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert list(scratch.iterdir()) == []
+    assert not elsewhere.home.exists()
+    assert not (tmp_path / "mine.db").exists()
 
 
 def test_a_dry_run_an_import_and_an_export_that_imports_as_the_same_entries(settings: Settings, tmp_path: Path) -> None:

@@ -3,30 +3,24 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from app.api.entry import caller_of
 from app.api.release_schemas import GoldenFigures, ReleaseList, ReleaseReply, ShareReply
+from app.api.routing import admin_router
 from app.api.schemas import JobList, JobReply
 from app.api.state import Service, Services
 from app.golden.judging import Missed, lines_of
 from app.golden.runs import Run
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.jobs.jobs import Job
 from app.ranking.calibration import Calibrated
 from app.releases import commands
 from app.releases.catalog import Release
 from app.releases.gate import SHOWN
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["releases"],
-    route_class=guarded("publish"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("releases", "publish")
 
 
 @router.post("/reindex", status_code=202, responses=documented(409))

@@ -4,24 +4,18 @@ import asyncio
 from collections import Counter
 from typing import Annotated, Literal, NamedTuple
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from app.api.golden import LARGEST
 from app.api.golden_schemas import ComparedReply, Comparison
+from app.api.routing import admin_router
 from app.api.state import Service, Services
 from app.errors import Conflict, InputError
 from app.golden.judging import Expected, Verdict
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.releases import examining
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["golden questions"],
-    route_class=guarded("publish", "edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("golden questions", "publish", "edit")
 MOST = 200  # questions of a page: each is asked of both releases
 
 Name = Annotated[str, Path(max_length=200, description="Name of a release that `GET /v1/admin/releases` lists.")]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, AwareDatetime
 from starlette.datastructures import UploadFile
@@ -18,11 +18,11 @@ from starlette.exceptions import HTTPException
 from app.api.entry import caller_of, reply
 from app.api.entry_schemas import EntryList
 from app.api.import_schemas import ImportReply
+from app.api.routing import admin_router
 from app.api.state import Service
 from app.errors import InputError
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.imports import worker as import_worker
 from app.imports.worker import ImportRequest
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
@@ -40,13 +40,7 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError("the time lies beyond the calendar") from None
 
 
-router = APIRouter(
-    prefix="/v1/admin/entries",
-    tags=["knowledge"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("knowledge", "edit", below="/entries")
 
 FORMATS: dict[str, Format] = {
     "application/jsonl": "json",

@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import quote
 
 from anyio import from_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.api.entry_schemas import (
@@ -22,23 +22,18 @@ from app.api.entry_schemas import (
     VersionReply,
 )
 from app.api.lint import warnings_about
+from app.api.routing import admin_router
 from app.api.state import Service, Services
 from app.errors import Busy
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, Caller, guarded
+from app.http.security import Caller
 from app.knowledge.history import Version
 from app.knowledge.stored import Stored
 from app.releases.erasing import forget_vectors
 from app.releases.turns import UPDATE
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["knowledge"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("knowledge", "edit")
 
 Id = Annotated[EntryId, Query(max_length=200, description="Id of the entry.", examples=["refund"])]
 IfMatch = Annotated[

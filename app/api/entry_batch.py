@@ -5,29 +5,23 @@ from functools import partial
 from typing import Any, Literal
 
 from anyio import from_thread
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
 from app.api.entry import caller_of
 from app.api.entry_schemas import BatchOutcomes, Create, EntryBatch, Operation, Outcome, Replace, Update
 from app.api.lint import warnings_about
+from app.api.routing import admin_router
 from app.api.state import Service
 from app.errors import BatchRefused, Conflict, NotFound, Stale
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.knowledge.editing import Editor
 from app.knowledge.stored import Stored
 
 Change = Callable[[Editor], Stored]
 
-router = APIRouter(
-    prefix="/v1/admin/entries",
-    tags=["knowledge"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("knowledge", "edit", below="/entries")
 
 
 @router.post("/batch", responses=documented(409, 413))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from app.api.entry import caller_of
 from app.api.golden_schemas import (
@@ -16,23 +16,17 @@ from app.api.golden_schemas import (
     RunList,
     RunReply,
 )
+from app.api.routing import admin_router
 from app.api.state import Service, Services
 from app.errors import InputError
 from app.golden.questions import NewQuestion
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.questions.feedback import FeedbackSelection
 
 LARGEST = 2**31 - 1
 
-router = APIRouter(
-    prefix="/v1/admin/golden",
-    tags=["golden questions"],
-    route_class=guarded("edit", "publish"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("golden questions", "edit", "publish", below="/golden")
 
 Id = Annotated[int, Path(ge=1, le=LARGEST, description="Id of the golden question.")]
 

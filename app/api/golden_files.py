@@ -3,27 +3,21 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.api.entry import caller_of
 from app.api.golden_schemas import GoldenImport
+from app.api.routing import admin_router
 from app.api.state import Service
 from app.golden.files import FIELDS, MEDIA_TYPES, GoldenFormat, export, read
 from app.golden.questions import Added
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.knowledge.readers.options import Format, Limits, ReadOptions
 from app.knowledge.readers.row_file import RowFile
 
-router = APIRouter(
-    prefix="/v1/admin/golden",
-    tags=["golden questions"],
-    route_class=guarded("edit", "publish"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("golden questions", "edit", "publish", below="/golden")
 
 FORMATS: dict[str, Format] = {
     "application/jsonl": "json",

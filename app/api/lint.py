@@ -4,25 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.api.lint_schemas import FindingReply, LintReply
+from app.api.routing import admin_router
 from app.api.state import Service, Services
-from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.knowledge.entry import Entry
 from app.lint.finding import Finding, Kind
 from app.lint.report import check_cursor
 from app.lint.worker import State
 from app.releases.checking import findings_about
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["knowledge"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("knowledge", "edit")
 
 
 @router.get("/lint")

@@ -1,26 +1,19 @@
 """A preview of an edit: what questions would get if an entry were saved."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from app.api.ask import answer_of
 from app.api.entry_schemas import EntryBody
+from app.api.routing import admin_router
 from app.api.schemas import MAX_BATCH, Answer, AskBatch, Strict, Suggestion
 from app.api.state import Service
 from app.http.admission import TimeoutMs
-from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.ranking.decision import Status
 from app.releases.preview import preview
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["knowledge"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 408, 413, 422, 429, 500, 503, 504),
-)
+router = admin_router("knowledge", "edit", also=(408, 413, 504))
 
 
 class Preview(AskBatch):

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
@@ -15,23 +15,17 @@ from app.api.question_schemas import (
     LoggedQuestion,
     QuestionList,
 )
+from app.api.routing import admin_router
 from app.api.state import Service
 from app.errors import Conflict
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.questions.exports import MEDIA_TYPES, RowFormat, export
 from app.questions.feedback import FeedbackSelection
 from app.questions.selection import Selection
 from app.ranking.decision import Status
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["questions"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("questions", "edit")
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(max_length=2000, description="`next_after` of the page before.")]

@@ -121,6 +121,22 @@ class Completions(Strict):
     questions: list[Completion]
 
 
+class Gain(BaseModel):
+    """The share of held-out questions whose first answer is right, by the base model and by the fine-tuned one."""
+
+    before: float
+    after: float
+
+
+class LiveRelease(Strict):
+    """The release that answers now, and its model."""
+
+    release: str
+    model: str = Field(description="Revision of the model's bundle. Edits make new releases of the same model.")
+    fine_tuned: bool = Field(description="False for the base model as it is.")
+    gain: Gain | None = Field(description="Null for the base model, and where nothing was held out.")
+
+
 class Answer(Strict):
     """One answer."""
 

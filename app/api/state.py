@@ -21,8 +21,8 @@ from app.releases.completing import Completer
 from app.releases.live import Live
 from app.releases.readiness import Readiness
 from app.releases.unanswered import Unanswered
-from app.releases.updater import Updater
-from app.releases.worker import Worker
+from app.releases.updater import Updates
+from app.releases.worker import Starter
 from app.settings import Settings
 
 
@@ -37,8 +37,8 @@ class Services:
     catalog: Catalog
     live: Live
     jobs: Jobs
-    worker: Worker
-    updater: Updater
+    worker: Starter
+    updater: Updates
     metrics: Metrics
     keys: Keys
     readiness: Readiness

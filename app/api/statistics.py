@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
 from app.api.question_schemas import iso
+from app.api.routing import admin_router
 from app.api.schemas import Strict
 from app.api.state import Service
 from app.api.statistics_schemas import (
@@ -21,19 +22,11 @@ from app.api.statistics_schemas import (
     TopQuestionReply,
 )
 from app.errors import InputError
-from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.questions.asked import DAY_S, HOUR_S
 from app.questions.exports import export
 from app.questions.statistics import EntrySort, Period
 
-router = APIRouter(
-    prefix="/v1/admin/statistics",
-    tags=["statistics"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("statistics", "edit", below="/statistics")
 
 DEFAULT_DAYS = 30
 CSV = "text/csv"

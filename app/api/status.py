@@ -3,22 +3,13 @@
 import asyncio
 from datetime import datetime
 
-from fastapi import APIRouter
-
 from app.api.admin import job_reply
 from app.api.entry_schemas import KnowledgeStatus, PendingStatus, ReleaseStatus, StatusReply
+from app.api.routing import admin_router
 from app.api.state import Service
-from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.releases.standing import standing
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["releases"],
-    route_class=guarded("edit", "publish"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("releases", "edit", "publish")
 
 
 @router.get("/status")

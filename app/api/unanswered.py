@@ -5,10 +5,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from app.answering import Examined
 from app.api.entry import caller_of
+from app.api.routing import admin_router
 from app.api.state import Service, Services
 from app.api.statistics import End, Start, period_of
 from app.api.unanswered_schemas import (
@@ -23,17 +24,10 @@ from app.api.unanswered_schemas import (
 from app.errors import NotReady
 from app.http import audit
 from app.http.problem import documented
-from app.http.security import KEYS, guarded
 from app.questions.deciding import cluster_of, decide
 from app.questions.unanswered import Cluster, key_of_name, page_of
 
-router = APIRouter(
-    prefix="/v1/admin",
-    tags=["questions"],
-    route_class=guarded("edit"),
-    dependencies=KEYS,
-    responses=documented(401, 403, 422, 429, 500, 503),
-)
+router = admin_router("questions", "edit")
 
 
 @router.get("/unanswered")

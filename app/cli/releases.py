@@ -129,7 +129,8 @@ def _show(releases: list[Release], blocked: set[str], as_json: bool) -> None:
     out.print(table)
     for release in releases:
         for problem in release.calibrated.problems if release.calibrated else ():
-            out.print(f"{release.record.name} keeps its bundle's calibration. {problem}", markup=False, highlight=False)
+            note = f"{release.record.name}: its model states the confidence, not fitted to this FAQ. {problem}"
+            out.print(note, markup=False, highlight=False)
         if release.active and release.estimate and release.estimate.questions:
             out.print(_suggestion(release.estimate, release.record.unanswerable_share), markup=False, highlight=False)
 

@@ -1,29 +1,27 @@
 """The command `serve`, which is also what happens without a command."""
 
+import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Annotated
 
 import typer
 import uvicorn
-from fastapi import FastAPI
 
-from app import logs
+from app import cores, logs
 from app.cli.terminal import reporting_errors
 from app.errors import SettingsError
-from app.http.connections import bounded_protocol, room_for
 from app.main import create_app
+from app.serving import server
+from app.serving.parent import Parent
 from app.settings import Settings, unknown_variables
 
 logger = logging.getLogger(__name__)
-SWITCH_S = 0.0005  # the interpreter's thread switch interval; with the default of 5 ms, finished encoders wait for it
-SHUTDOWN_S = 10  # how long open requests may take to finish when the service stops
 
 
 def default(
@@ -47,36 +45,16 @@ def serve() -> None:
 def run(settings: Settings) -> None:
     """Serve the active release until a signal stops the process."""
     with reporting_errors():
-        sys.setswitchinterval(SWITCH_S)
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads are slower for a few questions
-        app = create_app(settings)
-        logs.install(texts=settings.log_texts, lines=settings.log_format)
+        settings.check_exposure()
+        settings = settings.model_copy(update={"workers": cores.workers(settings.workers)})
+        server.prepare(settings)
         for line in unknown_variables(os.environ):
             logger.warning(line)
-        logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
-        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn finishes open requests, then raises the signal again
-            signal.signal(number, lambda *_: sys.exit(0))
-        server = uvicorn.Server(_uvicorn(app, settings))
-        with _listening(settings) as listener, suppress(SystemExit):
-            server.run(sockets=[listener])
-        if error := app.state.startup_error:
-            raise error
-        if not server.started and server.lifespan.should_exit:  # an unexpected error, which uvicorn has logged
-            raise typer.Exit(1)
-
-
-def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=bounded_protocol(room_for(settings.max_connections), app.state.metrics.connection_refused),
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
+        with _listening(settings) as listener:
+            if settings.workers > 1:
+                sys.exit(asyncio.run(Parent(settings, listener).run()))
+            app = create_app(settings)
+            server.serve(uvicorn.Server(server.config_of(app, settings, settings.max_connections)), app, [listener])
 
 
 @contextmanager

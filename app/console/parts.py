@@ -18,8 +18,8 @@ from app.questions.questions import Questions
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.unanswered import Unanswered
-from app.releases.updater import Updater
-from app.releases.worker import Worker
+from app.releases.updater import Updates
+from app.releases.worker import Starter
 from app.settings import Settings
 
 
@@ -39,7 +39,7 @@ class Parts(Protocol):
     @property
     def runs(self) -> Runs: ...
     @property
-    def updater(self) -> Updater: ...
+    def updater(self) -> Updates: ...
     @property
     def catalog(self) -> Catalog: ...
     @property
@@ -47,7 +47,7 @@ class Parts(Protocol):
     @property
     def jobs(self) -> Jobs: ...
     @property
-    def worker(self) -> Worker: ...
+    def worker(self) -> Starter: ...
     @property
     def metrics(self) -> Metrics: ...
     @property

@@ -1,5 +1,8 @@
 """Dynamic batching: questions of many callers wait in one queue, and a few encoders take them in small batches.
 
+What follows the encoding, such as a search, may run on the encoder's thread as well, for the whole batch: a question
+then wakes one thread, and the event loop only once.
+
 A free encoder takes a question at once, so a batch is never delayed to fill up. While all encoders are busy, questions
 queue. The next free encoder takes the oldest question and those nearest to it in length, which keeps padding low and
 starves no question. A batch takes a few milliseconds. An embedding does not depend on its batch; the export checks it.
@@ -11,26 +14,29 @@ that the tokenizer does not distinguish.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from cachetools import LRUCache
 
 from app.arrays import Vectors
+from app.encoding.crew import Crew
 from app.encoding.encoder import Encoder
 
 BATCH = 8  # questions; a batch of 16 takes twice as long and saves nothing
 CHOICE = 32  # the oldest questions, among which a batch is chosen by length
-CACHED = 8192  # questions; about 2 kB each
+CACHED = 4096  # questions; about 2 kB each
+
+T = TypeVar("T")
+Work = Callable[[Sequence[str], Sequence[Vectors], Sequence[int]], Sequence[T]]  # of texts, their vectors and limits
 
 
 class Observer(Protocol):
-    """Receives measurements of answering. Its methods are called on the event loop."""
+    """Receives measurements of answering. Its methods may be called on any thread."""
 
     def waited(self, seconds: float) -> None:
         """One question waited in the queue."""
@@ -47,11 +53,11 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class _Request:
-    """The questions of one caller, and the place for their vectors."""
+    """The questions of one caller, and the place for their results."""
 
     done: asyncio.Future[None]
-    vectors: Vectors  # (n, dimension)
-    missing: int  # vectors that are not there yet
+    results: list[Any]
+    missing: int  # results that are not there yet
 
 
 @dataclass(slots=True)
@@ -60,8 +66,19 @@ class _Waiting:
 
     text: str
     request: _Request
-    row: int  # of `request.vectors`
+    place: int  # in `request.results`
+    work: Work[Any] | None  # None: the result is the vector
+    limit: int  # for the work
+    vector: Vectors | None  # (dimension,), where it is known already
     since: float = field(default_factory=time.perf_counter)
+
+
+class _Done(NamedTuple):
+    """A batch: the vectors and results of its questions, and how long the encoding took."""
+
+    vectors: Sequence[Vectors]
+    results: Sequence[Any]
+    seconds: float
 
 
 class Batcher:
@@ -71,7 +88,7 @@ class Batcher:
         """Each encoder gets a thread. The caller must not use the encoders any more."""
         self._encoders = list(encoders)
         self._dimension = encoders[0].encoding.dimension
-        self._threads = ThreadPoolExecutor(len(encoders), thread_name_prefix="encoder")
+        self._crew = Crew(len(encoders), "encoder")
         self._observer = observer
         self._queue: deque[_Waiting] = deque()
         self._by_text: LRUCache[str, Vectors] = LRUCache(CACHED)  # used on the event loop only
@@ -85,67 +102,92 @@ class Batcher:
 
     async def encode(self, texts: Sequence[str]) -> Vectors:
         """The vectors, (n, dimension) float32. When the caller is cancelled, its queued questions are dropped."""
-        vectors = np.empty((len(texts), self._dimension), dtype=np.float32)
-        request = _Request(asyncio.get_running_loop().create_future(), vectors, 0)
-        for row, text in enumerate(texts):
-            known = self._by_text.get(text)
-            if known is None:
-                request.missing += 1
-                self._queue.append(_Waiting(text, request, row))
-            else:
-                vectors[row] = known
-        if self._observer and request.missing < len(texts):
-            self._observer.cached(len(texts) - request.missing)
-        if request.missing:
-            self._dispatch()
-            await request.done
-        return vectors
+        known = self._known(texts)
+        missing = [text for text in texts if known[text] is None]
+        encoded = iter(await self._results(missing, None, 0, known) if missing else ())
+        vectors = [next(encoded) if (vector := known[text]) is None else vector for text in texts]
+        return np.array(vectors, dtype=np.float32).reshape(-1, self._dimension)
+
+    async def encode_then(self, texts: Sequence[str], work: Work[T], limit: int) -> list[T]:
+        """The result of `work` for each text. It runs on the thread of the encoder, right after the encoding, once for
+        the questions of a batch that have the same work, and gets `limit` with each text. Raises what it raises.
+
+        When the caller is cancelled, its queued questions are dropped.
+        """
+        return await self._results(texts, work, limit, self._known(texts))
+
+    def _known(self, texts: Sequence[str]) -> dict[str, Vectors | None]:
+        """The vectors of texts that were encoded lately, and None for the others."""
+        known = {text: self._by_text.get(text) for text in texts}
+        count = sum(known[text] is not None for text in texts)
+        if self._observer and count:
+            self._observer.cached(count)
+        return known
+
+    async def _results(
+        self, texts: Sequence[str], work: Work[T] | None, limit: int, known: Mapping[str, Vectors | None]
+    ) -> list[Any]:
+        """Queue the texts, and wait for their results."""
+        request = _Request(asyncio.get_running_loop().create_future(), [None] * len(texts), len(texts))
+        self._queue.extend(_Waiting(text, request, place, work, limit, known[text]) for place, text in enumerate(texts))
+        self._dispatch()
+        await request.done
+        return request.results
 
     async def close(self) -> None:
         """Cancel the callers in the queue, and wait for running batches without blocking the event loop. Idempotent."""
         while self._queue:
             self._queue.popleft().request.done.cancel()
-        await asyncio.to_thread(self._threads.shutdown, wait=True)
+        await asyncio.to_thread(self._crew.close)
 
     def _dispatch(self) -> None:
         """Give every free encoder a batch."""
-        loop = asyncio.get_running_loop()
         while self._queue and self._encoders:
             if batch := self._next():
                 encoder, start = self._encoders.pop(), time.perf_counter()
-                work = loop.run_in_executor(self._threads, self._encode, encoder, [question.text for question in batch])
-                work.add_done_callback(partial(self._finished, encoder, batch, start))
+                self._crew.run(partial(self._run, encoder, batch), partial(self._finished, encoder, batch, start))
 
     def _next(self) -> list[_Waiting]:
-        """The oldest question and those of the next that are nearest to it in length, without cancelled ones."""
+        """The oldest question and, of the next with the same work, those nearest to it in length; no cancelled ones."""
         oldest: list[_Waiting] = []
         while self._queue and len(oldest) < CHOICE:
             question = self._queue.popleft()
             if not question.request.done.done():
                 oldest.append(question)
-        if len(oldest) <= BATCH:
+        same = [question for question in oldest if question.work == oldest[0].work]
+        if len(same) == len(oldest) <= BATCH:
             return oldest
         length = len(oldest[0].text)
-        batch = sorted(oldest, key=lambda question: abs(len(question.text) - length))[:BATCH]
+        batch = sorted(same, key=lambda question: abs(len(question.text) - length))[:BATCH]
         taken = {id(question) for question in batch}
         self._queue.extendleft(question for question in reversed(oldest) if id(question) not in taken)
         return batch
 
-    def _finished(
-        self, encoder: Encoder, batch: list[_Waiting], start: float, work: asyncio.Future[list[Vectors]]
-    ) -> None:
-        """Give the callers of a batch their vectors or its error, and start the next batch."""
+    def _finished(self, encoder: Encoder, batch: list[_Waiting], start: float, done: _Done | BaseException) -> None:
+        """Give the callers of a batch their results or its error, and start the next batch."""
         self._encoders.append(encoder)
-        error = work.exception()
-        if error is None:
-            self._hand_out(batch, work.result())
-            self._observe(batch, start)
-        for question in batch:
-            if error is not None and not question.request.done.done():
-                question.request.done.set_exception(error)
+        if isinstance(done, _Done):
+            self._hand_out(batch, done)
+            self._observe(batch, start, done.seconds)
+        else:
+            for question in batch:
+                if not question.request.done.done():
+                    question.request.done.set_exception(done)
         self._dispatch()
 
-    def _encode(self, encoder: Encoder, texts: list[str]) -> list[Vectors]:
+    def _run(self, encoder: Encoder, batch: Sequence[_Waiting]) -> _Done:
+        """Encode the questions whose vectors are not known, and do the work. Runs on an encoder's thread."""
+        start = time.perf_counter()
+        unknown = [question.text for question in batch if question.vector is None]
+        encoded = iter(self._encode(encoder, unknown) if unknown else ())
+        vectors = [next(encoded) if question.vector is None else question.vector for question in batch]
+        seconds, work = time.perf_counter() - start, batch[0].work
+        if work is None:
+            return _Done(vectors, vectors, seconds)
+        results = work([question.text for question in batch], vectors, [question.limit for question in batch])
+        return _Done(vectors, results, seconds)
+
+    def _encode(self, encoder: Encoder, texts: Sequence[str]) -> list[Vectors]:
         """The vector of each text; texts of the same tokens are encoded once. Runs on an encoder's thread."""
         tokens = encoder.tokenize(texts)
         keys = [np.asarray(text.ids, dtype=np.int32).tobytes() for text in tokens]
@@ -158,17 +200,17 @@ class Batcher:
             self._by_ids.update((key, known[key]) for key in new)
         return [known[key] for key in keys]
 
-    def _hand_out(self, batch: list[_Waiting], vectors: list[Vectors]) -> None:
-        for question, vector in zip(batch, vectors, strict=True):
+    def _hand_out(self, batch: Sequence[_Waiting], done: _Done) -> None:
+        for question, vector, result in zip(batch, done.vectors, done.results, strict=True):
             request = question.request
             self._by_text[question.text] = vector
-            request.vectors[question.row] = vector
+            request.results[question.place] = result
             request.missing -= 1
             if not request.missing and not request.done.done():
                 request.done.set_result(None)
 
-    def _observe(self, batch: list[_Waiting], start: float) -> None:
+    def _observe(self, batch: Sequence[_Waiting], start: float, seconds: float) -> None:
         if self._observer:
             for question in batch:
                 self._observer.waited(start - question.since)
-            self._observer.encoded(len(batch), time.perf_counter() - start)
+            self._observer.encoded(len(batch), seconds)

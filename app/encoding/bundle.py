@@ -181,6 +181,13 @@ def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = No
     return manifest
 
 
+def add_metrics(directory: Path, **metrics: object) -> None:
+    """Add figures to the manifest of the bundle in `directory`; its revision stays. Raises BundleError."""
+    manifest = read_manifest(directory)
+    added = manifest.model_copy(update={"metrics": manifest.metrics | metrics})
+    durable.write(directory / MANIFEST, added.model_dump_json(indent=2) + "\n")
+
+
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of the bundle in `directory`. Raises BundleError."""
     path = directory / MANIFEST

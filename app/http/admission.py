@@ -10,7 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.errors import DeadlineExceeded, Overloaded
 from app.http.metrics import Metrics
+from app.http.shared import Shared
 
+QUESTIONS = "questions"  # the count of the shared memory
 WATCH_AFTER_S = 0.05  # most requests are answered by then; the others are watched for a disconnect of the client
 MAX_TIMEOUT_MS = 60_000
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
@@ -28,14 +30,18 @@ TimeoutMs = Annotated[
 
 
 class Admission:
-    """Counts the questions in progress. All requests of a service share one object."""
+    """Counts the questions in progress. All requests of a process share one object, and all processes one limit.
 
-    def __init__(self, limit: int, timeout_s: float, metrics: Metrics) -> None:
+    Processes that admit questions at the same moment may exceed the limit by a request each.
+    """
+
+    def __init__(self, limit: int, timeout_s: float, metrics: Metrics, shared: Shared) -> None:
         self._limit = limit
         self._timeout_s = timeout_s
         self._metrics = metrics
-        self._in_progress = 0
-        metrics.under_way.set_function(lambda: self._in_progress)
+        self._shared = shared
+        self._in_progress = 0  # in this process
+        metrics.gauges.under_way = lambda: shared.total(QUESTIONS)
 
     @asynccontextmanager
     async def admit(self, request: Request, questions: int, timeout_ms: int | None) -> AsyncIterator[None]:
@@ -43,10 +49,11 @@ class Admission:
 
         Raises Overloaded before the block runs, and DeadlineExceeded or ClientDisconnect when it is cancelled.
         """
-        if self._in_progress + questions > self._limit and self._in_progress:
+        in_progress = self._shared.total(QUESTIONS)
+        if in_progress + questions > self._limit and in_progress:
             self._metrics.refused.inc(questions)
-            raise Overloaded(f"The service is already answering {self._in_progress} questions. Try again shortly.")
-        self._in_progress += questions
+            raise Overloaded(f"The service is already answering {in_progress} questions. Try again shortly.")
+        self._add(questions)
         try:
             async with _CancelOnDisconnect(request):
                 seconds = self._timeout_s if timeout_ms is None else timeout_ms / 1000
@@ -61,7 +68,11 @@ class Admission:
             self._metrics.abandoned.inc(questions)
             raise
         finally:
-            self._in_progress -= questions
+            self._add(-questions)
+
+    def _add(self, questions: int) -> None:
+        self._in_progress += questions
+        self._shared.count(QUESTIONS, self._in_progress)
 
 
 class _CancelOnDisconnect:

@@ -1,13 +1,17 @@
 """Prometheus metrics. Every series exists from the start, so that a dashboard shows zeros before any traffic."""
 
-import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.ranking.adaptation import Adaptation
+from app.http.gauges import Gauges
 from app.replies import Reply
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's name for it
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FINE = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -19,6 +23,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.gauges = Gauges()
+        self.registry.register(self.gauges)
         self.requests = Counter(
             "faqtual_requests_total", "Requests, by route and status.", ["route", "status"], registry=self.registry
         )
@@ -40,28 +46,6 @@ class Metrics:
             buckets=_CONFIDENCE,
             registry=self.registry,
         )
-        self.release = Gauge("faqtual_release_info", "The release that answers.", ["release"], registry=self.registry)
-        self.calibrated = Gauge(
-            "faqtual_release_calibrated",
-            "1 if the release that answers is calibrated for what it holds, 0 if it uses its bundle's calibration.",
-            registry=self.registry,
-        )
-        self.unanswerable_share = Gauge(
-            "faqtual_unanswerable_share",
-            "Share of the questions that nothing answers: stated in the settings, estimated from what is asked, and "
-            "applied to confidences. NaN: not known.",
-            ["kind"],
-            registry=self.registry,
-        )
-        self.unanswerable_questions = Gauge(
-            "faqtual_unanswerable_questions", "Distinct questions that the estimate rests on.", registry=self.registry
-        )
-        self.unanswerable_misfit = Gauge(
-            "faqtual_unanswerable_misfit",
-            "How far the questions asked are from what the estimate expects, 0 to 1, beyond chance.",
-            registry=self.registry,
-        )
-        self.learned(None)
         self._stages()
         for status in ("answered", "ambiguous", "no_answer"):
             self.questions.labels(status)
@@ -78,9 +62,6 @@ class Metrics:
         def counter(name: str, meaning: str) -> Counter:
             return Counter(f"faqtual_{name}_total", meaning, registry=self.registry)
 
-        self.under_way = Gauge(
-            "faqtual_questions_under_way", "Questions accepted and not answered yet.", registry=self.registry
-        )
         self.queue_seconds = histogram("queue_seconds", "Time of a question in the queue for the encoder.")
         self.batch_size = histogram("batch_size", "Questions encoded together.", (1, 2, 3, 4, 5, 6, 7, 8))
         self.encode_seconds = histogram("encode_seconds", "Time to encode one batch.")
@@ -133,29 +114,23 @@ class Metrics:
         """As `app.questions.recorder.Observer.not_logged`."""
         self.questions_not_logged.inc(questions)
 
-    def serving(self, release: str | None, *, calibrated: bool) -> None:
-        """Set which release answers, None for no release, and whether it has a calibration of its own."""
-        self.calibrated.set(calibrated)
-        self.release.clear()
-        if release:
-            self.release.labels(release).set(1)
-
-    def learned(self, adaptation: Adaptation | None) -> None:
-        """Set the shares of unanswerable questions of the release that answers."""
-        estimate = adaptation.estimate() if adaptation else None
-        shares = {
-            "stated": adaptation.stated if adaptation else None,
-            "estimated": estimate.share if estimate else None,
-            "applied": adaptation.applied if adaptation else None,
-        }
-        for kind, share in shares.items():
-            self.unanswerable_share.labels(kind).set(math.nan if share is None else share)
-        self.unanswerable_questions.set(estimate.questions if estimate else 0)
-        self.unanswerable_misfit.set(estimate.misfit if estimate else 0)
-
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """All metrics in Prometheus' text format; those of all worker processes together."""
+        if DIRECTORY not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        together.register(self.gauges)
+        return generate_latest(together)
+
+
+def share(directory: Path, worker: int) -> None:
+    """Keep the counts of this process where those of the other worker processes are. Call it before making Metrics.
+
+    A process that replaces another goes on with its counts.
+    """
+    os.environ[DIRECTORY] = str(directory)
+    values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
 
 
 class RequestMetrics:

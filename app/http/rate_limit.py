@@ -1,19 +1,18 @@
 """Rate limits: a token bucket for each client address and for each key.
 
-They use the monotonic clock. The library `limits` uses the wall clock: if that is set back by an hour, it refuses
-requests for an hour.
+All worker processes of a service share the buckets. They use the monotonic clock, which is the same in all of them. The
+library `limits` uses the wall clock: if that is set back by an hour, it refuses requests for an hour.
 """
 
 import ipaddress
 import time
 from collections.abc import Callable
 
-from cachetools import LRUCache
-
 from app.errors import Overloaded
+from app.http.shared import Shared
 from app.settings import Rate
 
-MAX_BUCKETS = 100_000  # the least recently used one is dropped; it is full again by then, or part of a flood
+ADDRESSES, KEYS = 0, 1  # the tables of the shared memory
 
 
 class RateLimited(Overloaded):
@@ -27,27 +26,34 @@ class RateLimited(Overloaded):
 
 
 class Buckets:
-    """A token bucket for each name: up to `rate.count` requests, refilled evenly over `rate.seconds`."""
+    """A token bucket for each name: up to `rate.count` requests, refilled evenly over `rate.seconds`.
 
-    def __init__(self, rate: Rate, origin: str, clock: Callable[[], float] = time.monotonic) -> None:
+    Kept is when a bucket is full again. In a flood of names, those whose buckets are full soonest are forgotten.
+    """
+
+    def __init__(
+        self, rate: Rate, origin: str, shared: Shared, table: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate, self._origin, self._clock = rate, origin, clock
-        self._full_at: LRUCache[str, float] = LRUCache(MAX_BUCKETS)  # when a bucket is full again; missing: it is full
+        self._shared, self._table = shared, table
 
     def take(self, name: str) -> None:
         """Take one token of `name`. Raises RateLimited if there is none."""
-        now, refill_s = self._clock(), self._rate.seconds / self._rate.count
-        full_at = max(self._full_at.get(name, now), now) + refill_s
-        if (wait := full_at - now - self._rate.seconds) > 1e-9:
-            raise RateLimited(self._origin, wait)
-        self._full_at[name] = full_at
+        refill_s = self._rate.seconds / self._rate.count
+        with self._shared.row(self._table, name) as row:
+            now = self._clock()
+            full_at = max(row.time, now) + refill_s
+            if (wait := full_at - now - self._rate.seconds) > 1e-9:
+                raise RateLimited(self._origin, wait)
+            self._shared.write(row, full_at)
 
 
 class RateLimits:
     """The rate limits of the settings; None is no limit."""
 
-    def __init__(self, address: Rate | None, key: Rate | None) -> None:
-        self._addresses = Buckets(address, "from this address") if address else None
-        self._keys = Buckets(key, "with this key") if key else None
+    def __init__(self, address: Rate | None, key: Rate | None, shared: Shared) -> None:
+        self._addresses = Buckets(address, "from this address", shared, ADDRESSES) if address else None
+        self._keys = Buckets(key, "with this key", shared, KEYS) if key else None
 
     def address(self, host: str | None) -> None:
         """Count a request from `host`. Raises RateLimited."""

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from app import logs
 from app.http.rate_limit import network_of
 from app.keys import GRANTS, KeyScope, NamedKey
 from app.settings import Settings
@@ -33,6 +34,15 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def with_admin_key(settings: Settings) -> Settings:
+    """The settings; where they have no admin key, with a random one, which is printed."""
+    if any(key.scope == "admin" for key in settings.named_keys):
+        return settings
+    key, digest = new_key()
+    logs.announce(f"Admin key until this service stops (set FAQ_ADMIN_KEYS for a permanent one): {key}")
+    return settings.model_copy(update={"keys": (*settings.keys, NamedKey("temporary", "admin", digest))})
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who sends a request: the name and digest of the key, and what it may do."""
@@ -51,8 +61,8 @@ class Caller:
 class Keys:
     """The keys that are accepted. Without a key of scope `ask`, anyone may ask."""
 
-    def __init__(self, settings: Settings, temporary: NamedKey | None = None) -> None:
-        self._keys = (*settings.named_keys, *([temporary] if temporary else []))
+    def __init__(self, settings: Settings) -> None:
+        self._keys = settings.named_keys
         self._closed = settings.asking_needs_key
 
     def caller(self, key: str) -> Caller | None:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from app.arrays import Vectors
+from app.index.nearness import Near
 
 
 class Match(NamedTuple):
@@ -26,7 +27,10 @@ class Question(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An entry from an index: its payload, its vectors, its BM25 score and how its keys match the question."""
+    """An entry from an index: its payload, its vectors, its BM25 score and how its keys match the question.
+
+    `near` is None where the similarities are to be computed from the vectors; give it up where vectors are replaced.
+    """
 
     id: str
     payload: dict[str, Any]  # question, phrasings, negatives, answer, metadata
@@ -35,4 +39,5 @@ class Candidate(NamedTuple):
     negatives: Vectors  # (negatives, dimension), possibly none
     lexical: float = 0.0  # BM25
     match: Match = NO_MATCH
+    near: Near | None = None  # to the question
     digest: str = ""  # of the entry; given to an index that is written, not returned by a search

@@ -5,10 +5,13 @@ sums.json    the CRC-32 of each file of a release, by its path. It finds damage 
 """
 
 import errno
+import fcntl
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app import durable
@@ -16,6 +19,8 @@ from app.errors import IndexUnavailable
 from app.index.records import CALIBRATION, RECORD
 
 SUMS = "sums.json"
+COMPARED = ".compared"  # its time is when a process last found all files as they were built
+AT_ONCE_BYTES = 256 * 2**20  # of files that are compared before they are used; it takes a quarter of a second
 BLOCK = 1 << 16
 ZEROS = bytes(BLOCK)
 REWRITTEN = ("edge_config.json", "segment.json", "tracker_journal.dat")  # by the engine, as it opens and closes
@@ -24,6 +29,27 @@ REWRITTEN = ("edge_config.json", "segment.json", "tracker_journal.dat")  # by th
 def write(directory: Path) -> None:
     """Write sums.json for an index in `directory` whose files are written and closed."""
     durable.write(directory / SUMS, json.dumps(_sums(directory)))
+
+
+def check_names(directory: Path) -> int:
+    """The bytes of the files, each of which is there. Raises IndexUnavailable naming the first that is missing."""
+    try:
+        names = json.loads((directory / SUMS).read_bytes()) if (directory / SUMS).exists() else {}
+        sizes = {name: _bytes_on_disk(directory / name) for name in names}
+    except (OSError, ValueError) as error:
+        raise IndexUnavailable(f"The release {directory.name} is damaged: {error}.") from error
+    for name, size in sizes.items():
+        if size is None:
+            raise _damaged(directory, name)
+    return sum(filter(None, sizes.values()))
+
+
+def _bytes_on_disk(path: Path) -> int | None:
+    """None where there is no such file. Holes do not count."""
+    try:
+        return path.stat().st_blocks * 512
+    except FileNotFoundError:
+        return None
 
 
 def check(directory: Path) -> None:
@@ -40,9 +66,28 @@ def check(directory: Path) -> None:
         raise IndexUnavailable(f"The release {directory.name} is damaged: {error}.") from error
     if expected != actual:
         name = next(name for name in sorted({*expected, *actual}) if expected.get(name) != actual.get(name))
-        raise IndexUnavailable(
-            f"The release {directory.name} is damaged: {name} is not what was built. Reindex, or activate another."
-        )
+        raise _damaged(directory, name)
+
+
+def check_beside_others(directory: Path) -> None:
+    """As `check`, for processes that open the same files: what another one compares meanwhile is not read again."""
+    if not (directory / SUMS).exists():
+        return
+    began = time.time()
+    with (directory / SUMS).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        marker = directory / COMPARED
+        if marker.exists() and marker.stat().st_mtime > began:
+            return
+        check(directory)
+        with suppress(OSError):  # a directory that may only be read
+            marker.touch()
+
+
+def _damaged(directory: Path, name: str) -> IndexUnavailable:
+    return IndexUnavailable(
+        f"The release {directory.name} is damaged: {name} is not what was built. Reindex, or activate another."
+    )
 
 
 def _sums(directory: Path) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """One release on a Qdrant server, open for reading; `index.server` writes and lists them."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from qdrant_client import models
@@ -12,42 +13,37 @@ from app.index.candidates import Candidate, Question
 from app.index.document_words import Frequencies
 from app.index.failures import qdrant
 from app.index.filters import Dialect, Filter, check
-from app.index.layout import DIGEST, SEARCH_PARAMS, after, alive
+from app.index.layout import DIGEST, after
 from app.index.lookup import QuestionKeys, question_keys
 from app.index.nodes import Nodes
+from app.index.place import Place, holding, with_ids
 from app.index.points import candidate_of
-from app.index.protocol import ANSWER, BM25, KEYS, QUESTIONS, Calibration, Index, IndexRecord
+from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, Index, IndexRecord
 from app.index.resilience import SCAN_S
+from app.index.row_cache import Rows
+from app.index.rows import Row, candidates_of
+from app.index.searches import Search
 from app.index.server_preview import PreviewIndex
-from app.index.words import WordTokenizer
+from app.index.turns import Turns
+from app.index.words import Sparse, WordTokenizer
 
 DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
 PAGE, ENTRIES = 1_000, 64  # entries read at a time: their digests, or all of them
+TOGETHER = 8  # questions of one call; a server works on a call for each shard in one thread
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a release is. `increment`: its number; None in a collection of a version before increments.
+class Asked(NamedTuple):
+    """A question: its words with their weights, its keys, and the searches for ids."""
 
-    `hidden`: the ids of entries to leave out.
-    """
-
-    collection: str
-    increment: int | None
-    hidden: tuple[str, ...] = ()
-
-    def condition(self, *conditions: models.Filter | None) -> models.Filter | None:
-        """A filter for the points of the release that meet all conditions."""
-        wanted = [condition for condition in conditions if condition]
-        if self.increment is not None:
-            wanted.append(alive(self.increment))
-        if self.hidden:
-            wanted.append(models.Filter(must_not=[_with_ids(self.hidden)]))
-        return models.Filter(must=list(wanted)) if wanted else None
+    words: Sparse
+    wanted: QuestionKeys
+    searches: list[Search]
 
 
 class ServerIndex:
     """A release in a collection, for reading; see `Index`. A collection that vanished is IndexUnavailable."""
+
+    search_now = None
 
     def __init__(
         self,
@@ -56,6 +52,7 @@ class ServerIndex:
         record: IndexRecord,
         calibration: Calibration | None,
         frequencies: Frequencies | None,
+        rows: Rows,
     ) -> None:
         """`frequencies`: of the base's words; None where the server counts words itself, as earlier versions let it."""
         self.record = record
@@ -64,18 +61,21 @@ class ServerIndex:
         self._nodes = nodes
         self._place = place
         self._collection = place.collection
+        self._rows = rows
+        self._all = place.condition()
+        self._turns = Turns(self._answered, TOGETHER)
         self._tokenizer = WordTokenizer(record.language, record.average_length)
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        """As `Index.search`: one batch of queries for ids, then one that reads and scores the entries found."""
+        """As `Index.search`: one call for ids, and one for the rows that are not in the cache. Questions that wait
+        together share both."""
         check(where, self.record.fields)
-        vector, wanted = [question.vector.tolist()], question_keys(question)
-        words = self._words(question.text)
-        requests = self._requests(vector, words, wanted, limit, DIALECT.translate(where))
-        with qdrant(self.record.name, missing=IndexUnavailable):
-            responses = await self._nodes.query_batch_points(self._collection, requests)
-            ids = sorted({int(point.id) for response in responses for point in response.points})
-            return await self._read(ids, vector, words, wanted) if ids else []
+        wanted, words = question_keys(question), self._words(question.text)
+        searches = self._searches(question, words, wanted, limit, DIALECT.translate(where))
+        return await self._turns.ask(Asked(words, wanted, searches))
+
+    async def verified(self) -> None:
+        """As `Index.verified`."""
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -99,7 +99,7 @@ class ServerIndex:
         wanted, points = list(ids), []
         with qdrant(self.record.name, missing=IndexUnavailable):
             for start in range(0, len(wanted), ENTRIES):
-                among = models.Filter(must=[_with_ids(wanted[start : start + ENTRIES])])
+                among = models.Filter(must=[with_ids(wanted[start : start + ENTRIES])])
                 read, _ = await self._nodes.scroll(
                     self._collection,
                     scroll_filter=self._place.condition(among),
@@ -113,7 +113,7 @@ class ServerIndex:
 
     async def holds(self, entry_id: str) -> bool:
         """As `Index.holds`."""
-        same = models.Filter(must=[_with_ids([entry_id])])
+        same = models.Filter(must=[with_ids([entry_id])])
         with qdrant(self.record.name):
             return bool((await self._nodes.count(self._collection, count_filter=same, exact=True)).count)
 
@@ -146,37 +146,65 @@ class ServerIndex:
             raise IndexUnavailable(f"{self.record.name} was built by an earlier version. Reindex to preview changes.")
         hidden = (*self._place.hidden, *removed, *(entry.id for entry in entries))
         place = replace(self._place, hidden=hidden)
-        below = ServerIndex(self._nodes, place, self.record, self.calibration, self.frequencies)
+        below = ServerIndex(self._nodes, place, self.record, self.calibration, self.frequencies, self._rows)
         return PreviewIndex(below, self.frequencies, entries)
 
     async def close(self) -> None:
         """As `Index.close`. Does nothing: the connection belongs to the store."""
 
-    def _words(self, text: str) -> models.SparseVector:
+    def _words(self, text: str) -> Sparse:
         """The words of a question, each weighted with its inverse document frequency."""
         words = self._tokenizer.question(text)
         if self.frequencies is None or not words.indices:
-            return models.SparseVector(**words._asdict())
+            return words
         idf = self.frequencies.idf(np.array(words.indices, dtype=np.uint32))
-        return models.SparseVector(indices=words.indices, values=(np.array(words.values) * idf).tolist())
+        return Sparse(words.indices, (np.array(words.values) * idf).tolist())
 
-    def _requests(
-        self,
-        vector: Any,  # noqa: ANN401 - as the client has it
-        words: models.SparseVector,
-        wanted: QuestionKeys,
-        limit: int,
-        where: models.Filter | None,
-    ) -> list[models.QueryRequest]:
-        """The queries for ids: by answer, by phrasing, by words and by each kind of key."""
-        condition = self._place.condition(where)
-        requests = [_nearest(vector, name, limit, condition) for name in (ANSWER, QUESTIONS)]
+    def _searches(
+        self, question: Question, words: Sparse, wanted: QuestionKeys, limit: int, where: models.Filter | None
+    ) -> list[Search]:
+        """The searches for ids: by answer, by phrasing, by words and by each kind of key."""
+        condition = self._place.condition(where) if where else self._all
+        searches = [Search(question.vector, name, limit, condition) for name in (ANSWER, QUESTIONS)]
         if words.indices:
-            requests.append(_nearest(words, BM25, limit, condition))
+            searches.append(Search(words, BM25, limit, condition))
         for keys in (wanted.phrasings, wanted.identifiers) if self.record.common_identifiers is not None else ():
             if keys:
-                requests.append(_nearest(vector, ANSWER, limit, self._place.condition(where, _holding(keys))))
-        return requests
+                condition = self._place.condition(where, holding(keys))
+                searches.append(Search(question.vector, ANSWER, limit, condition))
+        return searches
+
+    async def _answered(self, together: list[Asked]) -> list[list[Candidate]]:
+        """The entries that each question finds."""
+        with qdrant(self.record.name, missing=IndexUnavailable):
+            searches = [search for asked in together for search in asked.searches]
+            results = iter(await self._nodes.nearest_ids(self._collection, searches))
+            ids = [sorted(set(chain.from_iterable(islice(results, len(asked.searches))))) for asked in together]
+            rows = await self._rows.read(sorted(set().union(*ids)))
+            return [
+                await self._candidates({point: rows[point] for point in of_question if point in rows}, asked)
+                for of_question, asked in zip(ids, together, strict=True)
+            ]
+
+    async def _candidates(self, rows: Mapping[int, Row], asked: Asked) -> list[Candidate]:
+        if not rows:
+            return []
+        candidates = candidates_of(list(rows.values()), asked.words, asked.wanted)
+        if self.frequencies is not None or not asked.words.indices:
+            return candidates
+        scores = await self._scores_of_server(rows, asked.words)
+        return [entry._replace(lexical=scores.get(point, 0.0)) for point, entry in zip(rows, candidates, strict=True)]
+
+    async def _scores_of_server(self, ids: Collection[int], words: Sparse) -> dict[int, float]:
+        """The BM25 scores of entries in a collection of an earlier version, whose words the server counts."""
+        response = await self._nodes.query_points(
+            self._collection,
+            query=models.SparseVector(**words._asdict()),
+            using=BM25,
+            limit=len(ids),
+            query_filter=models.Filter(must=[models.HasIdCondition(has_id=list(ids))]),
+        )
+        return {int(point.id): point.score for point in response.points}
 
     async def _sample_by_queries(self, increment: int, limit: int) -> Sequence[Any]:
         added, earlier = after(increment - 1), models.Filter(must_not=[after(increment - 1)])
@@ -199,41 +227,3 @@ class ServerIndex:
             with_vectors=True,
         )
         return [*new, *others.points]
-
-    async def _read(
-        self,
-        ids: list[int],
-        vector: Any,  # noqa: ANN401 - as the client has it
-        words: models.SparseVector,
-        wanted: QuestionKeys,
-    ) -> list[Candidate]:
-        """The entries with these ids. A query for the nearest answers among them returns all: each has an answer."""
-        among = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
-        every = models.QueryRequest(
-            query=vector, using=ANSWER, limit=len(ids), filter=among, with_payload=True, with_vector=True
-        )
-        scored = models.QueryRequest(query=words, using=BM25, limit=len(ids), filter=among)
-        read, *by_words = await self._nodes.query_batch_points(
-            self._collection, [every, *([scored] if words.indices else [])]
-        )
-        lexical = {point.id: point.score for response in by_words for point in response.points}
-        return [candidate_of(point, self.record.dimension, lexical.get(point.id, 0.0), wanted) for point in read.points]
-
-
-def _nearest(
-    query: Any,  # noqa: ANN401 - a dense or a sparse vector
-    name: str,
-    limit: int,
-    condition: models.Filter | None,
-) -> models.QueryRequest:
-    params = None if name == BM25 else SEARCH_PARAMS
-    return models.QueryRequest(query=query, using=name, limit=limit, filter=condition, params=params)
-
-
-def _with_ids(ids: Collection[str]) -> models.FieldCondition:
-    return models.FieldCondition(key="id", match=models.MatchAny(any=list(ids)))
-
-
-def _holding(keys: Collection[str]) -> models.Filter:
-    """A filter for the entries that have any of the keys."""
-    return models.Filter(must=[models.FieldCondition(key=KEYS, match=models.MatchAny(any=list(keys)))])

@@ -3,7 +3,7 @@
 index/active.json                  the names of the active release and the previous one; replaced by rename
 index/<release>/record.json        the description of the release; written last, so that a release that has it is whole
 index/<release>/calibration.json   the calibration of confidence; replaced by rename
-index/<release>/sums.json          checksums, compared whenever the release is opened; see index.checksums
+index/<release>/sums.json          checksums, compared by each process that opens the release; see index.checksums
 index/<release>/…                  of a publish the files of index.segment, of an increment those of index.increment
 index/.building-<release>/         an unfinished build
 """
@@ -28,7 +28,7 @@ from app.index.overlay import Overlay
 from app.index.protocol import Calibration, IndexRecord
 from app.index.records import CALIBRATION, RECORD, read_calibration, read_record
 from app.index.release import EmbeddedIndex
-from app.index.segment import write_segment
+from app.index.segment_writer import write_segment
 
 POINTER, BUILDING = "active.json", ".building-"
 
@@ -79,17 +79,19 @@ class EmbeddedStore:
         durable.write(building / RECORD, record.model_dump_json(indent=2))
         durable.rename(building, self._directory / record.name)
 
-    async def open(self, name: str) -> EmbeddedIndex:
+    async def open(self, name: str, *, at_once: bool = False) -> EmbeddedIndex:
         """As `IndexStore.open`."""
-        return await asyncio.to_thread(self._open, name)
+        return await asyncio.to_thread(self._open, name, at_once)
 
-    def _open(self, name: str) -> EmbeddedIndex:
+    def _open(self, name: str, at_once: bool) -> EmbeddedIndex:
         record = read_record(self._directory / name)
         calibration = read_calibration(self._directory / name)
         base, increments = self._line(record)
         segment = self._segments.acquire(self._directory / base.name, base)
         close = partial(self._segments.release, segment)
         try:
+            if not at_once:
+                segment.verify()
             return EmbeddedIndex(record, calibration, segment, Overlay(segment, increments), close)
         except BaseException:
             close()

@@ -11,6 +11,7 @@ from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, IndexRe
 SINCE, UNTIL, DIGEST = "since", "until", "digest"  # keys of a payload: the increments that hold the point; see `alive`
 FREQUENCIES = "frequencies"  # key of the payload that counts the base's words; see `index.document_words`
 VECTORS = "vectors"  # key of the same payload: the number of the publish's vectors
+INCREMENT_SHIFT = 40  # the id of a point: its increment in the upper bits, and its number among those of it
 FREQUENCIES_ID = 2**62  # of the point that has it, and nothing else; no release holds it as an entry
 SCHEMAS: dict[Kind, models.PayloadSchemaType] = {
     "text": models.PayloadSchemaType.KEYWORD,

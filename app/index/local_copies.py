@@ -38,31 +38,44 @@ class LocalCopies:
         self._tidy_at: float | None = None
         self._opened: WeakSet[EmbeddedIndex] = WeakSet()  # those that are in use
         self._marked: str | None = None  # the release that the pointer of the copies names
+        self._active: str | None = None  # the server's active release when it answered last
+        self._asks_server = False  # whether the release that was opened last has no copy
 
     def close(self) -> None:
         """Let another process have the slot."""
         os.close(self._lock)
 
     async def active(self) -> str | None:
-        """The name of the server's active release; of the copy that was active last while the server is away."""
+        """The name of the server's active release; of the newest active one with a copy while the server is away.
+
+        Raises IndexUnavailable where no copy is known to be as new as the release that was opened last.
+        """
         await self._tidy()
         try:
-            active = (await self._server.pointer())[0]
+            self._active = (await self._server.pointer())[0]
         except IndexUnavailable:
-            copied = await self._copied()
+            if await self._mark():
+                return self._active
+            copied = None if self._asks_server else await self._copied()
             if copied is None:
                 raise
             return copied
-        if active and active != self._marked and active in await self._copies.names():
-            await self._copies.activate(active)
-            self._marked, self._tidy_at = active, time.monotonic() + TIDY_S
-        return active
+        await self._mark()
+        return self._active
 
-    async def open(self, name: str) -> Index:
-        """Open a release. Raises NotFound, IndexUnavailable."""
+    async def _mark(self) -> bool:
+        """Have the pointer of the copies name the active release; whether that has a copy."""
+        if self._active and self._active != self._marked and self._active in await self._copies.names():
+            await self._copies.activate(self._active)
+            self._marked, self._tidy_at = self._active, time.monotonic() + TIDY_S
+        return self._active is not None and self._active == self._marked
+
+    async def open(self, name: str, *, at_once: bool = False) -> Index:
+        """As `IndexStore.open`."""
         try:
             download = await self._server.download(name)
-            if download is None or not await self._fits(download):
+            self._asks_server = download is None or not await self._fits(download)
+            if download is None or self._asks_server:
                 return await self._server.open(name)
             await self._copy(download)
             if calibration := await self._server.calibration(name):
@@ -70,7 +83,7 @@ class LocalCopies:
         except IndexUnavailable:
             if name not in await self._copies.names():
                 raise
-        index = await self._copies.open(name)
+        index = await self._copies.open(name, at_once=at_once)
         self._opened.add(index)
         if await self._copied() is None:  # the first copy of all; later ones are marked once they are active
             await self._copies.activate(name)

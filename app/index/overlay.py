@@ -5,20 +5,17 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
-import qdrant_edge as edge
-from numpy.typing import NDArray
 
-from app.arrays import Vectors
-from app.index.candidates import Candidate, Match, Question
+from app.arrays import Flags, Integers, Vectors
+from app.index.candidates import Candidate, Match
 from app.index.document_words import DocumentWords, Frequencies
 from app.index.filters import Filter, matches
 from app.index.increment import Increment
 from app.index.lookup import Lookup, QuestionKeys
+from app.index.packed import Packed
 from app.index.postings import Postings
-from app.index.protocol import ANSWER, BM25, QUESTIONS, IndexRecord
-from app.index.scan import Numbers, Part, Side, in_8_bits, top
-from app.index.shard import Query, Scores
-from app.index.words import Sparse
+from app.index.protocol import IndexRecord
+from app.index.scan import Searched
 
 BLOCK = 1_024  # entries whose vectors are quantised at a time
 
@@ -51,14 +48,14 @@ class Overlay:
             entry for increment, of_it in pairs for entry, keep in zip(increment.entries, of_it, strict=True) if keep
         ]
         self.hidden = frozenset(number for increment in increments for number in increment.changes.hidden)
-        self.hiding = edge.HasIdCondition(set(self.hidden)) if self.hidden else None
         self.numbers = {entry.id: number for number, entry in enumerate(self.entries, start=self.first)}
         renumbered = _renumbered(kept, self.first)
         self._lookup = Lookup.joined(zip((increment.lookup for increment in increments), renumbered, strict=True))
-        self.part: Part | None = None  # None without entries
+        self.searched: Searched | None = None  # None without entries
         if self.entries:
             words = DocumentWords.joined([increment.words.kept(of_it) for increment, of_it in pairs])
-            self.part = Part(_bounds(self.entries), _blocks(self.entries), Postings.of(words, base.frequencies))
+            postings = Postings.of(words, base.frequencies)
+            self.searched = Searched(Packed(_bounds(self.entries), _blocks(self.entries)), postings)
 
     def read(self, numbers: Iterable[int]) -> dict[int, Candidate]:
         """Entries by their numbers; numbers of the base's entries are ignored."""
@@ -68,45 +65,12 @@ class Overlay:
         """As `Lookup.find`."""
         return self._lookup.find(wanted)
 
-    def search(self, question: Question, words: Sparse, queries: Sequence[Query], where: Filter) -> list[Scores]:
-        """As `Shard.search`, with similarities in 8 bits."""
-        if self.part is None:
-            return [{} for _ in queries]
-        meeting = np.array([matches(where, entry.payload["metadata"]) for entry in self.entries], dtype=bool)
-        scores = self._scores(self.part, question, words)
-        return [self._best(scores[query.using], query, meeting) for query in queries]
-
-    def lexical(self, words: Sparse) -> Scores:
-        """BM25 of every entry."""
-        scores = self.part.postings.scores(words).tolist() if self.part else ()
-        return dict(enumerate(scores, start=self.first))
-
-    def _scores(self, part: Part, question: Question, words: Sparse) -> dict[str, Vectors]:
-        """For each named vector the score of every entry, (entries,); minus infinity for one without such a vector."""
-        integers, scales = in_8_bits(question.vector[None])
-        best = part.similarities(integers)[0] * scales[0]
-        lexical = part.postings.scores(words)
-        return {
-            ANSWER: self._of_entries(best, part.answers),
-            QUESTIONS: self._of_entries(best, part.phrasings),
-            BM25: np.where(lexical > 0, lexical, -np.inf),
-        }
-
-    def _of_entries(self, best: Vectors, side: Side) -> Vectors:
-        scores = np.full(len(self.entries), -np.inf, dtype=np.float32)
-        scores[side.entries] = best[side.places]
-        return scores
-
-    def _best(self, scores: Vectors, query: Query, meeting: NDArray[np.bool_]) -> Scores:
-        allowed = meeting & (scores > -np.inf)
-        if query.among is not None:
-            allowed &= np.isin(np.arange(self.first, self.first + len(scores)), list(query.among))
-        places = np.flatnonzero(allowed)
-        best = places[top(scores[places], query.limit)]
-        return dict(zip((best + self.first).tolist(), scores[best].tolist(), strict=True))
+    def meeting(self, where: Filter) -> Flags:
+        """Whether each entry meets a filter, (entries,)."""
+        return np.array([matches(where, entry.payload["metadata"]) for entry in self.entries], dtype=bool)
 
 
-def _kept(increments: Sequence[Increment]) -> list[NDArray[np.bool_]]:
+def _kept(increments: Sequence[Increment]) -> list[Flags]:
     """For each increment which of its entries no later one replaces or removes, (entries,)."""
     later: set[str] = set()
     kept = []
@@ -116,7 +80,7 @@ def _kept(increments: Sequence[Increment]) -> list[NDArray[np.bool_]]:
     return kept[::-1]
 
 
-def _renumbered(kept: Sequence[NDArray[np.bool_]], first: int) -> Iterator[Numbers]:
+def _renumbered(kept: Sequence[Flags], first: int) -> Iterator[Integers]:
     """For each increment the numbers of its entries, from `first` on; -1 for one that is not kept."""
     for of_increment in kept:
         numbers = np.full(len(of_increment), -1, dtype=np.int64)
@@ -125,7 +89,7 @@ def _renumbered(kept: Sequence[NDArray[np.bool_]], first: int) -> Iterator[Numbe
         yield numbers
 
 
-def _bounds(entries: Sequence[Candidate]) -> Numbers:
+def _bounds(entries: Sequence[Candidate]) -> Integers:
     """As `VectorFile.bounds`, of these entries one after the other."""
     sizes = [(len(entry.answer), len(entry.questions), len(entry.negatives)) for entry in entries]
     ends = np.cumsum(np.array(sizes, dtype=np.int64).ravel()).reshape(-1, 3)

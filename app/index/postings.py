@@ -1,7 +1,10 @@
-"""An inverted index in memory: for each word the entries that hold it, to compute BM25 of all entries at once.
+"""An inverted index of words: for each word the entries that hold it, to compute BM25 of all entries at once.
 
-postings.npz   words (n,) uint32, their hashes, ascending; starts (n + 1,) int64, where the entries of each begin;
-               entries (m,) int32; weights (m,) float32, inverse document frequencies multiplied in
+postings/words.npy    (words,) uint32, their hashes, ascending
+postings/starts.npy   (words + 1,) int64, where the entries of each word begin
+postings/entries.npy  (occurrences,) int32
+postings/weights.npy  (occurrences,) float32, inverse document frequencies multiplied in
+postings.npz          the same arrays, as earlier versions wrote them
 """
 
 from dataclasses import dataclass
@@ -11,18 +14,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from app.index.array_files import map_arrays, save_arrays
 from app.index.document_words import DocumentWords, Frequencies, read_arrays
 from app.index.words import Sparse
 
-POSTINGS = "postings.npz"
-
-
+POSTINGS, EARLIER = "postings", "postings.npz"
 ARRAYS = ("words", "starts", "entries", "weights")
 
 
 @dataclass(frozen=True)
 class Postings:
-    """The arrays of the file, and the number of entries."""
+    """The arrays of the files, and the number of entries."""
 
     words: NDArray[np.uint32]
     starts: NDArray[np.int64]
@@ -45,13 +47,15 @@ class Postings:
         )
 
     def save(self, directory: Path) -> None:
-        """Write postings.npz."""
-        np.savez(directory / POSTINGS, **{name: getattr(self, name) for name in ARRAYS})
+        """Write the files."""
+        save_arrays(directory / POSTINGS, **{name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def open(cls, directory: Path, entries: int) -> Self:
-        """Read postings.npz. Raises IndexUnavailable where it cannot be read."""
-        words, starts, numbers, weights = read_arrays(directory, POSTINGS, ARRAYS)
+        """Map the files. Raises IndexUnavailable where one is missing or damaged."""
+        earlier = (directory / EARLIER).exists()
+        arrays = read_arrays(directory, EARLIER, ARRAYS) if earlier else map_arrays(directory / POSTINGS, ARRAYS)
+        words, starts, numbers, weights = arrays
         return cls(words, starts, numbers, weights, entries)
 
     def scores(self, question: Sparse) -> NDArray[np.float32]:

@@ -69,14 +69,26 @@ class IndexRecord(BaseModel):
 
     def spread(self, limit: int) -> list[int]:
         """The numbers of up to `limit` entries, evenly spread over the index, ascending."""
-        return [int(number) for number in np.unique(np.linspace(0, self.entries - 1, limit).astype(int))]
+        numbers = np.linspace(0, self.entries - 1, min(limit, self.entries)).astype(int)
+        return [int(number) for number in np.unique(numbers)]
+
+
+SearchNow = Callable[[Sequence[Question], Sequence[int]], list[list[Candidate]]]
 
 
 class Index(Protocol):
-    """An open index, for reading."""
+    """An open index, for reading.
+
+    `search_now` searches for several questions without filters, each with its limit, as `search` does, but in the
+    caller's thread; several threads may call it at once. None where a search waits for a server.
+    """
 
     record: IndexRecord
     calibration: Calibration | None
+
+    @property
+    def search_now(self) -> SearchNow | None:
+        """See above."""
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """The best `limit` entries by answer, by phrasing and by words, in no order, each with its BM25 score.
@@ -85,6 +97,12 @@ class Index(Protocol):
         its identifiers, whatever their similarity. Each entry says how its keys match those of the question.
 
         Raises InputError naming a field that no entry has, IndexUnavailable when the index does not answer.
+        """
+
+    async def verified(self) -> None:
+        """Wait until all files of the index are compared with their checksums; see `IndexStore.open`.
+
+        Raises IndexUnavailable naming a file that is damaged. Does nothing for an index on a server.
         """
 
     async def count(self) -> int:
@@ -145,8 +163,12 @@ class IndexStore(Protocol):
         IndexUnavailable for a base that cannot be extended because an earlier version built it.
         """
 
-    async def open(self, name: str) -> Index:
-        """Open an index for reading. Raises NotFound, or IndexUnavailable when it cannot be read."""
+    async def open(self, name: str, *, at_once: bool = False) -> Index:
+        """Open an index for reading. Raises NotFound, or IndexUnavailable when it cannot be read.
+
+        `at_once`: return before the files of a large index are compared with their checksums. The caller then awaits
+        `Index.verified` beside its work.
+        """
 
     async def calibrate(self, name: str, calibration: Calibration) -> None:
         """Store the calibration of a release in place of an earlier one. Raises NotFound."""

@@ -1,23 +1,22 @@
 """One release of the embedded index, open for reading: the segment of a publish, and above it the increments."""
 
 import asyncio
-import heapq
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import qdrant_edge as edge
 
+from app.arrays import Vectors
 from app.index.candidates import NO_MATCH, Candidate, Match, Question
 from app.index.filters import Filter, check
 from app.index.increment import Increment
 from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
+from app.index.nearness import Near
 from app.index.overlay import Overlay
-from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, IndexRecord
+from app.index.protocol import Calibration, IndexRecord, SearchNow
 from app.index.scan import Scan
 from app.index.segment import Segment
-from app.index.shard import Query, Scores
-from app.index.words import Sparse, WordTokenizer
+from app.index.words import WordTokenizer
 
 T = TypeVar("T")
 
@@ -58,20 +57,24 @@ class EmbeddedIndex:
         self.record = record
         self.calibration = calibration
         self._segment, self._overlay, self._close = segment, overlay, close
-        self._tokenizer = WordTokenizer(record.language, record.average_length)
-        self._scan: Scan | None = None
-        if segment.part:
-            parts = [part for part in (segment.part, overlay.part) if part]
-            self._scan = Scan(parts, self._tokenizer, overlay.hidden)
-        self._waiting: tuple[list[tuple[Question, int]], asyncio.Future[list[list[Candidate]]]] | None = None
+        parts = [segment.searched, *([overlay.searched] if overlay.searched else [])]
+        self._scan = Scan(parts, WordTokenizer(record.language, record.average_length), overlay.hidden)
         self._closed = False
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        """As `Index.search`: by a scan; with filters or without a scan by queries."""
+        """As `Index.search`."""
         check(where, self.record.fields)
-        if self._scan and not where:
-            return await self._scanned(self._scan, question, limit)
-        return await self._run(lambda: self._search(question, limit, where))
+        (candidates,) = await self._run(lambda: self._scanned([question], [limit], where))
+        return candidates
+
+    @property
+    def search_now(self) -> SearchNow:
+        """As `Index.search_now`."""
+        return self._scanned
+
+    async def verified(self) -> None:
+        """As `Index.verified`."""
+        await asyncio.to_thread(self._segment.verify)
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -130,26 +133,18 @@ class EmbeddedIndex:
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._segment.thread, work)
 
-    async def _scanned(self, scan: Scan, question: Question, limit: int) -> list[Candidate]:
-        """One scan for all searches of a turn of the event loop, such as those of questions encoded together."""
-
-        async def work(waiting: list[tuple[Question, int]]) -> list[list[Candidate]]:
-            self._waiting = None
-            questions, limits = zip(*waiting, strict=True)
-            return await self._run(lambda: self._scan_all(scan, questions, limits))
-
-        if self._waiting is None:
-            waiting: list[tuple[Question, int]] = []
-            self._waiting = waiting, asyncio.ensure_future(work(waiting))
-        waiting, results = self._waiting
-        position = len(waiting)
-        waiting.append((question, limit))
-        return (await asyncio.shield(results))[position]
-
-    def _scan_all(self, scan: Scan, questions: Sequence[Question], limits: Sequence[int]) -> list[list[Candidate]]:
+    def _scanned(
+        self, questions: Sequence[Question], limits: Sequence[int], where: Filter | None = None
+    ) -> list[list[Candidate]]:
+        """The candidates of each question, by one scan."""
+        allowed = None
+        if where:
+            meeting = [self._segment.metadata.meeting(where), self._overlay.meeting(where)]
+            allowed = [np.concatenate(meeting)] * len(questions)
         matches = [self._matches(question) for question in questions]
-        scores = scan.nearest(questions, limits, [of_question.groups() for of_question in matches])
-        return [self._read(list(bm25), match, bm25) for match, bm25 in zip(matches, scores, strict=True)]
+        scores = self._scan.nearest(questions, limits, [of_question.groups() for of_question in matches], allowed)
+        found = zip(questions, matches, scores, strict=True)
+        return [self._read(list(bm25), match, bm25, question.vector) for question, match, bm25 in found]
 
     def _matches(self, question: Question) -> Matches:
         wanted = question_keys(question)
@@ -159,41 +154,33 @@ class EmbeddedIndex:
         shown = {number: match for number, match in of_segment.items() if number not in self._overlay.hidden}
         return Matches(wanted, shown | self._overlay.find(wanted))
 
-    def _search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        """By queries: the engine's for the segment, and for the overlay a scan of it, as one index."""
-        words, matches = self._tokenizer.question(question.text), self._matches(question)
-        vector = question.vector.tolist()
-        queries = [Query(vector, ANSWER, limit), Query(vector, QUESTIONS, limit)]
-        if words.indices:
-            queries.append(Query(edge.SparseVector(*words), BM25, limit))
-        queries += [Query(vector, ANSWER, limit, group) for group in matches.groups()]
-        of_segment = self._segment.shard.search(queries, where, self._overlay.hiding)
-        of_overlay = self._overlay.search(question, words, queries, where)
-        numbers: set[int] = set()
-        for query, segment, overlay in zip(queries, of_segment, of_overlay, strict=True):
-            scores = segment | overlay
-            numbers.update(heapq.nlargest(query.limit, scores, key=scores.__getitem__))
-        chosen = sorted(numbers)
-        return self._read(chosen, matches, self._lexical(words, chosen))
-
-    def _lexical(self, words: Sparse, numbers: Sequence[int]) -> Scores:
-        """The BM25 scores of entries; those of the segment without a word of the question are left out."""
-        if not words.indices or not numbers:
-            return {}
-        query = Query(edge.SparseVector(*words), BM25, len(numbers), numbers)
-        (scores,) = self._segment.shard.search([query], {})
-        return scores | self._overlay.lexical(words)
-
     def _read(
-        self, numbers: Sequence[int], matches: Matches | None = None, lexical: Mapping[int, float] | None = None
+        self,
+        numbers: Sequence[int],
+        matches: Matches | None = None,
+        lexical: Mapping[int, float] | None = None,
+        vector: Vectors | None = None,
     ) -> list[Candidate]:
-        """The entries, each with its BM25 score and how its keys match."""
-        of_segment = self._segment.read([number for number in numbers if number < self._overlay.first])
-        entries = of_segment | self._overlay.read(numbers)
+        """The entries, each with its BM25 score and how its keys match.
+
+        `vector`: of the question, where it is known how near the entries of the segment are to it.
+        """
+        in_segment = [number for number in numbers if number < self._overlay.first]
+        entries = self._segment.read(in_segment)
+        near: Mapping[int, Near] = {} if vector is None else self._segment.nearness(list(entries), vector)
+        if len(in_segment) < len(numbers):
+            entries = entries | self._overlay.read(numbers)
         scores = lexical or {}
         return [
-            entry._replace(
-                lexical=scores.get(number, 0.0), match=matches.of(number, entry.payload) if matches else NO_MATCH
+            Candidate(
+                entry.id,
+                entry.payload,
+                entry.answer,
+                entry.questions,
+                entry.negatives,
+                scores.get(number, 0.0),
+                matches.of(number, entry.payload) if matches else NO_MATCH,
+                near.get(number),
             )
             for number, entry in entries.items()
         ]

@@ -19,6 +19,8 @@ from app.index.failures import is_failure
 
 READS = frozenset(
     (
+        "nearest_ids",
+        "read_rows",
         "query_batch_points",
         "query_points",
         "retrieve",

@@ -16,16 +16,19 @@ from qdrant_client import AsyncQdrantClient
 from app.errors import IndexUnavailable, NotFound
 from app.index.candidates import Candidate
 from app.index.cluster_state import ClusterState, Metadata
-from app.index.collection import Place, ServerIndex
+from app.index.collection import ServerIndex
 from app.index.collection_writer import CollectionWriter
 from app.index.document_words import Frequencies
 from app.index.download import Download
 from app.index.failures import qdrant
 from app.index.layout import FREQUENCIES, FREQUENCIES_ID, Layout
 from app.index.namespace import DEFAULT, Namespace, Places
-from app.index.nodes import Nodes
+from app.index.node import Node
+from app.index.nodes import GRPC_PORT, Nodes
 from app.index.ownership import Ownership
+from app.index.place import Place
 from app.index.protocol import Calibration, IndexRecord
+from app.index.row_cache import RowCache, Rows
 from app.index.settling import Waiting
 
 
@@ -33,7 +36,11 @@ class ServerStore:
     """The releases of one namespace on a server; see `IndexStore`."""
 
     def __init__(
-        self, client: AsyncQdrantClient | Nodes, namespace: str = DEFAULT, layout: Layout | None = None
+        self,
+        client: AsyncQdrantClient | Node | Nodes,
+        namespace: str = DEFAULT,
+        layout: Layout | None = None,
+        cache: RowCache | None = None,
     ) -> None:
         """The store closes the client."""
         self._nodes = client if isinstance(client, Nodes) else Nodes([client])
@@ -41,18 +48,26 @@ class ServerStore:
         self._state = ClusterState(self._nodes)
         self._ownership = Ownership(self._state, self._namespace)
         self._writer = CollectionWriter(self._nodes, layout or Layout())
+        self._cache = cache or RowCache()
         self._owner: str | None = None
         self._bundles: Collection[str] = ()
 
     @classmethod
     def connect(
-        cls, urls: str, api_key: str | None = None, namespace: str = DEFAULT, layout: Layout | None = None
+        cls,
+        urls: str,
+        api_key: str | None = None,
+        namespace: str = DEFAULT,
+        layout: Layout | None = None,
+        *,
+        grpc_port: int = GRPC_PORT,
+        cache: RowCache | None = None,
     ) -> Self:
         """The store on the server at these comma-separated URLs of its nodes; nothing is sent yet.
 
-        Raises SettingsError for what is no URL.
+        `grpc_port`: 0: questions go by REST too. Raises SettingsError for what is no URL.
         """
-        return cls(Nodes.connect(urls, api_key), namespace, layout)
+        return cls(Nodes.connect(urls, api_key, grpc_port), namespace, layout, cache)
 
     async def claim(self, owner: str, adopt: bool, bundles: Collection[str]) -> None:
         """As `IndexStore.claim`."""
@@ -84,14 +99,15 @@ class ServerStore:
         await self._state.write(collection, Metadata.describing(record))
         await self._state.move({self._namespace.alias(record.name): collection})
 
-    async def open(self, name: str) -> ServerIndex:
+    async def open(self, name: str, *, at_once: bool = False) -> ServerIndex:
         """As `IndexStore.open`."""
         collection, record, metadata = await self._find(name)
         calibration = metadata.calibration(name)
+        rows = Rows(self._nodes, collection, record, _line(metadata, record), self._cache)
         if metadata.is_legacy(name):
-            return ServerIndex(self._nodes, Place(collection, None), record, calibration, None)
+            return ServerIndex(self._nodes, Place(collection, None), record, calibration, None, rows)
         frequencies = await self._frequencies(collection, name)
-        return ServerIndex(self._nodes, Place(collection, record.increment), record, calibration, frequencies)
+        return ServerIndex(self._nodes, Place(collection, record.increment), record, calibration, frequencies, rows)
 
     async def download(self, name: str) -> Download | None:
         """What a copy of a release needs: the line of its publish up to it. Raises NotFound.
@@ -101,8 +117,7 @@ class ServerStore:
         collection, record, metadata = await self._find(name)
         if metadata.is_legacy(name):
             return None
-        records = filter(None, map(metadata.record, metadata.releases))
-        line = sorted((held for held in records if held.increment <= record.increment), key=lambda held: held.increment)
+        line = _line(metadata, record)
         complete = [held.increment for held in line] == list(range(record.increment + 1))
         return Download(self._nodes, collection, line) if complete else None
 
@@ -210,6 +225,12 @@ class ServerStore:
         if collection is None or record is None:
             raise NotFound(f"There is no release {name}.")
         return collection, record, metadata
+
+
+def _line(metadata: Metadata, record: IndexRecord) -> list[IndexRecord]:
+    """The records of the publish and the increments up to a release, as far as the metadata has them, in order."""
+    records = filter(None, map(metadata.record, metadata.releases))
+    return sorted((held for held in records if held.increment <= record.increment), key=lambda held: held.increment)
 
 
 def _number(metadata: Metadata, name: str) -> int:

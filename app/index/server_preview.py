@@ -2,21 +2,21 @@
 
 from collections.abc import Collection, Sequence
 
-import qdrant_edge as edge
-
 from app.index.candidates import NO_MATCH, Candidate, Question
 from app.index.document_words import Frequencies
 from app.index.filters import Filter
 from app.index.increment import Increment
 from app.index.lookup import question_keys
 from app.index.overlay import Overlay
-from app.index.protocol import ANSWER, BM25, QUESTIONS, Index
-from app.index.shard import Query
+from app.index.protocol import Index
+from app.index.scan import Scan
 from app.index.words import WordTokenizer
 
 
 class PreviewIndex:
     """Both together; see `Index`. Closing it closes neither."""
+
+    search_now = None
 
     def __init__(self, below: Index, frequencies: Frequencies, entries: Sequence[Candidate]) -> None:
         """`below`: the release without the entries that `entries` replace; `frequencies`: of its base's words."""
@@ -27,11 +27,18 @@ class PreviewIndex:
         self._entries = entries
         increment = Increment.of(self.record, self.record.name, entries, (), ())
         self._overlay = Overlay(self, [increment])
-        self._tokenizer = WordTokenizer(self.record.language, self.record.average_length)
+        self._scan: Scan | None = None
+        if self._overlay.searched:
+            tokenizer = WordTokenizer(self.record.language, self.record.average_length)
+            self._scan = Scan([self._overlay.searched], tokenizer)
 
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """As `Index.search`: the best `limit` of the release and the best `limit` of the entries in memory."""
         return [*await self._below.search(question, limit, where), *self._search(question, limit, where)]
+
+    async def verified(self) -> None:
+        """As `Index.verified`."""
+        await self._below.verified()
 
     async def count(self) -> int:
         """As `Index.count`."""
@@ -65,19 +72,18 @@ class PreviewIndex:
         """As `Index.close`. Does nothing: it has no files and no threads."""
 
     def _search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        words, vector = self._tokenizer.question(question.text), question.vector.tolist()
+        if self._scan is None:
+            return []
         matches = {}
         if self.record.common_identifiers is not None:
             matches = self._overlay.find(question_keys(question))
-        queries = [Query(vector, ANSWER, limit), Query(vector, QUESTIONS, limit)]
-        if words.indices:
-            queries.append(Query(edge.SparseVector(*words), BM25, limit))
-        same = [number for number, match in matches.items() if match.same or match.folded]
-        holders = [number for number, match in matches.items() if match.identifiers]
-        queries += [Query(vector, ANSWER, limit, group) for group in (same, holders) if group]
-        scores = self._overlay.search(question, words, queries, where)
-        lexical = self._overlay.lexical(words)
+        first = self._overlay.first
+        same = [number - first for number, match in matches.items() if match.same or match.folded]
+        holders = [number - first for number, match in matches.items() if match.identifiers]
+        groups = [group for group in (same, holders) if group]
+        (scores,) = self._scan.nearest([question], [limit], [groups], [self._overlay.meeting(where)])
+        lexical = {number + first: score for number, score in scores.items()}
         return [
-            entry._replace(lexical=lexical.get(number, 0.0), match=matches.get(number, NO_MATCH))
-            for number, entry in self._overlay.read(sorted(set().union(*scores))).items()
+            entry._replace(lexical=lexical[number], match=matches.get(number, NO_MATCH))
+            for number, entry in self._overlay.read(lexical).items()
         ]

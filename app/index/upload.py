@@ -13,7 +13,7 @@ from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
-from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, SINCE, VECTORS
+from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, INCREMENT_SHIFT, SINCE, VECTORS
 from app.index.lookup import keys_of
 from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, BM25, NEGATIVES, QUESTIONS, IndexRecord, stored_payload
@@ -28,7 +28,6 @@ WORD_BYTES = 34  # at most, of a word's id and weight
 IN_FLIGHT = 4
 BREAK_S = 300.0  # for which a server may be away before a build fails
 CALL_S = 60  # of one request
-INCREMENT_SHIFT = 40  # a point's id is its increment in the upper bits, and its number there: no id is used twice
 
 Point = tuple[models.PointStruct, int]  # with its size in a request, in bytes
 Progress = Callable[[], None]

@@ -1,11 +1,14 @@
-"""The vectors of all entries in one file, which is memory-mapped: reading an entry's vectors copies nothing.
+"""The vectors of all entries in one file. A small one is memory-mapped: reading an entry's vectors copies nothing.
+
+A large one is read. Every page of it that a process maps and touches would count as its memory, in the end all of them.
 
 vectors.f32   rows of float32, entry by entry: the windows of the answer, the phrasings, the negatives
 rows.npy      (entries, 4) int64: the row at which each of the three begins, and the row after the entry's last
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +18,10 @@ from numpy.typing import NDArray
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
+from app.index.nearness import Near, best_of_groups
 
 VECTORS, ROWS = "vectors.f32", "rows.npy"
+MAPPED_BYTES = 160 * 2**20  # of a file that is memory-mapped
 
 
 class VectorFileWriter:
@@ -59,28 +64,70 @@ class VectorFileWriter:
             os.fsync(file.fileno())
 
 
+def map_vectors(directory: Path, dimension: int) -> tuple[Vectors, NDArray[np.int64]]:
+    """Both files, memory-mapped: the vectors, (rows, dimension), and the bounds, (entries, 4).
+
+    Raises OSError, ValueError where they cannot be read or do not fit together.
+    """
+    bounds: NDArray[np.int64] = np.asarray(np.load(directory / ROWS, mmap_mode="r", allow_pickle=False))
+    shape = (int(bounds[-1, 3]) if len(bounds) else 0, dimension)
+    if bounds.shape[1:] != (4,) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
+        raise ValueError("they do not fit together")
+    if not shape[0]:  # an empty file cannot be mapped
+        return np.empty(shape, dtype=np.float32), bounds
+    return np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape)), bounds
+
+
 class VectorFile:
-    """Both files, open for reading. `vectors` is (rows, dimension), `bounds` the content of rows.npy."""
+    """Both files, open for reading. `bounds`: the content of rows.npy; `mapped`: whether the vectors are."""
 
     def __init__(self, directory: Path, entries: int, dimension: int) -> None:
         """Raises IndexUnavailable where a file cannot be read or the two do not fit together."""
+        self._name = directory.name
         try:
-            self.bounds: NDArray[np.int64] = np.load(directory / ROWS, allow_pickle=False)
-            shape = (int(self.bounds[-1, 3]) if len(self.bounds) else 0, dimension)
-            if self.bounds.shape != (entries, 4) or (directory / VECTORS).stat().st_size != 4 * shape[0] * dimension:
+            self._vectors, self.bounds = map_vectors(directory, dimension)
+            if len(self.bounds) != entries:
                 raise ValueError("they do not fit together")
-            self.vectors: Vectors = np.empty(shape, dtype=np.float32)
-            if shape[0]:  # an empty file cannot be mapped
-                self.vectors = np.asarray(np.memmap(directory / VECTORS, np.float32, "r", shape=shape))
+            self._descriptor = os.open(directory / VECTORS, os.O_RDONLY)
         except (OSError, ValueError, IndexError) as error:
             raise IndexUnavailable(f"The release {directory.name} is damaged: its vectors: {error}") from error
+        weakref.finalize(self, os.close, self._descriptor)
+        self.mapped = self._vectors.nbytes <= MAPPED_BYTES
 
     def blocks(self, rows: int) -> Iterator[Vectors]:
         """All vectors, `rows` at a time."""
-        return (self.vectors[start : start + rows] for start in range(0, len(self.vectors), rows))
+        count = len(self._vectors)
+        return (self._rows(start, min(start + rows, count)) for start in range(0, count, rows))
+
+    def nearness(self, entries: Sequence[int], question: Vectors) -> list[Near]:
+        """How near the vectors of entries are to a question, (dimension,), in the order of `entries`, at least one.
+
+        For vectors that are mapped.
+        """
+        bounds = self.bounds[entries]  # (entries, 4)
+        sizes = bounds[:, 3] - bounds[:, 0]
+        ends = np.cumsum(sizes)
+        rows = np.arange(ends[-1]) + np.repeat(bounds[:, 0] - ends + sizes, sizes)
+        best, which = best_of_groups(self._vectors[rows] @ question, np.diff(bounds).ravel())
+        matched = which[1::3].tolist()
+        return list(map(Near, best[::3].tolist(), best[1::3].tolist(), best[2::3].tolist(), matched))
 
     def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
         """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""
         answer, questions, negatives, end = self.bounds[entry].tolist()
-        vectors = self.vectors
-        return vectors[answer:questions], vectors[questions:negatives], vectors[negatives:end]
+        vectors = self._rows(answer, end)
+        return (
+            vectors[: questions - answer],
+            vectors[questions - answer : negatives - answer],
+            vectors[negatives - answer :],
+        )
+
+    def _rows(self, start: int, end: int) -> Vectors:
+        if self.mapped:
+            return self._vectors[start:end]
+        width = self._vectors.strides[0]
+        try:
+            data = os.pread(self._descriptor, (end - start) * width, start * width)
+            return np.frombuffer(data, dtype=np.float32).reshape(end - start, self._vectors.shape[1])
+        except (OSError, ValueError) as error:
+            raise IndexUnavailable(f"The vectors of the release {self._name} cannot be read: {error}") from error

@@ -109,9 +109,13 @@ class Jobs:
         """End a job that cannot go on; one that has ended stays as it is. If the database cannot be written, the log
         says so, and the job is dead once its lease has run out."""
         try:
-            self._move(job_id, LIVE, status="failed", error=error)
+            self.mark_failed(job_id, error)
         except StoreError as reason:
             logger.warning("The end of the job %s (%s) is not written: %s", job_id, error, reason)
+
+    def mark_failed(self, job_id: str, error: str) -> None:
+        """As `fail`, for a caller that tries again where the database cannot be written."""
+        self._move(job_id, LIVE, status="failed", error=error)
 
     def interrupt(self) -> None:
         """End every job: in a copy of a database no worker runs any."""

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,12 @@ class Database:
         with self.failures():
             return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    def empty_wal(self) -> None:
+        """Empty SQLite's write-ahead log, which holds pages as they were before an erasure; as far as readers allow."""
+        if self.engine.dialect.name == "sqlite":
+            with suppress(StoreError), self.failures(), self.session() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def failures(self) -> AbstractContextManager[None]:
         """A block in which the database's failures become StoreError."""
         return _failures(self.engine.url)
@@ -154,6 +160,7 @@ def _dump(value: object) -> str:
 def _on_sqlite_connect(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin at our BEGIN, not where the driver guesses
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted or replaced is overwritten in the file
 
 
 def _on_postgresql_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver is an extra

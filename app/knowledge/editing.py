@@ -26,6 +26,7 @@ class Editor:
         self, connection: Connection, by: str | None, history_days: int | None = None, stems: Stems | None = None
     ) -> None:
         self._connection, self._by, self._history_days, self._stems = connection, by, history_days, stems
+        self.erased = False  # whether an entry was
 
     def get(self, entry_id: str) -> Stored:
         """One entry. Raises NotFound."""
@@ -94,6 +95,7 @@ class Editor:
         self._connection.execute(delete(EntryRow).where(EntryRow.id == entry_id))
         history.forget(self._connection, None, entry_id)
         wish(self._connection, entry_id, erased=True)
+        self.erased = True
         return versions
 
     def _wish(self, *versions: Entry) -> None:

@@ -10,20 +10,14 @@ as text, as Excel itself does.
 import csv
 import io
 import json
-import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
-
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import entry_line
-from app.knowledge.formulas import FORMULA, shielded
+from app.knowledge.formulas import shielded
 from app.knowledge.publication import FILE_KEYS
 
 ExportFormat = Literal["jsonl", "csv", "xlsx"]
@@ -36,9 +30,6 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
 COLUMNS = ("id", "question", "answer", "alternatives", "negatives", "metadata", *FILE_KEYS)
 
 _BLOCK_ENTRIES = 500  # written at a time
-_BLOCK_BYTES = 256 * 1024
-_CELL_CHARS, _SHEET_ROWS = 32_767, 1_048_576  # Excel's limits
-_NOT_IN_XML = re.compile("[\ufffe\uffff]")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -58,7 +49,9 @@ def export(entries: Iterable[Entry], kind: ExportFormat) -> Iterator[bytes]:
     The rows of an XLSX file are complete before this returns. Raises InputError for what a sheet of Excel cannot hold.
     """
     if kind == "xlsx":
-        return _saved(_workbook(entries))
+        from app.knowledge import workbook  # openpyxl, which few need
+
+        return workbook.saved(workbook.written(COLUMNS, ((entry.id, _cells(entry)) for entry in entries)))
     return _csv(entries) if kind == "csv" else _json_lines(entries)
 
 
@@ -79,41 +72,6 @@ def _csv(entries: Iterable[Entry]) -> Iterator[bytes]:
         text.seek(0)
         text.truncate()
     yield text.getvalue().encode()
-
-
-def _workbook(entries: Iterable[Entry]) -> Workbook:
-    """Its rows are in a temporary file of the library's, which saving removes."""
-    workbook = Workbook(write_only=True)
-    sheet = workbook.create_sheet("FAQ")
-    sheet.append(COLUMNS)
-    try:
-        for row, entry in enumerate(entries, start=2):
-            if row > _SHEET_ROWS:
-                raise InputError(
-                    f"A sheet of Excel holds {_SHEET_ROWS - 1:,} entries. Export as csv or jsonl.", "format"
-                )
-            sheet.append([_text_cell(sheet, entry, *cell) for cell in zip(COLUMNS, _cells(entry), strict=True)])
-    except BaseException:
-        for _ in _saved(workbook):
-            pass
-        raise
-    return workbook
-
-
-def _text_cell(sheet: WriteOnlyWorksheet, entry: Entry, column: str, text: str) -> object:
-    if len(text) > _CELL_CHARS or _NOT_IN_XML.search(text):
-        reason = f"{len(text):,} characters" if len(text) > _CELL_CHARS else "a character that XML does not allow"
-        raise InputError(
-            f"The entry `{entry.id}` has {reason} in `{column}`; a cell of Excel holds up to {_CELL_CHARS:,} "
-            "of the ordinary ones. Export as csv or jsonl.",
-            "format",
-        )
-    if not text:
-        return None
-    cell = WriteOnlyCell(sheet, text)
-    cell.data_type = "s"  # a text, also where it begins with `=` or looks like an error such as `#N/A`
-    cell.quotePrefix = bool(FORMULA.match(text))
-    return cell
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
@@ -138,11 +96,3 @@ def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             yield block
             block = []
     yield block
-
-
-def _saved(workbook: Workbook) -> Iterator[bytes]:
-    with tempfile.TemporaryFile() as file:
-        workbook.save(file)
-        file.seek(0)
-        while block := file.read(_BLOCK_BYTES):
-            yield block

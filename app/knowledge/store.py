@@ -184,8 +184,11 @@ class Store:
     def edit(self, by: str | None) -> Iterator[Editor]:
         """A transaction that changes entries: all that the block does, or nothing where it raises."""
         with self.database.write() as connection:
-            yield Editor(connection, by, self._history_days, self._stems)
+            editor = Editor(connection, by, self._history_days, self._stems)
+            yield editor
             history.forget(connection, self._history_days)
+        if editor.erased:
+            self.database.empty_wal()
 
     def forget_old_versions(self) -> None:
         """Delete the versions of entries that were replaced longer ago than the history is kept."""

@@ -1,12 +1,11 @@
 """The question log: what was asked, in the database. Every method may raise StoreError."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Delete, Select, Update, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Delete, Select, Update, delete, select, tuple_, update
 
-from app.errors import NotFound, StoreError
+from app.errors import NotFound
 from app.knowledge.database import Database
 from app.questions import groups, popular, rollups
 from app.questions.asked import DAY_S, KEEPS_TEXTS, Asked, kept_text
@@ -103,12 +102,12 @@ class QuestionLog:
 
         The counts of outcomes and entries, which hold no texts and no sessions, stay.
         """
-        with self._deleting() as connection:
+        with self._database.write(lock=None) as connection:
             popular.subtract(connection, session)
             groups.forget(connection)
             questions = _count(connection.execute(delete(QuestionRow).where(QuestionRow.session == session)))
             feedback = _count(connection.execute(delete(FeedbackRow).where(FeedbackRow.session == session)))
-        self._empty_wal()
+        self._database.empty_wal()
         return Erased(questions, feedback)
 
     def forget(self, now: float) -> None:
@@ -119,7 +118,7 @@ class QuestionLog:
         if self._days:
             before = now - self._days * DAY_S
             old = select(QuestionRow.id).where(QuestionRow.asked_at < before).order_by(QuestionRow.asked_at)
-            with self._deleting() as connection:
+            with self._database.write(lock=None) as connection:
                 popular.forget(connection, before)
                 groups.forget(connection)
             self._repeatedly(delete(QuestionRow).where(QuestionRow.id.in_(old.limit(_FORGOTTEN).scalar_subquery())))
@@ -130,22 +129,8 @@ class QuestionLog:
         """Execute a statement, each time in a transaction of its own, until it changes nothing."""
         changed = 1
         while changed:
-            with self._deleting() as connection:
+            with self._database.write(lock=None) as connection:
                 changed = _count(connection.execute(statement))
-
-    @contextmanager
-    def _deleting(self) -> Iterator[Connection]:
-        """A transaction in which SQLite overwrites what it deletes."""
-        with self._database.write(lock=None) as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA secure_delete=ON")
-            yield connection
-
-    def _empty_wal(self) -> None:
-        """Empty SQLite's write-ahead log, which still holds the pages as they were before the erasure."""
-        if self._database.engine.dialect.name == "sqlite":
-            with suppress(StoreError), self._database.failures(), self._database.session() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 _COLUMNS = tuple(getattr(QuestionRow, name) for name in Logged._fields)

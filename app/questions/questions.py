@@ -25,15 +25,18 @@ TURN_ON = (
 class Questions:
     """The log, the feedback, the statistics, and the queue before them."""
 
-    def __init__(self, database: Database, mode: LogQuestions, days: int, observer: Observer) -> None:
-        """Raises StoreError if the signing secret can be neither read nor made."""
+    def __init__(
+        self, database: Database, mode: LogQuestions, days: int, observer: Observer, *, forgets: bool = True
+    ) -> None:
+        """`forgets`: whether this process deletes what is too old. Raises StoreError if the signing secret can be
+        neither read nor made."""
         self.mode: LogQuestions = mode
         self.log = QuestionLog(database, mode, days)
         self.feedbacks = Feedbacks(database)
         self.statistics = Statistics(database)
         self.reviews, self.groups = Reviews(database), Groups(database)
         self.tokens = Tokens(signing_secret(database))
-        self._recorder = Recorder(self.log.write, self.log.forget, observer)
+        self._recorder = Recorder(self.log.write, self.log.forget if forgets else None, observer)
 
     def start(self) -> None:
         """Begin to write in the background; also what is too old is deleted there."""

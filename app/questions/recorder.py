@@ -33,13 +33,14 @@ class Recorder:
     def __init__(
         self,
         write: Callable[[Sequence[Asked]], None],
-        forget: Callable[[float], None],
+        forget: Callable[[float], None] | None,
         observer: Observer,
         *,
         capacity: int = CAPACITY,
         flush_s: float = FLUSH_S,
     ) -> None:
-        """`write` writes a batch, `forget` deletes what is too old at a time; both run in a thread."""
+        """`write` writes a batch, `forget` deletes what is too old at a time; both run in a thread. Without `forget`
+        another process deletes."""
         self._write, self._forget, self._observer = write, forget, observer
         self._capacity, self._batch, self._flush_s = capacity, min(BATCH, capacity), flush_s
         self._waiting: list[Asked] = []
@@ -86,8 +87,8 @@ class Recorder:
 
     async def _run(self) -> None:
         while not self._closing:
-            if self._forgot is None or time.monotonic() - self._forgot >= FORGET_S:
-                await self._forget_old()
+            if self._forget and (self._forgot is None or time.monotonic() - self._forgot >= FORGET_S):
+                await self._forget_old(self._forget)
             self._wake.clear()
             if len(self._waiting) < self._batch or self._failing:
                 await self._pause()
@@ -122,10 +123,10 @@ class Recorder:
         self._observer.logged(len(batch))
         return True
 
-    async def _forget_old(self) -> None:
+    async def _forget_old(self, forget: Callable[[float], None]) -> None:
         self._forgot = time.monotonic()
         try:
-            await asyncio.to_thread(self._forget, time.time())
+            await asyncio.to_thread(forget, time.time())
         except StoreError as error:
             logger.warning("Old questions cannot be deleted; it is tried again in an hour. %s", error)
         except Exception:

@@ -69,6 +69,15 @@ class Asked(BaseModel):
         """How many questions are counted."""
         return sum(self.counts) + self.exact
 
+    def plus(self, now: "Asked", before: "Asked") -> "Asked":
+        """These counts with what another process counted between `before` and `now`."""
+        counts = [own + new - old for own, new, old in zip(self.counts, now.counts, before.counts, strict=True)]
+        applied = self.applied if now.applied is None else now.applied
+        if self.applied is not None and now.applied is not None:
+            moved = now.applied - before.applied if before.applied is not None else (now.applied - self.applied) / 2
+            applied = float(np.clip(self.applied + moved, LEAST, MOST))
+        return Asked(counts=counts, exact=self.exact + now.exact - before.exact, applied=applied)
+
 
 class Estimate(NamedTuple):
     """The estimated share of unanswerable questions, the number of questions, and the misfit of the mixture.

@@ -8,6 +8,7 @@ Probability Estimates", Zadrozny & Elkan 2002).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,9 +112,8 @@ def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | 
 
 def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:
     """The evidence for each candidate of one question, (n,); leads are infinite without a rival."""
-    best_first = np.sort(scores)[::-1]
-    rivals = best_first[THIRD_TO_FIFTH]
-    behind = float(rivals.mean()) if len(rivals) else -np.inf
+    rivals = np.sort(scores)[::-1][THIRD_TO_FIFTH].tolist()
+    behind = sum(rivals) / len(rivals) if rivals else -np.inf
     return Evidence(np.asarray(scores, dtype=np.float64), margins_of(scores, answers), np.asarray(scores - behind))
 
 
@@ -123,16 +123,20 @@ def margins_of(scores: Floats, answers: Sequence[str]) -> Floats:
     Entries with the same answer do not compete, because each of them is right.
     """
     best: dict[str, float] = {}
-    for score, answer in zip(scores, answers, strict=True):
-        best[answer] = max(best.get(answer, -np.inf), float(score))
-    top = sorted(best.items(), key=lambda item: -item[1])[:2]
-    rivals = [next((value for other, value in top if other != answer), -np.inf) for answer in answers]
-    return np.asarray(scores - np.array(rivals))
+    for score, answer in zip(scores.tolist(), answers, strict=True):
+        if score > best.get(answer, -np.inf):
+            best[answer] = score
+    if not best:
+        return np.asarray(scores, dtype=np.float64)
+    first = max(best, key=best.__getitem__)
+    greatest = best.pop(first)
+    second = max(best.values(), default=-np.inf)
+    return np.asarray(scores - np.array([second if answer == first else greatest for answer in answers]))
 
 
 def clip_lead(leads: Floats) -> Floats:
     """Leads bounded to [-LEAD_CAP, LEAD_CAP]."""
-    return np.clip(leads, -LEAD_CAP, LEAD_CAP)
+    return np.asarray(np.minimum(np.maximum(leads, -LEAD_CAP), LEAD_CAP))  # half the time of `clip`
 
 
 def fit(evidence: Evidence, right: Flags, groups: NDArray[np.int64] | None = None) -> Calibration:
@@ -223,9 +227,14 @@ def _isotonic(confidences: Floats, right: Flags) -> tuple[tuple[float, float], .
     return tuple(knots)
 
 
-def _mapped(confidences: Floats, knots: Sequence[tuple[float, float]]) -> Floats:
+def _mapped(confidences: Floats, knots: tuple[tuple[float, float], ...]) -> Floats:
     if not knots:
         return confidences
+    return np.asarray(np.interp(confidences, *_points(knots)))
+
+
+@lru_cache(8)
+def _points(knots: tuple[tuple[float, float], ...]) -> tuple[Floats, Floats]:
+    """The points between which confidences are interpolated: the knots, and one at each end."""
     x, y = np.array(knots).T
-    ends = np.concatenate([[0.0], x, [1.0]]), np.concatenate([[y[0] / 2], y, [(1 + y[-1]) / 2]])
-    return np.asarray(np.interp(confidences, *ends))
+    return np.concatenate([[0.0], x, [1.0]]), np.concatenate([[y[0] / 2], y, [(1 + y[-1]) / 2]])

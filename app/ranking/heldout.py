@@ -161,7 +161,11 @@ class Evaluator:
         rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
         lexical = self._statistics.score(question.text, text_of(rest))
         return candidate._replace(
-            payload=rest, questions=candidate.questions[kept], lexical=lexical, match=self._match(question, rest)
+            payload=rest,
+            questions=candidate.questions[kept],
+            lexical=lexical,
+            match=self._match(question, rest),
+            near=None,
         )
 
     def _bare(self, question: Question, candidate: Candidate) -> Candidate:
@@ -173,6 +177,7 @@ class Evaluator:
             questions=candidate.questions[:0],
             lexical=lexical,
             match=self._match(question, payload),
+            near=None,
         )
 
     def _match(self, question: Question, payload: Payload) -> Match:

@@ -78,7 +78,10 @@ def trust_of(
     question, but some entry holds one of the same shape, entries about other identifiers get `MISTAKEN`.
     """
     trust = np.ones(len(matches))
-    if not has_letter(text):
+    lettered = has_letter(text)
+    if lettered and not identifiers:
+        return trust
+    if not lettered:
         trust[~supported] = 0.0
     unknown = identifiers.difference(*(match.identifiers for match in matches))
     if unknown:

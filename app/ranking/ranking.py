@@ -13,6 +13,7 @@ from app.arrays import Floats, Vectors
 from app.encoding.bundle import RANKING, Bundle
 from app.errors import BundleError
 from app.index.candidates import Candidate, Question
+from app.index.nearness import best_of_groups
 from app.index.words import answer_of
 from app.ranking.calibration import Calibration, evidence_of
 from app.ranking.matching import held_by, holders_first, same_phrasings, trust_of
@@ -126,9 +127,7 @@ class Ranking(BaseModel):
 
 def features_of(question: Question, candidates: Sequence[Candidate]) -> Features:
     """The features of one question's candidates, at least one."""
-    best, which = _best(question.vector, candidates)
-    answer, phrasing, negative = best.T
-    matched = which[:, 1]
+    answer, phrasing, negative, matched = _nearness(question.vector, candidates)
     phrasing = np.where(matched < 0, answer, phrasing)
     lexical = np.array([candidate.lexical for candidate in candidates])
     matches = [candidate.match for candidate in candidates]
@@ -177,24 +176,19 @@ def with_exact(confidences: Floats, exact: NDArray[np.bool_], answers: Sequence[
     return np.where(exact, 1 / count, np.minimum(confidences, BESIDE_EXACT))
 
 
-def _best(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, NDArray[np.int64]]:
-    """The best similarity to each candidate's answer, phrasings and negatives, and its index there, (n, 3) both.
-
-    -inf and -1 for a candidate that has none.
-    """
+def _nearness(question: Vectors, candidates: Sequence[Candidate]) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    """The best similarity to each candidate's answer, phrasings and negatives, -inf where it has none; and the index of
+    the best phrasing, -1 where there is none. (n,) each."""
+    known = [candidate.near for candidate in candidates]
+    if None not in known:
+        answer, phrasing, negative, matched = np.array(known, dtype=np.float64).T
+        return answer, phrasing, negative, matched.astype(np.int64)
     groups = [
         vectors for candidate in candidates for vectors in (candidate.answer, candidate.questions, candidate.negatives)
     ]
-    counts = np.array([len(group) for group in groups])
-    best, which = np.full(len(groups), -np.inf), np.full(len(groups), -1, dtype=np.int64)
-    similarity = np.concatenate(groups) @ question  # (all vectors,)
-    filled = np.flatnonzero(counts)
-    counts = counts[filled]
-    starts = np.cumsum(counts) - counts
-    best[filled] = np.maximum.reduceat(similarity, starts)
-    equal = np.flatnonzero(similarity == np.repeat(best[filled], counts))
-    which[filled] = equal[np.searchsorted(equal, starts)] - starts  # the first of equally good ones
-    return best.reshape(-1, 3), which.reshape(-1, 3)
+    best, which = best_of_groups(np.concatenate(groups) @ question, np.array([len(group) for group in groups]))
+    answer, phrasing, negative = best.astype(np.float64).reshape(-1, 3).T
+    return answer, phrasing, negative, which[1::3]
 
 
 def _ordered(ranked: list[Ranked]) -> list[Ranked]:

@@ -81,7 +81,8 @@ class Builder:
             self._store.forget_old_versions()
             wished = self._wishes.read()
             gate = self._gate.overridden(override_by or (ERASURE if wished.erased else None))
-            release = self._runner.run(self._publish(bundle, _progress(work, check, show), adopt, gate))
+            progress, empty = _progress(work, check, show), bool(wished.erased)
+            release = self._runner.run(self._publish(bundle, progress, adopt, gate, empty=empty))
             self._runner.run(drop_holding(self._catalog, wished.erased))
             self._fulfil(wished)
             work.succeed(release)
@@ -126,13 +127,13 @@ class Builder:
             work = stack.enter_context(self._jobs.work(job_id or self._jobs.begin(kind).job_id))
             return stack.pop_all(), work, check
 
-    async def _publish(self, source: Source, progress: Progress, adopt: bool, gate: Gate) -> str:
+    async def _publish(self, source: Source, progress: Progress, adopt: bool, gate: Gate, *, empty: bool) -> str:
         await self._catalog.claim(self._store, adopt)
         entries = self._store.published()
         bundle = await asyncio.to_thread(load, source, self._catalog.models, entries) if source else None
         opened = await self._open(bundle)
         real = partial(labelled, self._store.database, opened.bundle)
-        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
+        return await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real, empty=empty)
 
     async def _update(self, wished: Wished, progress: Progress) -> str:
         """The name of the active release, once it has the changes that are wished and those of validity."""
@@ -143,7 +144,9 @@ class Builder:
         gate = self._gate.overridden(ERASURE if wished.erased else None)
         release = await update(self._catalog, self._store, opened, progress, only, gate, real)
         if wished.erased:  # an increment no longer finds them, but the files that it extends hold them
-            release = await publish_opened(self._catalog, opened, self._store.published(), progress, gate, real)
+            release = await publish_opened(
+                self._catalog, opened, self._store.published(), progress, gate, real, empty=True
+            )
         return release
 
     async def _hold(self) -> None:
@@ -189,7 +192,7 @@ class Builder:
             bundle = await self._catalog.active_bundle()
         self._close_bundle()
         installed = await asyncio.to_thread(bundle.install, self._catalog.models)
-        self._opened = OpenBundle(installed, self._catalog.vectors, self._processes)
+        self._opened = OpenBundle(installed, self._catalog.vectors, self._catalog.packed, self._processes)
         return self._opened
 
     def _close_bundle(self) -> None:

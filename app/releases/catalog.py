@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from app import cores
 from app.answering import Answerer
 from app.encoding.batching import Observer
 from app.encoding.bundle import Bundle
@@ -70,6 +71,7 @@ class Catalog:
         self.settings = settings
         self.models = settings.home / "models"
         self.vectors = settings.home / "vectors"
+        self.packed = settings.home / "packed"  # graphs of bundles, for this machine
         self.models.mkdir(parents=True, exist_ok=True)
         self.shares = Shares(settings.home / "shares")
         self.indexes = indexes or index_store(settings)
@@ -166,26 +168,30 @@ class Catalog:
         finally:
             await index.close()
 
-    async def open(self, release: str, *, threads: int = 0, loaded: Loaded | None = None) -> Answerer:
+    async def open(
+        self, release: str, *, threads: int = 0, loaded: Loaded | None = None, at_once: bool = False
+    ) -> Answerer:
         """A release ready to answer: bundle and index together. Raises NotFound, BundleError, IndexUnavailable.
 
-        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them.
+        `loaded`: a bundle and its encoder, which a release of that bundle shares instead of loading them. `at_once`: as
+        of `IndexStore.open`.
         """
         if not RELEASE.match(release):
             raise NotFound(f"There is no release {release}.")
-        index = await (self._copies or self.indexes).open(release)
+        index = await (self._copies or self.indexes).open(release, at_once=at_once)
         try:  # hashing and loading take a quarter of a second, which no request should wait for
             shared = loaded is not None and loaded.bundle.revision == release.split("-")[1]
             bundle = loaded.bundle if loaded and shared else await asyncio.to_thread(self.bundle_of, release)
             make = partial(
                 Answerer,
-                threads=threads,
+                threads=threads or cores.encoders(self.settings.workers),
                 rerank=self.settings.rerank,
                 observer=self._observer,
-                cache_bytes=self.settings.answer_cache_mb * 2**20,
+                cache_bytes=self.settings.answer_cache_mb * 2**20 // cores.workers(self.settings.workers),
                 adapt=self.settings.adapt_confidence,
                 asked=await asyncio.to_thread(self.shares.read, release),
                 encoder=loaded.encoder if loaded and shared else None,
+                packed=self.packed,
             )
             return await asyncio.to_thread(make, bundle, index)
         except BaseException:
@@ -214,7 +220,7 @@ class Catalog:
         for name in dropped:
             await self.drop(name)
         bundles = {name.split("-")[1] for name in kept}
-        for path in [*self.models.iterdir(), *self.vectors.glob("*.db*")]:
+        for path in [*self.models.iterdir(), *self.vectors.glob("*.db*"), *self.packed.glob("[!.]*")]:
             if (match := re.match(r"\.?([0-9a-f]{12})\b", path.name)) and match[1] not in bundles:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if self.bundles:

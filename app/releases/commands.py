@@ -12,7 +12,7 @@ from app.releases import activating
 from app.releases.catalog import Catalog
 from app.releases.live import Live
 from app.releases.turns import writing
-from app.releases.worker import Worker
+from app.releases.worker import Starter
 from app.settings import Settings
 
 NO_RELEASE = (
@@ -37,7 +37,7 @@ class Service(Protocol):
     def runs(self) -> Runs: ...
 
 
-async def start_reindex(catalog: Catalog, worker: Worker) -> Job:
+async def start_reindex(catalog: Catalog, worker: Starter) -> Job:
     """Start a job that builds and activates a release of the current entries.
 
     Raises Conflict without a first release, Busy naming the job that is under way, BundleError.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.errors import FaqError, IndexUnavailable, NotFound, NotReady
+from app.errors import FaqError, IndexUnavailable, NotFound
 from app.index.candidates import Candidate
 from app.index.filters import FieldKinds
 from app.index.protocol import Index, IndexRecord
@@ -60,8 +60,8 @@ async def update(
 
     `opened`: the bundle of the active release. `only`: the ids of the entries whose changes in the store count; all
     else, settings too, stays as in the active release, unless that is damaged or of an earlier version. `gate`, `real`:
-    as for `publish_opened`. The caller holds the writer's lock. Raises NotReady without entries, IndexUnavailable if
-    the new release does not find its entries, Blocked if it breaks golden questions.
+    as for `publish_opened`. The release of a store without live entries answers nothing. The caller holds the writer's
+    lock. Raises IndexUnavailable if the new release does not find its entries, Blocked if it breaks golden questions.
     """
     await catalog.indexes.sweep()
     active = await catalog.active()
@@ -73,7 +73,7 @@ async def update(
                 name = await _increment(catalog, store, opened, present, newest, progress, only, gate)
         except (IndexUnavailable, NotFound) as error:
             logger.warning("%s is not extended, and a whole release is built: %s", active, error)
-    return name or await publish_opened(catalog, opened, store.published(), progress, gate, real)
+    return name or await publish_opened(catalog, opened, store.published(), progress, gate, real, empty=True)
 
 
 def _is_current(record: IndexRecord, catalog: Catalog, opened: OpenBundle, only: Collection[str] | None) -> bool:
@@ -102,15 +102,13 @@ async def _increment(
         return active
     if _is_due(newest.record, changes):
         return None
-    if not changes.digests:
-        raise NotReady("No live entry would be left to answer from. Add one before you archive the last.")
     alike = [record for record in await catalog.indexes.records() if _is_current(record, catalog, opened, only)]
     name = await _existing(catalog, alike, present, opened, changes.digests)
     if name is None:
         target = await _target(present, newest, opened.cached, changes)
         name = await _extend(catalog, present, newest, opened, target, read_at)
     if name == active:
-        progress(len(changes.digests), len(changes.digests))
+        progress(1, 1)
     else:
         changed = {entry.id for entry in changes.entries} | changes.removed
         await switch(catalog, opened, name, len(changes.digests), progress, gate, changed)

@@ -15,6 +15,7 @@ def index_store(settings: Settings) -> IndexStore:
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
     from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.row_cache import RowCache
     from app.index.server import ServerStore
 
     key = settings.qdrant_api_key
@@ -27,7 +28,14 @@ def index_store(settings: Settings) -> IndexStore:
         settings.qdrant_quantization,
     )
     secret = key.get_secret_value() if key else None
-    return ServerStore.connect(settings.qdrant_url, secret, settings.namespace, layout)
+    return ServerStore.connect(
+        settings.qdrant_url,
+        secret,
+        settings.namespace,
+        layout,
+        grpc_port=settings.qdrant_grpc_port,
+        cache=RowCache(settings.row_cache_mb * 2**20),
+    )
 
 
 def local_copies(settings: Settings, indexes: IndexStore) -> "LocalCopies | None":

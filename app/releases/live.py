@@ -14,7 +14,7 @@ from app.errors import FaqError, NotReady
 from app.ranking.adaptation import Adaptation
 from app.releases.catalog import Catalog
 
-KEEP_S = 10.0  # what was asked is written to disk as often as that
+KEEP_S = 10.0  # what was asked is added up with other processes, and written to disk, as often as that
 POLL_S = 0.5  # a switch is noticed within this, and served as soon as the new release is open
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class _Serving:
         self.answerer = answerer
         self.users = 0
         self.retired = False
+        self.known = answerer.adaptation.asked.model_copy(deep=True)  # what the disk knows was asked
 
     @property
     def done(self) -> bool:
@@ -41,8 +42,10 @@ class Live:
         self._broken: tuple[str, str] | None = None  # what failed at the last attempt, and why
         self._watch: asyncio.Task[None] | None = None
         self._following = asyncio.Lock()
-        self._kept = 0, 0.0  # how many questions the disk knows of, and when they were written
+        self._keeping = asyncio.Lock()
+        self._kept_at = time.monotonic()
         self._closing: set[asyncio.Task[None]] = set()  # retired answerers; no request waits for their threads
+        self._verifying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the active release, if there is one, and keep following the pointer."""
@@ -51,13 +54,13 @@ class Live:
 
     async def close(self) -> None:
         """Stop following; release what is open."""
-        if self._watch:
-            self._watch.cancel()
+        for task in filter(None, (self._watch, self._verifying)):
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._watch
+                await task
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._serving:
-            await self._keep_asked(self._serving.answerer)
+            await self._keep_asked(self._serving)
             await self._serving.answerer.close()
             self._serving = None
 
@@ -115,18 +118,22 @@ class Live:
             await asyncio.sleep(POLL_S)
             try:
                 await self.follow()
-                if self._serving and time.monotonic() - self._kept[1] >= KEEP_S:
-                    await self._keep_asked(self._serving.answerer)
+                if self._serving and time.monotonic() - self._kept_at >= KEEP_S:
+                    await self._keep_asked(self._serving)
             except Exception:
                 logger.exception("Following the active release failed; it is tried again")
 
-    async def _keep_asked(self, answerer: Answerer) -> None:
-        """Write what was asked of a release, if that changed. A disk that refuses is tried again later."""
-        asked = answerer.adaptation.asked
-        changed, self._kept = asked.total != self._kept[0], (asked.total, time.monotonic())
-        if changed:
+    async def _keep_asked(self, serving: _Serving) -> None:
+        """Add what was asked of a release to what is on disk. A disk that refuses is tried again later."""
+        adaptation, shares = serving.answerer.adaptation, self._catalog.shares
+        async with self._keeping:
+            self._kept_at = time.monotonic()
+            if not adaptation.counting:
+                return
+            asked = adaptation.asked.model_copy(deep=True)
             with suppress(OSError):
-                await asyncio.to_thread(self._catalog.shares.write, answerer.release, asked.model_dump_json())
+                total = await asyncio.to_thread(shares.add, serving.answerer.release, asked, serving.known)
+                adaptation.asked, serving.known = total.plus(adaptation.asked, asked), total
 
     async def follow(self) -> None:
         """Serve what the pointer says. What cannot be opened is logged, and the present release goes on."""
@@ -138,7 +145,10 @@ class Live:
                     self._recovered()
                     return
                 subject = f"The release {active} cannot be served"
-                await self._exchange(await self._catalog.open(active))
+                first = self._serving is None and self._broken is None  # nothing answers while files are compared
+                await self._exchange(await self._catalog.open(active, at_once=first))
+                if first and self._serving:
+                    self._verifying = asyncio.create_task(self._verify(self._serving))
             except FaqError as error:
                 self._log_failure(subject, str(error))
 
@@ -147,12 +157,21 @@ class Live:
         before, self._serving, self._broken = self._serving, _Serving(answerer), None
         logger.info("Answering from %s", answerer.release)
         for problem in answerer.calibrated.problems if answerer.calibrated else ():
-            logger.warning("%s uses the calibration of its bundle. %s", answerer.release, problem)
+            logger.info("%s: its model states the confidence, not fitted to this FAQ. %s", answerer.release, problem)
         if before:
-            await self._keep_asked(before.answerer)
+            await self._keep_asked(before)
             before.retired = True
             self._close_if_done(before)
-        self._kept = answerer.adaptation.asked.total, time.monotonic()
+
+    async def _verify(self, serving: _Serving) -> None:
+        """Stop serving a release whose files are damaged; the next attempt compares them before it serves."""
+        try:
+            await serving.answerer.index.verified()
+        except FaqError as error:
+            if self._serving is serving:
+                self._log_failure(f"The release {serving.answerer.release} cannot be served", str(error))
+                self._serving, serving.retired = None, True
+                self._close_if_done(serving)
 
     def _close_if_done(self, serving: _Serving) -> None:
         if serving.done:

@@ -1,7 +1,6 @@
 """Calibrates a release: asks its index the bundle's held-out questions and fits the confidence to the outcomes."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -18,7 +17,6 @@ from app.releases.catalog import Catalog
 
 HELD_OUT, RERANKED = 500, 150  # most questions that calibrate a release; fewer with the reranker, which is slow
 RealQuestions = Callable[[], Sequence[HeldOut]]  # called where a calibration is fitted
-logger = logging.getLogger(__name__)
 
 
 def no_questions() -> Sequence[HeldOut]:
@@ -34,7 +32,7 @@ async def measure(
     payloads: Payloads,
     real: RealQuestions = no_questions,
 ) -> None:
-    """Store the calibration of a release of these entries, unless it has one. Logs why it cannot be calibrated."""
+    """Store the calibration of a release of these entries, unless it has one; or the reasons why it has none."""
     async with catalog.index(name) as index:
         before = calibrated_of(index.calibration, name)
         if before is None or before.calibration is None or before.densities is None:
@@ -55,8 +53,6 @@ async def fit(
     """
     name = index.record.name
     fitted = await calibrated(Evaluator(index, encoder, payloads), bundle, await asyncio.to_thread(real))
-    for problem in fitted.problems:
-        logger.warning("Release %s keeps the calibration of its bundle. %s", name, problem)
     fitted = fitted.model_copy(update={"fitted_for": name})
     await catalog.indexes.calibrate(name, fitted.model_dump(mode="json"))
 

@@ -18,12 +18,12 @@ class OpenBundle:
     A warm worker keeps it from one build to the next. Closes with the `with` block.
     """
 
-    def __init__(self, bundle: Bundle, vectors: Path, processes: int = 1) -> None:
-        """`vectors`: the directory of the vector caches. `processes`: that encode the texts of a build."""
+    def __init__(self, bundle: Bundle, vectors: Path, packed: Path | None = None, processes: int = 1) -> None:
+        """`vectors`: the directory of the vector caches. `packed`: as of `Encoder`. `processes`: that encode the texts
+        of a build."""
         self.bundle = bundle
         self.digests: tuple[str, dict[str, str]] | None = None  # a release, and the digests of its entries by id
-        self._vectors = vectors
-        self._processes = processes
+        self._vectors, self._packed, self._processes = vectors, packed, processes
 
     def __enter__(self) -> "OpenBundle":
         return self
@@ -34,7 +34,7 @@ class OpenBundle:
     @cached_property
     def encoder(self) -> Encoder:
         """The bundle's encoder. Raises BundleError if it cannot be loaded."""
-        return Encoder(self.bundle)
+        return Encoder(self.bundle, packed=self._packed)
 
     @cached_property
     def cached(self) -> CachedEncoder:

@@ -46,7 +46,7 @@ async def publish(
     gate: Gate | None = None,
 ) -> str:
     """As `publish_opened`, with the bundle open for this release only."""
-    with OpenBundle(bundle.install(catalog.models), catalog.vectors) as opened:
+    with OpenBundle(bundle.install(catalog.models), catalog.vectors, catalog.packed) as opened:
         return await publish_opened(catalog, opened, entries, progress, gate)
 
 
@@ -57,19 +57,21 @@ async def publish_opened(
     progress: Progress = lambda done, total: None,
     gate: Gate | None = None,
     real: RealQuestions = no_questions,
+    *,
+    empty: bool = False,
 ) -> str:
     """Build, verify and activate the release of `bundle` and `entries`; returns its name. Reads `entries` once.
 
     The caller holds the writer's lock. An existing intact release is activated as it is; a damaged one is rebuilt under
     a name with a suffix. `gate`: measures it on the golden questions first. `real`: questions of users whose answers
-    are known, which calibrate it beside the bundle's held-out ones. Raises NotReady without entries,
-    IndexUnavailable if the new index does not find its entries, Blocked if it breaks golden questions,
-    BundleStoreError.
+    are known, which calibrate it beside the bundle's held-out ones. `empty`: no entries make a release that answers
+    nothing, since a person removed the last one. Raises NotReady without entries unless `empty`, IndexUnavailable if
+    the new index does not find its entries, Blocked if it breaks golden questions, BundleStoreError.
     """
     await catalog.indexes.sweep()
     read_at = datetime.now(UTC)
     with Spool(entries, catalog.settings.home) as spool:
-        if not len(spool):
+        if not len(spool) and not empty:
             raise NotReady("There are no live entries to answer from. Import some first: `python -m app import FILE`.")
         record = record_of(opened.bundle, spool, catalog.settings, read_at)
         name = await _existing(catalog, record, opened.encoder)
@@ -108,7 +110,8 @@ async def free_name(catalog: Catalog, name: str) -> str:
 
 
 async def _build(catalog: Catalog, record: IndexRecord, opened: OpenBundle, spool: Spool, progress: Progress) -> None:
-    waiting = partial(progress, len(spool) - 1, len(spool))  # the last step is the switch
+    steps = max(1, len(spool))
+    waiting = partial(progress, steps - 1, steps)  # the last step is the switch
     await catalog.indexes.build(record, batches(opened.cached, spool, progress), waiting)
     try:
         await _verify_release(catalog, record.name, opened.encoder)

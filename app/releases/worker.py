@@ -9,9 +9,13 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
 
+import stamina
+
+from app.errors import StoreError
 from app.jobs.jobs import Job, Jobs
+from app.jobs.table import LEASE_S
 from app.releases.turns import REINDEX, patient
 from app.settings import Settings
 
@@ -19,6 +23,20 @@ NICENESS = "10"
 ENDING_S = 5.0  # for a process without output to end by itself
 IDLE_S = 600.0  # without a job for so long, the process ends and gives back its memory
 Process = asyncio.subprocess.Process
+
+
+class Starter(Protocol):
+    """Starts jobs, perhaps in another process."""
+
+    async def start(self, kind: str = REINDEX) -> Job:
+        """Queue a job and start it. Raises Busy naming the one under way; a reindex waits for an update first."""
+
+
+async def queued(jobs: Jobs, kind: str) -> Job:
+    """A new job in the queue. Raises Busy naming the one under way; a reindex waits for an update first."""
+    if kind == REINDEX:
+        return await asyncio.to_thread(patient, jobs, lambda: jobs.queue(kind))
+    return await asyncio.to_thread(jobs.queue, kind)
 
 
 class Worker:
@@ -37,14 +55,15 @@ class Worker:
 
     async def start(self, kind: str = REINDEX) -> Job:
         """Queue a job and start it. Raises Busy naming the one under way; a reindex waits for an update first."""
-        if kind == REINDEX:
-            job = await asyncio.to_thread(patient, self._jobs, lambda: self._jobs.queue(kind))
-        else:
-            job = await asyncio.to_thread(self._jobs.queue, kind)
-        task = asyncio.create_task(self._run(job.job_id))
-        self._running[job.job_id] = task
-        task.add_done_callback(lambda _: self._running.pop(job.job_id, None))
+        job = await queued(self._jobs, kind)
+        self.run(job.job_id)
         return job
+
+    def run(self, job_id: str) -> None:
+        """Start a job that is queued."""
+        task = asyncio.create_task(self._run(job_id))
+        self._running[job_id] = task
+        task.add_done_callback(lambda _: self._running.pop(job_id, None))
 
     async def ended(self, job_id: str) -> None:
         """Wait until a job that was started here has ended."""
@@ -72,8 +91,17 @@ class Worker:
             failure = f"The worker could not be started: {error}"
         except asyncio.CancelledError:
             failure = f"The service was stopped; the worker ended with exit status {await self._stop()}."
-        if failure:  # a worker that is still able to write its reason has done so
             await asyncio.to_thread(self._jobs.fail, job_id, failure)
+            return
+        if failure:  # a worker that is still able to write its reason has done so
+            await self._fail(job_id, failure)
+
+    async def _fail(self, job_id: str, failure: str) -> None:
+        """Mark a job as failed once the database can be written: until then, or its lease ends, no other job begins."""
+        with suppress(StoreError):
+            async for attempt in stamina.retry_context(StoreError, attempts=None, timeout=LEASE_S, wait_max=2.0):
+                with attempt:
+                    await asyncio.to_thread(self._jobs.mark_failed, job_id, failure)
 
     async def _answer(self, job_id: str) -> str:
         """What the process says of the job: nothing, or why it failed. Raises OSError where it cannot be started."""

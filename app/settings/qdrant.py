@@ -29,6 +29,19 @@ class QdrantSettings(BaseModel):
         "copies to FAQ_HOME and answers from, as without a server: several times faster, and answers go on while the "
         "server is away. Takes disk and memory as without a server. 0: every question asks the server.",
     )
+    qdrant_grpc_port: int = Field(
+        6334,
+        ge=0,
+        le=65535,
+        description="gRPC port of every Qdrant node, for questions that are asked of the server: several times faster "
+        "than REST. Where it is closed REST answers, and the log says so. 0: REST alone.",
+    )
+    row_cache_mb: int = Field(
+        256,
+        ge=0,
+        description="Memory for entries read from a Qdrant server, about 8 kB each. An entry that is not in it is "
+        "read again for each question that finds it. Used where FAQ_LOCAL_VECTORS does not apply.",
+    )
     bundle_store: str | None = Field(
         None,
         description="Where bundles are kept for replicas with a FAQ_HOME of their own: a directory that all reach, or "

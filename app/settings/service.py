@@ -40,6 +40,14 @@ class ServiceSettings(BaseModel):
     allow_anonymous: bool = Field(
         False, description="Allow asking without a key on an address other than loopback, for a public service."
     )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Number of processes that answer; 0: one for every three cores that the service may use, so one up "
+        "to four cores. More processes use more cores and take about 70 MB each, and caches; too few leave cores "
+        "idle under load. All limits hold for the service as a whole.",
+    )
     queue_limit: int = Field(
         256,
         ge=32,
@@ -63,7 +71,8 @@ class ServiceSettings(BaseModel):
         None,
         description="Limit of requests to /v1 from one client address, such as `600/minute`; further requests get 429. "
         "Unset: no limit. A low limit protects other clients, but people behind one address share it. Each replica "
-        "counts separately. Behind a proxy set FAQ_TRUSTED_PROXIES, or all clients count as one.",
+        "counts separately, its worker processes together. Behind a proxy set FAQ_TRUSTED_PROXIES, or all clients "
+        "count as one.",
     )
     rate_limit_key: Limit = Field(
         None,

@@ -4,6 +4,7 @@ import { card, choices, others, questions, titled } from "./answers.js";
 import { $, clip, el } from "./dom.js";
 import { feedback } from "./feedback.js";
 import { problemOf, stopCountdown, unreachable } from "./problems.js";
+import { watchRelease } from "./renewal.js";
 import { apiKey, post } from "./service.js";
 import { Suggestions } from "./suggestions.js";
 import { counted, inWords, percent, t } from "./words.js";
@@ -224,3 +225,4 @@ apiKey.onChange(() => {
 addEventListener("popstate", fromAddress);
 forget.hidden = !apiKey.get();
 fromAddress();
+watchRelease($("news"), () => results.focus({ preventScroll: true }));

@@ -18,6 +18,7 @@ MODULES = (
     "dom.js",
     "feedback.js",
     "problems.js",
+    "renewal.js",
     "service.js",
     "suggestions.js",
     "words.js",

@@ -4,6 +4,7 @@ import texts from "./texts.js";
 
 const language = document.documentElement.lang;
 const plural = new Intl.PluralRules(language);
+const shares = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const percents = new Intl.NumberFormat(language, { style: "percent" });
 
 // A text with its {names} filled in.
@@ -20,6 +21,11 @@ export function percent(p) {
   if (p > 0.99 && p < 1) return t("over", { percent: percents.format(0.99) });
   if (p > 0 && p < 0.01) return t("under", { percent: percents.format(0.01) });
   return percents.format(p);
+}
+
+// A share with two digits, as the terminal writes it: .82, or 0,82 in languages with a comma.
+export function share(p) {
+  return shares.format(p).replace(/^0\./, ".");
 }
 
 export function inWords(p) {

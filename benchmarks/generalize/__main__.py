@@ -11,6 +11,8 @@ side. `constants` prints what `app.ranking.prior` and `trainer.guard` hold. `tab
 time: guard and confidence come from the others. It writes benchmarks/results/generalize.json and .md, and
 reliability diagrams to generalize.png. `adapt` writes adaptation.json and .md: see `benchmarks.generalize.adapting`.
 
+The row `cloud folds` has five folds in place of seeds; nothing is chosen from it.
+
 Features are of 32-bit models; a bundle's 8 bits are checked at every export. Sets that training refuses are served by
 the base model, and are no evidence of what training gains.
 """
@@ -24,7 +26,7 @@ from pathlib import Path
 
 from benchmarks.generalize import adapting, diagrams, priors, tables
 from benchmarks.generalize.cells import Features, Outdated
-from benchmarks.generalize.sets import ROWS
+from benchmarks.generalize.sets import FOLD_COUNT, FOLDS, ROWS
 from benchmarks.generalize.training import Cell, make
 from trainer.training import model
 
@@ -51,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _do(options: argparse.Namespace) -> None:
     rows = [tuple(row.split(":")) for row in options.rows.split(",")]
-    cells = [Cell(name, variant, int(seed)) for seed in options.seeds.split(",") for name, variant in rows]
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    cells = [Cell(name, variant, seed) for seed in seeds for name, variant in rows if variant != FOLDS]
+    cells += [Cell(name, variant, i) for name, variant in rows if variant == FOLDS for i in range(FOLD_COUNT)]
     if options.what == "train":
         for cell in cells:
             make(cell, options.cache, options.base)
@@ -82,10 +86,8 @@ def read(cells: Sequence[Cell], cache: Path) -> Iterator[Features]:
 
 def constants(known: Sequence[Features]) -> None:
     """Print what all families together say."""
-    evidence = [one for features in known for one in priors.evidence(features)]
-    print(priors.prior_of(evidence))
-    gains = [gained for features in known if (gained := priors.gained(features))]
-    print(priors.experience_of(gains))
+    print(priors.prior_of(priors.all_evidence(known)))
+    print(priors.experience_of(priors.all_gains(known)))
 
 
 if __name__ == "__main__":

@@ -46,8 +46,7 @@ Floats = NDArray[np.float64]
 
 def measured(known: Sequence[Features]) -> list[Report]:
     """A row for each set and share."""
-    evidence = [part for features in known for part in priors.evidence(features)]
-    gains = [gained for features in known if (gained := priors.gained(features))]
+    evidence, gains = priors.all_evidence(known), priors.all_gains(known)
     rows = []
     for features in known:
         if len(features.heldout) < MIN_QUESTIONS:

@@ -16,6 +16,7 @@ from app.ranking.prior import Prior
 from app.ranking.scored import Scored
 from app.ranking.unanswerable import DEFAULT_SHARE
 from benchmarks.generalize.cells import Features
+from benchmarks.generalize.sets import FOLDS
 from benchmarks.generalize.training import BASE
 from trainer import guard
 from trainer.guard import CAP, SHARES, Experience, Gains
@@ -50,6 +51,16 @@ class Gained(NamedTuple):
     row: tuple[str, str]
     real: Floats
     heldout: Gains
+
+
+def all_evidence(known: Iterable[Features]) -> list[Evidence]:
+    """What all cells teach about confidence; those of folds are only judged."""
+    return [part for features in known if features.cell.variant != FOLDS for part in evidence(features)]
+
+
+def all_gains(known: Iterable[Features]) -> list[Gained]:
+    """What the shares gain in all cells that are trained; those of folds are only judged."""
+    return [own for features in known if features.cell.variant != FOLDS and (own := gained(features))]
 
 
 def evidence(features: Features) -> list[Evidence]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
-from benchmarks.cloud_faq import passages, split
+from benchmarks.cloud_faq import SEED, Row, passages, split
 from trainer.data.training_set import order
 
 SHARED = Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data"))
@@ -18,6 +20,8 @@ BANK = OWN / "out_of_scope.jsonl"
 MOST_QUESTIONS = 1500  # of a set; the same ones every time
 SMALL = 40  # entries
 SQUAD = 150  # passages with a question each
+FOLDS = "folds"  # the variant that is judged once, and from which nothing is chosen; its seeds number its folds
+FOLD_COUNT = 5
 FAMILIES = {
     "sample": "sample",
     "covid_faq": "covid",
@@ -35,7 +39,7 @@ ROWS = [
     *(("clinc_banking", variant) for variant in ("full", "poor")),
     *(("clinc150", variant) for variant in ("full", "poor", "small")),
     *(("hint3_sofmattress", variant) for variant in ("full", "poor")),
-    ("cloud", "full"),
+    *(("cloud", variant) for variant in ("full", FOLDS)),
     *(("squad", variant) for variant in ("full", "small")),
 ]
 
@@ -57,9 +61,9 @@ class Faq:
 
 
 def faq(name: str, variant: str, seed: int) -> Faq:
-    """One row of the table; `seed` chooses the entries of a small one."""
+    """One row of the table; `seed` chooses the entries of a small one, and the fold of one in folds."""
     if name == "cloud":
-        return _cloud()
+        return _cloud(variant, seed)
     entries, queries = _squad() if name == "squad" else _read(name)
     if variant == "poor":
         entries = [entry.model_copy(update={"alternatives": ()}) for entry in entries]
@@ -83,15 +87,29 @@ def _read(name: str) -> tuple[list[Entry], list[Query]]:
     return read_entries(SHARED / f"{name}.jsonl").entries, read_queries(SHARED / f"{file}.jsonl")
 
 
-def _cloud() -> Faq:
-    """A fold: three quarters are trained on, all answers are served as passages, the other quarter is asked."""
+def _cloud(variant: str, seed: int) -> Faq:
+    """A part of the questions is asked, the others are trained on, and all answers are served as passages."""
     rows = [json.loads(line) for line in (SHARED / "cloud_faq_train.jsonl").read_text(encoding="utf-8").splitlines()]
-    train, validation = split(rows)
+    train, asked = fold(rows, seed) if variant == FOLDS else split(rows)
     known = passages(rows)
     served, ids = [Entry(**row) for row in known], {row["answer"]: row["id"] for row in known}
     trained = [Entry(question=row["question"], answer=row["answer"]) for row in train]
-    queries = [Query(row["question"], ids[row["answer"]]) for row in validation]
-    return Faq("cloud", "full", list({entry.id: entry for entry in trained}.values()), served, queries)
+    queries = [Query(row["question"], ids[row["answer"]]) for row in asked]
+    return Faq("cloud", variant, list({entry.id: entry for entry in trained}.values()), served, queries)
+
+
+def fold(rows: Sequence[Row], number: int) -> tuple[list[Row], list[Row]]:
+    """What is trained on and what is asked in one of the folds, which share out every source evenly."""
+    sources: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        sources[row["source"]].append(row)
+    train: list[Row] = []
+    asked: list[Row] = []
+    for name in sorted(sources):
+        random.Random(f"{SEED}/folds/{name}").shuffle(sources[name])
+        for i, row in enumerate(sources[name]):
+            (asked if i % FOLD_COUNT == number else train).append(row)
+    return train, asked
 
 
 def _squad() -> tuple[list[Entry], list[Query]]:

@@ -23,6 +23,7 @@ from benchmarks.generalize.judging import (
     excess,
     judge,
 )
+from benchmarks.generalize.sets import FOLDS
 from benchmarks.generalize.training import BASE
 from trainer.guard import Experience, decide
 
@@ -44,8 +45,7 @@ class Measured(NamedTuple):
 
 def measured(known: Sequence[Features]) -> Measured:
     """Every row: the figures of each system, means over seeds, and what differs from the base model's."""
-    evidence = [one for features in known for one in priors.evidence(features)]
-    gains = [gained for features in known if (gained := priors.gained(features))]
+    evidence, gains = priors.all_evidence(known), priors.all_gains(known)
     rows: dict[str, list[Features]] = defaultdict(list)
     for features in known:
         rows[f"{features.cell.name} {features.cell.variant}"].append(features)
@@ -68,7 +68,7 @@ def measured(known: Sequence[Features]) -> Measured:
         report[name] = {
             "family": family,
             "entries": len(cells[0].faq.served),
-            "seeds": len(cells),
+            "folds" if cells[0].cell.variant == FOLDS else "seeds": len(cells),
             "refused": cells[0].refused is not None,
             "shipped": shipped,
             "systems": {label: _mean([figures for _, figures in found]) for label, found in systems.items()},
@@ -148,11 +148,12 @@ def page(report: Report) -> str:
         "| row | entries | shipped | quick - base, P@1 | default - base, P@1 (95 %) |",
         "|---|---|---|---|---|",
     ]
-    most = max(row["seeds"] for row in report.values())
+    most = max(row.get("seeds", 0) for row in report.values())
     for name, row in report.items():
         quick, default = row["differences"]["quick"], row["differences"]["default"]
         note = " (indicative)" if row["entries"] < INDICATIVE else ""
-        note += f" (seeds: {row['seeds']})" if row["seeds"] < most else ""
+        note += f" ({row['folds']} folds)" if "folds" in row else ""
+        note += f" (seeds: {row['seeds']})" if row.get("seeds", most) < most else ""
         shipped = (
             "refused: base" if row["refused"] else ", ".join(state.replace("default@", "") for state in row["shipped"])
         )

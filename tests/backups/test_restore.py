@@ -1,4 +1,8 @@
-"""Backups of a home in use, restored: round trips, refusals, and what a kill leaves."""
+"""Backups of a home in use, restored: round trips, refusals, and what a kill leaves.
+
+The one with a Qdrant server runs on the stand-in of `tests.faults.qdrant`, which proves nothing about gRPC, green
+collections, quantisation or recall.
+"""
 
 import os
 import shutil

@@ -11,7 +11,7 @@ from benchmarks.generalize.__main__ import main
 from benchmarks.generalize.cells import Features
 from benchmarks.generalize.judging import difference, excess, resampled
 from benchmarks.generalize.priors import Evidence, Examples, prior_of
-from benchmarks.generalize.sets import bank, faq
+from benchmarks.generalize.sets import FOLD_COUNT, bank, faq, fold
 from benchmarks.generalize.tables import holm
 from benchmarks.generalize.training import Cell
 
@@ -79,6 +79,15 @@ def test_variants_are_poor_and_small() -> None:
     assert len(small.served) == 40
     assert {query.faq_id for query in small.queries} - {None} <= {entry.id for entry in small.served}
     assert len(bank()[0]) == len(set(bank()[0])) >= 400
+
+
+def test_folds_ask_every_question_once_and_share_out_every_source() -> None:
+    rows = [{"question": f"{source} {i}", "answer": "yes", "source": source} for source in "ab" for i in range(20)]
+    folds = [fold(rows, number) for number in range(FOLD_COUNT)]
+    assert sorted(row["question"] for _, asked in folds for row in asked) == sorted(row["question"] for row in rows)
+    for train, asked in folds:
+        assert [row["source"] for row in asked] == ["a"] * 4 + ["b"] * 4
+        assert not {row["question"] for row in train} & {row["question"] for row in asked}
 
 
 def test_a_calibrated_confidence_has_no_excess_and_an_overconfident_one_has() -> None:

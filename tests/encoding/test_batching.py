@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from threading import Event
+from threading import Event, get_ident
 
 import numpy as np
 import pytest
@@ -176,3 +176,45 @@ async def test_closing_does_not_hold_up_the_event_loop(bundle: Bundle) -> None:
     encoder.gate.set()
     await closing
     assert (await asking).shape == (1, encoder.encoding.dimension)
+
+
+async def test_work_follows_the_encoding_once_for_a_batch_and_each_gets_its_result(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+    calls: list[tuple[int, int]] = []
+
+    def describe(texts: Sequence[str], vectors: Sequence[Vectors], limits: Sequence[int]) -> list[tuple[str, int, int]]:
+        calls.append((len(texts), get_ident()))
+        return [(text, vector.shape[0], limit) for text, vector, limit in zip(texts, vectors, limits, strict=True)]
+
+    first = asyncio.create_task(batcher.encode(["gift"]))
+    tasks = [asyncio.create_task(batcher.encode_then([text], describe, 20 + i)) for i, text in enumerate(TEXTS[:6])]
+    await until(lambda: batcher.waiting == 6)
+    encoder.gate.set()
+    await first
+    dimension = encoder.encoding.dimension
+    assert [await task for task in tasks] == [[(text, dimension, 20 + i)] for i, text in enumerate(TEXTS[:6])]
+    assert [count for count, _ in calls] == [6]
+    assert calls[0][1] != get_ident()
+    assert await batcher.encode_then(["gift"], describe, 1) == [("gift", dimension, 1)]
+    assert encoder.computed == 7  # the vector of `gift` was known, and the work ran all the same
+    await batcher.close()
+
+
+async def test_a_batch_has_one_work_and_its_error_reaches_those_who_asked(bundle: Bundle) -> None:
+    encoder = Gated(bundle, open_gate=False)
+    batcher = Batcher([encoder])
+
+    def fail(texts: Sequence[str], vectors: Sequence[Vectors], limits: Sequence[int]) -> list[None]:
+        raise RuntimeError(f"{len(texts)} texts")
+
+    first = asyncio.create_task(batcher.encode(["gift"]))
+    failing = [asyncio.create_task(batcher.encode_then([text], fail, 1)) for text in TEXTS[:2]]
+    fine = [asyncio.create_task(batcher.encode([text])) for text in TEXTS[2:4]]
+    await until(lambda: batcher.waiting == 4)
+    encoder.gate.set()
+    await asyncio.gather(first, *fine)
+    for task in failing:
+        with pytest.raises(RuntimeError, match="2 texts"):
+            await task
+    await batcher.close()

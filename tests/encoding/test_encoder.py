@@ -38,6 +38,21 @@ def test_one_at_a_time_where_the_bundle_asks_for_it(bundle: Bundle, encoder: Enc
     np.testing.assert_allclose(single.encode_queries(TEXTS), encoder.encode_queries(TEXTS), atol=1e-6)
 
 
+def test_a_run_is_no_wider_than_its_bound_and_each_text_has_its_vector(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["refund " * count for count in (40, 1, 60, 20, 3)]
+    tokens = encoder.tokenize(texts)
+    monkeypatch.setattr("app.encoding.encoder.RUN_TOKENS", 50)
+    order = sorted(range(5), key=lambda i: len(tokens[i].ids))
+    runs = [list(run) for run in encoder._runs(order, tokens)]
+    assert [i for run in runs for i in run] == order
+    assert all(len(run) == 1 or len(run) * len(tokens[run[-1]].ids) <= 50 for run in runs)
+    assert max(map(len, runs)) > 1
+    alone = [encoder.encode_queries([text])[0] for text in texts]
+    np.testing.assert_allclose(encoder.embed(tokens), alone, atol=1e-6)
+
+
 def test_nothing_gives_nothing(encoder: Encoder) -> None:
     assert encoder.encode_queries([]).shape == (0, 64)
     assert encoder.encode_documents([]) == []

@@ -1,34 +1,36 @@
-"""A TCP proxy whose faults a test controls, between the service and the stand-in for Qdrant."""
+"""A TCP proxy whose faults a test controls, between the service and a Qdrant server or its stand-in."""
 
 import asyncio
 import threading
 from typing import Literal
 
-Mode = Literal["pass", "reset", "delay", "hang", "errors", "cut"]
+Mode = Literal["pass", "reset", "delay", "hang", "errors", "cut", "away"]
 
 ERROR = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
 CUT = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"result": '
 
 
 class Proxy:
-    """Listens on a free port, forwards to `target`, and misbehaves as `mode` says; a thread of its own.
+    """Listens on a port, forwards to `target`, and misbehaves as `mode` says; a thread of its own.
 
     reset: hangs up. delay: waits `delay_s` before each connection. hang: takes the request and never answers.
-    errors: answers 503. cut: answers with the beginning of a body. `faulty` counts the connections so treated, and
-    `first` limits a mode to that many of them.
+    errors: answers 503. cut: answers with the beginning of a body. away: cuts the open connections too, as a server
+    that is killed does. `faulty` counts the connections so treated, and `first` limits a mode to that many of them.
     """
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int, target_host: str = "127.0.0.1", host: str = "127.0.0.1", port: int = 0) -> None:
+        """`port`: where it listens on `host`; 0 takes a free one, which `port` names once the proxy is entered."""
+        self._target, self._target_host, self.host = target, target_host, host
         self.mode: Mode = "pass"
         self.delay_s = 0.0
         self.first: int | None = None
         self.faulty = 0
         self.connections = 0
-        self.port = 0
+        self.port = port
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._tasks: set[asyncio.Task[None] | None] = set()  # asyncio itself refers to them weakly
+        self._open: set[asyncio.StreamWriter] = set()  # both ends of what is forwarded
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Proxy":
@@ -44,10 +46,16 @@ class Proxy:
     def set(self, mode: Mode, *, delay_s: float = 0.0, first: int | None = None) -> None:
         """Misbehave from now on."""
         self.delay_s, self.first, self.faulty, self.connections, self.mode = delay_s, first, 0, 0, mode
+        if mode == "away":
+            self._loop.call_soon_threadsafe(self._hang_up)
+
+    def _hang_up(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connected, "127.0.0.1", 0))
+        server = self._loop.run_until_complete(asyncio.start_server(self._connected, self.host, self.port))
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
@@ -80,7 +88,7 @@ class Proxy:
 
     async def _misbehave(self, mode: Mode, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether that was all; False for a connection that is forwarded late."""
-        if mode == "reset":
+        if mode in ("reset", "away"):
             writer.transport.abort()
         elif mode == "delay":
             await asyncio.sleep(self.delay_s)
@@ -94,10 +102,13 @@ class Proxy:
         return True
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_connection("127.0.0.1", self._target)
+        theirs, ours = await asyncio.open_connection(self._target_host, self._target)
+        pair = {ours, writer}
+        self._open |= pair
         try:
             await asyncio.gather(_pump(reader, ours), _pump(theirs, writer))
         finally:
+            self._open -= pair
             ours.close()
 
 

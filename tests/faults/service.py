@@ -81,13 +81,18 @@ class Service:
         raise AssertionError(f"it does not listen:\n{self.log}")
 
 
-@contextmanager
-def service(settings: Settings, ready: bool = True, preload: dict[str, str] | None = None) -> Iterator[Service]:
-    """A service on `settings`; killed at the end if it still runs."""
+def spawned(settings: Settings, preload: dict[str, str] | None = None) -> tuple["subprocess.Popen[bytes]", Path]:
+    """A service that has just started, and the file of its log."""
     log = settings.home.parent / f"service-{time.monotonic_ns()}.log"
     variables = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), **(preload or {})}
     with log.open("wb") as stream:
-        process = subprocess.Popen([sys.executable, "-m", "app"], env=variables, stdout=stream, stderr=stream)
+        return subprocess.Popen([sys.executable, "-m", "app"], env=variables, stdout=stream, stderr=stream), log
+
+
+@contextmanager
+def service(settings: Settings, ready: bool = True, preload: dict[str, str] | None = None) -> Iterator[Service]:
+    """A service on `settings`; killed at the end if it still runs."""
+    process, log = spawned(settings, preload)
     try:
         running = Service(process, log)
         with running.client:

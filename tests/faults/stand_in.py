@@ -1,10 +1,13 @@
-"""Starts the stand-in for a Qdrant cluster and sets how it behaves."""
+"""Starts the stand-in for a Qdrant cluster, kills and restarts it, and sets how it behaves."""
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -12,17 +15,29 @@ from tests.faults.service import ROOT, free_port
 
 
 class StandIn:
-    """A running stand-in; `urls` are those of its nodes."""
+    """A stand-in that runs; `urls` are those of its nodes."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", ports: list[int]) -> None:
-        self.process, self.ports = process, ports
-        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
+    def __init__(self, journal: Path, nodes: int) -> None:
+        self.ports = [free_port() for _ in range(nodes)]
+        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
+        self._journal = journal
         self._lost: list[int] = []
+        self.process = self._started()
 
-    def behave(self, lost: list[int] | None = None, **times: float) -> None:
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Start the process again, at the same ports and with the state that it had. Returns when it answers."""
+        self._lost = []
+        self.process = self._started()
+
+    def behave(self, lost: list[int] | None = None, **behaviour: Any) -> None:  # noqa: ANN401
         """Behave so from now on; see `Behaviour`. At least one node must stay. Returns when it is so."""
         left = next(url for position, url in enumerate(self.urls) if position not in self._lost)
-        httpx2.post(f"{left}/stand-in", json={"lost": lost or [], **times}, trust_env=False).raise_for_status()
+        httpx2.post(f"{left}/stand-in", json={"lost": lost or [], **behaviour}, trust_env=False).raise_for_status()
         self._lost = lost or []
         for position, url in enumerate(self.urls):
             while is_answering(url) == (position in self._lost):
@@ -32,6 +47,14 @@ class StandIn:
         """The bytes of the largest request so far."""
         left = next(url for position, url in enumerate(self.urls) if position not in self._lost)
         return int(httpx2.get(f"{left}/stand-in", trust_env=False).json()["largest"])
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "tests.faults.qdrant", str(self._journal), *map(str, self.ports)]
+        process = subprocess.Popen(command, cwd=ROOT)
+        while not all(map(is_answering, self.urls)):
+            assert process.poll() is None
+            time.sleep(0.05)
+        return process
 
 
 def is_answering(url: str) -> bool:
@@ -46,14 +69,9 @@ def is_answering(url: str) -> bool:
 @contextmanager
 def stand_in(nodes: int = 1) -> Iterator[StandIn]:
     """A stand-in of so many nodes, until the block ends."""
-    ports = [free_port() for _ in range(nodes)]
-    process = subprocess.Popen([sys.executable, "-m", "tests.faults.qdrant", *map(str, ports)], cwd=ROOT)
-    try:
-        made = StandIn(process, ports)
-        while not all(map(is_answering, made.urls)):
-            assert process.poll() is None
-            time.sleep(0.05)
-        yield made
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryDirectory() as directory:
+        running = StandIn(Path(directory) / "journal", nodes)
+        try:
+            yield running
+        finally:
+            running.kill()

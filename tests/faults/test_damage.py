@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.encoding.bundle import Bundle
+from app.index import checksums
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
@@ -43,13 +44,9 @@ def no_release(path: Path) -> None:
 
 
 DAMAGE: list[tuple[str, str, Callable[[Path], None], str]] = [
-    (
-        "vectors",
-        "index/faq-*/shard/segments/*/vector_storage-answer/vectors/chunk_0.mmap",
-        flip,
-        "is not what was built",
-    ),
-    ("vectors for ranking", "index/faq-*/vectors.f32", flip, "vectors.f32 is not what was built"),
+    ("vectors", "index/faq-*/vectors.f32", flip, "vectors.f32 is not what was built"),
+    ("words", "index/faq-*/postings/weights.npy", flip, "postings/weights.npy is not what was built"),
+    ("metadata", "index/faq-*/metadata/starts.npy", shorten, "metadata/starts.npy is not what was built"),
     ("payloads", "index/faq-*/shard/segments/*/payload_storage/page_0.dat", flip, "is not what was built"),
     ("segment cut short", "index/faq-*/shard/segments/*/payload_storage/tracker.dat", shorten, "is not what was built"),
     ("segment gone", "index/faq-*/shard/segments/*/version.info", Path.unlink, "is not what was built"),
@@ -78,6 +75,27 @@ def test_damage_is_named_and_its_repair_noticed(
         assert client.get("/livez").status_code == 200
         path.write_bytes(data)
         deadline = time.monotonic() + 10
+        while client.get("/readyz").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_damage_of_a_large_index_is_named_soon_after_the_start(
+    published: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers while its files are compared; when one is damaged, it stops, and starts again after the repair."""
+    monkeypatch.setattr(checksums, "AT_ONCE_BYTES", 0)
+    path = only(published.home, "index/faq-*/vectors.f32")
+    data = path.read_bytes()
+    flip(path)
+    with TestClient(create_app(published)) as client:
+        deadline = time.monotonic() + 10
+        while (refused := client.post("/v1/ask", json={"question": "q"})).status_code != 503:
+            assert time.monotonic() < deadline
+        assert "vectors.f32 is not what was built" in refused.json()["detail"]
+        time.sleep(1.2)  # two more looks at the release
+        assert client.post("/v1/ask", json={"question": "q"}).status_code == 503
+        path.write_bytes(data)
         while client.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -1,7 +1,7 @@
 """A Qdrant server that goes away, comes back, is slow, fails and cuts its answers short; the real service before it.
 
-Every test runs on the stand-in of `tests.faults.qdrant`, which shows how the service takes failures, not when a real
-server has them.
+The faults are those of a proxy before the server that QDRANT_URL names, or before the stand-in of
+`tests.faults.qdrant`: they show how the service takes failures by REST, not when a real server has them, nor gRPC.
 """
 
 import time
@@ -15,30 +15,31 @@ from app.encoding.bundle import Bundle
 from app.index.resilience import LONGEST_OPEN_S, OPENS_AFTER, READ_S
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
+from tests.faults.nodes import Nodes
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.service import Service, service
-from tests.faults.stand_in import stand_in
+
+pytestmark = pytest.mark.server("faults")
 
 
 @pytest.fixture(scope="module")
-def qdrant() -> Iterator[int]:
-    """The port of a running stand-in."""
-    with stand_in() as running:
-        yield running.ports[0]
+def proxy(nodes: Nodes) -> Proxy:
+    """The proxy before the first node, the only one that the services know."""
+    return nodes.proxies[0]
 
 
 @pytest.fixture(scope="module")
-def proxy(qdrant: int) -> Iterator[Proxy]:
-    with Proxy(qdrant) as made:
-        yield made
+def shared(nodes: Nodes) -> Iterator[Settings]:
+    """The settings of services whose index is behind the proxy."""
+    with nodes.namespace() as namespace:
+        yield Settings(port=0, qdrant_url=nodes.urls[0], qdrant_grpc_port=0, namespace=namespace)
 
 
 @pytest.fixture(scope="module")
-def remote(proxy: Proxy, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose index is behind the proxy, and which has no copy of it."""
+def remote(shared: Settings, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that has no copy of the index."""
     home: Path = tmp_path_factory.mktemp("remote") / "home"
-    url = f"http://127.0.0.1:{proxy.port}"
-    settings = Settings(home=home, port=0, qdrant_url=url, local_vectors=0, admin_keys=("a" * 64,))
+    settings = shared.model_copy(update={"home": home, "local_vectors": 0, "admin_keys": ("a" * 64,)})
     fill(settings, FAQ)
     publish_home(settings, bundle)
     with service(settings) as running:
@@ -113,17 +114,17 @@ def test_the_log_has_the_first_refused_request_and_a_count(remote: Service, prox
     assert remote.log.count("index_unavailable: ") - before <= 2  # a count of earlier ones may fall into this time
 
 
-def replica(proxy: Proxy, bundle: Bundle, directory: Path) -> Settings:
+def replica(shared: Settings, bundle: Bundle, directory: Path) -> Settings:
     """The settings of a second service, with a home of its own that holds the bundle alone."""
-    settings = Settings(home=directory / "home", port=0, qdrant_url=f"http://127.0.0.1:{proxy.port}")
+    settings = shared.model_copy(update={"home": directory / "home"})
     bundle.install(settings.home / "models")
     return settings
 
 
 def test_a_service_with_a_copy_answers_without_the_server(
-    proxy: Proxy, remote: Service, bundle: Bundle, tmp_path: Path
+    proxy: Proxy, shared: Settings, remote: Service, bundle: Bundle, tmp_path: Path
 ) -> None:
-    settings = replica(proxy, bundle, tmp_path)
+    settings = replica(shared, bundle, tmp_path)
     with service(settings) as second:
         proxy.set("reset")
         assert {second.ask().status_code for _ in range(20)} == {200}
@@ -131,8 +132,10 @@ def test_a_service_with_a_copy_answers_without_the_server(
         assert restarted.ask().json()["answers"][0]["faq_id"] == "refund"
 
 
-def test_a_service_started_without_it_recovers(proxy: Proxy, remote: Service, bundle: Bundle, tmp_path: Path) -> None:
-    settings = replica(proxy, bundle, tmp_path)
+def test_a_service_started_without_it_recovers(
+    proxy: Proxy, shared: Settings, remote: Service, bundle: Bundle, tmp_path: Path
+) -> None:
+    settings = replica(shared, bundle, tmp_path)
     proxy.set("reset")
     with service(settings, ready=False) as second:
         second.wait(lambda: second.client.get("/livez").status_code == 200)

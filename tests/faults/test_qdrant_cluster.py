@@ -1,21 +1,19 @@
-"""Building and switching on a cluster whose nodes lag, are lost, index slowly and refuse large requests.
+"""Building and switching on a cluster whose nodes lag, index slowly and refuse large requests.
 
 Every test runs on the stand-in of `tests.faults.qdrant`: its nodes hold everything, and it neither builds indexes nor
-agrees by consensus. What a real cluster does is shown by `make test-server`.
+agrees by consensus. It proves nothing about gRPC, quantisation or recall. `make test-server` shows what a real cluster
+does.
 """
 
 import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
 
-from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
 from app.index.server import ServerStore
-from tests.faults.proxy import Proxy
 from tests.faults.stand_in import StandIn, stand_in
 from tests.index.in_increments import NAMES, InIncrements
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
@@ -31,7 +29,7 @@ def cluster() -> Iterator[StandIn]:
 
 @pytest.fixture
 async def store(cluster: StandIn) -> AsyncIterator[ServerStore]:
-    made = ServerStore.connect(",".join(cluster.urls))
+    made = ServerStore.connect(",".join(cluster.urls), grpc_port=0)
     yield made
     cluster.behave()
     for name in (FIRST, *reversed(NAMES), SECOND):
@@ -50,7 +48,7 @@ async def test_what_is_written_is_seen_through_every_node_before_going_on(store:
     await store.calibrate(FIRST, {"kept": 1})
     await store.activate(FIRST)
     for url in cluster.urls:
-        node = ServerStore.connect(url)
+        node = ServerStore.connect(url, grpc_port=0)
         assert await node.pointer() == (FIRST, None)
         assert await node.calibration(FIRST) == {"kept": 1}
         assert [held.name for held in await node.records()] == sorted([*NAMES, FIRST])
@@ -61,26 +59,13 @@ async def test_what_is_written_is_seen_through_every_node_before_going_on(store:
 async def test_without_reading_back_another_node_lags(store: ServerStore, cluster: StandIn) -> None:
     """The stand-in does lag, so the test above can fail."""
     cluster.behave(lag_s=0.5)
-    other = ServerStore.connect(cluster.urls[1])
+    other = ServerStore.connect(cluster.urls[1], grpc_port=0)
     client = store._nodes
     await client.create_collection("lagging", vectors_config={})
     names = [held.name for held in (await other._nodes.get_collections()).collections]
     await client.delete_collection("lagging")
     await other.close()
     assert "lagging" not in names
-
-
-@pytest.mark.parametrize("lost", [0, 1])
-async def test_the_loss_of_a_node_stops_neither_questions_nor_switches(
-    store: ServerStore, cluster: StandIn, lost: int
-) -> None:
-    await store.build(record(FIRST), [ENTRIES])
-    await store.activate(FIRST)
-    cluster.behave(lost=[lost])
-    assert await answers(store, FIRST) == {"e0", "e1", "e2", "e3"}
-    await store.build(record(SECOND), [ENTRIES])
-    await store.activate(SECOND)
-    assert await store.pointer() == (SECOND, FIRST)
 
 
 async def test_a_release_exists_only_once_its_indexes_are_built(
@@ -133,28 +118,18 @@ async def test_entries_of_many_phrasings_stay_below_the_limit_of_a_request(
     assert 2**20 < cluster.largest() < 8 * 2**20
 
 
-async def test_a_break_of_the_server_does_not_end_a_build(cluster: StandIn) -> None:
-    with Proxy(cluster.ports[0]) as proxy:
-        store = ServerStore.connect(f"http://127.0.0.1:{proxy.port}")
-        batches = iter([ENTRIES[:2], ENTRIES[2:]])
-
-        def interrupted() -> Iterator[list[Candidate]]:
-            yield next(batches)
-            proxy.set("reset")
-            threading.Timer(1.0, proxy.set, ["pass"]).start()
-            yield next(batches)
-
-        await store.build(record(FIRST), interrupted())
-        assert await answers(store, FIRST) == {"e0", "e1", "e2", "e3"}
-        await store.drop(FIRST)
-        await store.close()
+async def test_a_node_that_lags_more_than_the_others_is_waited_for(store: ServerStore, cluster: StandIn) -> None:
+    cluster.behave(lags_s={2: 0.3})
+    await store.build(record(FIRST), [ENTRIES])
+    node = ServerStore.connect(cluster.urls[2], grpc_port=0)
+    assert await answers(node, FIRST) == {"e0", "e1", "e2", "e3"}
+    await node.close()
 
 
-@pytest.mark.parametrize("mode", ["reset", "errors", "cut"])
-async def test_no_error_is_without_words(cluster: StandIn, mode: str) -> None:
-    with Proxy(cluster.ports[0]) as proxy:
-        store = ServerStore.connect(f"http://127.0.0.1:{proxy.port}")
-        proxy.set(mode)  # type: ignore[arg-type]
-        with pytest.raises(IndexUnavailable, match=r"Qdrant .* for the aliases: .*\w{4}"):
-            await store.pointer()
-        await store.close()
+async def test_the_stand_in_has_its_state_after_it_was_killed(store: ServerStore, cluster: StandIn) -> None:
+    await store.build(record(FIRST), [ENTRIES])
+    await store.activate(FIRST)
+    cluster.kill()
+    cluster.restart()
+    assert await store.pointer() == (FIRST, None)
+    assert await answers(store, FIRST) == {"e0", "e1", "e2", "e3"}

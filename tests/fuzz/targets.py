@@ -23,9 +23,9 @@ from app.api.entry_schemas import EntryBatch, EntryBody, EntryChanges
 from app.api.schemas import Ask, AskBatch
 from app.encoding.bundle import Bundle, Manifest
 from app.errors import FaqError, InputError
+from app.index.collection import DIALECT
 from app.index.filters import check, fields_of
 from app.index.protocol import IndexRecord
-from app.index.shard import DIALECT
 from app.knowledge.entry import Entry, knowledge_revision
 from app.knowledge.files import entry_line, parse_entries
 from app.knowledge.queries import read_queries

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.http.rate_limit import MAX_BUCKETS, Buckets, RateLimited, RateLimits, network_of
+from app.http.rate_limit import ADDRESSES, Buckets, RateLimited, RateLimits, network_of
 from app.http.security import Keys, digest_of
+from app.http.shared import Shared
 from app.keys import SCOPES, NamedKey
 from app.logs import TextLines
 from app.settings import Rate, Settings
@@ -41,7 +43,7 @@ class Clock:
 
 def test_a_bucket_takes_its_count_and_refills() -> None:
     clock = Clock()
-    buckets = Buckets(Rate(10, 1.0), "here", clock)
+    buckets = Buckets(Rate(10, 1.0), "here", Shared.created(), ADDRESSES, clock)
     for _ in range(10):
         buckets.take("a")
     with pytest.raises(RateLimited) as caught:
@@ -58,7 +60,7 @@ def test_a_bucket_takes_its_count_and_refills() -> None:
 def test_no_period_allows_more_than_twice_the_count(pauses: list[float], count: int) -> None:
     """A token bucket allows a full bucket and what is refilled meanwhile."""
     clock = Clock()
-    buckets = Buckets(Rate(count, 1.0), "here", clock)
+    buckets = Buckets(Rate(count, 1.0), "here", Shared.created(), ADDRESSES, clock)
     taken: list[float] = []
     for pause in pauses:
         clock.now += pause
@@ -71,11 +73,25 @@ def test_no_period_allows_more_than_twice_the_count(pauses: list[float], count: 
         assert len([at for at in taken if start <= at < start + 1]) <= 2 * count
 
 
-def test_the_number_of_buckets_is_bounded() -> None:
-    buckets = Buckets(Rate(1, 1.0), "here", Clock())
-    for number in range(MAX_BUCKETS + 10):
+def test_a_flood_of_names_takes_no_more_memory_and_forgets_those_with_the_fullest_buckets() -> None:
+    clock = Clock()
+    buckets = Buckets(Rate(1000, 1000.0), "here", Shared.created(), ADDRESSES, clock)
+    for _ in range(1000):
+        buckets.take("busy")
+    for number in range(40_000):
         buckets.take(str(number))
-    assert len(buckets._full_at) == MAX_BUCKETS
+    with pytest.raises(RateLimited):
+        buckets.take("busy")
+
+
+def test_processes_share_their_buckets() -> None:
+    clock, shared = Clock(), Shared.created(workers=2)
+    here = Buckets(Rate(3, 1.0), "here", shared, ADDRESSES, clock)
+    there = Buckets(Rate(3, 1.0), "here", Shared(os.dup(shared.descriptor), 2, 1), ADDRESSES, clock)
+    for buckets in (here, there, here):
+        buckets.take("a")
+    with pytest.raises(RateLimited):
+        there.take("a")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +108,7 @@ def test_a_client_is_an_ipv4_address_or_an_ipv6_network(host: str, network: str)
 
 
 def test_without_limits_nothing_is_limited() -> None:
-    limits = RateLimits(None, None)
+    limits = RateLimits(None, None, Shared.created())
     for _ in range(1000):
         limits.address("192.0.2.1")
         limits.key("digest")

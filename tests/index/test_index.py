@@ -1,9 +1,15 @@
-"""One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names."""
+"""One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names.
+
+The local mode is also asked by gRPC, through `tests.faults.qdrant_grpc`: that shows that what is asked and read is the
+same, not that a real server fills messages in the same way. Neither proves anything about green collections,
+quantisation or recall.
+"""
 
 import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +22,14 @@ from app.errors import IndexUnavailable, InputError, NotFound, SettingsError
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Range, fields_of
+from app.index.nodes import GRPC_PORT, Nodes
 from app.index.protocol import IndexRecord, IndexStore
 from app.index.records import RECORD
 from app.index.server import ServerStore
 from app.index.shard import SHARD
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
+from tests.faults.qdrant_grpc import grpc_node
 from tests.index.in_increments import InIncrements
 
 pytestmark = pytest.mark.anyio
@@ -73,25 +81,37 @@ def record(name: str, entries: int = 4, created_at: str = "2026-01-01T00:00:00Z"
     )
 
 
-def made_store(kind: str, directory: Path) -> IndexStore:
+@asynccontextmanager
+async def made_store(kind: str, directory: Path) -> AsyncIterator[IndexStore]:
+    """A store without releases, which is emptied afterwards."""
     url = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL")
-    if kind == "server" and not url:
+    if kind.startswith("server") and not url:
         pytest.skip("QDRANT_URL is not set")
-    if kind == "embedded":
-        return EmbeddedStore(directory)
-    if kind == "memory":
-        return ServerStore(AsyncQdrantClient(":memory:"))
-    return ServerStore.connect(str(url), namespace=f"test-{secrets.token_hex(4)}")
+    async with AsyncExitStack() as stack:
+        made: IndexStore
+        if kind == "embedded":
+            made = EmbeddedStore(directory)
+        elif kind == "memory":
+            made = ServerStore(AsyncQdrantClient(":memory:"))
+        elif kind == "grpc":
+            made = ServerStore(Nodes([(await stack.enter_async_context(grpc_node())).node]))
+        else:
+            port = int(os.environ.get("QDRANT_GRPC_PORT", str(GRPC_PORT))) if kind == "server by gRPC" else 0
+            made = ServerStore.connect(str(url), namespace=f"test-{secrets.token_hex(4)}", grpc_port=port)
+        yield made
+        for name in reversed(await made.names()):
+            await made.drop(name)
+        await made.sweep()
+        await made.close()
 
 
-@pytest.fixture(params=["embedded", "memory", "server"])
+SERVERS = [pytest.param(kind, marks=pytest.mark.server("contract")) for kind in ("server", "server by gRPC")]
+
+
+@pytest.fixture(params=["embedded", "memory", "grpc", *SERVERS])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IndexStore]:
-    made = made_store(request.param, tmp_path / "index")
-    yield made
-    for name in reversed(await made.names()):
-        await made.drop(name)
-    await made.sweep()
-    await made.close()
+    async with made_store(request.param, tmp_path / "index") as made:
+        yield made
 
 
 @pytest.fixture(params=["built", "in increments"])

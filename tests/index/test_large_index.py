@@ -1,79 +1,213 @@
-"""An index that is too large to compare all of it: a graph and 8 bits, and nearly the same entries."""
+"""An index that is too large to compare all of it: cells find nearly the same, with filters and increments too."""
 
+import asyncio
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import qdrant_edge as edge
 
+from app.arrays import Vectors
 from app.errors import IndexUnavailable
-from app.index import scan, shard
+from app.index import checksums, inverted_file, scan, segment_writer, vector_file
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
-from app.index.filters import AnyOf, fields_of
-from app.index.protocol import IndexRecord
+from app.index.filters import AnyOf, Filter, Range, fields_of, matches
+from app.index.metadata import METADATA
+from app.index.postings import POSTINGS
+from app.index.protocol import Index, IndexRecord
+from app.index.shard import SHARD
 
 pytestmark = pytest.mark.anyio
-NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 32, 600
+NAME, NEXT, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", "faq-0123456789ab-000000000002", 32, 900
 
 
-@pytest.fixture
-def entries(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
-    """Random entries, some of several vectors, where already these are many."""
+@pytest.fixture(autouse=True)
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where already these entries are many: a seventh of their vectors is compared."""
     monkeypatch.setattr(scan, "LIMIT", ENTRIES)
-    monkeypatch.setattr(shard, "HNSW_CONFIG", edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=1))
+    monkeypatch.setattr(inverted_file, "COMPARED", ENTRIES // 4)
+    monkeypatch.setattr(vector_file, "MAPPED_BYTES", 0)
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Candidate]:
+    """Entries on 60 topics, some of several vectors."""
     random = np.random.default_rng(0)
+    topics = random.standard_normal((60, DIMENSION))
     made = []
     for i in range(ENTRIES):
-        vectors = random.standard_normal((3, DIMENSION)).astype(np.float32)
+        vectors = (topics[i % 60] + 0.5 * random.standard_normal((4, DIMENSION))).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        payload = {
-            "id": f"e{i}",
-            "question": "",
-            "phrasings": [],
-            "negatives": [],
-            "answer": f"{i}",
-            "metadata": {"third": str(i % 3)},
-        }
-        made.append(Candidate(f"e{i}", payload, vectors[:1], vectors[1 : 1 + i % 3], vectors[:0]))
+        metadata = {"third": str(i % 3), "number": i, "rare": i % 100 == 7}
+        texts = {"question": "", "phrasings": [], "negatives": [], "answer": f"word{i} text"}
+        payload = {"id": f"e{i}", **texts, "metadata": metadata}
+        made.append(Candidate(f"e{i}", payload, vectors[:1], vectors[1 : 1 + i % 3], vectors[3:], digest=str(i)))
     return made
 
 
-def record(entries: list[Candidate]) -> IndexRecord:
-    return IndexRecord(
-        name=NAME,
-        bundle="0123456789ab",
-        knowledge="000000000001",
-        entries=len(entries),
-        dimension=DIMENSION,
-        created_at="2026-01-01T00:00:00Z",
-        fields=fields_of(one.payload for one in entries),
-    )
+def record(entries: int = ENTRIES, **fields: object) -> IndexRecord:
+    metadata = {"third": "0", "number": 1, "rare": True}
+    values = {
+        "name": NAME,
+        "bundle": "0123456789ab",
+        "knowledge": "000000000001",
+        "entries": entries,
+        "dimension": DIMENSION,
+        "created_at": "2026-01-01T00:00:00Z",
+        "fields": fields_of([{"metadata": metadata}]),
+        "common_identifiers": [],
+    }
+    return IndexRecord.model_validate(values | fields)
 
 
-async def test_finds_nearly_what_comparing_all_finds(tmp_path: Path, entries: list[Candidate]) -> None:
+@pytest.fixture
+async def store(tmp_path: Path, entries: list[Candidate]) -> EmbeddedStore:
     store = EmbeddedStore(tmp_path)
-    await store.build(record(entries), [entries[:400], entries[400:]])
+    await store.build(record(), [entries[:400], entries[400:]])
+    return store
+
+
+def asked(entries: list[Candidate]) -> list[Vectors]:
+    return [entries[i].answer[0] + 0.3 * entries[i - 1].answer[0] for i in range(0, ENTRIES, 30)]
+
+
+async def recall(index: Index, entries: list[Candidate], where: Filter) -> float:
+    """The share of the ten nearest entries, by answer and by phrasing, that a search finds; it finds no others."""
+    allowed = [entry for entry in entries if matches(where, entry.payload["metadata"])]
+    hits, wanted = 0, 0
+    for question in asked(entries):
+        found = {entry.id for entry in await index.search(Question("?", question), 10, where)}
+        assert found <= {entry.id for entry in allowed}
+        for side in ([entry.answer for entry in allowed], [entry.questions for entry in allowed]):
+            nearness = [float((rows @ question).max(initial=-9)) for rows in side]
+            best = [allowed[i].id for i in np.argsort(nearness)[::-1][:10] if nearness[i] > -9]
+            hits, wanted = hits + len(found.intersection(best)), wanted + len(best)
+    return hits / wanted
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {},
+        {"third": AnyOf(("2",))},
+        {"number": Range(gte=150)},
+        {"third": AnyOf(("0", "1")), "rare": AnyOf((True,))},
+    ],
+    ids=["all", "a third", "most", "few"],
+)
+async def test_finds_nearly_what_comparing_all_finds(
+    store: EmbeddedStore, entries: list[Candidate], where: Filter
+) -> None:
     index = await store.open(NAME)
-    right = 0
-    for i in range(0, ENTRIES, 20):
-        question = entries[i].answer[0] + 0.1 * entries[i - 1].answer[0]
-        found = {one.id for one in await index.search(Question("?", question), 10, {})}
-        assert f"e{i}" in found
-        scores = {one.id: float((one.answer @ question).max()) for one in entries}
-        right += len(found & set(sorted(scores, key=lambda name: -scores[name])[:10]))
-    assert right / (ENTRIES / 20 * 10) > 0.95
-    third = await index.search(Question("?", entries[0].answer[0]), 10, {"third": AnyOf(("2",))})
-    assert {one.payload["metadata"]["third"] for one in third} == {"2"}
-    assert await index.count() == ENTRIES
+    assert await recall(index, entries, where) > 0.95
+    (first,) = (
+        entry for entry in await index.search(Question("word5", entries[5].answer[0]), 10, {}) if entry.id == "e5"
+    )
+    np.testing.assert_array_equal(first.questions, entries[5].questions)
+    np.testing.assert_array_equal(first.negatives, entries[5].negatives)
+    assert first.lexical > 0
+    assert await index.search(Question("word5", entries[5].answer[0]), 10, {"number": Range(gte=ENTRIES)}) == []
     await index.close()
 
 
-async def test_a_disk_without_room_for_the_graph_is_named(
+async def test_increments_hide_and_add_entries(store: EmbeddedStore, entries: list[Candidate]) -> None:
+    added = entries[0]._replace(id="new", payload={**entries[0].payload, "id": "new"})
+    await store.extend(record(name=NEXT, base=NAME, increment=1), NAME, [[added]], ["e0"])
+    index = await store.open(NEXT)
+    assert await recall(index, [added, *entries[1:]], {}) > 0.95
+    assert await recall(index, [added, *entries[1:]], {"third": AnyOf(("0",))}) > 0.95
+    assert [entry.id for entry in await index.entries(["e0", "new"])] == ["new"]
+    await index.close()
+
+
+async def test_a_disk_without_room_for_the_cells_is_named(
     tmp_path: Path, entries: list[Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard, "_bytes_on_disk", lambda directory: 2**60)
+    def check_space(directory: Path, needed: int) -> None:
+        if (directory / POSTINGS).exists():
+            raise IndexUnavailable("The disk is nearly full")
+
+    monkeypatch.setattr(segment_writer, "check_space", check_space)
     store = EmbeddedStore(tmp_path)
     with pytest.raises(IndexUnavailable, match="nearly full"):
-        await store.build(record(entries), [entries])
+        await store.build(record(), [entries])
     assert await store.names() == []
+
+
+async def test_large_files_are_compared_after_opening(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksums, "AT_ONCE_BYTES", 0)
+    damaged = tmp_path / NAME / "cells" / "answers" / "vectors.npy"
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.write_bytes(data)
+    index = await store.open(NAME, at_once=True)
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+        await index.verified()
+    await index.close()
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+        await store.open(NAME)
+    damaged.unlink()
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+        await store.open(NAME, at_once=True)
+
+
+async def test_processes_that_start_together_compare_files_once(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksums, "AT_ONCE_BYTES", 0)
+    compared, check = [], checksums.check
+
+    def slowly(directory: Path) -> None:
+        time.sleep(0.3)
+        compared.append(directory.name)
+        check(directory)
+
+    monkeypatch.setattr(checksums, "check", slowly)
+    indexes = [await EmbeddedStore(tmp_path).open(NAME, at_once=True) for _ in range(3)]
+    await asyncio.gather(*(index.verified() for index in indexes))
+    assert compared == [NAME]
+    for index in [*indexes, await EmbeddedStore(tmp_path).open(NAME)]:
+        await index.close()
+    assert compared == [NAME, NAME]
+
+
+async def test_vectors_that_cannot_be_read_are_named(store: EmbeddedStore, tmp_path: Path) -> None:
+    index = await store.open(NAME)
+    (tmp_path / NAME / vector_file.VECTORS).write_bytes(b"")
+    with pytest.raises(IndexUnavailable, match=f"The vectors of the release {NAME} cannot be read"):
+        await index.sample(1)
+    await index.close()
+
+
+async def test_an_index_of_an_earlier_version_answers(
+    store: EmbeddedStore, tmp_path: Path, entries: list[Candidate]
+) -> None:
+    """The engine held its vectors and words too, and a large one had no postings."""
+    directory = tmp_path / NAME
+    for name in ("cells", POSTINGS, METADATA, SHARD):
+        shutil.rmtree(directory / name)
+    (directory / checksums.SUMS).unlink()
+    (directory / SHARD).mkdir()
+    answer = edge.EdgeVectorParams(DIMENSION, edge.Distance.Dot)
+    shard = edge.EdgeShard.create(
+        str(directory / SHARD),
+        edge.EdgeConfig(vectors={"answer": answer}, sparse_vectors={"bm25": edge.EdgeSparseVectorParams()}),
+    )
+    points = [
+        edge.Point(i, {"answer": entry.answer[0].tolist()}, {**entry.payload, "flags": []})
+        for i, entry in enumerate(entries)
+    ]
+    shard.update(edge.UpdateOperation.upsert_points(points))
+    shard.flush()
+    shard.close()
+    index = await store.open(NAME)
+    assert await recall(index, entries, {}) > 0.95
+    assert await recall(index, entries, {"third": AnyOf(("1",)), "number": Range(lte=500)}) > 0.95
+    found = await index.search(Question("word7", -entries[7].answer[0]), 5, {})
+    assert {entry.lexical > 0 for entry in found if entry.id == "e7"} == {True}
+    await index.close()

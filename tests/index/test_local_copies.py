@@ -1,4 +1,7 @@
-"""Copies of a server's releases on the machine of a replica. The client's local mode stands in for the server."""
+"""Copies of a server's releases on the machine of a replica. The client's local mode stands in for the server.
+
+It proves nothing about gRPC, green collections, quantisation or recall.
+"""
 
 import gc
 import shutil
@@ -105,6 +108,40 @@ async def test_a_server_that_is_away_stops_switches_alone(
     assert await restarted.active() == THIRD
     assert await answers(restarted, THIRD) == THIRD_ANSWERS
     restarted.close()
+
+
+async def test_a_server_that_goes_away_right_after_a_switch_does_not_bring_the_release_before_back(
+    server: ServerStore, nodes: Switchable, tmp_path: Path
+) -> None:
+    copies = LocalCopies(server, tmp_path, limit=100)
+    await server.activate(SECOND)
+    assert await copies.active() == SECOND
+    await answers(copies, SECOND)
+    await server.activate(THIRD)
+    assert await copies.active() == THIRD
+    await answers(copies, THIRD)
+    nodes.away = True
+    assert await copies.active() == THIRD
+    copies.close()
+
+
+async def test_a_copy_does_not_take_the_place_of_a_later_release_that_is_too_large_for_one(
+    server: ServerStore, nodes: Switchable, tmp_path: Path
+) -> None:
+    copies = LocalCopies(server, tmp_path, limit=100)
+    await answers(copies, THIRD)
+    assert await copies.active() == THIRD
+    copies.close()
+    small = LocalCopies(server, tmp_path, limit=3)
+    await small.open(THIRD)
+    await server.build(record(other := "faq-0123456789ab-eeeeeeeeeeee"), [ENTRIES])
+    await server.activate(other)
+    assert await small.active() == other
+    await small.open(other)
+    nodes.away = True
+    with pytest.raises(IndexUnavailable):
+        await small.active()
+    small.close()
 
 
 async def test_without_a_copy_and_without_a_server_nothing_is_known(

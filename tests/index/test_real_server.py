@@ -3,8 +3,6 @@
 Each test has a namespace of its own, removes it afterwards, and touches nothing else on the server.
 """
 
-import os
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,12 +12,14 @@ import pytest
 from app.index.candidates import Candidate, Question
 from app.index.layout import Layout
 from app.index.server import ServerStore
+from tests.faults.real import real_urls
 from tests.index.in_increments import NAMES, InIncrements
+from tests.index.namespaces import empty, new_namespace
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
 
 pytestmark = pytest.mark.anyio
-URLS = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL") or ""
-NODES = [url for url in URLS.split(",") if url]
+NODES = real_urls()
+URLS = ",".join(NODES)
 MANY, DIMENSION = 4_000, 384
 
 
@@ -28,15 +28,12 @@ async def namespace() -> AsyncIterator[str]:
     """The name of an empty namespace, which is emptied afterwards."""
     if not NODES:
         pytest.skip("neither QDRANT_URL nor QDRANT_URLS is set")
-    name = f"test-{secrets.token_hex(4)}"
+    name = new_namespace()
     yield name
-    store = ServerStore.connect(URLS, namespace=name)
-    for release in reversed(await store.names()):
-        await store.drop(release)
-    await store.sweep()
-    await store.close()
+    await empty(URLS, name)
 
 
+@pytest.mark.server("switch")
 async def test_a_release_is_whole_on_every_node_once_it_is_built(namespace: str) -> None:
     store = ServerStore.connect(URLS, namespace=namespace)
     for _ in range(3):
@@ -56,6 +53,7 @@ async def test_a_release_is_whole_on_every_node_once_it_is_built(namespace: str)
     await store.close()
 
 
+@pytest.mark.server("switch")
 async def test_namespaces_on_one_server_do_not_see_each_other(namespace: str) -> None:
     store, other = (ServerStore.connect(URLS, namespace=name) for name in (namespace, f"{namespace}-other"))
     await store.build(record(FIRST), [ENTRIES])
@@ -80,6 +78,7 @@ def many() -> Iterator[list[Candidate]]:
         yield batch
 
 
+@pytest.mark.server("build")
 @pytest.mark.parametrize(
     "layout",
     [Layout(), Layout(on_disk=True, datatype="float16", quantization="int8"), Layout(shard_number=2)],

@@ -1,6 +1,7 @@
-"""A scan finds what comparing everything finds, whoever asks beside one; and the engine finds the same."""
+"""A scan finds what comparing everything finds, whoever asks beside one; and an inverted file finds the same."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 from app.errors import IndexUnavailable
 from app.index import scan
 from app.index.candidates import Candidate, Question
+from app.index.cells import CELLS
 from app.index.embedded import EmbeddedStore
+from app.index.packed import Packed
 from app.index.postings import POSTINGS, Postings
 from app.index.protocol import IndexRecord
-from app.index.scan import Part, Scan
+from app.index.scan import Scan, Searched
 from app.index.vector_file import VectorFile
 from app.index.words import IdfStatistics, WordTokenizer, text_of
+from app.ranking.ranking import features_of
 
 pytestmark = pytest.mark.anyio
 NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 48, 300
@@ -60,8 +64,8 @@ async def directory(tmp_path: Path, entries: list[Candidate]) -> Path:
 @pytest.fixture
 def opened(directory: Path) -> Scan:
     vectors = VectorFile(directory, ENTRIES, DIMENSION)
-    part = Part(vectors.bounds, vectors.blocks(100), Postings.open(directory, ENTRIES))
-    return Scan([part], WordTokenizer("english", 3.0))
+    part = Packed(vectors.bounds, vectors.blocks(100))
+    return Scan([Searched(part, Postings.open(directory, ENTRIES))], WordTokenizer("english", 3.0))
 
 
 def questions(count: int) -> list[Question]:
@@ -99,27 +103,60 @@ async def test_many_at_a_time_are_answered_each_with_its_own(directory: Path, op
         assert {int(candidate.id[1:]): candidate.lexical for candidate in candidates} == one
 
 
-async def test_the_engine_finds_the_same(directory: Path, entries: list[Candidate], tmp_path: Path) -> None:
-    """Without a scan, as for a large index; all but those at the edge, where 8 bits cannot tell."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "LIMIT", 0)
-        await EmbeddedStore(tmp_path / "other").build(record(), [entries])
-    assert not (tmp_path / "other" / NAME / POSTINGS).exists()
+async def test_an_inverted_file_finds_the_same(
+    directory: Path, entries: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a large index; here, where it compares all vectors too, it is exact."""
+    monkeypatch.setattr(scan, "LIMIT", 0)
+    await EmbeddedStore(tmp_path / "other").build(record(), [entries])
+    assert (tmp_path / "other" / NAME / CELLS).exists()
     by_scan = await EmbeddedStore(directory.parent).open(NAME)
-    by_engine = await EmbeddedStore(tmp_path / "other").open(NAME)
+    by_cells = await EmbeddedStore(tmp_path / "other").open(NAME)
     for question in questions(20):
-        one = {found.id: found.lexical for found in await by_scan.search(question, 20, {})}
-        other = {found.id: found.lexical for found in await by_engine.search(question, 20, {})}
-        assert len(one.keys() & other.keys()) >= 0.9 * len(other)
-        common = one.keys() & other.keys()
-        assert {name: one[name] for name in common} == pytest.approx({name: other[name] for name in common}, rel=1e-4)
+        expected = await by_scan.search(question, 20, {})
+        found = await by_cells.search(question, 20, {})
+        assert [(entry.id, entry.lexical) for entry in found] == [(entry.id, entry.lexical) for entry in expected]
     await by_scan.close()
-    await by_engine.close()
+    await by_cells.close()
 
 
 async def test_damaged_words_are_named(directory: Path) -> None:
-    (directory / POSTINGS).write_bytes((directory / POSTINGS).read_bytes()[:-40])
-    with pytest.raises(IndexUnavailable, match=POSTINGS):
+    damaged = directory / POSTINGS / "weights.npy"
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    with pytest.raises(IndexUnavailable, match=r"postings/weights\.npy is not what was built"):
         await EmbeddedStore(directory.parent).open(NAME)
-    with pytest.raises(IndexUnavailable, match="its words"):
+    with pytest.raises(IndexUnavailable, match="its postings"):
         Postings.open(directory, ENTRIES)
+
+
+async def test_threads_search_at_once_and_get_similarities_that_are_those_of_the_vectors(directory: Path) -> None:
+    index = await EmbeddedStore(directory.parent).open(NAME)
+    asked = questions(40)
+    expected = [await index.search(question, 10, {}) for question in asked]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda question: index.search_now([question], [10])[0], asked))
+    await index.close()
+    for question, candidates, before in zip(asked, found, expected, strict=True):
+        assert [candidate.id for candidate in candidates] == [candidate.id for candidate in before]
+        assert all(candidate.near for candidate in candidates)
+        computed = features_of(question, [candidate._replace(near=None) for candidate in candidates])
+        known = features_of(question, candidates)
+        for name in ("answer", "phrasing", "negative"):
+            np.testing.assert_allclose(getattr(known, name), getattr(computed, name), rtol=1e-5)
+        np.testing.assert_array_equal(known.matched, computed.matched)
+
+
+async def test_an_index_without_entries_answers_nothing(tmp_path: Path, entries: list[Candidate]) -> None:
+    store = EmbeddedStore(tmp_path)
+    empty = record().model_copy(update={"entries": 0, "common_identifiers": []})
+    await store.build(empty, [])
+    (question,) = questions(1)
+    index = await store.open(NAME)
+    assert await index.search(question, 5, {}) == await index.sample(5) == []
+    assert await index.digests() == {}
+    await index.close()
+    grown = empty.model_copy(update={"name": f"{NAME[:-1]}2", "entries": 1, "base": NAME, "increment": 1})
+    await store.extend(grown, NAME, [entries[:1]], [])
+    index = await store.open(grown.name)
+    assert [entry.id for entry in await index.search(question, 5, {})] == ["e0"]
+    await index.close()

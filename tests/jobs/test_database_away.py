@@ -1,5 +1,6 @@
 """Jobs while the database is locked or away: the work goes on, and begins and ends when the database is back."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from sqlalchemy import event, func, select, text
 from app.errors import StoreError
 from app.jobs.jobs import Canceled, Jobs
 from app.knowledge.database import Database
+from app.releases.worker import Worker
+from app.settings import Settings
 from tests.jobs.waiting import wait_until, work_on
 
 
@@ -123,6 +126,20 @@ def test_a_failure_that_cannot_be_written_is_logged(
     with blocked(database):
         jobs.fail(job.job_id, "the reason")
     assert f"The end of the job {job.job_id} (the reason) is not written" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_job_whose_worker_failed_is_marked_once_the_database_is_back(
+    database: Database, jobs: Jobs, settings: Settings
+) -> None:
+    """Until then it keeps every other job from beginning."""
+    job = jobs.begin("update")
+    with blocked(database):
+        marking = asyncio.create_task(Worker(settings, jobs)._fail(job.job_id, "the reason"))
+        await asyncio.sleep(0.5)
+        assert jobs.get(job.job_id).status == "running"
+    await marking
+    assert (jobs.get(job.job_id).status, jobs.get(job.job_id).error) == ("failed", "the reason")
 
 
 def test_an_import_on_postgresql_holds_up_no_job(postgres_url: str) -> None:

@@ -18,6 +18,7 @@ from app.releases.turns import UPDATE
 from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
 from tests.conftest import FAQ
+from tests.service import checked_client
 
 SECRET = Entry(id="secret", question="Who keeps the wolf?", answer="Ann Example of turnip street.")
 
@@ -44,9 +45,35 @@ def test_no_release_holds_an_erased_entry(settings: Settings, bundle: Bundle, tm
         with store.edit("ann") as editor:
             editor.purge("secret", ["*"])
         last = updated()
-        assert not files_with(index, "Example")
+        assert not files_with(settings.home, "Example")  # nor the database, its log and the vectors
         assert [path.name for path in index.glob("faq-*")] == [last]
         assert updated() == last
+
+
+@pytest.mark.parametrize("act", ["purge", "archive"])
+def test_without_its_last_entry_a_faq_answers_nothing_until_there_is_another(
+    act: str, settings: Settings, bundle: Bundle
+) -> None:
+    store = Store.open(settings.sqlalchemy_url)
+    with closing(store), closing(Builder(settings)) as builder:
+        store.import_entries([SECRET], "replace")
+        builder.reindex(bundle.directory)
+        with store.edit("ann") as editor:
+            editor.purge("secret", ["*"]) if act == "purge" else editor.archive("secret", ["*"])
+        empty = builder.run(Jobs(store.database).queue(UPDATE).job_id)
+        assert bool(files_with(settings.home, "Example")) == (act == "archive")
+        with checked_client(settings) as client:
+            asked = client.post("/v1/ask", json={"question": SECRET.question, "min_confidence": 0}).json()
+            assert (asked["status"], asked["suggestions"], asked["release"]) == ("no_answer", [], empty)
+            ready = client.get("/readyz")
+            assert (ready.status_code, "no entries" in ready.json()["problem"]) == (200, True)
+        with store.edit("ann") as editor:
+            editor.create(FAQ[0])
+        builder.run(Jobs(store.database).queue(UPDATE).job_id)
+        with checked_client(settings) as client:
+            reply = client.post("/v1/ask", json={"question": FAQ[0].question}).json()
+            assert [answer["faq_id"] for answer in reply["answers"]] == [FAQ[0].id]
+            assert client.get("/readyz").json() == {"status": "ready", "release": reply["release"]}
 
 
 def test_the_vectors_of_an_erased_entry_are_computed_again(bundle: Bundle, tmp_path: Path) -> None:

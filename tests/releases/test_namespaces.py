@@ -1,4 +1,7 @@
-"""Two installations on one Qdrant server; the client's local mode stands in for the server."""
+"""Two installations on one Qdrant server; the client's local mode stands in for the server.
+
+It proves nothing about gRPC, green collections, quantisation or recall.
+"""
 
 import pytest
 from qdrant_client import AsyncQdrantClient

@@ -14,7 +14,8 @@ from app.index.protocol import IndexRecord
 from app.knowledge.entry import Entry, knowledge_revision
 from app.releases.catalog import Catalog
 from app.releases.keeping import kept_releases
-from app.releases.publishing import publish
+from app.releases.opened import OpenBundle
+from app.releases.publishing import publish, publish_opened
 from app.settings import Settings
 from tests import bundles
 from tests.conftest import FAQ
@@ -59,6 +60,17 @@ async def test_progress_reaches_the_end(catalog: Catalog, bundle: Bundle) -> Non
 async def test_without_entries_there_is_nothing_to_publish(catalog: Catalog, bundle: Bundle) -> None:
     with pytest.raises(NotReady, match="app import"):
         await publish(catalog, bundle, [])
+
+
+async def test_a_release_without_entries_answers_nothing_where_that_is_wanted(catalog: Catalog, bundle: Bundle) -> None:
+    with OpenBundle(bundle.install(catalog.models), catalog.vectors) as opened:
+        name = await publish_opened(catalog, opened, [], empty=True)
+        assert await publish_opened(catalog, opened, [], empty=True) == name
+    answerer = await catalog.open(name)
+    (reply,) = await answerer.ask(["When do I get my money back?"], min_confidence=0)
+    assert (reply.status, reply.answers, reply.suggestions) == ("no_answer", (), ())
+    await answerer.close()
+    assert await publish(catalog, bundle, FAQ) != name
 
 
 async def test_keeps_the_active_the_one_before_and_the_last_of_the_bundle_before(

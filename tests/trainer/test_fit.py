@@ -25,6 +25,7 @@ from trainer.data.training_set import training_set
 from trainer.evaluation.validation import Validation
 from trainer.guard import SHARES
 from trainer.recipes import RankingRecipe
+from trainer.reports.results import Results
 from trainer.runs import CONFIG, Run
 from trainer.training import model
 from trainer.training.labels import PairLabels
@@ -128,6 +129,9 @@ def test_an_interrupted_run_is_resumed_by_name(
     run = fit.resume(str(tmp_path / "run"))
     assert run.status().state == "succeeded"
     assert len(recorder.batches) == 24
+    gain = Bundle.load(run.bundle).manifest.metrics["gain"]  # for the service, which tells users
+    shares = (f"{share:.2f}".lstrip("0") for share in (gain["before"], gain["after"]))
+    assert " -> ".join(shares) == Results.read(run.directory).headline
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app import durable
-from app.encoding.bundle import Bundle
+from app.encoding.bundle import Bundle, add_metrics
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
@@ -103,8 +103,8 @@ class Results(_Frozen):
     @property
     def headline(self) -> str:
         """The share of held-out questions whose first answer is right, before and after; such as `.82 -> .91`."""
-        shares = [_share_right(places) for places in (self.places_before, self.places_after) if places]
-        return " -> ".join(shares)
+        shares = (_share_right(places) for places in (self.places_before, self.places_after) if places)
+        return " -> ".join(f"{share:.2f}".lstrip("0") for share in shares)
 
     @classmethod
     def read(cls, directory: Path) -> "Results":
@@ -119,7 +119,7 @@ class Results(_Frozen):
 
 
 def measure(run: Run, entries: Sequence[Entry], training: TrainingSet, base: str) -> Results:
-    """Ask both systems every held-out question and write results.json."""
+    """Ask both systems every held-out question; write results.json, and the gain into the bundle's manifest."""
     queries = [Query(question.question, question.faq_id) for question in training.heldout]
     bundle = Bundle.load(run.bundle)
     note = (training.too_small or UNTRAINED) if bundle.manifest.recipe == BASE else None
@@ -139,6 +139,9 @@ def measure(run: Run, entries: Sequence[Entry], training: TrainingSet, base: str
         entries=_shown(entries, asked),
     )
     durable.write(run.directory / RESULTS, results.model_dump_json(indent=1) + "\n")
+    if results.before:
+        gain = {"before": _share_right(results.places_before), "after": _share_right(results.places_after)}
+        add_metrics(run.bundle, gain=gain)
     return results
 
 
@@ -157,9 +160,10 @@ def _places(outcomes: Outcomes) -> list[Place]:
     return [Place(rank=rank, found=entry, score=score, confidence=sure) for rank, entry, score, sure in columns]
 
 
-def _share_right(places: Sequence[Place]) -> str:
+def _share_right(places: Sequence[Place]) -> float:
+    """The share of the answerable questions whose first answer is right."""
     answerable = [place for place in places if place.rank is not None]
-    return f"{sum(place.right for place in answerable) / max(1, len(answerable)):.2f}".lstrip("0")
+    return sum(place.right for place in answerable) / max(1, len(answerable))
 
 
 def _system(outcomes: Outcomes) -> System:
