@@ -31,9 +31,10 @@ from typing import Any
 import onnx
 from tokenizers import Tokenizer
 
+from app import cores
 from app.encoding.bundle import MODEL, TOKENIZER, seal
 from app.encoding.encoder import Encoder
-from app.encoding.encoders import ANSWER, QUESTION, Encoders, allowed_cores
+from app.encoding.encoders import ANSWER, QUESTION, Encoders
 from app.knowledge.entry import Entry
 from app.knowledge.exports import export
 from app.releases.base import base_bundle
@@ -216,8 +217,8 @@ def encoding(models: Path) -> Figures:
     """Milliseconds a text of the base model in a build: by the clock in one process and in one a core, and of CPU."""
     entries = list(made(SAMPLE))
     bundle = base_bundle(models, (entry.answer for entry in entries))
-    figures: Figures = {"cores": allowed_cores(), "texts": VECTORS * SAMPLE}
-    for name, processes in (("one_process", 1), ("a_process_a_core", allowed_cores())):
+    figures: Figures = {"cores": cores.usable(), "texts": VECTORS * SAMPLE}
+    for name, processes in (("one_process", 1), ("a_process_a_core", cores.usable())):
         encoders = Encoders(Encoder(bundle), bundle, processes, alone=0)
         in_chunks(encoders, entries[: CHUNK * (processes + 1)])  # the processes are there, and their models loaded
         start = time.perf_counter(), os.times()

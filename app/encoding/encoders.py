@@ -26,11 +26,6 @@ MOST = 8  # processes by default: more encode faster than one process writes the
 _own: Encoder  # of a further process
 
 
-def allowed_cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Encoders:
     """Computes the vectors of texts, in order of request. Close it."""
 

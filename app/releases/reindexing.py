@@ -2,7 +2,8 @@
 
 from contextlib import closing
 
-from app.encoding.encoders import MOST, allowed_cores
+from app import cores
+from app.encoding.encoders import MOST
 from app.releases.builder import Builder
 from app.releases.opened import Progress
 from app.releases.sources import Source
@@ -22,6 +23,6 @@ def reindex(
 
     `processes`: that encode the texts, by default one a core, at most MOST.
     """
-    processes = processes or min(allowed_cores(), MOST)
+    processes = processes or min(cores.usable(), MOST)
     with closing(Builder(settings, processes)) as builder:
         return builder.reindex(bundle, job_id, show, adopt, override_by)
