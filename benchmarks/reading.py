@@ -8,7 +8,6 @@ Each format is read in a process of its own. Writes benchmarks/results/reading.j
 import argparse
 import csv
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from openpyxl import Workbook
 
+from app import cores
 from app.knowledge.files import read_entries
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,7 +36,7 @@ def main() -> None:
     if options.file:
         print(json.dumps(measure(options.file)))
         return
-    report: dict[str, object] = {"rows": options.rows, "cores": os.cpu_count()}
+    report: dict[str, object] = {"rows": options.rows, "cores": cores.usable()}
     with TemporaryDirectory() as folder:
         for suffix, write in WRITERS.items():
             path = Path(folder, f"faq.{suffix}")

@@ -13,7 +13,6 @@ answer was wrong or an edit was lost.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from app import cores
 from benchmarks.cloud_faq import RESULTS
 from tests import bundles, postgres
 from tests.faults.nodes import Nodes, nodes_behind_proxies
@@ -72,7 +72,7 @@ def main() -> None:
 def merged(kind: str, results: dict[str, list[Result]]) -> dict[str, Any]:
     """The figures to keep: those of this run, and of scenarios that it left out those of before."""
     before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    figures: dict[str, Any] = {"cores": os.cpu_count(), "qdrant": kind}
+    figures: dict[str, Any] = {"cores": cores.usable(), "qdrant": kind}
     for mode in MODES:
         rows = {row["scenario"]: row for row in before.get(mode, ()) if before["qdrant"] == kind}
         rows |= {result.scenario: asdict(result) for result in results.get(mode, ())}

@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app import cores
 from app.answering import TOP_K, Answerer
 from app.index.embedded import EmbeddedStore
 from app.index.local_copies import LocalCopies
@@ -224,7 +225,7 @@ def main() -> None:
     sys.stdout.write(text)
     if server.real:
         RESULTS.mkdir(exist_ok=True)
-        figures = {"cores": os.cpu_count(), "data": options.data.name, "entries": options.entries, **report}
+        figures = {"cores": cores.usable(), "data": options.data.name, "entries": options.entries, **report}
         (RESULTS / "server.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         (RESULTS / "server.md").write_text(text, encoding="utf-8")
 

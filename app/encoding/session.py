@@ -19,7 +19,7 @@ def open_graph(
 
     ONNX Runtime raises its own types, which derive from Exception only.
     """
-    import onnxruntime as ort  # not before: it starts a thread, after which a process must not fork
+    import onnxruntime as ort  # here, as commands that encode nothing do without its 20 MB
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or cores.usable()

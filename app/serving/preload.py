@@ -5,6 +5,8 @@ The collector of garbage is told to leave these objects alone: it would write to
 
 import gc
 
+import onnxruntime  # noqa: F401 - with ORT_DISABLE_TELEMETRY, which `app` sets, it starts no thread
+
 import app.serving.worker  # noqa: F401
 
 gc.collect()
