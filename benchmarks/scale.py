@@ -25,13 +25,13 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import linear_regression, median, quantiles
 from typing import Any
 
 import onnx
 from tokenizers import Tokenizer
 
-from app import cores
+from app.cores import usable
 from app.encoding.bundle import MODEL, TOKENIZER, seal
 from app.encoding.encoder import Encoder
 from app.encoding.encoders import ANSWER, QUESTION, Encoders
@@ -217,8 +217,8 @@ def encoding(models: Path) -> Figures:
     """Milliseconds a text of the base model in a build: by the clock in one process and in one a core, and of CPU."""
     entries = list(made(SAMPLE))
     bundle = base_bundle(models, (entry.answer for entry in entries))
-    figures: Figures = {"cores": cores.usable(), "texts": VECTORS * SAMPLE}
-    for name, processes in (("one_process", 1), ("a_process_a_core", cores.usable())):
+    figures: Figures = {"cores": usable(), "texts": VECTORS * SAMPLE}
+    for name, processes in (("one_process", 1), ("a_process_a_core", usable())):
         encoders = Encoders(Encoder(bundle), bundle, processes, alone=0)
         in_chunks(encoders, entries[: CHUNK * (processes + 1)])  # the processes are there, and their models loaded
         start = time.perf_counter(), os.times()
@@ -263,13 +263,12 @@ def page(report: dict[str, Figures]) -> str:
 
 
 def growth(report: dict[str, Figures], sizes: list[str], name: str) -> tuple[str, str]:
-    """What 1,000 entries more add, by the two largest sizes, and the figure for COMPUTED entries on that line."""
+    """What 1,000 entries more add, and the figure for COMPUTED entries: a line through all sizes (least squares)."""
     values = [(int(size), report[size][name]) for size in sizes if name in report[size]]
     if name not in LINEAR or len(values) < 2:
         return "", ""
-    (less, low), (more, high) = values[-2:]
-    slope = (high - low) / (more - less)
-    return f"{1000 * slope:.2f}", f"{high + slope * (COMPUTED - more):,.0f}"
+    line = linear_regression(*zip(*values, strict=True))
+    return f"{1000 * line.slope:.2f}", f"{line.intercept + line.slope * COMPUTED:,.0f}"
 
 
 if __name__ == "__main__":

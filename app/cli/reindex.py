@@ -30,7 +30,8 @@ def reindex(
         typer.Option("--base", help="Use the base model without fine-tuning. Needs the extra `base`, but not torch."),
     ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that encode texts. Default: one a core, at most 8.")
+        int | None,
+        typer.Option(min=1, help="Processes that encode texts. Default: one a core, at most 8, in half of the memory."),
     ] = None,
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:

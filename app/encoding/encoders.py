@@ -4,15 +4,19 @@ Each further process has its own copy of the graph and one thread. That costs le
 share each batch, and leaves the interpreter of this process to the writing of the index.
 """
 
+import math
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from app.arrays import Vectors
+from app.cores import usable
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 
@@ -22,8 +26,26 @@ ANSWER: Side = "answer"
 SIDES = QUESTION, ANSWER
 ALONE = 1000  # texts that the own encoder computes before other processes start, which takes as long
 MOST = 8  # processes by default: more encode faster than one process writes the index
+MEMORY = 250 * 2**20  # bytes that a process takes, generously
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
 
 _own: Encoder  # of a further process
+
+
+def default_processes() -> int:
+    """One a core, at most MOST, and no more than half of the memory has room for; at least 1."""
+    room = min(_memory_limits(), default=math.inf) / 2 / MEMORY
+    return max(1, int(min(usable(), MOST, room)))
+
+
+def _memory_limits() -> Iterator[int]:
+    """The bytes that this process may take, by its container and by the machine, where Linux says them."""
+    for path in _LIMITS:
+        with suppress(OSError, ValueError):  # there is none, or it is `max`
+            yield int(Path(path).read_text(encoding="ascii"))
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        yield 1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:")))
 
 
 class Encoders:

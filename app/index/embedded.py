@@ -63,6 +63,7 @@ class EmbeddedStore:
         base, increments = self._line(read_record(self._directory / parent))
         entries = list(chain.from_iterable(batches))
         with self._segments.using(self._directory / base.name, base) as segment:
+            segment.verify()
             numbers = segment.numbers({*removed, *(entry.id for entry in entries)})
         hidden = set(numbers).difference(*(increment.changes.hidden for increment in increments))
         increment = Increment.of(record, parent, entries, removed, sorted(hidden))

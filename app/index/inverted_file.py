@@ -25,8 +25,8 @@ from app.index.array_files import map_arrays, new_array, save_arrays
 from app.index.nearest import Nearest, in_8_bits, top
 
 ARRAYS = ("vectors", "scales", "entries", "starts", "centroids")
-COMPARED = 6_144  # vectors that a question is compared with, at least
-SHARE = 128  # or this part of all
+COMPARED = 12_288  # vectors that a question is compared with, at least
+SHARE = 64  # or this part of all
 CELLS = 3.0  # cells for n vectors: CELLS * sqrt(n)
 SAMPLE, ROUNDS = 32, 6  # vectors for each centroid, and rounds, of k-means
 BLOCK = 8_192  # vectors that are quantised and assigned at a time

@@ -2,8 +2,7 @@
 
 from contextlib import closing
 
-from app import cores
-from app.encoding.encoders import MOST
+from app.encoding.encoders import default_processes
 from app.releases.builder import Builder
 from app.releases.opened import Progress
 from app.releases.sources import Source
@@ -21,8 +20,8 @@ def reindex(
 ) -> str:
     """As `Builder.reindex`, with a builder for this build alone.
 
-    `processes`: that encode the texts, by default one a core, at most MOST.
+    `processes`: that encode the texts, by default `default_processes()`.
     """
-    processes = processes or min(cores.usable(), MOST)
+    processes = processes or default_processes()
     with closing(Builder(settings, processes)) as builder:
         return builder.reindex(bundle, job_id, show, adopt, override_by)

@@ -33,14 +33,14 @@ class QdrantSettings(BaseModel):
         6334,
         ge=0,
         le=65535,
-        description="gRPC port of every Qdrant node, for questions that are asked of the server: several times faster "
-        "than REST. Where it is closed REST answers, and the log says so. 0: REST alone.",
+        description="gRPC port of every Qdrant node, for questions that are asked of the server; they take half the "
+        "CPU time that REST takes. Where it is closed REST answers, and the log says so. 0: REST alone.",
     )
     row_cache_mb: int = Field(
         256,
         ge=0,
-        description="Memory for entries read from a Qdrant server, about 8 kB each. An entry that is not in it is "
-        "read again for each question that finds it. Used where FAQ_LOCAL_VECTORS does not apply.",
+        description="Memory of each process for entries read from a Qdrant server, some 8 kB each. One that is not in "
+        "it is read again for each question that finds it. Used where FAQ_LOCAL_VECTORS does not apply.",
     )
     bundle_store: str | None = Field(
         None,

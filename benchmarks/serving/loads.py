@@ -27,6 +27,7 @@ def closed_loop(system: System, bodies: Path, clients: int, seconds: float, warm
     would have asked meanwhile.
     """
     _wrk(system, bodies, clients, warm)
+    system.settle()
     return _counted(system, lambda: _wrk(system, bodies, clients, seconds))
 
 
@@ -64,6 +65,7 @@ def _output(generator: list[str], seconds: float) -> Figures:
 
 def _counted(system: System, load: Callable[[], Figures]) -> Figures:
     """The figures of a load, with CPU ms a question, of all threads and of each kind, and the memory after it."""
+    system.settle()
     before = system.cpu_s()
     figures = load()
     spent = {name: seconds - before.get(name, 0.0) for name, seconds in system.cpu_s().items()}

@@ -17,6 +17,7 @@ from app.settings import Settings
 from benchmarks.serving.preparing import PORTS, prepared_before
 
 EMBEDDER_PORT = 8109
+IDLE_S, SETTLE_S = 0.3, 20.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -38,6 +39,17 @@ class System:
                     name, spent = _thread(thread)
                     seconds["event loop" if int(thread.name) == process else name] += spent
         return dict(seconds)
+
+    def settle(self) -> None:
+        """Wait until it has answered what the last load left behind: wrk closes its connections, and not every service
+        notices. At most `SETTLE_S`."""
+        until, spent = time.monotonic() + SETTLE_S, sum(self.cpu_s().values())
+        while time.monotonic() < until:
+            time.sleep(IDLE_S)
+            now = sum(self.cpu_s().values())
+            if now - spent < 0.1 * IDLE_S:
+                return
+            spent = now
 
     def memory_mb(self) -> tuple[int, int]:
         """Resident memory now: all of it, and what no other process shares."""

@@ -142,10 +142,10 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_damaged_home_is_not_backed_up(published: Settings, bundle: Bundle, file: Path) -> None:
-    (postings,) = (published.home / "index").glob("faq-*/postings.npz")
+    (postings,) = (published.home / "index").glob("faq-*/postings/words.npy")
     whole = postings.read_bytes()
     postings.write_bytes(b"damaged")
-    with pytest.raises(IndexUnavailable, match=r"postings\.npz"):
+    with pytest.raises(IndexUnavailable, match=r"postings/words\.npy"):
         backups.backup(published, file)
     postings.write_bytes(whole)
     (published.home / "models" / bundle.revision / "model.onnx").write_bytes(b"damaged")

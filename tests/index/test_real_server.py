@@ -3,6 +3,8 @@
 Each test has a namespace of its own, removes it afterwards, and touches nothing else on the server.
 """
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,7 +13,10 @@ import pytest
 
 from app.index.candidates import Candidate, Question
 from app.index.layout import Layout
+from app.index.nodes import GRPC_PORT
+from app.index.rest_reads import RestReads
 from app.index.server import ServerStore
+from tests.faults.qdrant_grpc import connected
 from tests.faults.real import real_urls
 from tests.index.in_increments import NAMES, InIncrements
 from tests.index.namespaces import empty, new_namespace
@@ -20,6 +25,7 @@ from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
 pytestmark = pytest.mark.anyio
 NODES = real_urls()
 URLS = ",".join(NODES)
+GRPC = int(os.environ.get("QDRANT_GRPC_PORT", str(GRPC_PORT)))
 MANY, DIMENSION = 4_000, 384
 
 
@@ -64,6 +70,24 @@ async def test_namespaces_on_one_server_do_not_see_each_other(namespace: str) ->
     assert await store.pointer() == (FIRST, None)
     await store.close()
     await other.close()
+
+
+async def test_questions_go_by_grpc(namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids and rows; what is read is what was written. By REST it would fail here."""
+    store = ServerStore.connect(URLS, namespace=namespace, grpc_port=GRPC)
+    await store.build(record(FIRST), [ENTRIES])
+    index = await store.open(FIRST)
+    for guarded in store._nodes._guarded:
+        await asyncio.wait_for(connected(guarded._client._grpc), 10)  # type: ignore[attr-defined]
+    monkeypatch.delattr(RestReads, "nearest_ids")
+    monkeypatch.delattr(RestReads, "read_rows")
+    results = {entry.id: entry for entry in await index.search(asking(AXES[0]), 9, {})}
+    for entry in ENTRIES:
+        assert results[entry.id].payload == entry.payload
+        np.testing.assert_array_equal(results[entry.id].answer, entry.answer)
+        np.testing.assert_array_equal(results[entry.id].questions, entry.questions)
+        np.testing.assert_array_equal(results[entry.id].negatives, entry.negatives)
+    await store.close()
 
 
 def many() -> Iterator[list[Candidate]]:

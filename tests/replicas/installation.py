@@ -116,7 +116,7 @@ class Installation:
 
     def publish(self, bundle: Bundle) -> None:
         """Publish a bundle; returns when every replica serves it."""
-        status = self.publisher(bundle).wait(60)
+        status = self.publisher(bundle).wait(HEAL_S)
         assert status == 0, (self._directory / "publisher" / "publisher.log").read_text()
         self.wait_until_served(f"-{bundle.revision}-")
 
@@ -207,7 +207,7 @@ def installation(
         fill(shared, entries())
         made = Installation(directory, nodes, server, shared, bundles)
         try:
-            assert made.publisher(bundles[0]).wait(60) == 0
+            assert made.publisher(bundles[0]).wait(HEAL_S) == 0
             made.start(*range(REPLICAS))
             yield made
         finally:

@@ -49,7 +49,9 @@ def another_model(site: Installation, away_s: float) -> None:
 
 
 def rollback(site: Installation, away_s: float) -> None:
-    """The release before is activated at one replica, and then the newer one at another."""
+    """The release before an edit is activated at one replica, and then the newer one at another."""
+    site.edit(0, SECOND)
+    site.wait_until_seen(SECOND)
     newer = site.release(0)
     releases = site.service(0).client.get("/v1/admin/releases").json()["releases"]
     older = next(release["release"] for release in releases if release["previous"])

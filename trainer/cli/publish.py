@@ -17,7 +17,8 @@ def publish(
         typer.Option("--adopt", help="Take over FAQ_NAMESPACE on the Qdrant server from another installation's store."),
     ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that encode texts. Default: one a core, at most 8.")
+        int | None,
+        typer.Option(min=1, help="Processes that encode texts. Default: one a core, at most 8, in half of the memory."),
     ] = None,
 ) -> None:
     """Build a release of the stored entries with a bundle, verify it, and switch the service to it."""
