@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.encoding.bundle import Bundle
+from app.errors import IndexUnavailable
 from app.index.embedded import EmbeddedStore
 from app.releases import readiness
 from app.releases.catalog import Catalog
@@ -67,9 +68,9 @@ async def test_failing_probes_encode_once_too(live: Live, encodings: Encodings) 
         await answerer.index.close()
     ready = Readiness()
     results = await asyncio.gather(*(ready.check(live) for _ in range(20)), return_exceptions=True)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(IndexUnavailable):
         await ready.check(live)
-    assert {type(result) for result in results} == {RuntimeError}
+    assert {type(result) for result in results} == {IndexUnavailable}
     assert encodings.count == 1
 
 
