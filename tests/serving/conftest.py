@@ -41,14 +41,18 @@ class Service:
 
     @contextmanager
     def clients(self, key: str | None = ADMIN_KEY) -> Iterator[list[httpx2.Client]]:
-        """A client at each worker process: a connection goes to the one that has fewest."""
-        wait(lambda: sum(self.connections().values()) == 0)
-        with ExitStack() as stack:
-            clients = [stack.enter_context(self.client(key)) for _ in range(WORKERS)]
-            for client in clients:
-                client.get("/livez")
-            assert list(self.connections().values()) == [1] * WORKERS
-            yield clients
+        """A client at each worker process: a connection goes to the one that had fewest a moment ago."""
+        for _ in range(20):
+            wait(lambda: sum(self.connections().values()) == 0)
+            time.sleep(0.2)  # the parent learns that they are closed
+            with ExitStack() as stack:
+                clients = [stack.enter_context(self.client(key)) for _ in range(WORKERS)]
+                for client in clients:
+                    client.get("/livez")
+                if list(self.connections().values()) == [1] * WORKERS:
+                    yield clients
+                    return
+        pytest.fail("two connections never went to two worker processes")
 
     def workers(self) -> list[int]:
         """The process ids of the worker processes that have begun to serve."""
