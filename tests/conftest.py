@@ -65,7 +65,7 @@ def anyio_backend() -> str:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith("FAQ_") and not name.startswith(("FAQ_SHARED", "FAQ_TEST")):
+        if name.startswith("FAQ_") and not name.startswith("FAQ_TEST"):
             monkeypatch.delenv(name)
 
 

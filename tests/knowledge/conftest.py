@@ -9,6 +9,7 @@ import pytest
 from app.knowledge.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
+SHARED_DATA = Path(os.environ.get("FAQ_SHARED_DATA", REPOSITORY / ".." / "shared" / "data")).resolve()
 
 
 @pytest.fixture
@@ -22,7 +23,6 @@ def store(url: str) -> Iterator[Store]:
 @pytest.fixture
 def shared() -> Path:
     """The folder of shared data; skips where there is none."""
-    folder = Path(os.environ.get("FAQ_SHARED_DATA", REPOSITORY / ".." / "shared" / "data")).resolve()
-    if not folder.is_dir():
-        pytest.skip(f"no shared data in {folder}")
-    return folder
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no shared data in {SHARED_DATA}")
+    return SHARED_DATA
