@@ -53,11 +53,19 @@ def main() -> None:
     started, rounds = time.perf_counter(), list[Round]()
     with ExitStack() as stack:
         systems = [stack.enter_context(system) for system in services(settings, options)]
+        first = systems[0]
         for number in range(options.rounds):
             rounds.append(one_round(systems, options, settings))
             print(f"round {number + 1} of {options.rounds}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+            write(rounds, options.out)
         if options.reindex:
-            rounds[-1][systems[0].name][REINDEX] = during_reindex(systems[0], options, rounds[-1])
+            rounds[-1][first.name][REINDEX] = during_reindex(first, options, rounds[-1])
+            write(rounds, options.out)
+    print((RESULTS / f"{options.out}.md").read_text(encoding="utf-8"))
+
+
+def write(rounds: list[Round], name: str) -> None:
+    """Write the results of the rounds so far."""
     medians = summary(rounds)
     report = {
         "medians": medians,
@@ -66,10 +74,9 @@ def main() -> None:
         "load_average": os.getloadavg()[1],  # of five minutes; above what this itself makes: others were at work
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{options.out}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / f"{options.out}.md").write_text(page.table(report, options.out), encoding="utf-8")
-    page.plot(report, RESULTS / f"{options.out}.png")
-    print(page.table(report, options.out))
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text(page.table(report, name), encoding="utf-8")
+    page.plot(report, RESULTS / f"{name}.png")
 
 
 def _options() -> argparse.Namespace:
