@@ -22,7 +22,7 @@ from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
-LIMITED_KEY, LIMIT = "another-admin-key", 300  # requests an hour with one key
+LIMITED_KEY, LIMIT = "another-admin-key", 2_000  # requests an hour with one key
 
 
 @dataclass
