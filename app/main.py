@@ -4,11 +4,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-)
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import NamedTuple, TypedDict
 
@@ -71,11 +67,9 @@ from app.settings import Settings
 from app.web import pages
 from app.web.site import Site
 
-COLLECT_AFTER = (
-    2_000,
-    20,
-    100,
-)  # of Python's three generations; a full collection, with 700, 10, 10 one in some hundred questions, takes 10 to 60 ms
+# Of Python's three generations. With its own 700, 10, 10 a full collection comes once in some hundred questions, and
+# takes 10 to 60 ms.
+COLLECT_AFTER = 2_000, 20, 100
 DESCRIPTION = "Answers questions from a FAQ, and says so when it cannot."
 
 

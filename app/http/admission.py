@@ -10,9 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.errors import DeadlineExceeded, Overloaded
 from app.http.metrics import Metrics
-from app.http.shared import Shared
+from app.http.shared import QUESTIONS, Shared
 
-QUESTIONS = "questions"  # the count of the shared memory
 WATCH_AFTER_S = 0.05  # most requests are answered by then; the others are watched for a disconnect of the client
 MAX_TIMEOUT_MS = 60_000
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 MOST_WORKERS = 256
 _SALT = 16  # bytes at the beginning; the names in the tables are hashed with it
 _COUNTS = 64  # where the counts begin: a row of MOST_WORKERS integers for each kind
-_KINDS = ("questions", "connections", "taken")
+QUESTIONS, CONNECTIONS, TAKEN = "questions", "connections", "taken"  # in progress; open; taken from the parent so far
+_KINDS = (QUESTIONS, CONNECTIONS, TAKEN)
 _TABLES = _COUNTS + 8 * len(_KINDS) * MOST_WORKERS
 _WAYS = struct.Struct("=" + "Qd" * 8)  # a row of a table: eight names with their times
 _WAY = struct.Struct("=Qd")

@@ -11,10 +11,10 @@ from contextlib import ExitStack, suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from app.http.shared import Shared
+from app.http.shared import CONNECTIONS, TAKEN, Shared
 from app.releases.remote import Channel, Message
 from app.serving import worker
-from app.serving.handover import CONNECTIONS, TAKEN, hand_over
+from app.serving.handover import hand_over
 from app.serving.server import SHUTDOWN_S
 from app.settings import Settings
 

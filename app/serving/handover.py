@@ -11,9 +11,8 @@ from contextlib import suppress
 
 import uvicorn
 
-from app.http.shared import Shared
+from app.http.shared import CONNECTIONS, TAKEN, Shared
 
-CONNECTIONS, TAKEN = "connections", "taken"  # counts of the shared memory: open ones, and all that were taken so far
 READY = b"r"
 HANDED_S = 0.1  # for connections that were handed over before the process stops to begin their requests
 AT_ONCE = 16  # connections that are taken before others get a turn
