@@ -22,7 +22,7 @@ from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
-LIMITED_KEY, LIMIT = "another-admin-key", 2_000  # requests an hour with one key
+LIMITED_KEY, LIMIT = "another-admin-key", 300  # requests an hour with one key
 
 
 @dataclass
@@ -94,11 +94,11 @@ def threads(pid: int) -> list[Path]:
     return list(Path(f"/proc/{pid}/task").iterdir())
 
 
-def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 30, every: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def started(settings: Settings) -> Service:

@@ -12,6 +12,8 @@ from tests.conftest import ADMIN_KEY
 from tests.serving.conftest import LIMIT, LIMITED_KEY, Service, stopped, wait
 
 QUESTION = {"question": "When will I get my refund?", "min_confidence": 0}
+AGAIN_S = 1.0  # after a lost connection: at once, it may be handed to a killed process before its end is noticed
+POLL_S = 0.5  # of polls by a key, which count against its limit
 ANSWERED = 'faqtual_questions_total{status="answered"}'
 
 
@@ -54,6 +56,7 @@ class Load:
                     self.outcomes[str(client.post("/v1/ask", json=QUESTION).status_code)] += 1
                 except httpx2.TransportError as error:
                     self.outcomes[type(error).__name__] += 1
+                    self._stop.wait(AGAIN_S)
 
 
 def test_any_worker_tells_the_metrics_of_all(service: Service) -> None:
@@ -77,7 +80,7 @@ def test_a_limit_holds_for_all_workers_together(service: Service) -> None:
     with service.clients(LIMITED_KEY) as clients:
         statuses = [clients[number % 2].post("/v1/ask", content=b"{").status_code for number in range(LIMIT + 40)]
     assert Counter(statuses[:LIMIT]) == {415: LIMIT}
-    assert statuses[LIMIT:].count(429) > 20  # a long test refills some tokens
+    assert Counter(statuses[LIMIT + 2 :]) == {429: 38}  # a long test refills a token or two
 
 
 def test_a_session_of_the_console_holds_at_every_worker(service: Service) -> None:
@@ -93,17 +96,20 @@ def test_an_edit_at_one_worker_answers_at_all_of_them_without_a_failed_request(s
     with service.clients() as (first, second), Load(service) as load:
         edited = first.patch("/v1/admin/entry", params={"id": "refund"}, json=change, headers={"If-Match": "*"})
         assert edited.status_code == 200
-        wait(lambda: [job["status"] for job in second.get("/v1/admin/jobs").json()["jobs"]] == ["succeeded"])
+        wait(
+            lambda: [job["status"] for job in second.get("/v1/admin/jobs").json()["jobs"]] == ["succeeded"],
+            every=POLL_S,
+        )
         wait(lambda: answer(first) == answer(second) == "Within six days.", seconds=2)
     assert load.failed == 0
     with service.client() as client:
-        wait(lambda: not client.get("/v1/admin/status").json()["pending"]["entries"])
+        wait(lambda: not client.get("/v1/admin/status").json()["pending"]["entries"], every=POLL_S)
 
 
 def test_a_job_that_one_worker_starts_is_seen_at_the_other_until_it_ends(service: Service) -> None:
     with service.clients() as (first, second):
         job = first.post("/v1/admin/reindex").raise_for_status().headers["Location"]
-        wait(lambda: second.get(job).json()["status"] == "succeeded")
+        wait(lambda: second.get(job).json()["status"] == "succeeded", every=POLL_S)
 
 
 def test_a_killed_worker_is_replaced_and_only_its_own_requests_fail(service: Service) -> None:
@@ -116,8 +122,7 @@ def test_a_killed_worker_is_replaced_and_only_its_own_requests_fail(service: Ser
         wait(lambda: len(service.workers()) == 2 and service.workers() != before)
         asked = load.outcomes["200"]
         wait(lambda: load.outcomes["200"] > asked + 20)
-    # who connects again at once may be handed to it once more, before its end is noticed
-    assert load.failed <= 2 * in_progress, load.outcomes
+    assert load.failed <= in_progress, load.outcomes
     with service.client() as client:
         assert metric(client, ANSWERED) >= counted + load.outcomes["200"]  # those of the killed one, too
         wait(lambda: metric(client, "faqtual_questions_under_way") == 0)
