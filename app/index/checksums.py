@@ -55,18 +55,18 @@ def _bytes_on_disk(path: Path) -> int | None:
 def check(directory: Path) -> None:
     """Compare the files with sums.json. Raises IndexUnavailable naming the first file that is damaged or missing.
 
-    An index without sums.json, as earlier versions built it, is not checked.
+    Files that sums.json does not name are left alone: the engine of another process, as it opens the same index, makes
+    some for a moment. An index without sums.json, as earlier versions built it, is not checked.
     """
     if not (directory / SUMS).exists():
         return
     try:
         expected = json.loads((directory / SUMS).read_bytes())
-        actual = _sums(directory)
+        damaged = next((name for name, total in expected.items() if not _is_whole(directory / name, total)), None)
     except (OSError, ValueError) as error:
         raise IndexUnavailable(f"The release {directory.name} is damaged: {error}.") from error
-    if expected != actual:
-        name = next(name for name in sorted({*expected, *actual}) if expected.get(name) != actual.get(name))
-        raise _damaged(directory, name)
+    if damaged is not None:
+        raise _damaged(directory, damaged)
 
 
 def check_beside_others(directory: Path) -> None:
@@ -96,6 +96,13 @@ def _sums(directory: Path) -> dict[str, int]:
     paths = (path for path in directory.rglob("*") if path.is_file() and path not in written)
     checked = sorted(path for path in paths if path.name not in REWRITTEN and not path.name.startswith("."))
     return {path.relative_to(directory).as_posix(): _sum(path) for path in checked}
+
+
+def _is_whole(path: Path, total: int) -> bool:
+    try:
+        return _sum(path) == total
+    except FileNotFoundError:
+        return False
 
 
 def _sum(path: Path) -> int:
