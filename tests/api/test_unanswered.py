@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from app.knowledge.store import Store
 from app.questions.log import QuestionLog
 from app.settings import Settings
-from tests.api.test_questions import (
+from tests.api.question_log import (
     ADMIN,
     EDIT_KEY,
     emptied,
