@@ -4,8 +4,9 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 
+from app.batches import batches
 from app.encoding.lengths import Lengths
 from app.knowledge.entry import Entry
 from app.knowledge.flaws import flaws_of, unfit_follow_up
@@ -41,8 +42,7 @@ def _of_entries(
     stored: Iterable[Stored], corpus: Corpus, follow_ups: "_FollowUps", lengths: Lengths | None, now: datetime
 ) -> Iterator[list[Finding]]:
     """The findings of each batch of entries by themselves; adds the entries to `corpus` and `follow_ups`."""
-    rest = iter(stored)
-    while batch := list(islice(rest, BATCH)):
+    for batch in batches(stored, BATCH):
         for item in batch:
             follow_ups.add(item.entry)
         kept = [item for item in batch if item.entry.state != "archived"]
