@@ -12,8 +12,9 @@ from app.golden.judging import Expected, Judged, Missed, Outcome, judge, lines_o
 from app.golden.questions import GoldenStore
 from app.golden.runs import RunOutcome, Runs
 from app.golden.waiving import reasons
-from app.jobs.jobs import Canceled, patiently
+from app.jobs.jobs import Canceled
 from app.knowledge.database import Database
+from app.knowledge.patience import patiently
 from app.releases.catalog import Catalog, Loaded
 from app.releases.examining import Examiner, Step, opened
 

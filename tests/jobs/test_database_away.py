@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import event, func, select, text
 
 from app.errors import StoreError
-from app.jobs.jobs import PATIENCE_S, Canceled, Jobs
+from app.jobs.jobs import Canceled, Jobs
 from app.knowledge.database import Database
+from app.knowledge.patience import PATIENCE_S
 from app.releases.worker import Worker
 from app.settings import Settings
 from tests.jobs.working import work_on

@@ -9,12 +9,12 @@ from app.errors import InputError
 from app.knowledge.database import Database
 from app.questions.asked import DAY_S
 from app.questions.feedback import Feedbacks, Opinion, Subject
+from app.questions.figures import Period
 from app.questions.groups import Groups, joined
 from app.questions.log import QuestionLog
 from app.questions.popular import question_key
 from app.questions.reviewing import Failed, Review, Reviews
 from app.questions.selection import normalized
-from app.questions.statistics import Period
 from app.questions.tables import GroupRow
 from app.questions.unanswered import Cluster, clusters, key_of_name, name_of, page_of
 from tests.questions.made import NOON, asked, request
