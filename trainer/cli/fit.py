@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from app.errors import InputError
 from app.ranking.unanswerable import LEAST_SHARE, MOST_SHARE
 from trainer.cli.options import command_of
-from trainer.recipes import Recipe, dimensions_of, recipe_named
+from trainer.recipes import Recipe, recipe_named
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class RecipeOptions:
     def changed(self, recipe: Recipe) -> Recipe:
         """The recipe with the given fields. Raises InputError for a field it does not have, or a senseless value."""
         given = asdict(self)
-        given["dimensions"] = dimensions_of(self.dimensions) if self.dimensions else None
+        given["dimensions"] = _dimensions(self.dimensions) if self.dimensions else None
         given["gradient_checkpointing"] = self.gradient_checkpointing or None
         return recipe.override(**given)
 
@@ -123,6 +124,16 @@ def _fit(options: RunOptions, changes: RecipeOptions) -> None:
             database=options.database,
         )
     typer.echo(run.directory)
+
+
+def _dimensions(text: str) -> tuple[int, ...]:
+    """Dimensions as the command line has them, `256,128`. Raises InputError for anything else."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"Dimensions must be whole numbers, separated by commas, not `{text}`.", "dimensions"
+        ) from None
 
 
 fit = command_of("fit", _fit, RunOptions, RecipeOptions)

@@ -15,7 +15,7 @@ from app.errors import InputError
 from app.graphs.packaged import packaged
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, runs
-from trainer.export import export, graph
+from trainer.export import export, exportable, graph
 from trainer.recipes import RECIPES
 from trainer.training import model
 
@@ -52,7 +52,7 @@ def test_sliding_window_attention_is_refused_by_name_before_training(tmp_path: P
 
 def test_a_window_that_no_text_exceeds_is_exported_exactly(tmp_path: Path) -> None:
     encoder = model.load(str(modernbert(tmp_path, 9)), "cpu")
-    graph.refuse_unexportable(encoder)
+    exportable.refuse_unexportable(encoder)
     graph.export_onnx(encoder, tmp_path / "model.onnx", 9)
     texts = ["one two three four five six seven", "one"]
     read = encoder.preprocess(texts)
@@ -68,7 +68,7 @@ def test_other_attention_that_the_graph_does_not_compute_is_refused(kv_heads: in
     config = Qwen2Config(**SIZES, num_key_value_heads=kv_heads, vocab_size=30522)  # type: ignore[arg-type]
     encoder = model.load(str(base(tmp_path, Qwen2Model(config), 64)), "cpu")
     with pytest.raises(InputError, match=reason):
-        graph.refuse_unexportable(encoder)
+        exportable.refuse_unexportable(encoder)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
