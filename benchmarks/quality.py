@@ -128,19 +128,19 @@ def measured(faq: Faq, work: Path, recipe: str, reranker: bool) -> dict[str, Any
         False: trained(faq, work / "base", ["--epochs", "0"]),
         True: trained(faq, work / "tuned", ["--recipe", recipe, *(["--reranker"] if reranker else [])]),
     }
-    found: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     answers: dict[str, list[Reply]] = {}
-    again = Bundle.load(runs[True]).manifest.reranker is not None
-    for name, system in {**SYSTEMS, **(RERANKED if again else {})}.items():
+    reranked = Bundle.load(runs[True]).manifest.reranker is not None
+    for name, system in {**SYSTEMS, **(RERANKED if reranked else {})}.items():
         bundle = changed(Bundle.load(runs[system.tuned]), system.changes, work / "bundle")
         with served(bundle, faq.knowledge, work / "home", system.rerank) as client:
             answers[name] = asyncio.run(asked(client, queries_of(faq.queries)))
-        found[name] = figures(answers[name], relevant(faq))
+        report[name] = figures(answers[name], relevant(faq))
     pairs = zip(answers["fine-tuned, by meaning"], answers[WORDS], strict=True)
-    found[FUSED] = figures([fused(*pair) for pair in pairs], relevant(faq))
+    report[FUSED] = figures([fused(*pair) for pair in pairs], relevant(faq))
     for name in (WORDS, FUSED):  # there is no confidence in these
-        found[name] = {one: value for one, value in found[name].items() if one in RANKED}
-    return found
+        report[name] = {column: value for column, value in report[name].items() if column in RANKED}
+    return report
 
 
 def trained(faq: Faq, directory: Path, options: list[str]) -> Path:
@@ -201,7 +201,7 @@ async def asked(address: str, questions: Sequence[str]) -> list[Reply]:
     gate = asyncio.Semaphore(CONCURRENT)
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
 
-        async def one(question: str) -> Reply:
+        async def reply_to(question: str) -> Reply:
             async with gate:
                 body = {"question": question, "top_k": 50, "min_confidence": 0}
                 every = (await client.post("/v1/ask", json=body)).raise_for_status().json()
@@ -213,7 +213,7 @@ async def asked(address: str, questions: Sequence[str]) -> list[Reply]:
             shown = [answer["faq_id"] for answer in usual["answers"]]
             return Reply(ids, answers[0]["confidence"], usual["status"], shown, usual["took_ms"])
 
-        return await asyncio.gather(*(one(question) for question in questions))
+        return await asyncio.gather(*(reply_to(question) for question in questions))
 
 
 def queries_of(path: Path) -> list[str]:
@@ -228,17 +228,17 @@ def relevant(faq: Faq) -> list[set[str]]:
     for row in _rows(faq.knowledge):
         by_answer.setdefault(row["answer"], set()).add(row["id"])
         answers[row["id"]] = row["answer"]
-    found = [row.get("answer") or answers.get(row.get("faq_id") or "") for row in _rows(faq.queries)]
-    return [by_answer.get(answer or "", set()) for answer in found]
+    right = [row.get("answer") or answers.get(row.get("faq_id") or "") for row in _rows(faq.queries)]
+    return [by_answer.get(answer or "", set()) for answer in right]
 
 
-def fused(one: Reply, other: Reply) -> Reply:
+def fused(first: Reply, second: Reply) -> Reply:
     """Reciprocal rank fusion of two rankings."""
     scores: dict[str, float] = {}
-    for ids in (one.ids, other.ids):
+    for ids in (first.ids, second.ids):
         for place, name in enumerate(ids, start=1):
             scores[name] = scores.get(name, 0) + 1 / (FUSION + place)
-    return other._replace(ids=sorted(scores, key=lambda name: -scores[name]))
+    return second._replace(ids=sorted(scores, key=lambda name: -scores[name]))
 
 
 def page(report: dict[str, Any]) -> str:
@@ -253,8 +253,10 @@ def page(report: dict[str, Any]) -> str:
         questions = next(iter(systems.values()))["questions"]
         lines += ["", f"## {name}, {questions:,} answerable questions", "", f"| | {' | '.join(columns)} |"]
         lines.append("|---" * (len(columns) + 1) + "|")
-        for system, found in systems.items():
-            cells = [f"{found[one]:.{1 if one == 'p50 ms' else 3}f}" if one in found else "" for one in columns]
+        for system, values in systems.items():
+            cells = [
+                f"{values[column]:.{1 if column == 'p50 ms' else 3}f}" if column in values else "" for column in columns
+            ]
             lines.append(f"| {system} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -38,7 +38,7 @@ def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str
         for reply, ids in zip(replies, right_ids, strict=True)
     ]
     known = place[answerable]
-    found = {
+    figures = {
         "questions": int(answerable.sum()),
         "P@1": float((known == 1).mean()),
         "MRR": float((1 / known).mean()),
@@ -51,8 +51,8 @@ def figures(replies: Sequence[Reply], right_ids: Sequence[set[str]]) -> dict[str
         "p50 ms": float(np.median([reply.ms for reply in replies])),
     }
     if (~answerable).any():
-        found |= {"refused": float((~answered)[~answerable].mean()), "AUROC": float(auroc(confidence, answerable)[0])}
-    return {name: round(value, 4) for name, value in found.items()}
+        figures |= {"refused": float((~answered)[~answerable].mean()), "AUROC": float(auroc(confidence, answerable)[0])}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def halves(confidence: Floats, right: Flags) -> dict[str, float]:
@@ -61,8 +61,8 @@ def halves(confidence: Floats, right: Flags) -> dict[str, float]:
     coverage, errors, perfect = [], [], []
     for _ in range(HALVES):
         order = draws.permutation(len(right))
-        for one, other in ((order[::2], order[1::2]), (order[1::2], order[::2])):
-            threshold = _threshold(confidence[one], right[one])
+        for half, other in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+            threshold = _threshold(confidence[half], right[half])
             coverage.append(float((confidence[other] >= threshold).mean()))
             errors.append(calibration_error(confidence[other], right[other]))
             made = draws.uniform(size=len(other)) < confidence[other]
