@@ -19,7 +19,7 @@ def test_a_batch_is_carried_out_whole(client: TestClient) -> None:
         {"op": "update", "id": "passage", "etag": "*", "changes": {}},
     ]
     done = client.post(BATCH, json={"operations": operations})
-    assert [(one["id"], one["outcome"]) for one in done.json()["outcomes"]] == [
+    assert [(outcome["id"], outcome["outcome"]) for outcome in done.json()["outcomes"]] == [
         ("new", "created"),
         ("refund", "changed"),
         ("delivery", "changed"),

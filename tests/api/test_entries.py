@@ -94,8 +94,8 @@ def test_the_second_of_two_editors_gets_the_entry_as_the_first_left_it(client: T
     assert (second.status_code, second.json()["code"]) == (412, "stale")
     assert second.json()["entry"] | {"warnings": []} == first.json()
     assert second.headers["ETag"] == first.headers["ETag"]
-    again = {"If-Match": second.json()["entry"]["etag"], **BEN}
-    assert client.patch(ENTRY, params={"id": "refund"}, json={"answer": "Ben's"}, headers=again).status_code == 200
+    headers = {"If-Match": second.json()["entry"]["etag"], **BEN}
+    assert client.patch(ENTRY, params={"id": "refund"}, json={"answer": "Ben's"}, headers=headers).status_code == 200
     history = client.get(f"{ENTRY}/history", params={"id": "refund"}).json()
     assert [version["by"] for version in history["versions"]] == ["ben", "ann", None]
 

@@ -56,8 +56,8 @@ def test_files_are_imported_whole_or_not_and_exported(admin: TestClient) -> None
     assert admin.get(URL).json()["total"] == 2
     exported = admin.get(f"{FILES}/export?format=csv")
     assert exported.headers["content-type"].startswith("text/csv")
-    again = admin.post(f"{FILES}/import", content=exported.content, headers=CSV).json()
-    assert again == {"added": 0, "updated": 0, "unchanged": 2, "dry_run": False}
+    repeated = admin.post(f"{FILES}/import", content=exported.content, headers=CSV).json()
+    assert repeated == {"added": 0, "updated": 0, "unchanged": 2, "dry_run": False}
 
 
 def test_a_blocked_release_is_listed_compared_and_activated_on_purpose(

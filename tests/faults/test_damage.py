@@ -23,8 +23,8 @@ __all__ = ["small"]  # a fixture: a FAQ_HOME on a disk of its own
 
 
 def only(home: Path, pattern: str) -> Path:
-    (found,) = home.glob(pattern)
-    return found
+    (path,) = home.glob(pattern)
+    return path
 
 
 def flip(path: Path) -> None:

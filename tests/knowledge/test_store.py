@@ -90,8 +90,8 @@ def test_times_of_creation_and_change(store: Store) -> None:
         assert connection.execute(times).one() == (created, updated)
     store.import_entries([EDITED], "append")
     with store.database.read() as connection:
-        again, later = connection.execute(times).one()
-    assert again == created
+        kept, later = connection.execute(times).one()
+    assert kept == created
     assert later > updated
 
 
@@ -151,7 +151,7 @@ def test_what_is_no_cursor_is_refused(store: Store, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("search", "expected"),
     [
         ("FRAGE", ["a"]),
         ("groß", ["a"]),
@@ -173,11 +173,11 @@ def test_what_is_no_cursor_is_refused(store: Store, after: str) -> None:
         ("' OR 1=1 --", []),
     ],
 )
-def test_search(store: Store, search: str, found: list[str]) -> None:
+def test_search(store: Store, search: str, expected: list[str]) -> None:
     store.import_entries([A, B, C], "append")
     page = store.page(search=search)
-    assert [entry.id for entry in page.entries] == found
-    assert page.total == len(found)
+    assert [entry.id for entry in page.entries] == expected
+    assert page.total == len(expected)
 
 
 SCRIPTS = [

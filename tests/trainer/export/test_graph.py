@@ -57,10 +57,10 @@ def test_a_window_that_no_text_exceeds_is_exported_exactly(tmp_path: Path) -> No
     texts = ["one two three four five six seven", "one"]
     read = encoder.preprocess(texts)
     feed = {name: read[name].numpy() for name in ("input_ids", "attention_mask")}
-    (found,) = ort.InferenceSession(tmp_path / "model.onnx").run(None, feed)
+    (exported,) = ort.InferenceSession(tmp_path / "model.onnx").run(None, feed)
     expected = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     assert feed["input_ids"].shape == (2, 9)
-    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(exported, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("kv_heads", "reason"), [(1, "grouped-query attention"), (2, "qwen2, .*causal attention")])
