@@ -82,7 +82,7 @@ def _listed(
     chosen: frozenset[str] = frozenset(),
     status: int = 200,
 ) -> Response:
-    """The list from its begin, as many entries as were shown."""
+    """The list from its start, as many entries as were shown."""
     shown = min(max(filters.shown, PAGE), MOST_SHOWN)
     results = service.store.page(shown, selection=filters.selection)
     values: dict[str, Any] = {

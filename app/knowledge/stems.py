@@ -34,7 +34,7 @@ class Stems:
         return {"stems": _SEPARATOR.join(("", *marks, "")), "stem_language": self.language}
 
     def matching(self, search: str) -> ColumnElement[bool]:
-        """The condition that an entry holds every word of a search, in any form; of the last one the begin is enough.
+        """The condition that an entry holds every word of a search, in any form; its beginning is enough for the last.
 
         Stop words do not count. An entry that holds the text of the search, whatever its case, is found in any case.
         """

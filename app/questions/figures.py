@@ -57,7 +57,7 @@ class EntryPage(NamedTuple):
 
 
 class HourFigures(NamedTuple):
-    """Questions of one hour by outcome, and their mean latency. `hour`: its begin, in seconds since 1970."""
+    """Questions of one hour by outcome, and their mean latency. `hour`: its start, in seconds since 1970."""
 
     hour: float
     answered: int

@@ -23,7 +23,7 @@ _WEB = ("http", "https")
 
 
 class BadLink(NamedTuple):
-    """A malformed link: the begin of its text, and what is wrong with it."""
+    """A malformed link: the beginning of its text, and what is wrong with it."""
 
     text: str
     reason: str

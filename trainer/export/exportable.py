@@ -103,6 +103,6 @@ def refuse_attention(module: nn.Module, config: PreTrainedConfig, max_tokens: in
 
 
 def refuse_length(config: PreTrainedConfig, max_tokens: int) -> None:
-    """Raises InputError if a transformer cannot read texts of so many tokens."""
+    """Raises InputError if a transformer cannot read texts of `max_tokens` tokens."""
     if not 2 <= max_tokens <= config.max_position_embeddings:
         raise refusal(f"it reads at most {config.max_position_embeddings} tokens, not {max_tokens}")
