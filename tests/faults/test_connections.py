@@ -157,7 +157,10 @@ def test_with_few_descriptors_the_service_says_so_and_answers(published: Setting
             assert "Room for 256 connections, not 10000" in running.log
             idle = [connect(running) for _ in range(700)]
             for _ in range(20):
-                assert httpx2.post(f"{running.url}/v1/ask", json=QUESTION, trust_env=False).status_code == 200
+                assert (
+                    httpx2.post(f"{running.url}/v1/ask", json=QUESTION, trust_env=False, timeout=PATIENCE_S).status_code
+                    == 200
+                )
             for connection in idle:
                 connection.close()
             assert "Too many open files" not in running.log

@@ -16,7 +16,7 @@ from app.errors import Busy
 from app.jobs import lock
 from app.jobs.jobs import Jobs
 from app.knowledge.database import Database
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 ENDING_MS = 30_000
@@ -66,6 +66,7 @@ import sys, time
 from pathlib import Path
 from app.jobs import lock
 from app.knowledge.database import Database
+from tests.waiting import PATIENCE_S
 with lock.writer(Path(sys.argv[1]), Database.open(sys.argv[2])):
     print("held", flush=True)
     time.sleep(60)
@@ -99,10 +100,10 @@ def test_looking_for_a_job_refuses_no_writer(tmp_path: Path, url: str, database:
     ready, stop = context.Event(), context.Event()
     process = context.Process(target=look, args=(url, ready, stop))
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(PATIENCE_S)
     refused = sum(is_taken(tmp_path, database) for _ in range(300))
     stop.set()
-    process.join(30)
+    process.join(PATIENCE_S)
     assert (refused, process.exitcode) == (0, 0)
 
 

@@ -25,6 +25,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.knowledge.tables import Base
 from tests.knowledge.conftest import REPOSITORY
+from tests.waiting import PATIENCE_S
 
 TABLES = ("entries", "jobs")
 
@@ -117,7 +118,7 @@ def test_several_processes_may_open_a_new_database_at_once(url: str) -> None:
         assert opener.stdin
         opener.stdin.write("go\n")
         opener.stdin.flush()
-    assert [opener.communicate(timeout=60)[1] for opener in openers] == [""] * 4
+    assert [opener.communicate(timeout=PATIENCE_S)[1] for opener in openers] == [""] * 4
     store = Store.open(url)
     assert {entry.id for entry in store.entries()} == set("abcd")
     store.close()

@@ -21,6 +21,7 @@ from app.knowledge.listing import Page
 from app.knowledge.store import Store
 from app.knowledge.tables import EntryRow
 from tests.knowledge.conftest import REPOSITORY
+from tests.waiting import PATIENCE_S
 
 
 def base64_of(text: str) -> str:
@@ -268,7 +269,7 @@ Store.open(sys.argv[1]).import_entries(entries(), "replace")
 
 def test_a_kill_in_the_middle_of_an_import_leaves_the_old_state(url: str, store: Store) -> None:
     store.import_entries([A, B], "append")
-    done = subprocess.run([sys.executable, "-c", KILLED, url], cwd=REPOSITORY, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, url], cwd=REPOSITORY, timeout=PATIENCE_S, check=False)
     assert done.returncode == -signal.SIGKILL
     assert list(store.entries()) == [A, B]
     assert store.import_entries([C], "replace").removed == 2
