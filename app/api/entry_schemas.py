@@ -29,7 +29,8 @@ class EntryBody(Strict):
     metadata: dict[str, Value] = Field({}, description="Flat: source, category, lang, url…; may be filtered by.")
     state: State = Field("live", description="Only live entries answer.")
     valid_from: str | None = Field(
-        None, description="From then on it answers: ISO 8601, such as 2026-12-31T18:00:00Z; a day is its begin in UTC."
+        None,
+        description="From then on it answers: ISO 8601, as 2026-12-31T18:00:00Z; a day is its first moment in UTC.",
     )
     valid_until: str | None = Field(
         None, description="From then on it no longer answers; a day is the last day in UTC on which it answers."

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,6 +17,7 @@ from app.releases.readiness import Readiness
 from app.settings import Settings
 from tests.conftest import publish_home
 from tests.service import checked_client
+from tests.waiting import wait_until
 
 
 class Encodings:
@@ -90,9 +90,7 @@ def test_a_replica_that_lacks_the_bundle_of_the_active_release_answers_from_the_
         missing = published.home / "models" / other_bundle.revision
         shutil.rmtree(missing)
         asyncio.run(EmbeddedStore(published.home / "index").activate(other))
-        deadline = time.monotonic() + 30
-        while "problem" not in (ready := client.get("/readyz").json()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: "problem" in client.get("/readyz").json())
+        ready = client.get("/readyz").json()
         assert (ready["status"], ready["release"]) == ("ready", release)
         assert str(missing) in ready["problem"]

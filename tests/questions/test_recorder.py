@@ -13,6 +13,7 @@ from app.questions.asked import DAY_S
 from app.questions.log import QuestionLog
 from app.questions.recorder import Recorder
 from tests.questions.made import NOON, asked, request
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ def numbers(log: QuestionLog) -> list[int]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds, which a thread brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
