@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from app.arrays import Vectors
 from app.index.candidates import NO_MATCH, Candidate, Match, Question
 from app.index.filters import Filter, check
 from app.index.increment import Increment
-from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
+from app.index.lookup import question_keys
 from app.index.nearness import Near
 from app.index.overlay import Overlay
 from app.index.protocol import Calibration, IndexRecord, SearchNow
@@ -18,28 +17,7 @@ from app.index.scan import Scan
 from app.index.segment import Segment
 from app.index.words import WordTokenizer
 
-T = TypeVar("T")
-
-
-class Matches(NamedTuple):
-    """How the keys of all entries match those of a question. `by_entry` is None where the index has no lookup."""
-
-    wanted: QuestionKeys
-    by_entry: Mapping[int, Match] | None
-
-    def of(self, number: int, payload: Mapping[str, Any]) -> Match:
-        """The match of one entry."""
-        if self.by_entry is None:
-            return match_of(self.wanted, keys_of(payload))
-        return self.by_entry.get(number, NO_MATCH)
-
-    def groups(self) -> list[list[int]]:
-        """The entries whose phrasing is the question, and those that hold one of its identifiers; no group is empty."""
-        if not self.by_entry:
-            return []
-        same = [number for number, match in self.by_entry.items() if match.same or match.folded]
-        holders = [number for number, match in self.by_entry.items() if match.identifiers]
-        return [sorted(group) for group in (same, holders) if group]
+Matches = Mapping[int, Match]  # how the keys of entries match those of a question, by the numbers of the entries
 
 
 class EmbeddedIndex:
@@ -64,7 +42,7 @@ class EmbeddedIndex:
     async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
         """As `Index.search`."""
         check(where, self.record.fields)
-        (candidates,) = await self._run(lambda: self._scanned([question], [limit], where))
+        (candidates,) = await asyncio.to_thread(self._scanned, [question], [limit], where)
         return candidates
 
     @property
@@ -78,15 +56,14 @@ class EmbeddedIndex:
 
     async def count(self) -> int:
         """As `Index.count`."""
-        of_segment = await self._run(self._segment.shard.count)
-        return of_segment - len(self._overlay.hidden) + len(self._overlay.entries)
+        return self._overlay.first - len(self._overlay.hidden) + len(self._overlay.entries)
 
     async def sample(self, limit: int) -> list[Candidate]:
         """As `Index.sample`."""
         everything = np.arange(self._overlay.first + len(self._overlay.entries))
         shown = np.setdiff1d(everything, list(self._overlay.hidden))
         numbers = shown[[place for place in self.record.spread(limit) if place < len(shown)]]
-        return await self._run(lambda: self._read(numbers.tolist()))
+        return await asyncio.to_thread(self._read, numbers.tolist())
 
     async def entries(self, ids: Collection[str]) -> list[Candidate]:
         """As `Index.entries`."""
@@ -97,18 +74,16 @@ class EmbeddedIndex:
                 of_segment + [self._overlay.numbers[name] for name in ids if name in self._overlay.numbers]
             )
 
-        return await self._run(read)
+        return await asyncio.to_thread(read)
 
     async def holds(self, entry_id: str) -> bool:
         """As `Index.holds`."""
         if any(entry_id in increment.changes.digests for increment in self._overlay.increments):
             return True
-        return await self._run(lambda: self._segment.holds(entry_id))
+        return await asyncio.to_thread(self._segment.holds, entry_id)
 
-    async def digests(self) -> dict[str, str] | None:
+    async def digests(self) -> dict[str, str]:
         """As `Index.digests`."""
-        if not self._segment.extensible:
-            return None
         digests = await asyncio.to_thread(self._segment.digests)
         for increment in self._overlay.increments:
             digests = increment.digests(digests)
@@ -122,16 +97,15 @@ class EmbeddedIndex:
             increment = Increment.of(self.record, self.record.name, entries, removed, hidden)
             return Overlay(self._segment, [*self._overlay.increments, increment])
 
-        return EmbeddedIndex(self.record, self.calibration, self._segment, await self._run(overlay), lambda: None)
+        return EmbeddedIndex(
+            self.record, self.calibration, self._segment, await asyncio.to_thread(overlay), lambda: None
+        )
 
     async def close(self) -> None:
-        """As `Index.close`. Waits for the running query without blocking the event loop."""
+        """As `Index.close`."""
         if not self._closed:
             self._closed = True
-            await asyncio.to_thread(self._close)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._segment.thread, work)
+            await asyncio.to_thread(self._close)  # which waits where another release is being opened
 
     def _scanned(
         self, questions: Sequence[Question], limits: Sequence[int], where: Filter | None = None
@@ -142,17 +116,15 @@ class EmbeddedIndex:
             meeting = [self._segment.metadata.meeting(where), self._overlay.meeting(where)]
             allowed = [np.concatenate(meeting)] * len(questions)
         matches = [self._matches(question) for question in questions]
-        scores = self._scan.nearest(questions, limits, [of_question.groups() for of_question in matches], allowed)
+        scores = self._scan.nearest(questions, limits, [_groups(of_question) for of_question in matches], allowed)
         found = zip(questions, matches, scores, strict=True)
         return [self._read(list(bm25), match, bm25, question.vector) for question, match, bm25 in found]
 
     def _matches(self, question: Question) -> Matches:
         wanted = question_keys(question)
-        if self._segment.lookup is None:
-            return Matches(wanted, None)
         of_segment = self._segment.lookup.find(wanted)
         shown = {number: match for number, match in of_segment.items() if number not in self._overlay.hidden}
-        return Matches(wanted, shown | self._overlay.find(wanted))
+        return shown | self._overlay.find(wanted)
 
     def _read(
         self,
@@ -167,10 +139,10 @@ class EmbeddedIndex:
         """
         in_segment = [number for number in numbers if number < self._overlay.first]
         entries = self._segment.read(in_segment)
+        matches, lexical = matches or {}, lexical or {}
         near: Mapping[int, Near] = {} if vector is None else self._segment.nearness(list(entries), vector)
         if len(in_segment) < len(numbers):
             entries = entries | self._overlay.read(numbers)
-        scores = lexical or {}
         return [
             Candidate(
                 entry.id,
@@ -178,9 +150,16 @@ class EmbeddedIndex:
                 entry.answer,
                 entry.questions,
                 entry.negatives,
-                scores.get(number, 0.0),
-                matches.of(number, entry.payload) if matches else NO_MATCH,
+                lexical.get(number, 0.0),
+                matches.get(number, NO_MATCH),
                 near.get(number),
             )
             for number, entry in entries.items()
         ]
+
+
+def _groups(matches: Matches) -> list[list[int]]:
+    """The entries whose phrasing is the question, and those that hold one of its identifiers; no group is empty."""
+    same = [number for number, match in matches.items() if match.same or match.folded]
+    holders = [number for number, match in matches.items() if match.identifiers]
+    return [sorted(group) for group in (same, holders) if group]

@@ -55,9 +55,9 @@ class VectorFileWriter:
 
     def close(self) -> None:
         """Finish both files and flush them to the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
         with (self.directory / ROWS).open("wb") as file:
             np.save(file, np.array(self._rows, dtype=np.int64).reshape(-1, 4))
             file.flush()

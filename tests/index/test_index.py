@@ -1,4 +1,4 @@
-"""One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names.
+"""One contract, held by the embedded index, the client's local mode, and the server that QDRANT_URL names.
 
 The local mode is also asked by gRPC, through `tests.faults.qdrant_grpc`: that shows that what is asked and read is the
 same, not that a real server fills messages in the same way. Neither proves anything about green collections,
@@ -23,10 +23,10 @@ from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Range, fields_of
 from app.index.nodes import GRPC_PORT, Nodes
+from app.index.postings import POSTINGS
 from app.index.protocol import IndexRecord, IndexStore
 from app.index.records import RECORD
 from app.index.server import ServerStore
-from app.index.shard import SHARD
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
 from tests.faults.qdrant_grpc import grpc_node
@@ -378,7 +378,7 @@ async def test_a_passage_only_index(indexes: IndexStore) -> None:
 
 async def test_sweeping_leaves_nothing_behind(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
-    (tmp_path / ".building-faq-x" / "shard").mkdir(parents=True)
+    (tmp_path / ".building-faq-x" / "postings").mkdir(parents=True)
     await store.build(record(FIRST), [ENTRIES])
     await store.sweep()
     assert [path.name for path in tmp_path.iterdir()] == [FIRST]
@@ -387,7 +387,7 @@ async def test_sweeping_leaves_nothing_behind(tmp_path: Path) -> None:
 async def test_damage_is_named(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     await store.build(record(FIRST), [ENTRIES])
-    shutil.rmtree(tmp_path / FIRST / SHARD)
+    shutil.rmtree(tmp_path / FIRST / POSTINGS)
     with pytest.raises(IndexUnavailable, match=FIRST):
         await store.open(FIRST)
     (tmp_path / FIRST / RECORD).write_text("{")

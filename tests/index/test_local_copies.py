@@ -4,7 +4,6 @@ It proves nothing about gRPC, green collections, quantisation or recall.
 """
 
 import gc
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from app.index import local_copies
 from app.index.collection import ServerIndex
 from app.index.local_copies import LocalCopies
 from app.index.nodes import Nodes
+from app.index.payload_file import PAYLOADS
 from app.index.release import EmbeddedIndex
 from app.index.server import ServerStore
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
@@ -164,7 +164,7 @@ async def test_a_large_release_is_asked_on_the_server(server: ServerStore, tmp_p
 async def test_a_damaged_or_outdated_copy_is_made_again(server: ServerStore, tmp_path: Path) -> None:
     copies = LocalCopies(server, tmp_path, limit=100)
     await answers(copies, THIRD)
-    shutil.rmtree(tmp_path / "0" / FIRST / "shard")
+    (tmp_path / "0" / FIRST / PAYLOADS).unlink()
     assert await answers(copies, THIRD) == THIRD_ANSWERS
     for name in (THIRD, SECOND, FIRST):
         await server.drop(name)

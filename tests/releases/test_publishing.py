@@ -132,7 +132,7 @@ async def test_a_release_whose_bundle_is_gone_or_damaged_is_not_activated(embedd
 
 async def test_a_damaged_release_is_built_again_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
     name = await publish(embedded, bundle, FAQ)
-    shutil.rmtree(embedded.models.parent / "index" / name / "shard" / "segments")
+    shutil.rmtree(embedded.models.parent / "index" / name / "postings")
     again = await publish(embedded, bundle, FAQ)
     assert again == f"{name}-2"
     answerer = await embedded.open(again)

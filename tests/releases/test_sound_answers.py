@@ -8,12 +8,10 @@ import pytest
 
 from app.answering import Answerer
 from app.encoding.bundle import Bundle
-from app.index.records import RECORD
 from app.knowledge.entry import RESERVED, Entry
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
 from app.replies import Reply
-from app.settings import Settings
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio
@@ -140,21 +138,3 @@ async def test_an_entry_that_must_not_answer_is_nowhere_in_the_reply(catalog: Ca
         (reply,) = await among.ask(["who gets SPAM"], 50, min_confidence)
         assert "gift" not in {entry.id for entry in [*reply.answers, *reply.suggestions]}
     await among.close()
-
-
-async def test_a_release_built_before_there_was_a_lookup_serves_and_is_rebuilt(
-    settings: Settings, bundle: Bundle
-) -> None:
-    catalog = Catalog(settings)
-    name = await publish(catalog, bundle, FAQ)
-    record = settings.home / "index" / name / RECORD
-    record.write_text(json.dumps({**json.loads(record.read_text()), "common_identifiers": None}))
-    answerer = await catalog.open(name)
-    (reply,) = await answerer.ask(["i lost my PASSWORD"])
-    assert (reply.status, ids(reply)[0]) == ("answered", "password")
-    (ranked,) = await answerer.rank(["i lost my PASSWORD"], 20, {})
-    assert ranked[0].exact
-    await answerer.close()
-    assert await publish(catalog, bundle, FAQ) == f"{name}-2"
-    assert await publish(catalog, bundle, FAQ) == f"{name}-2"
-    await catalog.close()
