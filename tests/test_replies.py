@@ -8,7 +8,7 @@ import pytest
 from app.index.candidates import Candidate
 from app.index.filters import AnyOf, Range
 from app.ranking.decision import Decision
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
 from app.replies import Answer, Reply, ReplyCache, cache_key
 
 LIMIT = 2 * 2**20

@@ -5,19 +5,42 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from app.arrays import Vectors
-from app.index.candidates import NO_MATCH, Candidate, Match, Question
+from app.arrays import Integers, Vectors
+from app.index.candidates import Candidate, Question
 from app.index.filters import Filter, check
+from app.index.hits import Hits, Payload, Source, nearness_of
 from app.index.increment import Increment
-from app.index.lookup import question_keys
-from app.index.nearness import Near
+from app.index.lookup import Match, groups_of, question_keys
 from app.index.overlay import Overlay
 from app.index.protocol import Calibration, IndexRecord, SearchNow
 from app.index.scan import Scan
 from app.index.segment import Segment
 from app.index.words import WordTokenizer
 
-Matches = Mapping[int, Match]  # how the keys of entries match those of a question, by the numbers of the entries
+
+class LayeredEntries:
+    """The entries of a publish and of its increments, by their numbers; see `Source`."""
+
+    def __init__(self, segment: Segment, overlay: Overlay) -> None:
+        self._segment, self._overlay = segment, overlay
+
+    def payloads(self, numbers: Sequence[int]) -> list[Payload]:
+        """As `Source.payloads`."""
+        first = self._overlay.first
+        of_segment = iter(self._segment.payloads([number for number in numbers if number < first]))
+        of_overlay = iter(self._overlay.read(number for number in numbers if number >= first))
+        return [next(of_segment) if number < first else next(of_overlay).payload for number in numbers]
+
+    def entries(self, numbers: Sequence[int]) -> list[Candidate]:
+        """As `Source.entries`."""
+        first = self._overlay.first
+        of_segment = iter(self._segment.read([number for number in numbers if number < first]))
+        of_overlay = iter(self._overlay.read(number for number in numbers if number >= first))
+        return [next(of_segment) if number < first else next(of_overlay) for number in numbers]
+
+    def kept(self, numbers: Sequence[int]) -> tuple[Source, int]:
+        """As `Source.kept`: they are read from the files again."""
+        return self, 0
 
 
 class EmbeddedIndex:
@@ -35,15 +58,17 @@ class EmbeddedIndex:
         self.record = record
         self.calibration = calibration
         self._segment, self._overlay, self._close = segment, overlay, close
+        self._entries = LayeredEntries(segment, overlay)
+        self._answers = np.concatenate([segment.answers, overlay.answers]) if overlay.entries else segment.answers
         parts = [segment.searched, *([overlay.searched] if overlay.searched else [])]
         self._scan = Scan(parts, WordTokenizer(record.language, record.average_length), overlay.hidden)
         self._closed = False
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         """As `Index.search`."""
         check(where, self.record.fields)
-        (candidates,) = await asyncio.to_thread(self._scanned, [question], [limit], where)
-        return candidates
+        (hits,) = await asyncio.to_thread(self._scanned, [question], [limit], where)
+        return hits
 
     @property
     def search_now(self) -> SearchNow:
@@ -63,16 +88,15 @@ class EmbeddedIndex:
         everything = np.arange(self._overlay.first + len(self._overlay.entries))
         shown = np.setdiff1d(everything, list(self._overlay.hidden))
         numbers = shown[[place for place in self.record.spread(limit) if place < len(shown)]]
-        return await asyncio.to_thread(self._read, numbers.tolist())
+        return await asyncio.to_thread(self._entries.entries, numbers.tolist())
 
     async def entries(self, ids: Collection[str]) -> list[Candidate]:
         """As `Index.entries`."""
 
         def read() -> list[Candidate]:
             of_segment = [number for number in self._segment.numbers(ids) if number not in self._overlay.hidden]
-            return self._read(
-                of_segment + [self._overlay.numbers[name] for name in ids if name in self._overlay.numbers]
-            )
+            of_overlay = [self._overlay.numbers[name] for name in ids if name in self._overlay.numbers]
+            return self._entries.entries(of_segment + of_overlay)
 
         return await asyncio.to_thread(read)
 
@@ -107,59 +131,33 @@ class EmbeddedIndex:
             self._closed = True
             await asyncio.to_thread(self._close)  # which waits where another release is being opened
 
-    def _scanned(
-        self, questions: Sequence[Question], limits: Sequence[int], where: Filter | None = None
-    ) -> list[list[Candidate]]:
-        """The candidates of each question, by one scan."""
+    def _scanned(self, questions: Sequence[Question], limits: Sequence[int], where: Filter | None = None) -> list[Hits]:
+        """What each question finds, by one scan."""
         allowed = None
         if where:
             meeting = [self._segment.metadata.meeting(where), self._overlay.meeting(where)]
             allowed = [np.concatenate(meeting)] * len(questions)
         matches = [self._matches(question) for question in questions]
-        scores = self._scan.nearest(questions, limits, [_groups(of_question) for of_question in matches], allowed)
-        found = zip(questions, matches, scores, strict=True)
-        return [self._read(list(bm25), match, bm25, question.vector) for question, match, bm25 in found]
-
-    def _matches(self, question: Question) -> Matches:
-        wanted = question_keys(question)
-        of_segment = self._segment.lookup.find(wanted)
-        shown = {number: match for number, match in of_segment.items() if number not in self._overlay.hidden}
-        return shown | self._overlay.find(wanted)
-
-    def _read(
-        self,
-        numbers: Sequence[int],
-        matches: Matches | None = None,
-        lexical: Mapping[int, float] | None = None,
-        vector: Vectors | None = None,
-    ) -> list[Candidate]:
-        """The entries, each with its BM25 score and how its keys match.
-
-        `vector`: of the question, where it is known how near the entries of the segment are to it.
-        """
-        in_segment = [number for number in numbers if number < self._overlay.first]
-        entries = self._segment.read(in_segment)
-        matches, lexical = matches or {}, lexical or {}
-        near: Mapping[int, Near] = {} if vector is None else self._segment.nearness(list(entries), vector)
-        if len(in_segment) < len(numbers):
-            entries = entries | self._overlay.read(numbers)
+        scanned = self._scan.nearest(questions, limits, list(map(groups_of, matches)), allowed)
         return [
-            Candidate(
-                entry.id,
-                entry.payload,
-                entry.answer,
-                entry.questions,
-                entry.negatives,
-                lexical.get(number, 0.0),
-                matches.get(number, NO_MATCH),
-                near.get(number),
-            )
-            for number, entry in entries.items()
+            self._hits(numbers, lexical, of_question, question.vector)
+            for question, of_question, (numbers, lexical) in zip(questions, matches, scanned, strict=True)
         ]
 
+    def _matches(self, question: Question) -> Mapping[int, Match]:
+        """How the keys of entries match those of the question, by the numbers of the entries that have such a key."""
+        wanted, hidden = question_keys(question), self._overlay.hidden
+        of_segment = self._segment.lookup.find(wanted)
+        shown = {number: match for number, match in of_segment.items() if number not in hidden}
+        return shown | self._overlay.find(wanted) if self._overlay.entries else shown
 
-def _groups(matches: Matches) -> list[list[int]]:
-    """The entries whose phrasing is the question, and those that hold one of its identifiers; no group is empty."""
-    same = [number for number, match in matches.items() if match.same or match.folded]
-    holders = [number for number, match in matches.items() if match.identifiers]
-    return [sorted(group) for group in (same, holders) if group]
+    def _hits(self, numbers: Integers, lexical: Vectors, matches: Mapping[int, Match], question: Vectors) -> Hits:
+        """The entries of these numbers, ascending, with their BM25 scores."""
+        shown = int(numbers.searchsorted(self._overlay.first))
+        nearness = self._segment.nearness(numbers[:shown], question)
+        if shown < len(numbers):
+            nearness = nearness.joined(nearness_of(self._overlay.read(numbers[shown:].tolist()), question))
+        places = {}
+        if matches:
+            places = {place: matches[number] for place, number in enumerate(numbers.tolist()) if number in matches}
+        return Hits(self._entries, numbers, self._answers[numbers], nearness, lexical.astype(np.float64), places)

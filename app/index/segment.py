@@ -3,6 +3,7 @@ a process use them.
 
 vectors.f32, rows.npy  the vectors; see index.vector_file
 cells/                 the vectors in 8 bits, where they are too many to compare all; see index.cells
+answers/keys.npy       which entries have the same answer; see index.hits.answer_key
 postings/              the words of the entries; see index.postings
 frequencies.npz        in how many entries each word occurs; see index.document_words
 metadata/              the metadata of the entries, for filters; see index.metadata
@@ -18,16 +19,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
-from app.arrays import Vectors
+from app.arrays import Integers, Vectors
 from app.errors import IndexUnavailable
 from app.index import checksums
+from app.index.array_files import map_arrays
 from app.index.candidates import Candidate
 from app.index.cells import CELLS, Cells
 from app.index.document_words import Frequencies
 from app.index.lookup import Lookup, id_key
 from app.index.metadata import Metadata
 from app.index.nearest import Part
-from app.index.nearness import Near
+from app.index.nearness import Nearness
 from app.index.packed import BLOCK, Packed
 from app.index.payload_file import PayloadFile
 from app.index.postings import Postings
@@ -35,7 +37,7 @@ from app.index.protocol import IndexRecord
 from app.index.scan import Searched
 from app.index.vector_file import VectorFile
 
-DIGESTS = "digests.json"
+DIGESTS, ANSWERS = "digests.json", "answers"
 
 
 class Segment:
@@ -51,6 +53,7 @@ class Segment:
         self._vectors = VectorFile(directory, record.entries, record.dimension)
         self._payloads = PayloadFile(directory, record.entries)
         self.lookup = Lookup.open(directory)
+        (self.answers,) = map_arrays(directory / ANSWERS, ("keys",))
         self.searched = Searched(self._part(), Postings.open(directory, record.entries))
 
     def verify(self) -> None:
@@ -103,16 +106,11 @@ class Segment:
         """Whether an entry of this id is in it."""
         return bool(self.numbers({entry_id}))
 
-    def nearness(self, numbers: Sequence[int], question: Vectors) -> dict[int, Near]:
-        """How near entries are to a question, by their numbers; of none where the vectors are not mapped.
+    def nearness(self, numbers: Integers, question: Vectors) -> Nearness:
+        """How near entries are to a question, in the order of `numbers`."""
+        return self._vectors.nearness(numbers, question)
 
-        Then they are read with the entries.
-        """
-        if not numbers or not self._vectors.mapped:
-            return {}
-        return dict(zip(numbers, self._vectors.nearness(numbers, question), strict=True))
-
-    def read(self, numbers: Sequence[int]) -> dict[int, Candidate]:
-        """Entries by their numbers, in the order of `numbers`."""
+    def read(self, numbers: Sequence[int]) -> list[Candidate]:
+        """Entries with their vectors, in the order of `numbers`."""
         payloads = zip(numbers, self.payloads(numbers), strict=True)
-        return {number: Candidate(payload["id"], payload, *self._vectors.read(number)) for number, payload in payloads}
+        return [Candidate(payload["id"], payload, *self._vectors.read(number)) for number, payload in payloads]

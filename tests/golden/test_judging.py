@@ -6,7 +6,7 @@ import pytest
 from app.golden.judging import Expected, Outcome, judge, lines_of, outcome_of, verdict
 from app.index.candidates import Candidate, Match
 from app.ranking.decision import Decision
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
 from app.replies import Reply
 
 NONE = np.empty((0, 2), dtype=np.float32)

@@ -7,7 +7,7 @@ from app.index.candidates import Candidate
 from app.ranking.calibration import Calibration
 from app.ranking.decision import Case, Decision, decide, effects, measured
 from app.ranking.offer import Offer
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
 
 VECTOR = np.zeros((1, 2), dtype=np.float32)
 CALIBRATION = Calibration(bias=0, score_weight=1, margin_weight=1, threshold=0.7, offer=Offer(threshold=0.5))
