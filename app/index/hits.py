@@ -15,7 +15,7 @@ from app.index.nearness import Nearness
 from app.index.words import answer_of
 
 Payload = dict[str, Any]
-NO_VECTORS = 3 * [np.empty((0, 0), dtype=np.float32)]
+NO_VECTORS: Vectors = np.empty((0, 0), dtype=np.float32)
 
 
 class Source(Protocol):
@@ -102,7 +102,10 @@ class Entries:
     @classmethod
     def without_vectors(cls, payloads: Mapping[int, Payload]) -> tuple[Self, int]:
         """Entries of these payloads by their numbers, and the bytes of memory that they take."""
-        entries = {number: Candidate(payload["id"], payload, *NO_VECTORS) for number, payload in payloads.items()}
+        entries = {
+            number: Candidate(payload["id"], payload, NO_VECTORS, NO_VECTORS, NO_VECTORS)
+            for number, payload in payloads.items()
+        }
         return cls(entries), sum(map(memory_bytes, payloads.values()))
 
     def payloads(self, numbers: Sequence[int]) -> list[Payload]:

@@ -35,9 +35,9 @@ class Nearness(NamedTuple):
         """Of these entries, and then of others."""
         return Nearness(*(np.concatenate(columns) for columns in zip(self, other, strict=True)))
 
-    def take(self, places: Integers) -> Self:
+    def take(self, places: Integers) -> "Nearness":
         """Of some of the entries."""
-        return self._make(column[places] for column in self)
+        return Nearness(self.answer[places], self.phrasing[places], self.negative[places], self.matched[places])
 
 
 def _best_phrasings(similarity: Vectors, sizes: Integers, best: Floats) -> Integers:

@@ -122,7 +122,8 @@ class VectorFile:
         sizes = bounds[:, 3] - bounds[:, 0]
         ends = sizes.cumsum()
         total = int(ends[-1]) if len(ends) else 0
-        return self._vectors[np.arange(total) + (bounds[:, 0] - ends + sizes).repeat(sizes)]
+        rows: Vectors = self._vectors[np.arange(total) + (bounds[:, 0] - ends + sizes).repeat(sizes)]
+        return rows
 
     def _rows(self, start: int, end: int) -> Vectors:
         if self.mapped:

@@ -145,5 +145,5 @@ class Ranked:
         """Whether a phrasing is the question itself, (n,)."""
         return self._column("exact")
 
-    def _column(self, name: str) -> Any:  # noqa: ANN401 - of the type that ROW says
+    def _column(self, name: str) -> NDArray[Any]:
         return self.rows[name]

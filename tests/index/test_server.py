@@ -18,6 +18,7 @@ from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, NEGATIVES, QUESTIONS, IndexRecord
 from app.index.server import ServerStore
 from app.index.upload import LIMIT_BYTES, _within
+from tests.hits import lexical_of
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
 
 pytestmark = pytest.mark.anyio
@@ -329,9 +330,9 @@ async def test_words_are_counted_in_the_base_alone(client: AsyncQdrantClient) ->
     store = ServerStore(client)
     await store.build(record(FIRST), [ENTRIES])
     question = asking(AXES[0], "where are my turnips and refunds")
-    before = {entry.id: entry.lexical for entry in await (await store.open(FIRST)).search(question, 9, {})}
+    before = lexical_of(await (await store.open(FIRST)).search(question, 9, {}))
     for number, name in enumerate((SECOND, THIRD), start=1):
         await store.extend(increment(name, number, 4), (FIRST, SECOND)[number - 1], [ENTRIES], [])
-    after = {entry.id: entry.lexical for entry in await (await store.open(THIRD)).search(question, 9, {})}
+    after = lexical_of(await (await store.open(THIRD)).search(question, 9, {}))
     assert after == before
     assert max(before.values()) > 0

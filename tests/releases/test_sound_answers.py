@@ -72,7 +72,7 @@ async def test_a_question_of_several_entries_is_ambiguous_whatever_the_confidenc
     assert reply.status == "ambiguous"
     assert sorted(entry.answer for entry in reply.answers) == ["Ten.", "Thirty.", "Twenty."]
     (ranked,) = await answerer.rank(["what does it COST"], 20, {})
-    assert {entry.candidate.id for entry in ranked if entry.exact} == {"a", "b", "c", "d"}
+    assert {entry.id for entry in ranked if entry.exact} == {"a", "b", "c", "d"}
     (never_abstains,) = await answerer.ask(["what does it cost"], 2, 0)
     assert (never_abstains.status, len(never_abstains.answers)) == ("answered", 2)
     await answerer.close()
@@ -102,7 +102,7 @@ async def test_an_identifier_that_no_entry_holds_is_not_answered_with_another(
     (reply,) = await codes.ask([question])
     assert reply.status != "answered"
     (ranked,) = await codes.rank([question], 20, {})
-    doubted = {entry.candidate.id: entry.confidence for entry in ranked if entry.candidate.id.startswith(same_shape)}
+    doubted = {entry.id: entry.confidence for entry in ranked if entry.id.startswith(same_shape)}
     assert len(doubted) > 1
     assert max(doubted.values()) < 0.1
 

@@ -7,8 +7,9 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.errors import IndexUnavailable
 from app.index import checksums, scan
-from app.index.candidates import Candidate, Question
+from app.index.candidates import Question
 from app.index.filters import Filter
+from app.index.hits import Hits
 from app.index.protocol import Calibration, Index, IndexRecord
 from app.index.vector_file import VECTORS
 from app.knowledge.entry import Entry
@@ -63,7 +64,7 @@ class OppositeVectors:
         self.entries, self.preview = index.entries, index.preview
         self._index = index
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         return await self._index.search(question._replace(vector=-question.vector), limit, where)
 
 
