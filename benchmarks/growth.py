@@ -155,7 +155,7 @@ def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[f
     found, latencies = [], []
     for vector in [*asked[:10], *asked]:
         start = time.perf_counter()
-        ((nearest, _),) = opened.nearest([Question("", vector)], [10])
+        ((nearest, _scores),) = opened.nearest([Question("", vector)], [10])
         latencies.append((time.perf_counter() - start) * 1000)
         found.append(set(nearest.tolist()))
     return found[10:], latencies[10:], _resident_mb()

@@ -49,7 +49,7 @@ class Scan:
         groups: Sequence[Sequence[Sequence[int]]] | None = None,
         allowed: Sequence[Flags | None] | None = None,
     ) -> list[tuple[Integers, Vectors]]:
-        """For each question the best entries by answer, by phrasing and by words, ascending, and the BM25 score of each.
+        """For each question the best entries by answer, by phrasing and by words, ascending, and the BM25 of each.
 
         `limits`: how many of each of the three kinds, for each question. `groups`: for each question groups of entries,
         of each of which all are returned, or as many as the limit says, the best by answer. `allowed`: for each

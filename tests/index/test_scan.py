@@ -145,7 +145,7 @@ async def test_threads_search_at_once_and_get_similarities_that_are_those_of_the
         for place, entry in enumerate(hits):
             sides = (entry.answer, entry.questions, entry.negatives)
             best = [float((side @ question.vector).max(initial=-np.inf)) for side in sides]
-            assert [column[place] for column in hits.nearness[:3]] == pytest.approx(best, rel=1e-5)
+            assert [column[place] for column in hits.nearness[:3]] == pytest.approx(best, rel=1e-5, abs=1e-6)
             nearest = int((entry.questions @ question.vector).argmax()) if len(entry.questions) else -1
             assert hits.nearness.matched[place] == nearest
 

@@ -18,7 +18,7 @@ from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, NEGATIVES, QUESTIONS, IndexRecord
 from app.index.server import ServerStore
 from app.index.upload import LIMIT_BYTES, _within
-from tests.hits import lexical_of
+from tests.hits import lexical_of, matches_of
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
 
 pytestmark = pytest.mark.anyio
@@ -314,10 +314,11 @@ async def test_a_preview_replaces_adds_and_removes_in_memory_alone(client: Async
     saved = changed(ENTRIES[0], "not saved", 3)
     new = saved._replace(id="unsaved", payload={**saved.payload, "id": "unsaved", "phrasings": ["What now?"]})
     preview = await index.preview([saved, new], ["e2"])
-    found = {entry.id: entry for entry in await preview.search(asking(AXES[0], "what now"), 50, {})}
+    hits = await preview.search(asking(AXES[0], "what now"), 50, {})
+    found = {entry.id: entry for entry in hits}
     assert set(found) == {*before, "unsaved"} - {"e2"}
     assert found["e0"].payload["answer"] == "not saved"
-    assert found["unsaved"].match.same
+    assert matches_of(hits)["unsaved"].same
     assert await preview.count() == len(found)
     assert {entry.id for entry in await preview.sample(50)} == set(found)
     further = await preview.preview([ENTRIES[2]])
