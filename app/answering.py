@@ -5,11 +5,8 @@ import copy
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
-
-import numpy as np
 
 from app import cores
 from app.arrays import Vectors
@@ -21,12 +18,13 @@ from app.index.filters import Filter
 from app.index.protocol import Index
 from app.ranking.adaptation import Adaptation, Asked, Mode
 from app.ranking.calibration import Calibrated, calibrated_of
-from app.ranking.decision import decide
+from app.ranking.decision import Decision, decide
 from app.ranking.explaining import Explanation, explanation
-from app.ranking.ranking import Ranked, Ranking
+from app.ranking.ranked import Ranked
+from app.ranking.ranking import Ranking
 from app.ranking.reranker import CANDIDATES as RERANKED
 from app.ranking.reranker import Reranker
-from app.replies import Reply, ReplyCache, cache_key
+from app.replies import Reply, ReplyCache, cache_key, shown
 from app.threads import named
 
 Rerank = Literal["off", "on", "auto"]
@@ -36,14 +34,13 @@ CANDIDATES = 20  # least number by answer, by phrasing and by words; enough for 
 CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 CONFIDENT = 0.9  # a best candidate with this confidence is not reranked in the mode `auto`
 CACHE_BYTES = 64 * 2**20  # of replies; about 20,000 with three answers of a few hundred characters
-NO_VECTORS = np.empty((0, 0), dtype=np.float32)
 
 
 class Examined(NamedTuple):
-    """A question answered without options: the ids of the candidates before reranking, the candidates, the reply."""
+    """A question answered without options: the ids of what it finds before reranking, the entries, the reply."""
 
     nearest: tuple[str, ...]
-    ranked: list[Ranked]
+    ranked: Ranked
     reply: Reply
 
 
@@ -107,20 +104,21 @@ class Answerer:
         """
         where = where or {}
         keys = {question: cache_key(question, top_k, min_confidence, where) for question in questions}
-        replies = {question: reply for question, key in keys.items() if (reply := self._replies.get(key))}
-        for question, reply in replies.items():
-            if reply.considered and reply.share != self.adaptation.applied:
-                replies[question] = self._reply(reply.considered, top_k, min_confidence)
-                self._replies.put(keys[question], replies[question])
+        cached = {question: ranked for question, key in keys.items() if (ranked := self._replies.get(key)) is not None}
+        replies = {
+            question: Reply.of(*self._decided(ranked, top_k, min_confidence)) for question, ranked in cached.items()
+        }
         if self._observer and replies:
             self._observer.cached(len(replies))
         new = [question for question in keys if question not in replies]
         rankings = await self.rank(new, max(CANDIDATES, 2 * top_k), where) if new else []
         for question, ranked in zip(new, rankings, strict=True):
-            if ranked and not where:
-                self.adaptation.saw(question, client, None if ranked[0].exact else ranked[0].unanswerable)
-            replies[question] = self._reply(ranked, top_k, min_confidence)
-            self._replies.put(keys[question], replies[question])
+            if len(ranked) and not where:
+                self.adaptation.saw(question, client, None if ranked.exact.any() else ranked.unanswerable)
+            shifted, decision = self._decided(ranked, top_k, min_confidence)
+            replies[question] = Reply.of(shifted, decision)
+            considered = range(min(len(ranked), max(top_k, CONSIDERED)) if self.adaptation.applies else 0)
+            self._replies.put(keys[question], ranked.take(sorted({*considered, *shown(shifted, decision)})))
         return [replies[question] for question in questions]
 
     async def examine(self, questions: Sequence[str]) -> list[Examined]:
@@ -133,10 +131,10 @@ class Answerer:
         (n, dimension), of `encode`."""
         encoded = map(self.index.record.question, questions, vectors)
         searched = [(question, await self.index.search(question, CANDIDATES, {})) for question in encoded]
-        return [_ids(self.ranking.rank(question, candidates)[:limit]) for question, candidates in searched]
+        return [tuple(self.ranking.rank(question, hits).take(slice(limit)).ids()) for question, hits in searched]
 
-    async def rank(self, questions: Sequence[str], limit: int, where: Filter) -> list[list[Ranked]]:
-        """The candidates of each question, best first. `limit`: how many by answer, by phrasing and by words."""
+    async def rank(self, questions: Sequence[str], limit: int, where: Filter) -> list[Ranked]:
+        """What each question finds, best first. `limit`: how many by answer, by phrasing and by words."""
         if self.index.search_now and not where:
             ranked = await self._batcher.encode_then(questions, self._ranked_now, limit)
             return [await self._reranked(*pair) for pair in zip(questions, ranked, strict=True)]
@@ -147,10 +145,10 @@ class Answerer:
         """Why the question is answered as it is. It is not counted, and nothing is cached."""
         (vector,) = await self.encode([text])
         question = self.index.record.question(text, vector)
-        candidates = await self.index.search(question, CANDIDATES, {})
-        before = self.ranking.rank(question, candidates)
+        hits = await self.index.search(question, CANDIDATES, {})
+        before = self.ranking.rank(question, hits)
         ranked = self._shifted(await self._reranked(text, before))
-        return explanation(self.ranking, question, candidates, before, ranked)
+        return explanation(self.ranking, question, hits, before, ranked)
 
     async def encode(self, questions: Sequence[str]) -> Vectors:
         """The vectors of the questions, (n, dimension); batched with those of concurrent calls."""
@@ -176,70 +174,50 @@ class Answerer:
     async def _questions(self, questions: Sequence[str]) -> list[Question]:
         return list(map(self.index.record.question, questions, await self.encode(questions)))
 
-    def _ranked_now(
-        self, texts: Sequence[str], vectors: Sequence[Vectors], limits: Sequence[int]
-    ) -> list[list[Ranked]]:
-        """The candidates of questions of a batch, best first, before the reranker. Runs on an encoder's thread."""
+    def _ranked_now(self, texts: Sequence[str], vectors: Sequence[Vectors], limits: Sequence[int]) -> list[Ranked]:
+        """What questions of a batch find, best first, before the reranker. Runs on an encoder's thread."""
         assert self.index.search_now  # noqa: S101 - see `rank`
         start = time.perf_counter()
         questions = list(map(self.index.record.question, texts, vectors))
-        candidates = self.index.search_now(questions, limits)
+        hits = self.index.search_now(questions, limits)
         if self._observer:
             for _ in questions:
                 self._observer.searched(time.perf_counter() - start)
-        return list(map(self.ranking.rank, questions, candidates))
+        return list(map(self.ranking.rank, questions, hits))
 
-    async def _ranked(self, question: Question, limit: int, where: Filter) -> list[Ranked]:
+    async def _ranked(self, question: Question, limit: int, where: Filter) -> Ranked:
         start = time.perf_counter()
-        candidates = await self.index.search(question, limit, where)
+        hits = await self.index.search(question, limit, where)
         if self._observer:
             self._observer.searched(time.perf_counter() - start)
-        return await self._reranked(question.text, self.ranking.rank(question, candidates))
+        return await self._reranked(question.text, self.ranking.rank(question, hits))
 
     async def _examined(self, question: Question) -> Examined:
         ranked = self.ranking.rank(question, await self.index.search(question, CANDIDATES, {}))
         best = await self._reranked(question.text, ranked)
-        return Examined(_ids(ranked), best, self._reply(best, TOP_K, None))
+        return Examined(tuple(ranked.ids()), best, Reply.of(*self._decided(best, TOP_K, None)))
 
-    async def _reranked(self, question: str, ranked: list[Ranked]) -> list[Ranked]:
-        """The candidates, best first, in the reranker's order where it is in use and the best one is not sure."""
+    async def _reranked(self, question: str, ranked: Ranked) -> Ranked:
+        """The entries, best first, in the reranker's order where it is in use and the best one is not sure."""
         reranker = self._reranker
-        if reranker is None or not ranked or ranked[0].confidence >= self._reranks_below:
+        if reranker is None or not len(ranked) or ranked.confidences[0] >= self._reranks_below:
             return ranked
-        texts = reranker.texts(entry.candidate.payload for entry in ranked[:RERANKED])
+        texts = reranker.texts(ranked.take(slice(RERANKED)).payloads())
         loop = asyncio.get_running_loop()
         scores = await loop.run_in_executor(self._rerank_thread, reranker.scores, question, texts)
         return self.ranking.rerank(ranked, scores)
 
-    def _reply(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:
-        """The reply at the applied share of unanswerable questions, which moves all confidences alike."""
-        if not self.adaptation.applies:
-            return self._decided(ranked, top_k, min_confidence)
-        considered = tuple(_without_vectors(entry) for entry in ranked[: max(top_k, CONSIDERED)])
-        decided = self._decided(self._shifted(considered), top_k, min_confidence)
-        return replace(decided, considered=considered, share=self.adaptation.applied)
+    def _shifted(self, ranked: Ranked) -> Ranked:
+        """The entries with their confidences at the applied share of unanswerable questions, which moves all alike."""
+        if not self.adaptation.applies or ranked.reranked:
+            return ranked
+        return ranked.with_confidences(ranked.confidences * self.adaptation.change(ranked.unanswerable))
 
-    def _shifted(self, ranked: Sequence[Ranked]) -> list[Ranked]:
-        """The candidates with their confidences at the applied share of unanswerable questions."""
-        if not self.adaptation.applies or not ranked or ranked[0].reranked:
-            return list(ranked)
-        factor = self.adaptation.change(ranked[0].unanswerable)
-        return [entry._replace(confidence=entry.confidence * factor) for entry in ranked]
-
-    def _decided(self, ranked: Sequence[Ranked], top_k: int, min_confidence: float | None) -> Reply:
-        """Decide with the calibration that made the confidences, and reply."""
-        reranked = ranked and ranked[0].reranked and self.ranking.reranked
-        return Reply.of(ranked, decide(ranked, top_k, reranked or self.ranking.calibration, min_confidence))
-
-
-def _ids(ranked: Sequence[Ranked]) -> tuple[str, ...]:
-    return tuple(entry.candidate.id for entry in ranked)
-
-
-def _without_vectors(entry: Ranked) -> Ranked:
-    """The candidate as the reply cache keeps it."""
-    candidate = entry.candidate._replace(answer=NO_VECTORS, questions=NO_VECTORS, negatives=NO_VECTORS)
-    return entry._replace(candidate=candidate)
+    def _decided(self, ranked: Ranked, top_k: int, min_confidence: float | None) -> tuple[Ranked, Decision]:
+        """The entries with the confidences that the reply says, and the decision about them."""
+        calibration = (ranked.reranked and self.ranking.reranked) or self.ranking.calibration
+        shifted = self._shifted(ranked)
+        return shifted, decide(shifted, top_k, calibration, min_confidence)
 
 
 def ranking_of(bundle: Bundle, calibrated: Calibrated | None, share: float | None = None) -> Ranking:

@@ -1,9 +1,7 @@
 """The reply to a question, and the LRU cache of replies. Knows no HTTP."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple, Self
 
 from cachetools import LRUCache
@@ -11,12 +9,12 @@ from cachetools import LRUCache
 from app.index.filters import Filter
 from app.index.memory import memory_bytes
 from app.ranking.decision import Decision, Status
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked, RankedEntry
 
 Key = tuple[str, int, float | None, str]  # question, top_k, min_confidence, filters
 
 SUGGESTIONS = 3
-OVERHEAD = 400  # bytes of a cached reply beside its values: the objects and their place in the cache
+OVERHEAD = 600  # bytes of a cached reply beside its values: the objects and their place in the cache
 
 
 class Answer(NamedTuple):
@@ -32,11 +30,11 @@ class Answer(NamedTuple):
     follow_ups: list[dict[str, str]]  # `faq_id` and `question` of entries of the same release
 
     @classmethod
-    def of(cls, ranked: Ranked) -> Self:
-        """The answer of a ranked candidate, without its vectors and its other phrasings."""
-        payload = ranked.candidate.payload
+    def of(cls, ranked: RankedEntry) -> Self:
+        """The answer of a ranked entry, without its other phrasings."""
+        payload = ranked.payload
         return cls(
-            id=ranked.candidate.id,
+            id=ranked.id,
             question=payload["question"],
             matched_question=None if ranked.matched is None else payload["phrasings"][ranked.matched],
             answer=payload["answer"],
@@ -49,63 +47,58 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The reply to a question, best first. `answers` is empty exactly when `status` is `no_answer`.
-
-    Where confidence follows the estimated share of unanswerable questions, `considered` are the candidates before that,
-    without vectors, and `share` is the share that the reply was decided at.
-    """
+    """The reply to a question, best first. `answers` is empty exactly when `status` is `no_answer`."""
 
     status: Status
     answers: tuple[Answer, ...]
     suggestions: tuple[Answer, ...]
-    considered: tuple[Ranked, ...] = ()
-    share: float | None = None
 
     @classmethod
-    def of(cls, ranked: Sequence[Ranked], decision: Decision) -> Self:
-        """The reply to a question, from its candidates, best first, and the decision about them.
+    def of(cls, ranked: Ranked, decision: Decision) -> Self:
+        """The reply to a question, from its entries, best first, and the decision about them; see `shown`."""
+        entries = tuple(map(Answer.of, ranked.take(shown(ranked, decision))))
+        return cls(decision.status, *((entries, ()) if decision.shown else ((), entries)))
 
-        Without an answer it suggests the best three entries that have a question; a passage has none.
-        """
-        answers = tuple(Answer.of(ranked[position]) for position in decision.shown)
-        with_question = () if answers else (candidate for candidate in ranked if candidate.matched is not None)
-        return cls(decision.status, answers, tuple(map(Answer.of, islice(with_question, SUGGESTIONS))))
+
+def shown(ranked: Ranked, decision: Decision) -> list[int]:
+    """The places of the entries in a reply, best first.
+
+    Without an answer these are suggestions: the best three entries that have a question; a passage has none.
+    """
+    return decision.shown or (ranked.matched >= 0).nonzero()[0][:SUGGESTIONS].tolist()
 
 
 class ReplyCache:
-    """An LRU cache of the replies of one release, bounded by bytes. For one thread."""
+    """An LRU cache of what is in the replies of one release, bounded by bytes. For one thread.
+
+    It keeps numbers and scores of entries. Texts are read again for each reply, unless the release is on a server.
+    """
 
     def __init__(self, limit: int) -> None:
-        """`limit`: bytes; 0 keeps no reply."""
-        self._replies: LRUCache[Key, tuple[Reply, int]] = LRUCache(limit, getsizeof=lambda entry: entry[1])
+        """`limit`: bytes; 0 keeps nothing."""
+        self._kept: LRUCache[Key, tuple[Ranked, int]] = LRUCache(limit, getsizeof=lambda kept: kept[1])
 
     def __len__(self) -> int:
         """The number of cached replies."""
-        return len(self._replies)
+        return len(self._kept)
 
     @property
     def bytes(self) -> int:
         """An upper estimate of the memory, in bytes: a text that several replies share counts for each."""
-        return int(self._replies.currsize)
+        return int(self._kept.currsize)
 
-    def get(self, key: Key) -> Reply | None:
-        """The reply, which becomes the most recently used; None where it is not cached."""
-        entry = self._replies.get(key)
-        return entry[0] if entry else None
+    def get(self, key: Key) -> Ranked | None:
+        """The entries, best first, which become the most recently used; None where they are not cached."""
+        kept = self._kept.get(key)
+        return kept[0] if kept else None
 
-    def put(self, key: Key, reply: Reply) -> None:
-        """Cache a reply in place of the least recently used ones. One larger than the whole cache is not cached."""
+    def put(self, key: Key, ranked: Ranked) -> None:
+        """Cache entries in place of the least recently used ones. What is larger than the whole cache is not cached."""
+        kept, held = ranked.kept()
         with suppress(ValueError):
-            self._replies[key] = reply, _size(key, reply)
+            self._kept[key] = kept, OVERHEAD + memory_bytes(key) + held
 
 
 def cache_key(question: str, top_k: int, min_confidence: float | None, where: Filter) -> Key:
     """The key of a question with its options. Filters on `true` and on `1` have different keys."""
     return question, top_k, min_confidence, repr(sorted(where.items())) if where else ""
-
-
-def _size(key: Key, reply: Reply) -> int:
-    """An upper estimate, in bytes."""
-    candidates = [(entry.candidate.id, entry.candidate.payload) for entry in reply.considered]
-    parts = (*reply.answers, *reply.suggestions, *candidates)
-    return OVERHEAD * (1 + len(candidates)) + memory_bytes(key) + sum(map(memory_bytes, parts))

@@ -21,6 +21,7 @@ import numpy as np
 from app.answering import Answerer
 from app.index.candidates import Candidate, Question
 from app.index.filters import Filter
+from app.index.hits import Hits
 from app.index.protocol import Calibration, Index, IndexRecord
 from tests import bundles
 
@@ -48,9 +49,9 @@ class Decoding:
         self._vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         self._payloads = [json.dumps(_payload(number)) for number in range(ENTRIES)]
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         """`limit` entries, decoded."""
-        return [self._candidate(number) for number in range(limit)]
+        return Hits.of([self._candidate(number) for number in range(limit)], question.vector, np.zeros(limit), {})
 
     async def verified(self) -> None:
         """It has no files."""
@@ -92,7 +93,14 @@ def _payload(number: int) -> dict[str, Any]:
     phrasings = [f"In which other way, number {i}, may one ask for the thing {number}?" for i in range(PHRASINGS)]
     answer = f"The thing {number} is asked for by its number, and given to whoever has asked for it. " * 4
     metadata = {"category": f"things {number % 7}", "url": f"https://example.com/things/{number}"}
-    return {"question": phrasings[0], "phrasings": phrasings, "negatives": [], "answer": answer, "metadata": metadata}
+    return {
+        "id": f"e{number}",
+        "question": phrasings[0],
+        "phrasings": phrasings,
+        "negatives": [],
+        "answer": answer,
+        "metadata": metadata,
+    }
 
 
 def resident() -> int:

@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
@@ -28,7 +30,8 @@ from app.ranking.decision import Case, Decision, decide, measured
 from app.ranking.defaults import OFFER_PRECISION, PRECISION
 from app.ranking.fitting import calibrate
 from app.ranking.heldout import Asked, Outcome
-from app.ranking.ranking import Ranked, Ranking
+from app.ranking.ranked import Ranked
+from app.ranking.ranking import Ranking
 from trainer.evaluation.served import served
 from trainer.evaluation.weights import chosen
 
@@ -39,7 +42,7 @@ PRECISIONS = (0.8, 0.85, 0.9, 0.91, 0.95)
 OFFERS = (0.6, 0.65, 0.7, 0.72, 0.75)
 FIGURES = ("helped", "wrong", "unanswerable_answered", "unanswerable_offered")
 
-Rule = Callable[[Sequence[Ranked], Ranking], Decision]
+Rule = Callable[[Ranked, Ranking], Decision]
 
 
 def main() -> None:
@@ -92,20 +95,20 @@ def fitted(heldout: Sequence[Outcome], ranking: Ranking, answer: float, offer: f
     return wanted.model_copy(update={"calibration": calibrate(heldout, wanted).calibration})
 
 
-def joint(ranked: Sequence[Ranked], ranking: Ranking) -> Decision:
+def joint(ranked: Ranked, ranking: Ranking) -> Decision:
     """The rule that serves."""
     return decide(ranked, 1, ranking.calibration)
 
 
-def before(ranked: Sequence[Ranked], ranking: Ranking) -> Decision:
+def before(ranked: Ranked, ranking: Ranking) -> Decision:
     """The rule before."""
-    confident = [i for i, entry in enumerate(ranked) if entry.confidence >= ranking.calibration.threshold]
+    confident = np.flatnonzero(ranked.confidences >= ranking.calibration.threshold).tolist()
     if not confident:
         return Decision("no_answer", [])
     if len(confident) > 1:
-        first, second = (ranked[i] for i in confident[:2])
-        tied = second.confidence >= CLOSE * first.confidence
-        if tied and second.candidate.payload["answer"] != first.candidate.payload["answer"]:
+        first, second = confident[:2]
+        tied = ranked.confidences[second] >= CLOSE * ranked.confidences[first]
+        if tied and ranked.answers[second] != ranked.answers[first]:
             return Decision("ambiguous", confident[:2])
     return Decision("answered", confident[:1])
 
@@ -133,9 +136,9 @@ def row(
 
 def case(outcome: Outcome, ranking: Ranking, rule: Rule) -> Case:
     """What becomes of one question."""
-    ranked = ranking.rank(outcome.question, outcome.candidates)
+    ranked = ranking.rank(outcome.question, outcome.hits)
     status, shown = rule(ranked, ranking)
-    return Case(status, [ranked[i].candidate.id in outcome.relevant for i in shown], outcome.answerable)
+    return Case(status, [entry_id in outcome.relevant for entry_id in ranked.take(shown).ids()], outcome.answerable)
 
 
 def page(rows: Sequence[dict[str, Any]]) -> str:

@@ -155,9 +155,9 @@ def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[f
     nearest_ids, latencies = [], []
     for vector in [*asked[:10], *asked]:
         start = time.perf_counter()
-        (nearest,) = opened.nearest([Question("", vector)], [10])
+        ((nearest, _scores),) = opened.nearest([Question("", vector)], [10])
         latencies.append((time.perf_counter() - start) * 1000)
-        nearest_ids.append(set(nearest))
+        nearest_ids.append(set(nearest.tolist()))
     return nearest_ids[10:], latencies[10:], _resident_mb()
 
 

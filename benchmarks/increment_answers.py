@@ -89,7 +89,7 @@ def change(store: Store, held: Sequence[Entry], spare: Sequence[Entry], step: in
 
 async def first_entries(answerer: Answerer, questions: Sequence[str]) -> list[str]:
     """The id of the first entry for each question."""
-    return [ranked[0].candidate.id for ranked in await answerer.rank(questions, 20, {})]
+    return [ranked.take([0]).ids()[0] for ranked in await answerer.rank(questions, 20, {})]
 
 
 async def searching(indexes: Sequence[Index], vectors: Vectors) -> list[float]:

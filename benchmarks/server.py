@@ -65,7 +65,7 @@ class Server(NamedTuple):
 async def firsts(answerer: Answerer, questions: Sequence[str]) -> list[First]:
     """The best entry for each question."""
     ranked = [ranking for question in questions for ranking in await answerer.rank([question], 20, {})]
-    return [(best[0].candidate.id, best[0].confidence) if best else (None, 0.0) for best in ranked]
+    return [(best.take([0]).ids()[0], float(best.confidences[0])) if len(best) else (None, 0.0) for best in ranked]
 
 
 async def measured(answerer: Answerer, questions: Sequence[str], number: int, clients: int) -> Figures:

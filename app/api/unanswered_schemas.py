@@ -66,10 +66,9 @@ class UnansweredCluster(Strict):
     @classmethod
     def of(cls, cluster: Cluster, examined: Examined | None) -> "UnansweredCluster":
         """The cluster, with what the live release makes of its first question."""
-        ranked = examined.ranked[:NEAREST] if examined else []
+        ranked = examined.ranked.take(slice(NEAREST)) if examined else ()
         nearest = [
-            NearestEntry(id=r.candidate.id, question=r.candidate.payload["question"], confidence=round(r.confidence, 4))
-            for r in ranked
+            NearestEntry(id=r.id, question=r.payload["question"], confidence=round(r.confidence, 4)) for r in ranked
         ]
         return cls(
             id=cluster.name,

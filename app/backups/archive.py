@@ -27,7 +27,6 @@ Member = tuple[str, IO[bytes] | None]  # a name and the content, None of a direc
 ABOUT, SUMS = "about.json", "sums.json"
 KEYS = "keys"
 BLOCK = 1 << 16
-ZEROS = bytes(BLOCK)
 _PATH = re.compile(r"^(knowledge\.db|keys|(models|index|shares)(/[^/\0]+)*)$")
 
 
@@ -161,17 +160,12 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes | Path) -> str:
 
 
 def _copy(source: IO[bytes], target: Path | None) -> str:
-    """Write a file, with holes in place of zeros, which the engine's files consist of; returns its SHA-256."""
-    digest, size = hashlib.sha256(), 0
+    """Write a file; returns its SHA-256."""
+    digest = hashlib.sha256()
     if target:
         target.parent.mkdir(parents=True, exist_ok=True)
     with (target or Path(os.devnull)).open("wb") as file:
         while block := source.read(BLOCK):
             digest.update(block)
-            size += len(block)
-            if target and block != ZEROS[: len(block)]:
-                file.seek(size - len(block))
-                file.write(block)
-        if target:
-            file.truncate(size)
+            file.write(block)
     return digest.hexdigest()

@@ -103,7 +103,7 @@ async def _link_releases(settings: Settings, staging: Path) -> str | None:
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """Link every file; those that begin with a dot are temporary files of the engine."""
+    """Link every file but those that begin with a dot, which a process made that reads the others."""
     target.mkdir(parents=True)
     for path in sorted(source.rglob("*")):
         if path.is_dir():

@@ -24,7 +24,7 @@ from app.questions.deciding import Decided, Decision, cluster_of, decide
 from app.questions.figures import Period
 from app.questions.reviewing import Act
 from app.questions.unanswered import Cluster, key_of_name, name_of
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import RankedEntry
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=guarded("edit"))
 DAYS = 30
@@ -38,7 +38,7 @@ class Card:
     """A cluster that waits, with the entries nearest to it now, best first."""
 
     cluster: Cluster
-    nearest: list[Ranked]
+    nearest: list[RankedEntry]
 
 
 def latest() -> Period:
@@ -108,7 +108,7 @@ async def _card(answerer: Answerer, waiting: list[Cluster]) -> Card | None:
     card = None
     for cluster in waiting[:LOOKED_AT]:
         (examined,) = await answerer.examine([cluster.questions[0].question])
-        card = Card(cluster, examined.ranked[:NEAREST])
+        card = Card(cluster, list(examined.ranked.take(slice(NEAREST))))
         if examined.reply.status != "answered" or cluster.count("unhelpful"):
             break
     return card

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from app.index.hits import Payload
 from app.ranking.decision import Status
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
 from app.replies import Reply
 
 FIRST = 5  # candidates of a question by which a change of its outcome is noticed
@@ -82,34 +83,34 @@ class Judged:
     wrong: Sequence[Missed]
 
 
-def outcome_of(nearest: Sequence[str], ranked: Sequence[Ranked], reply: Reply, expected: Expected | None) -> Outcome:
+def outcome_of(nearest: Sequence[str], ranked: Ranked, reply: Reply, expected: Expected | None) -> Outcome:
     """The outcome of a question from its candidates and its reply. `expected` is None for an unknown answer."""
+    payloads = ranked.payloads()
     return Outcome(
         status=reply.status,
         shown=tuple(answer.id for answer in reply.answers),
-        confidence=ranked[0].confidence if ranked else 0.0,
-        right=None if expected is None else _is_right(ranked, reply, expected.faq_id),
+        confidence=float(ranked.confidences[0]) if len(ranked) else 0.0,
+        right=None if expected is None else _is_right(payloads, reply, expected.faq_id),
         nearest=tuple(nearest[:FIRST]),
-        best_right=_best_answers(ranked, expected),
-        unanswerable=ranked[0].unanswerable if ranked and not (ranked[0].exact or ranked[0].reranked) else 0.0,
+        best_right=_best_answers(payloads, expected),
+        unanswerable=0.0 if ranked.reranked else ranked.unanswerable,
     )
 
 
-def _answers(ranked: Sequence[Ranked], entry_id: str, answer: str, faq_id: str | None) -> bool:
+def _answers(ranked: Sequence[Payload], entry_id: str, answer: str, faq_id: str | None) -> bool:
     """Whether an entry is the expected one, or has the same answer."""
-    texts = {entry.candidate.payload["answer"] for entry in ranked if entry.candidate.id == faq_id}
+    texts = {payload["answer"] for payload in ranked if payload["id"] == faq_id}
     return entry_id == faq_id or answer in texts
 
 
-def _best_answers(ranked: Sequence[Ranked], expected: Expected | None) -> bool:
+def _best_answers(ranked: Sequence[Payload], expected: Expected | None) -> bool:
     """Whether the best entry answers the question; False where no answer is known."""
     if not ranked or expected is None:
         return False
-    best = ranked[0].candidate
-    return _answers(ranked, best.id, best.payload["answer"], expected.faq_id)
+    return _answers(ranked, ranked[0]["id"], ranked[0]["answer"], expected.faq_id)
 
 
-def _is_right(ranked: Sequence[Ranked], reply: Reply, faq_id: str | None) -> bool:
+def _is_right(ranked: Sequence[Payload], reply: Reply, faq_id: str | None) -> bool:
     if faq_id is None:
         return reply.status == "no_answer"
     judged = reply.answers[:1] if reply.status == "answered" else reply.answers

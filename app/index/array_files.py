@@ -1,5 +1,6 @@
 """Folders of arrays that are memory-mapped: a process reads the pages that it uses, and processes share them."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,15 @@ def save_arrays(folder: Path, **arrays: NDArray[Any]) -> None:
 
 
 def new_array(folder: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A mapped array of zeros, in a new file <name>.npy of `folder`. The caller calls `flush` of it."""
+    """A mapped array of zeros, in a new file <name>.npy of `folder`. The caller calls `flush` of it.
+
+    Raises OSError where the disk has no room for it: a process that writes to a mapped page without room is killed.
+    """
     folder.mkdir(exist_ok=True)
-    array: NDArray[Any] = open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+    path = folder / f"{name}.npy"
+    array: NDArray[Any] = open_memmap(path, "w+", dtype, shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
 
 

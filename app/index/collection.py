@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from qdrant_client import models
 
+from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate, Question
 from app.index.document_words import Frequencies
 from app.index.failures import qdrant
 from app.index.filters import Dialect, Filter, check
+from app.index.hits import Hits
 from app.index.layout import DIGEST, after
 from app.index.lookup import QuestionKeys, question_keys
 from app.index.nodes import Nodes
@@ -21,7 +23,7 @@ from app.index.points import candidate_of
 from app.index.protocol import ANSWER, BM25, QUESTIONS, Calibration, Index, IndexRecord
 from app.index.resilience import SCAN_S
 from app.index.row_cache import Rows
-from app.index.rows import Row, candidates_of
+from app.index.rows import Row, hits_of
 from app.index.searches import Search
 from app.index.server_preview import PreviewIndex
 from app.index.turns import Turns
@@ -33,8 +35,9 @@ TOGETHER = 8  # questions of one call; a server works on a call for each shard i
 
 
 class Asked(NamedTuple):
-    """A question: its words with their weights, its keys, and the searches for ids."""
+    """A question: its vector, its words with their weights, its keys, and the searches for ids."""
 
+    vector: Vectors
     words: Sparse
     wanted: QuestionKeys
     searches: list[Search]
@@ -66,13 +69,13 @@ class ServerIndex:
         self._turns = Turns(self._answered, TOGETHER)
         self._tokenizer = WordTokenizer(record.language, record.average_length)
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         """As `Index.search`: one call for ids, and one for the rows that are not in the cache. Questions that wait
         together share both."""
         check(where, self.record.fields)
         wanted, words = question_keys(question), self._words(question.text)
         searches = self._searches(question, words, wanted, limit, DIALECT.translate(where))
-        return await self._turns.ask(Asked(words, wanted, searches))
+        return await self._turns.ask(Asked(question.vector, words, wanted, searches))
 
     async def verified(self) -> None:
         """As `Index.verified`."""
@@ -174,7 +177,7 @@ class ServerIndex:
                 searches.append(Search(question.vector, ANSWER, limit, condition))
         return searches
 
-    async def _answered(self, together: list[Asked]) -> list[list[Candidate]]:
+    async def _answered(self, together: list[Asked]) -> list[Hits]:
         """The entries that each question finds."""
         with qdrant(self.record.name, missing=IndexUnavailable):
             searches = [search for asked in together for search in asked.searches]
@@ -182,18 +185,16 @@ class ServerIndex:
             ids = [sorted(set(chain.from_iterable(islice(results, len(asked.searches))))) for asked in together]
             rows = await self._rows.read(sorted(set().union(*ids)))
             return [
-                await self._candidates({point: rows[point] for point in of_question if point in rows}, asked)
+                await self._hits({point: rows[point] for point in of_question if point in rows}, asked)
                 for of_question, asked in zip(ids, together, strict=True)
             ]
 
-    async def _candidates(self, rows: Mapping[int, Row], asked: Asked) -> list[Candidate]:
-        if not rows:
-            return []
-        candidates = candidates_of(list(rows.values()), asked.words, asked.wanted)
-        if self.frequencies is not None or not asked.words.indices:
-            return candidates
+    async def _hits(self, rows: Mapping[int, Row], asked: Asked) -> Hits:
+        hits = hits_of(list(rows.values()), asked.vector, asked.words, asked.wanted)
+        if self.frequencies is not None or not asked.words.indices or not rows:
+            return hits
         scores = await self._scores_of_server(rows, asked.words)
-        return [entry._replace(lexical=scores.get(point, 0.0)) for point, entry in zip(rows, candidates, strict=True)]
+        return replace(hits, lexical=np.array([scores.get(point, 0.0) for point in rows]))
 
     async def _scores_of_server(self, ids: Collection[int], words: Sparse) -> dict[int, float]:
         """The BM25 scores of entries in a collection of an earlier version, whose words the server counts."""

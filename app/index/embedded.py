@@ -1,7 +1,8 @@
-"""The embedded index: the Qdrant engine (`qdrant-edge-py`) in this process, with files in FAQ_HOME.
+"""The embedded index: files in FAQ_HOME, which this process reads itself.
 
 index/active.json                  the names of the active release and the previous one; replaced by rename
-index/<release>/record.json        the description of the release; written last, so that a release that has it is whole
+index/<release>/record.json        the description of the release; written last, so that a release that has it is whole;
+                                   see index.records
 index/<release>/calibration.json   the calibration of confidence; replaced by rename
 index/<release>/sums.json          checksums, compared by each process that opens the release; see index.checksums
 index/<release>/…                  of a publish the files of index.segment, of an increment those of index.increment
@@ -9,6 +10,7 @@ index/.building-<release>/         an unfinished build
 """
 
 import asyncio
+import errno
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable
@@ -26,11 +28,12 @@ from app.index.increment import Increment
 from app.index.open_segments import OpenSegments
 from app.index.overlay import Overlay
 from app.index.protocol import Calibration, IndexRecord
-from app.index.records import CALIBRATION, RECORD, read_calibration, read_record
+from app.index.records import CALIBRATION, read_calibration, read_record, write_record
 from app.index.release import EmbeddedIndex
 from app.index.segment_writer import write_segment
 
 POINTER, BUILDING = "active.json", ".building-"
+FULL = (errno.ENOSPC, errno.EDQUOT, None)  # what a write says where the disk is full; numpy's has no number
 
 
 class EmbeddedStore:
@@ -70,15 +73,28 @@ class EmbeddedStore:
         self._write(record, increment.save)
 
     def _write(self, record: IndexRecord, write: Callable[[Path], None]) -> None:
-        """Give a release its name when all its files are on the disk. `write` gets an empty directory."""
+        """Give a release its name when all its files are on the disk. `write` gets an empty directory.
+
+        Leaves nothing where that fails. Raises IndexUnavailable where the disk is full.
+        """
         building = self._directory / f"{BUILDING}{record.name}"
         shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        write(building)
-        checksums.write(building)
-        durable.flush_tree(building)
-        durable.write(building / RECORD, record.model_dump_json(indent=2))
-        durable.rename(building, self._directory / record.name)
+        try:
+            building.mkdir(parents=True)
+            write(building)
+            checksums.write(building)
+            durable.flush_tree(building)
+            write_record(building, record)
+            durable.rename(building, self._directory / record.name)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise IndexUnavailable(
+                f"The disk of {self._directory} is full: the release {record.name} could not be written. Make room and "
+                "try again."
+            ) from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
 
     async def open(self, name: str, *, at_once: bool = False) -> EmbeddedIndex:
         """As `IndexStore.open`."""

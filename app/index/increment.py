@@ -2,13 +2,12 @@
 
 changes.json           the parent; the digest of each entry by its id, in the order of the entries; the ids of removed
                        entries; the numbers of the base's entries that are replaced or removed
-payloads.jsonl         the payload of each entry
+payloads.jsonl, lines.npy  the payloads; see index.payload_file
 vectors.f32, rows.npy  the vectors; see index.vector_file
 words.npz              the words; see index.document_words
 lookup.npy             the keys; see index.lookup
 """
 
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Self
@@ -20,11 +19,12 @@ from app.index import checksums
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords
 from app.index.lookup import Lookup, LookupWriter, id_key, keys_of
+from app.index.payload_file import PayloadFile, PayloadFileWriter
 from app.index.protocol import IndexRecord
 from app.index.vector_file import VectorFile, VectorFileWriter
 from app.index.words import WordTokenizer, text_of
 
-CHANGES, PAYLOADS = "changes.json", "payloads.jsonl"
+CHANGES = "changes.json"
 
 
 class Changes(BaseModel):
@@ -72,20 +72,18 @@ class Increment:
         checksums.check(directory)
         try:
             changes = Changes.model_validate_json((directory / CHANGES).read_bytes())
-            lines = (directory / PAYLOADS).read_text(encoding="utf-8").split("\n")[:-1]
-            payloads = [json.loads(line) for line in lines]
-        except (OSError, ValueError, ValidationError) as error:
-            raise IndexUnavailable(f"The release {directory.name} is damaged: its entries: {error}") from error
+        except (OSError, ValidationError) as error:
+            raise IndexUnavailable(f"The release {directory.name} is damaged: its changes: {error}") from error
+        payloads = PayloadFile(directory, len(changes.digests)).read(range(len(changes.digests)))
         vectors = VectorFile(directory, len(payloads), dimension)
         entries = [Candidate(payload["id"], payload, *vectors.read(i)) for i, payload in enumerate(payloads)]
         return cls(changes, entries, DocumentWords.open(directory), Lookup.open(directory))
 
     def save(self, directory: Path) -> None:
         """Write the files into an empty directory."""
-        with VectorFileWriter(directory) as vectors:
+        with VectorFileWriter(directory) as vectors, PayloadFileWriter(directory) as payloads:
             vectors.add(self.entries)
-        lines = (json.dumps(entry.payload, ensure_ascii=False) + "\n" for entry in self.entries)
-        (directory / PAYLOADS).write_text("".join(lines), encoding="utf-8", newline="\n")
+            payloads.add(entry.payload for entry in self.entries)
         (directory / CHANGES).write_text(self.changes.model_dump_json())
         self.words.save(directory)
         self.lookup.save(directory)

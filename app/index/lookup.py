@@ -16,12 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import IndexUnavailable
-from app.index.candidates import Match, Question
+from app.index.candidates import Question
 from app.index.words import text_of
 from app.text.identifiers import identifiers_of
 from app.text.normalize import fold_accents, normalize
 
 LOOKUP = "lookup.npy"
+
+
+class Match(NamedTuple):
+    """How the keys of an entry match those of a question."""
+
+    same: bool = False  # a phrasing is the question
+    folded: bool = False  # a phrasing is the question when accents are ignored
+    excluded: bool = False  # a negative is the question
+    identifiers: frozenset[str] = frozenset()  # the identifiers of the question that the entry holds
 
 
 class QuestionKeys(NamedTuple):
@@ -60,6 +69,15 @@ def question_keys(question: Question) -> QuestionKeys:
     folded = fold_accents(text)  # a phrasing without accents has one key, that of its text
     same, folded_keys = frozenset([_key("=", text)]), frozenset([_key("=", folded), _key("~", folded)])
     return QuestionKeys(same, folded_keys, frozenset([_key("!", text)]), identifiers)
+
+
+def groups_of(matches: Mapping[int, Match]) -> list[list[int]]:
+    """The entries whose phrasing is the question, and those that hold one of its identifiers; no group is empty."""
+    if not matches:
+        return []
+    same = [number for number, match in matches.items() if match.same or match.folded]
+    holders = [number for number, match in matches.items() if match.identifiers]
+    return [sorted(group) for group in (same, holders) if group]
 
 
 def match_of(wanted: QuestionKeys, keys: Collection[str]) -> Match:

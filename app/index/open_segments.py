@@ -12,7 +12,7 @@ Key = tuple[str, str]  # name and age of a publish: a name may be used again
 
 
 class OpenSegments:
-    """Counts the users of each open segment, and closes it after the last. Safe to share between threads."""
+    """Counts the users of each open segment, and forgets it after the last. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,14 +30,12 @@ class OpenSegments:
             return self._segments[key]
 
     def release(self, segment: Segment) -> None:
-        """Give back what `acquire` returned. Waits for the running call when it closes the segment."""
+        """Give back what `acquire` returned. The files of a segment are closed once nothing refers to it."""
         key = _key(segment.record)
         with self._lock:
             self._users[key] -= 1
-            if self._users[key]:
-                return
-            del self._users[key], self._segments[key]
-        segment.close()
+            if not self._users[key]:
+                del self._users[key], self._segments[key]
 
     @contextmanager
     def using(self, directory: Path, record: IndexRecord) -> Iterator[Segment]:

@@ -7,11 +7,12 @@ from typing import Protocol
 import numpy as np
 
 from app.arrays import Flags, Integers, Vectors
-from app.index.candidates import Candidate, Match
+from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
 from app.index.filters import Filter, matches
+from app.index.hits import answer_keys
 from app.index.increment import Increment
-from app.index.lookup import Lookup, QuestionKeys
+from app.index.lookup import Lookup, Match, QuestionKeys
 from app.index.packed import Packed
 from app.index.postings import Postings
 from app.index.protocol import IndexRecord
@@ -49,6 +50,7 @@ class Overlay:
         ]
         self.hidden = frozenset(number for increment in increments for number in increment.changes.hidden)
         self.numbers = {entry.id: number for number, entry in enumerate(self.entries, start=self.first)}
+        self.answers = answer_keys(entry.payload for entry in self.entries)
         renumbered = _renumbered(kept, self.first)
         self._lookup = Lookup.joined(zip((increment.lookup for increment in increments), renumbered, strict=True))
         self.searched: Searched | None = None  # None without entries
@@ -57,9 +59,9 @@ class Overlay:
             postings = Postings.of(words, base.frequencies)
             self.searched = Searched(Packed(_bounds(self.entries), _blocks(self.entries)), postings)
 
-    def read(self, numbers: Iterable[int]) -> dict[int, Candidate]:
-        """Entries by their numbers; numbers of the base's entries are ignored."""
-        return {number: self.entries[number - self.first] for number in numbers if number >= self.first}
+    def read(self, numbers: Iterable[int]) -> list[Candidate]:
+        """Entries by their numbers, in the order of `numbers`."""
+        return [self.entries[number - self.first] for number in numbers]
 
     def find(self, wanted: QuestionKeys) -> dict[int, Match]:
         """As `Lookup.find`."""

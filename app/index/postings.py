@@ -4,7 +4,6 @@ postings/words.npy    (words,) uint32, their hashes, ascending
 postings/starts.npy   (words + 1,) int64, where the entries of each word begin
 postings/entries.npy  (occurrences,) int32
 postings/weights.npy  (occurrences,) float32, inverse document frequencies multiplied in
-postings.npz          the same arrays, as earlier versions wrote them
 """
 
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.index.array_files import map_arrays, save_arrays
-from app.index.document_words import DocumentWords, Frequencies, read_arrays
+from app.index.document_words import DocumentWords, Frequencies
 from app.index.words import Sparse
 
-POSTINGS, EARLIER = "postings", "postings.npz"
+POSTINGS = "postings"
 ARRAYS = ("words", "starts", "entries", "weights")
 
 
@@ -53,9 +52,7 @@ class Postings:
     @classmethod
     def open(cls, directory: Path, entries: int) -> Self:
         """Map the files. Raises IndexUnavailable where one is missing or damaged."""
-        earlier = (directory / EARLIER).exists()
-        arrays = read_arrays(directory, EARLIER, ARRAYS) if earlier else map_arrays(directory / POSTINGS, ARRAYS)
-        words, starts, numbers, weights = arrays
+        words, starts, numbers, weights = map_arrays(directory / POSTINGS, ARRAYS)
         return cls(words, starts, numbers, weights, entries)
 
     def scores(self, question: Sparse) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.arrays import Vectors
 from app.index.candidates import Candidate, Question
 from app.index.filters import FLAGS, Filter, Kind, flags_of
+from app.index.hits import Hits
 from app.text.identifiers import asked_identifiers
 from app.text.words import PLAIN
 
@@ -73,7 +74,7 @@ class IndexRecord(BaseModel):
         return [int(number) for number in np.unique(numbers)]
 
 
-SearchNow = Callable[[Sequence[Question], Sequence[int]], list[list[Candidate]]]
+SearchNow = Callable[[Sequence[Question], Sequence[int]], list[Hits]]
 
 
 class Index(Protocol):
@@ -90,8 +91,8 @@ class Index(Protocol):
     def search_now(self) -> SearchNow | None:
         """See above."""
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
-        """The best `limit` entries by answer, by phrasing and by words, in no order, each with its BM25 score.
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
+        """The best `limit` entries by answer, by phrasing and by words, in no order.
 
         The result also holds up to `limit` entries whose phrasing is the question, and up to `limit` that hold one of
         its identifiers, whatever their similarity. Each entry says how its keys match those of the question.

@@ -2,44 +2,45 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from app.arrays import Vectors
-from app.index.candidates import NO_MATCH, Candidate, Match, Question
+from app.arrays import Integers, Vectors
+from app.index.candidates import Candidate, Question
 from app.index.filters import Filter, check
+from app.index.hits import Hits, Payload, Source, nearness_of
 from app.index.increment import Increment
-from app.index.lookup import QuestionKeys, keys_of, match_of, question_keys
-from app.index.nearness import Near
+from app.index.lookup import Match, groups_of, question_keys
 from app.index.overlay import Overlay
 from app.index.protocol import Calibration, IndexRecord, SearchNow
 from app.index.scan import Scan
 from app.index.segment import Segment
 from app.index.words import WordTokenizer
 
-T = TypeVar("T")
 
+class LayeredEntries:
+    """The entries of a publish and of its increments, by their numbers; see `Source`."""
 
-class Matches(NamedTuple):
-    """How the keys of all entries match those of a question. `by_entry` is None where the index has no lookup."""
+    def __init__(self, segment: Segment, overlay: Overlay) -> None:
+        self._segment, self._overlay = segment, overlay
 
-    wanted: QuestionKeys
-    by_entry: Mapping[int, Match] | None
+    def payloads(self, numbers: Sequence[int]) -> list[Payload]:
+        """As `Source.payloads`."""
+        first = self._overlay.first
+        of_segment = iter(self._segment.payloads([number for number in numbers if number < first]))
+        of_overlay = iter(self._overlay.read(number for number in numbers if number >= first))
+        return [next(of_segment) if number < first else next(of_overlay).payload for number in numbers]
 
-    def of(self, number: int, payload: Mapping[str, Any]) -> Match:
-        """The match of one entry."""
-        if self.by_entry is None:
-            return match_of(self.wanted, keys_of(payload))
-        return self.by_entry.get(number, NO_MATCH)
+    def entries(self, numbers: Sequence[int]) -> list[Candidate]:
+        """As `Source.entries`."""
+        first = self._overlay.first
+        of_segment = iter(self._segment.read([number for number in numbers if number < first]))
+        of_overlay = iter(self._overlay.read(number for number in numbers if number >= first))
+        return [next(of_segment) if number < first else next(of_overlay) for number in numbers]
 
-    def groups(self) -> list[list[int]]:
-        """The entries whose phrasing is the question, and those that hold one of its identifiers; no group is empty."""
-        if not self.by_entry:
-            return []
-        same = [number for number, match in self.by_entry.items() if match.same or match.folded]
-        holders = [number for number, match in self.by_entry.items() if match.identifiers]
-        return [sorted(group) for group in (same, holders) if group]
+    def kept(self, numbers: Sequence[int]) -> tuple[Source, int]:
+        """As `Source.kept`: they are read from the files again."""
+        return self, 0
 
 
 class EmbeddedIndex:
@@ -57,15 +58,17 @@ class EmbeddedIndex:
         self.record = record
         self.calibration = calibration
         self._segment, self._overlay, self._close = segment, overlay, close
+        self._entries = LayeredEntries(segment, overlay)
+        self._answers = np.concatenate([segment.answers, overlay.answers]) if overlay.entries else segment.answers
         parts = [segment.searched, *([overlay.searched] if overlay.searched else [])]
         self._scan = Scan(parts, WordTokenizer(record.language, record.average_length), overlay.hidden)
         self._closed = False
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         """As `Index.search`."""
         check(where, self.record.fields)
-        (candidates,) = await self._run(lambda: self._scanned([question], [limit], where))
-        return candidates
+        (hits,) = await asyncio.to_thread(self._scanned, [question], [limit], where)
+        return hits
 
     @property
     def search_now(self) -> SearchNow:
@@ -78,37 +81,33 @@ class EmbeddedIndex:
 
     async def count(self) -> int:
         """As `Index.count`."""
-        of_segment = await self._run(self._segment.shard.count)
-        return of_segment - len(self._overlay.hidden) + len(self._overlay.entries)
+        return self._overlay.first - len(self._overlay.hidden) + len(self._overlay.entries)
 
     async def sample(self, limit: int) -> list[Candidate]:
         """As `Index.sample`."""
         everything = np.arange(self._overlay.first + len(self._overlay.entries))
         shown = np.setdiff1d(everything, list(self._overlay.hidden))
         numbers = shown[[place for place in self.record.spread(limit) if place < len(shown)]]
-        return await self._run(lambda: self._read(numbers.tolist()))
+        return await asyncio.to_thread(self._entries.entries, numbers.tolist())
 
     async def entries(self, ids: Collection[str]) -> list[Candidate]:
         """As `Index.entries`."""
 
         def read() -> list[Candidate]:
             of_segment = [number for number in self._segment.numbers(ids) if number not in self._overlay.hidden]
-            return self._read(
-                of_segment + [self._overlay.numbers[name] for name in ids if name in self._overlay.numbers]
-            )
+            of_overlay = [self._overlay.numbers[name] for name in ids if name in self._overlay.numbers]
+            return self._entries.entries(of_segment + of_overlay)
 
-        return await self._run(read)
+        return await asyncio.to_thread(read)
 
     async def holds(self, entry_id: str) -> bool:
         """As `Index.holds`."""
         if any(entry_id in increment.changes.digests for increment in self._overlay.increments):
             return True
-        return await self._run(lambda: self._segment.holds(entry_id))
+        return await asyncio.to_thread(self._segment.holds, entry_id)
 
-    async def digests(self) -> dict[str, str] | None:
+    async def digests(self) -> dict[str, str]:
         """As `Index.digests`."""
-        if not self._segment.extensible:
-            return None
         digests = await asyncio.to_thread(self._segment.digests)
         for increment in self._overlay.increments:
             digests = increment.digests(digests)
@@ -122,65 +121,43 @@ class EmbeddedIndex:
             increment = Increment.of(self.record, self.record.name, entries, removed, hidden)
             return Overlay(self._segment, [*self._overlay.increments, increment])
 
-        return EmbeddedIndex(self.record, self.calibration, self._segment, await self._run(overlay), lambda: None)
+        return EmbeddedIndex(
+            self.record, self.calibration, self._segment, await asyncio.to_thread(overlay), lambda: None
+        )
 
     async def close(self) -> None:
-        """As `Index.close`. Waits for the running query without blocking the event loop."""
+        """As `Index.close`."""
         if not self._closed:
             self._closed = True
-            await asyncio.to_thread(self._close)
+            await asyncio.to_thread(self._close)  # which waits where another release is being opened
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._segment.thread, work)
-
-    def _scanned(
-        self, questions: Sequence[Question], limits: Sequence[int], where: Filter | None = None
-    ) -> list[list[Candidate]]:
-        """The candidates of each question, by one scan."""
+    def _scanned(self, questions: Sequence[Question], limits: Sequence[int], where: Filter | None = None) -> list[Hits]:
+        """What each question finds, by one scan."""
         allowed = None
         if where:
             meeting = [self._segment.metadata.meeting(where), self._overlay.meeting(where)]
             allowed = [np.concatenate(meeting)] * len(questions)
         matches = [self._matches(question) for question in questions]
-        scores = self._scan.nearest(questions, limits, [of_question.groups() for of_question in matches], allowed)
-        found = zip(questions, matches, scores, strict=True)
-        return [self._read(list(bm25), match, bm25, question.vector) for question, match, bm25 in found]
-
-    def _matches(self, question: Question) -> Matches:
-        wanted = question_keys(question)
-        if self._segment.lookup is None:
-            return Matches(wanted, None)
-        of_segment = self._segment.lookup.find(wanted)
-        shown = {number: match for number, match in of_segment.items() if number not in self._overlay.hidden}
-        return Matches(wanted, shown | self._overlay.find(wanted))
-
-    def _read(
-        self,
-        numbers: Sequence[int],
-        matches: Matches | None = None,
-        lexical: Mapping[int, float] | None = None,
-        vector: Vectors | None = None,
-    ) -> list[Candidate]:
-        """The entries, each with its BM25 score and how its keys match.
-
-        `vector`: of the question, where it is known how near the entries of the segment are to it.
-        """
-        in_segment = [number for number in numbers if number < self._overlay.first]
-        entries = self._segment.read(in_segment)
-        near: Mapping[int, Near] = {} if vector is None else self._segment.nearness(list(entries), vector)
-        if len(in_segment) < len(numbers):
-            entries = entries | self._overlay.read(numbers)
-        scores = lexical or {}
+        scanned = self._scan.nearest(questions, limits, list(map(groups_of, matches)), allowed)
         return [
-            Candidate(
-                entry.id,
-                entry.payload,
-                entry.answer,
-                entry.questions,
-                entry.negatives,
-                scores.get(number, 0.0),
-                matches.of(number, entry.payload) if matches else NO_MATCH,
-                near.get(number),
-            )
-            for number, entry in entries.items()
+            self._hits(numbers, lexical, of_question, question.vector)
+            for question, of_question, (numbers, lexical) in zip(questions, matches, scanned, strict=True)
         ]
+
+    def _matches(self, question: Question) -> Mapping[int, Match]:
+        """How the keys of entries match those of the question, by the numbers of the entries that have such a key."""
+        wanted, hidden = question_keys(question), self._overlay.hidden
+        of_segment = self._segment.lookup.find(wanted)
+        shown = {number: match for number, match in of_segment.items() if number not in hidden}
+        return shown | self._overlay.find(wanted) if self._overlay.entries else shown
+
+    def _hits(self, numbers: Integers, lexical: Vectors, matches: Mapping[int, Match], question: Vectors) -> Hits:
+        """The entries of these numbers, ascending, with their BM25 scores."""
+        shown = int(numbers.searchsorted(self._overlay.first))
+        nearness = self._segment.nearness(numbers[:shown], question)
+        if shown < len(numbers):
+            nearness = nearness.joined(nearness_of(self._overlay.read(numbers[shown:].tolist()), question))
+        places = {}
+        if matches:
+            places = {place: matches[number] for place, number in enumerate(numbers.tolist()) if number in matches}
+        return Hits(self._entries, numbers, self._answers[numbers], nearness, lexical.astype(np.float64), places)

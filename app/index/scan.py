@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.arrays import Flags, Integers
+from app.arrays import Flags, Integers, Vectors
 from app.index.candidates import Question
 from app.index.nearest import Compared, Nearest, Part, best_of, top
 from app.index.postings import Postings
@@ -48,8 +48,8 @@ class Scan:
         limits: Sequence[int],
         groups: Sequence[Sequence[Sequence[int]]] | None = None,
         allowed: Sequence[Flags | None] | None = None,
-    ) -> list[dict[int, float]]:
-        """For each question the best entries by answer, by phrasing and by words, with the BM25 score of each.
+    ) -> list[tuple[Integers, Vectors]]:
+        """For each question the best entries by answer, by phrasing and by words, ascending, and the BM25 of each.
 
         `limits`: how many of each of the three kinds, for each question. `groups`: for each question groups of entries,
         of each of which all are returned, or as many as the limit says, the best by answer. `allowed`: for each
@@ -68,7 +68,7 @@ class Scan:
         limit: int,
         groups: Sequence[Sequence[int]],
         allowed: Flags | None,
-    ) -> dict[int, float]:
+    ) -> tuple[Integers, Vectors]:
         if self._shown is not None:
             allowed = self._shown if allowed is None else self._shown & allowed
         words = self._tokenizer.question(question.text)
@@ -80,7 +80,7 @@ class Scan:
         entries.append(by_words[lexical[by_words] > 0])
         entries += [self._best_of_group(compared, np.array(group), limit, allowed) for group in groups]
         chosen = np.unique(np.concatenate(entries))
-        return dict(zip(chosen.tolist(), lexical[chosen].tolist(), strict=True))
+        return chosen, lexical[chosen]
 
     def _best_of_group(
         self, compared: Sequence[Compared], group: Integers, limit: int, allowed: Flags | None

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from app.index.candidates import NO_MATCH, Candidate, Question
+import numpy as np
+
+from app.index.candidates import Candidate, Question
 from app.index.document_words import Frequencies
 from app.index.filters import Filter
+from app.index.hits import Hits
 from app.index.increment import Increment
-from app.index.lookup import question_keys
+from app.index.lookup import groups_of, question_keys
 from app.index.overlay import Overlay
 from app.index.protocol import Index
 from app.index.scan import Scan
@@ -32,9 +35,10 @@ class PreviewIndex:
             tokenizer = WordTokenizer(self.record.language, self.record.average_length)
             self._scan = Scan([self._overlay.searched], tokenizer)
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         """As `Index.search`: the best `limit` of the release and the best `limit` of the entries in memory."""
-        return [*await self._below.search(question, limit, where), *self._search(question, limit, where)]
+        below, above = await self._below.search(question, limit, where), self._search(question, limit, where)
+        return below.joined(above) if above else below
 
     async def verified(self) -> None:
         """As `Index.verified`."""
@@ -71,19 +75,15 @@ class PreviewIndex:
     async def close(self) -> None:
         """As `Index.close`. Does nothing: it has no files and no threads."""
 
-    def _search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    def _search(self, question: Question, limit: int, where: Filter) -> Hits | None:
         if self._scan is None:
-            return []
-        matches = {}
+            return None
+        first, matches = self._overlay.first, {}
         if self.record.common_identifiers is not None:
-            matches = self._overlay.find(question_keys(question))
-        first = self._overlay.first
-        same = [number - first for number, match in matches.items() if match.same or match.folded]
-        holders = [number - first for number, match in matches.items() if match.identifiers]
-        groups = [group for group in (same, holders) if group]
-        (scores,) = self._scan.nearest([question], [limit], [groups], [self._overlay.meeting(where)])
-        lexical = {number + first: score for number, score in scores.items()}
-        return [
-            entry._replace(lexical=lexical[number], match=matches.get(number, NO_MATCH))
-            for number, entry in self._overlay.read(lexical).items()
-        ]
+            matches = {number - first: match for number, match in self._overlay.find(question_keys(question)).items()}
+        ((numbers, lexical),) = self._scan.nearest(
+            [question], [limit], [groups_of(matches)], [self._overlay.meeting(where)]
+        )
+        places = {place: matches[number] for place, number in enumerate(numbers.tolist()) if number in matches}
+        entries = [self._overlay.entries[number] for number in numbers.tolist()]
+        return Hits.of(entries, question.vector, lexical.astype(np.float64), places)

@@ -8,17 +8,17 @@ rows.npy      (entries, 4) int64: the row at which each of the three begins, and
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.arrays import Vectors
+from app.arrays import Integers, Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
-from app.index.nearness import Near, best_of_groups
+from app.index.nearness import Nearness
 
 VECTORS, ROWS = "vectors.f32", "rows.npy"
 MAPPED_BYTES = 160 * 2**20  # of a file that is memory-mapped
@@ -55,9 +55,9 @@ class VectorFileWriter:
 
     def close(self) -> None:
         """Finish both files and flush them to the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
         with (self.directory / ROWS).open("wb") as file:
             np.save(file, np.array(self._rows, dtype=np.int64).reshape(-1, 4))
             file.flush()
@@ -99,18 +99,10 @@ class VectorFile:
         count = len(self._vectors)
         return (self._rows(start, min(start + rows, count)) for start in range(0, count, rows))
 
-    def nearness(self, entries: Sequence[int], question: Vectors) -> list[Near]:
-        """How near the vectors of entries are to a question, (dimension,), in the order of `entries`, at least one.
-
-        For vectors that are mapped.
-        """
+    def nearness(self, entries: Integers, question: Vectors) -> Nearness:
+        """How near the vectors of entries are to a question, (dimension,), in the order of `entries`."""
         bounds = self.bounds[entries]  # (entries, 4)
-        sizes = bounds[:, 3] - bounds[:, 0]
-        ends = np.cumsum(sizes)
-        rows = np.arange(ends[-1]) + np.repeat(bounds[:, 0] - ends + sizes, sizes)
-        best, which = best_of_groups(self._vectors[rows] @ question, np.diff(bounds).ravel())
-        matched = which[1::3].tolist()
-        return list(map(Near, best[::3].tolist(), best[1::3].tolist(), best[2::3].tolist(), matched))
+        return Nearness.of(self._gathered(bounds), bounds[:, 1:] - bounds[:, :3], question)
 
     def read(self, entry: int) -> tuple[Vectors, Vectors, Vectors]:
         """The answer's windows, the phrasings and the negatives of an entry, (n, dimension) each."""
@@ -121,6 +113,17 @@ class VectorFile:
             vectors[questions - answer : negatives - answer],
             vectors[negatives - answer :],
         )
+
+    def _gathered(self, bounds: Integers) -> Vectors:
+        """All vectors of entries with these bounds, one entry after the other."""
+        if not self.mapped:
+            blocks = [self._rows(start, end) for start, end in bounds[:, ::3].tolist()]
+            return np.concatenate([self._vectors[:0], *blocks])
+        sizes = bounds[:, 3] - bounds[:, 0]
+        ends = sizes.cumsum()
+        total = int(ends[-1]) if len(ends) else 0
+        rows: Vectors = self._vectors[np.arange(total) + (bounds[:, 0] - ends + sizes).repeat(sizes)]
+        return rows
 
     def _rows(self, start: int, end: int) -> Vectors:
         if self.mapped:

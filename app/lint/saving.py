@@ -15,6 +15,7 @@ import numpy as np
 from app.arrays import Vectors
 from app.encoding.lengths import Lengths
 from app.index.candidates import Candidate, Question
+from app.index.hits import Hits
 from app.index.protocol import Index
 from app.index.words import answer_of
 from app.knowledge.entry import Entry
@@ -66,9 +67,10 @@ async def compared_findings(entries: Sequence[Entry], live: Live) -> dict[str, l
     """
     texts = await _encoded(entries, live)
     found: dict[str, list[Finding]] = {entry.id: [] for entry in entries}
-    for text, candidates in zip(texts, await asyncio.gather(*(_searched(text, live) for text in texts)), strict=True):
-        others = [candidate for candidate in candidates if candidate.id != text.entry.id]
-        compared = _by_answer(text, others) if text.is_answer else _by_question(text, others)
+    for text, hits in zip(texts, await asyncio.gather(*(_searched(text, live) for text in texts)), strict=True):
+        others = {place: entry for place, entry in enumerate(hits) if entry.id != text.entry.id}
+        same = [place for place in others if place in hits.matches and hits.matches[place].same]
+        compared = _by_answer(text, others.values()) if text.is_answer else _by_question(text, others, same)
         named = {item.kind for item in found[text.entry.id]}
         found[text.entry.id] += [item for item in compared if item.kind not in named]  # one of a kind is enough here
     return found
@@ -100,20 +102,20 @@ def _own(wanted: Sequence[tuple[Entry, str, bool]], vectors: Vectors, row: int) 
     return max(_cosine(vectors[row], vectors[other]) for other in own)
 
 
-async def _searched(text: _Text, live: Live) -> list[Candidate]:
+async def _searched(text: _Text, live: Live) -> Hits:
     record = live.index.record
     question = Question(text.text, text.vector) if text.is_answer else record.question(text.text, text.vector)
     return await live.index.search(question, SEARCHED, {})
 
 
-def _by_question(text: _Text, others: Collection[Candidate]) -> list[Finding]:
+def _by_question(text: _Text, others: Mapping[int, Candidate], same: Collection[int]) -> list[Finding]:
+    """`same`: which of the others have the text as a phrasing."""
     found: list[Finding] = []
-    same = [other for other in others if other.match.same]
-    answers = {normalize(answer_of(other.payload)) for other in same}
+    answers = {normalize(answer_of(others[place].payload)) for place in same}
     if answers - {normalize(text.entry.plain_answer)}:
-        mentions = [mention(entry_id, text.text) for entry_id in (text.entry.id, *(other.id for other in same))]
+        mentions = [mention(entry_id, text.text) for entry_id in (text.entry.id, *(others[place].id for place in same))]
         found.append(finding("different_answers", DIFFERENT.format(count=len(mentions)), mentions))
-    unlike = [other for other in others if not (found and other.match.same)]
+    unlike = [other for place, other in others.items() if not (found and place in same)]
     nearest = [near for other in unlike if (near := _nearest(text, other))]
     if not nearest:
         return found

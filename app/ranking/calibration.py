@@ -7,7 +7,7 @@ Brier score (isotonic regression by pool-adjacent-violators; "Transforming Class
 Probability Estimates", Zadrozny & Elkan 2002).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.arrays import Flags, Floats
+from app.arrays import Flags, Floats, Integers
 from app.errors import IndexUnavailable
 from app.ranking.adaptation import Densities
 from app.ranking.logistic import fit_logistic, sigmoid
@@ -110,28 +110,24 @@ def calibrated_of(kept: Mapping[str, Any] | None, release: str) -> Calibrated | 
         raise IndexUnavailable(f"The release {release} is damaged: its calibration cannot be read.") from error
 
 
-def evidence_of(scores: Floats, answers: Sequence[str]) -> Evidence:
+def evidence_of(scores: Floats, answers: Integers) -> Evidence:
     """The evidence for each candidate of one question, (n,); leads are infinite without a rival."""
     rivals = np.sort(scores)[::-1][THIRD_TO_FIFTH].tolist()
     behind = sum(rivals) / len(rivals) if rivals else -np.inf
     return Evidence(np.asarray(scores, dtype=np.float64), margins_of(scores, answers), np.asarray(scores - behind))
 
 
-def margins_of(scores: Floats, answers: Sequence[str]) -> Floats:
+def margins_of(scores: Floats, answers: Integers) -> Floats:
     """How far each score stands above the best candidate with another answer, (n,); infinite without one.
 
     Entries with the same answer do not compete, because each of them is right.
     """
-    best: dict[str, float] = {}
-    for score, answer in zip(scores.tolist(), answers, strict=True):
-        if score > best.get(answer, -np.inf):
-            best[answer] = score
-    if not best:
+    if not len(scores):
         return np.asarray(scores, dtype=np.float64)
-    first = max(best, key=best.__getitem__)
-    greatest = best.pop(first)
-    second = max(best.values(), default=-np.inf)
-    return np.asarray(scores - np.array([second if answer == first else greatest for answer in answers]))
+    first = scores.argmax()
+    alike = answers == answers[first]
+    second = np.where(alike, -np.inf, scores).max()
+    return np.asarray(scores - np.where(alike, second, scores[first]))
 
 
 def clip_lead(leads: Floats) -> Floats:

@@ -1,15 +1,14 @@
 """The decision about a question: answer it, offer a few answers to choose from, or say that there is no answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from app.arrays import Floats
-from app.index.words import answer_of
+from app.arrays import Flags, Floats, Integers
 from app.ranking.calibration import Calibration
 from app.ranking.offer import MOST
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
 
 Status = Literal["answered", "ambiguous", "no_answer"]
 
@@ -34,21 +33,17 @@ class Case(NamedTuple):
 class Choices(NamedTuple):
     """The candidates of a question, best first, (n,) each."""
 
-    confidences: Sequence[float]
-    answers: Sequence[str]
-    exact: Sequence[bool]  # whether a phrasing is the question itself
+    confidences: Floats
+    answers: Integers  # equal for the same answer
+    exact: Flags  # whether a phrasing is the question itself
 
 
-def decide(
-    ranked: Sequence[Ranked], top_k: int, calibration: Calibration, min_confidence: float | None = None
-) -> Decision:
-    """Decide on one question from its ranked candidates, best first; see `choose`.
+def decide(ranked: Ranked, top_k: int, calibration: Calibration, min_confidence: float | None = None) -> Decision:
+    """Decide on one question from its ranked entries, best first; see `choose`.
 
     `calibration` is the one that made their confidences.
     """
-    answers = [answer_of(entry.candidate.payload) for entry in ranked]
-    choices = Choices([entry.confidence for entry in ranked], answers, [entry.exact for entry in ranked])
-    return choose(choices, top_k, calibration, min_confidence)
+    return choose(Choices(ranked.confidences, ranked.answers, ranked.exact), top_k, calibration, min_confidence)
 
 
 def choose(choices: Choices, top_k: int, calibration: Calibration, min_confidence: float | None = None) -> Decision:
@@ -61,25 +56,27 @@ def choose(choices: Choices, top_k: int, calibration: Calibration, min_confidenc
     A `min_confidence` of 0 always gives `answered` with up to `top_k`, where there is any candidate.
     """
     confidences, answers, exact = choices
-    different = first_of_each(answers)
-    exact_answers = [i for i in different if exact[i]]
-    if len(exact_answers) > 1 and min_confidence != 0:
-        return Decision("ambiguous", exact_answers[:MOST_EXACT])
+    if exact.any() and min_confidence != 0:
+        different = [i for i in first_of_each(answers) if exact[i]]
+        if len(different) > 1:
+            return Decision("ambiguous", different[:MOST_EXACT])
     threshold = calibration.threshold if min_confidence is None else min_confidence
-    confident = [i for i, confidence in enumerate(confidences) if exact[i] or confidence >= threshold]
-    if confident:
-        return Decision("answered", confident[:top_k])
-    best = different[:MOST]
+    confident = (exact | (confidences >= threshold)).nonzero()[0]
+    if len(confident):
+        return Decision("answered", confident[:top_k].tolist())
+    best = first_of_each(answers, MOST)
     offer = calibration.offer
-    size = offer.size([confidences[i] for i in best], max(offer.threshold, min_confidence or 0.0))
+    size = offer.size(confidences[best].tolist(), max(offer.threshold, min_confidence or 0.0))
     return Decision("no_answer", []) if size is None else Decision("ambiguous", best[:size])
 
 
-def first_of_each(answers: Iterable[str]) -> list[int]:
-    """The positions of the first candidate with each answer."""
-    first: dict[str, int] = {}
-    for i, answer in enumerate(answers):
+def first_of_each(answers: Integers, limit: int | None = None) -> list[int]:
+    """The positions of the first candidate with each answer, of the first `limit` answers."""
+    first: dict[int, int] = {}
+    for i, answer in enumerate(answers.tolist()):
         first.setdefault(answer, i)
+        if len(first) == limit:
+            break
     return list(first.values())
 
 

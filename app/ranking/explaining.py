@@ -1,17 +1,19 @@
 """Why a question is answered as it is: what each signal adds to each score, and how the confidence comes about."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from app.index.candidates import Candidate, Question
-from app.index.words import answer_of
+from app.index.candidates import Question
+from app.index.hits import Hits, Payload
 from app.ranking.calibration import Calibration, margins_of
 from app.ranking.decision import Decision, decide, first_of_each
 from app.ranking.offer import MOST
-from app.ranking.ranking import Features, Ranked, Ranking, features_of
+from app.ranking.ranked import Ranked, RankedEntry
+from app.ranking.ranking import Features, Ranking, features_of
 
 Name = Literal["answer", "phrasing", "words", "negative", "identifiers", "reranker"]
 TOP_K = 3  # answers of a reply
@@ -27,93 +29,81 @@ class Signal(NamedTuple):
 
 @dataclass(frozen=True)
 class Considered:
-    """A candidate with its signals. `lead`: its score minus that of the best one with another answer, None without."""
+    """An entry with its signals. `lead`: its score minus that of the best one with another answer, None without."""
 
-    ranked: Ranked
+    ranked: RankedEntry
     signals: tuple[Signal, ...]
     lead: float | None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The candidates of a question, best first, and the decision. `excluded`: those that a negative excludes.
+    """The entries that a question found, best first, and the decision. `excluded`: those that a negative excludes.
 
     `joint`: the probability that the right answer is among the first one, two and three different answers.
+    `unanswerable`: the probability that nothing answers the question.
     """
 
     candidates: list[Considered]
-    excluded: list[Candidate]
+    excluded: list[Payload]
     decision: Decision
     threshold: float
     offer_threshold: float
     joint: tuple[float, ...]
-
-    @property
-    def unanswerable(self) -> float:
-        """The probability that nothing answers the question."""
-        return self.candidates[0].ranked.unanswerable if self.candidates else 0.0
+    unanswerable: float
 
 
-def explanation(
-    ranking: Ranking,
-    question: Question,
-    candidates: Sequence[Candidate],
-    before: Sequence[Ranked],
-    ranked: Sequence[Ranked],
-) -> Explanation:
-    """Explain `ranked`, the final order, best first. `before`: the same candidates before the reranker."""
-    kept = [candidate for candidate in candidates if not candidate.match.excluded]
-    excluded = [candidate for candidate in candidates if candidate.match.excluded]
-    calibration = ranking.reranked if ranked and ranked[0].reranked and ranking.reranked else ranking.calibration
-    first_scores = {entry.candidate.id: entry.score for entry in before}
-    signals = _signals(ranking, features_of(question, kept), kept, first_scores) if kept else {}
-    leads = _leads(ranked)
+def explanation(ranking: Ranking, question: Question, hits: Hits, before: Ranked, ranked: Ranked) -> Explanation:
+    """Explain `ranked`, the final order, best first. `before`: the same entries before the reranker."""
+    excluded = np.array([place for place, match in hits.matches.items() if match.excluded], dtype=np.int64)
+    kept = hits.take(np.delete(np.arange(len(hits)), excluded))
+    calibration = ranking.reranked if ranked.reranked and ranking.reranked else ranking.calibration
+    first_scores = dict(zip(before.numbers.tolist(), before.scores.tolist(), strict=True))
+    signals = _signals(ranking, features_of(question, kept), kept.numbers.tolist(), first_scores)
     considered = [
-        Considered(entry, (*signals[entry.candidate.id], *_reranker(entry, first_scores)), lead)
-        for entry, lead in zip(ranked, leads, strict=True)
+        Considered(entry, (*signals[number], *_reranker(ranked, entry.score - first_scores[number])), lead)
+        for entry, number, lead in zip(ranked, ranked.numbers.tolist(), _leads(ranked), strict=True)
     ]
-    decision = decide(ranked, TOP_K, calibration)
     return Explanation(
-        considered, excluded, decision, calibration.threshold, calibration.offer.threshold, _joint(ranked, calibration)
+        considered,
+        hits.take(excluded).payloads(),
+        decide(ranked, TOP_K, calibration),
+        calibration.threshold,
+        calibration.offer.threshold,
+        _joint(ranked, calibration),
+        ranked.unanswerable,
     )
 
 
 def _signals(
-    ranking: Ranking, features: Features, candidates: Sequence[Candidate], scores: Mapping[str, float]
-) -> dict[str, list[Signal]]:
-    """The signals of each candidate before the reranker; together they add up to its score."""
+    ranking: Ranking, features: Features, numbers: Sequence[int], scores: Mapping[int, float]
+) -> dict[int, list[Signal]]:
+    """The signals of each entry before the reranker, by its number; together they add up to its score."""
     columns = {
         "answer": (features.answer, (1 - ranking.question_weight) * features.answer),
         "phrasing": (features.phrasing, ranking.question_weight * features.phrasing),
         "words": (features.lexical, ranking.lexical_weight * features.lexical),
         "negative": (features.negative, -ranking.negative_weight * features.negative),
     }
-    signals: dict[str, list[Signal]] = {}
-    for i, candidate in enumerate(candidates):
+    signals: dict[int, list[Signal]] = {}
+    for i, number in enumerate(numbers):
         parts = [Signal(name, float(value[i]), float(adds[i])) for name, (value, adds) in columns.items()]  # type: ignore[arg-type]
-        rest = scores[candidate.id] - sum(part.adds for part in parts)
-        signals[candidate.id] = [*parts, Signal("identifiers", float(features.held[i]), rest)]
+        rest = scores[number] - sum(part.adds for part in parts)
+        signals[number] = [*parts, Signal("identifiers", float(features.held[i]), rest)]
     return signals
 
 
-def _reranker(entry: Ranked, scores: Mapping[str, float]) -> list[Signal]:
-    if not entry.reranked:
-        return []
-    added = entry.score - scores[entry.candidate.id]
-    return [Signal("reranker", added, added)]
+def _reranker(ranked: Ranked, added: float) -> list[Signal]:
+    return [Signal("reranker", added, added)] if ranked.reranked else []
 
 
-def _leads(ranked: Sequence[Ranked]) -> list[float | None]:
-    if not ranked:
-        return []
-    scores = np.array([entry.score for entry in ranked])
-    margins = margins_of(scores, [answer_of(entry.candidate.payload) for entry in ranked])
-    return [None if np.isinf(margin) else float(margin) for margin in margins]
+def _leads(ranked: Ranked) -> list[float | None]:
+    margins = margins_of(ranked.scores, ranked.answers).tolist()
+    return [None if math.isinf(margin) else margin for margin in margins]
 
 
-def _joint(ranked: Sequence[Ranked], calibration: Calibration) -> tuple[float, ...]:
-    best = first_of_each([answer_of(entry.candidate.payload) for entry in ranked])[:MOST]
+def _joint(ranked: Ranked, calibration: Calibration) -> tuple[float, ...]:
+    best = first_of_each(ranked.answers, MOST)
     if not best:
         return ()
-    confidences = np.array([[ranked[i].confidence for i in best]])
-    return tuple(calibration.offer.joint(confidences)[0].tolist())
+    return tuple(calibration.offer.joint(ranked.confidences[None, best])[0].tolist())

@@ -235,7 +235,7 @@ def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[F
     """
     best, right = np.zeros((len(questions), MOST)), np.zeros((len(questions), MOST), dtype=bool)
     for row, (question, confidence) in enumerate(zip(questions, confidences, strict=True)):
-        different = first_of_each(question.answers)[:MOST]
+        different = first_of_each(question.answers, MOST)
         best[row, : len(different)] = confidence[different]
         right[row, : len(different)] = question.right[different]
     return best, right
@@ -243,6 +243,6 @@ def _best(questions: Sequence[Scored], confidences: Sequence[Floats]) -> tuple[F
 
 def _case(question: Scored, confidences: Floats, rule: Calibration) -> Case:
     """The reply to the question by `rule`, when one answer is requested."""
-    choices = Choices(confidences.tolist(), question.answers, [False] * len(question.answers))
+    choices = Choices(confidences, question.answers, np.zeros(len(confidences), dtype=bool))
     status, shown = choose(choices, 1, rule)
     return Case(status, [bool(question.right[i]) for i in shown], question.answerable)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from app.encoding.bundle import HeldOut
 from app.encoding.encoder import Encoder
-from app.index.candidates import Candidate, Match, Question
-from app.index.lookup import keys_of, match_of, question_keys
+from app.index.candidates import Candidate, Question
+from app.index.hits import Hits
+from app.index.lookup import Match, keys_of, match_of, question_keys
 from app.index.protocol import Index
 from app.index.words import IdfStatistics, WordTokenizer, answer_of, text_of
 from app.ranking.ranking import Features, features_of
@@ -48,7 +49,7 @@ class Outcome:
 
     question: Question
     relevant: frozenset[str]  # the ids of all entries that answer it, candidates or not
-    candidates: Sequence[Candidate]
+    hits: Hits
     features: Features
     right: NDArray[np.bool_]
     bare: bool  # compared by answers only
@@ -58,11 +59,6 @@ class Outcome:
     def answerable(self) -> bool:
         """Whether any entry answers it."""
         return bool(self.relevant)
-
-    @property
-    def answers(self) -> list[str]:
-        """The answer of each candidate, without markup."""
-        return [answer_of(candidate.payload) for candidate in self.candidates]
 
 
 def resolve(heldout: Iterable[HeldOut], payloads: Payloads) -> list[Asked]:
@@ -140,47 +136,52 @@ class Evaluator:
         ]
 
     async def _outcome(self, question: Question, relevant: frozenset[str], limit: int) -> Outcome:
-        results = await self.index.search(question, limit, {})
-        candidates = [self._without(question, candidate) for candidate in results]
-        removed = any(candidate is not result for candidate, result in zip(candidates, results, strict=True))
-        right = np.array([candidate.id in relevant for candidate in candidates], dtype=bool)
-        right_ones = [candidate for candidate in candidates if candidate.id in relevant]
-        bare = removed and bool(right_ones) and not any(len(candidate.questions) for candidate in right_ones)
+        hits = await self.index.search(question, limit, {})
+        right = np.array([entry_id in relevant for entry_id in hits.ids()], dtype=bool)
+        same = {place for place, match in hits.matches.items() if match.same or match.folded}
+        if not same:
+            return Outcome(question, relevant, hits, features_of(question, hits), right, bare=False, removed=False)
+        rows = zip(hits, hits.lexical.tolist(), strict=True)
+        judged = [
+            _Judged(entry, lexical, hits.matches.get(place, Match())) for place, (entry, lexical) in enumerate(rows)
+        ]
+        judged = [self._without(question, row) if place in same else row for place, row in enumerate(judged)]
+        right_rows = [row for row, is_right in zip(judged, right.tolist(), strict=True) if is_right]
+        bare = bool(right_rows) and not any(len(row.entry.questions) for row in right_rows)
         if bare:
-            candidates = [self._bare(question, candidate) for candidate in candidates]
-        return Outcome(question, relevant, candidates, features_of(question, candidates), right, bare, removed)
+            judged = [self._bare(question, row.entry) for row in judged]
+        changed = _hits_of(question, judged)
+        return Outcome(question, relevant, changed, features_of(question, changed), right, bare, removed=True)
 
-    def _without(self, question: Question, candidate: Candidate) -> Candidate:
-        """The candidate without a phrasing that is the question; the same object where it has none."""
-        payload = candidate.payload
-        if not (candidate.match.same or candidate.match.folded):
-            return candidate
+    def _without(self, question: Question, row: "_Judged") -> "_Judged":
+        """The entry without the phrasings that are the question."""
+        payload = row.entry.payload
         text = fold_accents(normalize(question.text))
         kept = [i for i, phrasing in enumerate(payload["phrasings"]) if fold_accents(normalize(phrasing)) != text]
         canonical = "" if fold_accents(normalize(payload["question"])) == text else payload["question"]
         rest = {**payload, "question": canonical, "phrasings": [payload["phrasings"][i] for i in kept]}
-        lexical = self._statistics.score(question.text, text_of(rest))
-        return candidate._replace(
-            payload=rest,
-            questions=candidate.questions[kept],
-            lexical=lexical,
-            match=self._match(question, rest),
-            near=None,
-        )
+        entry = row.entry._replace(payload=rest, questions=row.entry.questions[kept])
+        return _Judged(entry, self._statistics.score(question.text, text_of(rest)), self._match(question, rest))
 
-    def _bare(self, question: Question, candidate: Candidate) -> Candidate:
-        """The candidate without its phrasings, as a passage."""
-        lexical = self._answers.score(question.text, answer_of(candidate.payload))
-        payload = {**candidate.payload, "question": "", "phrasings": []}
-        return candidate._replace(
-            payload=payload,
-            questions=candidate.questions[:0],
-            lexical=lexical,
-            match=self._match(question, payload),
-            near=None,
-        )
+    def _bare(self, question: Question, entry: Candidate) -> "_Judged":
+        """The entry without its phrasings, as a passage."""
+        payload = {**entry.payload, "question": "", "phrasings": []}
+        entry = entry._replace(payload=payload, questions=entry.questions[:0])
+        return _Judged(entry, self._answers.score(question.text, answer_of(payload)), self._match(question, payload))
 
     def _match(self, question: Question, payload: Payload) -> Match:
         """How the keys of an entry with this payload match the question."""
         common = self.index.record.common_identifiers or ()
         return match_of(question_keys(question), keys_of(payload, common))
+
+
+class _Judged(NamedTuple):
+    entry: Candidate
+    lexical: float
+    match: Match
+
+
+def _hits_of(question: Question, judged: Sequence[_Judged]) -> Hits:
+    matches = {place: row.match for place, row in enumerate(judged) if row.match != Match()}
+    lexical = np.array([row.lexical for row in judged])
+    return Hits.of([row.entry for row in judged], question.vector, lexical, matches)

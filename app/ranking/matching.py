@@ -1,45 +1,48 @@
 """Effects of exact phrasings and of identifiers on scores and confidences, independent of similarity."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from app.arrays import Flags, Floats, Integers
-from app.index.candidates import NO_MATCH, Match
+from app.index.candidates import Question
+from app.index.hits import Hits
 from app.index.words import answer_of
 from app.ranking.calibration import LEAD_CAP
 from app.text.identifiers import identifiers_of, shape_of
 from app.text.normalize import fold_accents, has_letter, normalize
 
-Payload = Mapping[str, Any]
-
 MISTAKEN = 0.1  # factor of the confidence of an entry that is about another identifier
 
 
-def same_phrasings(text: str, matches: Sequence[Match], payloads: Sequence[Payload]) -> Integers:
+def same_phrasings(text: str, hits: Hits) -> Integers:
     """The index of the phrasing of each entry that is the question itself, (n,); -1 where there is none.
 
     Accents are ignored only where no entry has a phrasing that is the question with its accents.
     """
-    places = np.full(len(matches), -1, dtype=np.int64)
-    matching = [i for i, match in enumerate(matches) if match is not NO_MATCH and (match.same or match.folded)]
+    places = np.full(len(hits), -1, dtype=np.int64)
+    matching = [place for place, match in hits.matches.items() if match.same or match.folded]
     if not matching:
         return places
+    payloads = hits.take(np.array(matching)).payloads()
     forms: list[Callable[[str], str]] = [normalize, lambda text: fold_accents(normalize(text))]
     for form in forms:
         wanted = form(text)
-        for i in matching:
-            phrasings = enumerate(payloads[i]["phrasings"])
-            places[i] = next((place for place, phrasing in phrasings if form(phrasing) == wanted), -1)
+        for place, payload in zip(matching, payloads, strict=True):
+            phrasings = enumerate(payload["phrasings"])
+            places[place] = next((number for number, phrasing in phrasings if form(phrasing) == wanted), -1)
         if (places >= 0).any():
             break
     return places
 
 
-def held_by(matches: Sequence[Match]) -> Integers:
+def held_by(hits: Hits) -> Integers:
     """How many of the question's identifiers each entry holds, (n,)."""
-    return np.array([match is not NO_MATCH and len(match.identifiers) for match in matches], dtype=np.int64)
+    held = np.zeros(len(hits), dtype=np.int64)
+    for place, match in hits.matches.items():
+        held[place] = len(match.identifiers)
+    return held
 
 
 def holders_first(scores: Floats, held: Integers) -> Floats:
@@ -65,27 +68,21 @@ def own_shapes(payload: Mapping[str, Any]) -> set[str]:
     }
 
 
-def trust_of(
-    text: str,
-    identifiers: frozenset[str],
-    matches: Sequence[Match],
-    payloads: Sequence[Payload],
-    supported: Flags,
-) -> Floats:
+def trust_of(question: Question, hits: Hits, supported: Flags) -> Floats:
     """A factor for the confidence of each entry, (n,). `supported`: it holds a word or identifier of the question.
 
     For a question without a letter the factor of an unsupported entry is 0. Where no entry holds an identifier of the
     question, but some entry holds one of the same shape, entries about other identifiers get `MISTAKEN`.
     """
-    trust = np.ones(len(matches))
-    lettered = has_letter(text)
-    if lettered and not identifiers:
+    trust = np.ones(len(hits))
+    lettered = has_letter(question.text)
+    if lettered and not question.identifiers:
         return trust
     if not lettered:
         trust[~supported] = 0.0
-    unknown = identifiers.difference(*(match.identifiers for match in matches))
+    unknown = question.identifiers.difference(*(match.identifiers for match in hits.matches.values()))
     if unknown:
-        shapes = [own_shapes(payload) for payload in payloads]
+        shapes = [own_shapes(payload) for payload in hits.payloads()]
         if set().union(*shapes) & {shape_of(name) for name in unknown}:
-            trust[[bool(own) and not match.identifiers for own, match in zip(shapes, matches, strict=True)]] *= MISTAKEN
+            trust[np.array([bool(own) for own in shapes]) & (held_by(hits) == 0)] *= MISTAKEN
     return trust

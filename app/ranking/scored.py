@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.arrays import Flags, Floats
+from app.arrays import Flags, Floats, Integers
 from app.ranking.adaptation import Densities
 from app.ranking.calibration import Calibration
 from app.ranking.heldout import Outcome
@@ -17,7 +17,7 @@ class Scored(NamedTuple):
     """One question's candidates, (n,) each, best first."""
 
     scores: Floats
-    answers: list[str]
+    answers: Integers  # equal for the same answer
     right: Flags
     entry: str  # the first id of the entries that answer it; for an unanswerable question, its text
     answerable: bool
@@ -29,21 +29,21 @@ class Scored(NamedTuple):
         """The candidates scored by the ranking."""
         scores = ranking.scores(outcome.features)
         order = np.argsort(-scores, kind="stable")
-        answers = outcome.answers
         entry = min(outcome.relevant, default=f"\x1f{outcome.question.text}")
-        return cls(scores[order], [answers[i] for i in order], outcome.right[order], entry, outcome.answerable, real)
+        return cls(scores[order], outcome.hits.answers[order], outcome.right[order], entry, outcome.answerable, real)
 
     def reranked(self, reranker: NDArray[np.float32], weight: float) -> "Scored":
         """The same with the reranker's scores, (up to n,), of the first candidates added."""
         scores = reranked_scores(self.scores, reranker, weight)
         order = np.argsort(-scores, kind="stable")
-        return self._replace(scores=scores[order], answers=[self.answers[i] for i in order], right=self.right[order])
+        return self._replace(scores=scores[order], answers=self.answers[order], right=self.right[order])
 
     def without_answer(self) -> "Scored":
         """The same question without its right candidates, as an index without the right entries would return it."""
         wrong = np.flatnonzero(~self.right)
-        answers = [self.answers[i] for i in wrong]
-        return Scored(self.scores[wrong], answers, self.right[wrong], self.entry, answerable=False, reduced=True)
+        return Scored(
+            self.scores[wrong], self.answers[wrong], self.right[wrong], self.entry, answerable=False, reduced=True
+        )
 
 
 def densities_of(questions: Sequence[Scored], calibration: Calibration) -> Densities | None:

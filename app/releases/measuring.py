@@ -93,4 +93,4 @@ def _reread(bundle: Bundle, ranking: Ranking, outcomes: Sequence[Outcome]) -> li
 def _best_texts(reranker: Reranker, ranking: Ranking, outcome: Outcome) -> list[str]:
     """The texts of one question's best candidates for the reranker, best first."""
     best = np.argsort(-ranking.scores(outcome.features), kind="stable")[:CANDIDATES]
-    return reranker.texts(outcome.candidates[i].payload for i in best)
+    return reranker.texts(outcome.hits.take(best).payloads())

@@ -43,7 +43,7 @@ async def _probe(answerer: Answerer) -> _Result:
     error: Exception | None = None
     try:
         (ranked,) = await answerer.rank([f"{PROBE} {time.monotonic_ns()}"], 1, {})  # a text that no cache holds
-        if not ranked and answerer.index.record.entries:
+        if not ranked.payloads() and answerer.index.record.entries:
             error = NotReady(f"The release {answerer.release} finds nothing.")
     except Exception as raised:
         error = raised

@@ -65,8 +65,8 @@ async def verify_changes(
         if not await _found_by_text(index, encoder, candidate, limit):
             raise IndexUnavailable(f"{name} does not find its entry {candidate.id} by its own text.")
     for candidate in await parent.entries(removed[:SAMPLE]):
-        results = await index.search(_own_question(encoder, candidate), limit, {})
-        if candidate.id in {result.id for result in results}:
+        hits = await index.search(_own_question(encoder, candidate), limit, {})
+        if candidate.id in hits.ids():
             raise IndexUnavailable(f"{name} still finds {candidate.id}, which it removes.")
 
 
@@ -88,7 +88,7 @@ def _own_question(encoder: Encoder, candidate: Candidate) -> Question:
 
 async def _found(index: Index, question: Question, candidate: Candidate, side: Side, limit: int) -> bool:
     """Whether a search finds the candidate, or `limit` equally similar entries, for example of the same text."""
-    results = await index.search(question, limit, {})
+    results = list(await index.search(question, limit, {}))
     if any(result.id == candidate.id for result in results):
         return True
     tie = TIE * _length(question.vector) * _length(side(candidate)[0])

@@ -120,7 +120,7 @@ class Features:
         for row in rows.tolist():
             order = np.argsort(-scores[row], kind="stable")
             order = order[np.isfinite(scores[row, order])]
-            answers = [str(self._answers(row)[state.entry[row, i]]) for i in order]
+            answers = self._answers(row)[state.entry[row, order]]
             name = f"{self.about[row]}"
             found.append(Scored(scores[row, order], answers, state.right[row, order], name, bool(self.answerable[row])))
         return found
@@ -130,7 +130,7 @@ class Features:
         words: NDArray[np.float16] = words_of(self.faq, self.questions)[0]
         return words
 
-    def _answers(self, row: int) -> list[int]:
+    def _answers(self, row: int) -> NDArray[np.int64]:
         """A number for the answer of each entry that a question is asked of."""
         return self._trained_answers if row in range(*self._bounds) else self._served_answers
 
@@ -139,12 +139,12 @@ class Features:
         return self.questions.real, self.questions.real + self.questions.heldout
 
     @cached_property
-    def _served_answers(self) -> list[int]:
-        return _numbers([entry.answer for entry in self.faq.served])
+    def _served_answers(self) -> NDArray[np.int64]:
+        return np.array(_numbers([entry.answer for entry in self.faq.served]))
 
     @cached_property
-    def _trained_answers(self) -> list[int]:
-        return _numbers([entry.answer for entry in self.faq.trained])
+    def _trained_answers(self) -> NDArray[np.int64]:
+        return np.array(_numbers([entry.answer for entry in self.faq.trained]))
 
     def _state(self, name: str) -> State:
         stored = self._arrays[f"{name}/entry"]

@@ -115,8 +115,8 @@ def _reply(question: Scored, exact: Flags, calibration: Calibration) -> tuple[fl
     confidences = calibration.confidence(evidence_of(question.scores, question.answers))
     order = np.argsort(~exact, kind="stable")
     sure = np.where(exact, 1.0, confidences)[order]
-    answers, right = [question.answers[i] for i in order], question.right[order]
-    status, shown = choose(Choices(sure.tolist(), answers, exact[order].tolist()), 1, calibration)
+    right = question.right[order]
+    status, shown = choose(Choices(sure, question.answers[order], exact[order]), 1, calibration)
     return float(sure[0]), bool(right[0]), Case(status, [bool(right[i]) for i in shown], question.answerable)
 
 

@@ -6,6 +6,7 @@ because their directory was not flushed (that is the same as an earlier cut), an
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,8 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from app.index.checksums import BLOCK, ZEROS, blocks
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -64,7 +63,7 @@ class Recording:
             elif version == 0:
                 target.touch()
             else:
-                _copy(self.contents / str(version), target)
+                shutil.copyfile(self.contents / str(version), target)
 
     def _sync(self, path: Path | None) -> None:
         if path and path.is_file() and path.is_relative_to(self.home):
@@ -72,7 +71,7 @@ class Recording:
 
     def _keep(self, path: Path) -> None:
         self._count += 1
-        _copy(path, self.contents / str(self._count))
+        shutil.copyfile(path, self.contents / str(self._count))
         self._versions[path.stat().st_ino] = self._count
 
     def _note(self, operation: str) -> None:
@@ -151,14 +150,3 @@ def _mapped(process: int, address: int) -> Path | None:
         if start <= address < end and "/" in rest:
             return Path("/" + rest.partition("/")[2])
     return None
-
-
-def _copy(source: Path, target: Path) -> None:
-    """A copy with the holes of the original: the engine's files are 30 MB of them."""
-    with source.open("rb", buffering=0) as read, target.open("wb", buffering=0) as write:
-        size = os.fstat(read.fileno()).st_size
-        os.truncate(write.fileno(), size)
-        for offset in blocks(read.fileno()):
-            block = os.pread(read.fileno(), BLOCK, offset)
-            if block != ZEROS[: len(block)]:
-                os.pwrite(write.fileno(), block, offset)

@@ -1,5 +1,6 @@
 """What was damaged on the disk is named; what serves goes on serving; nothing is answered from it."""
 
+import json
 import os
 import subprocess
 import time
@@ -40,6 +41,13 @@ def shorten(path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
 
 
+def of_an_earlier_version(path: Path) -> None:
+    """As it was before the record named the format of the files."""
+    record = json.loads(path.read_bytes())
+    del record["format"]
+    path.write_text(json.dumps(record))
+
+
 def no_release(path: Path) -> None:
     path.write_text('{"active": 1, "previous": 2}')
 
@@ -48,12 +56,13 @@ DAMAGE: list[tuple[str, str, Callable[[Path], None], str]] = [
     ("vectors", "index/faq-*/vectors.f32", flip, "vectors.f32 is not what was built"),
     ("words", "index/faq-*/postings/weights.npy", flip, "postings/weights.npy is not what was built"),
     ("metadata", "index/faq-*/metadata/starts.npy", shorten, "metadata/starts.npy is not what was built"),
-    ("payloads", "index/faq-*/shard/segments/*/payload_storage/page_0.dat", flip, "is not what was built"),
-    ("segment cut short", "index/faq-*/shard/segments/*/payload_storage/tracker.dat", shorten, "is not what was built"),
-    ("segment gone", "index/faq-*/shard/segments/*/version.info", Path.unlink, "is not what was built"),
-    ("segment's own record", "index/faq-*/shard/segments/*/segment.json", shorten, "engine cannot use"),
+    ("payloads", "index/faq-*/payloads.jsonl", flip, "payloads.jsonl is not what was built"),
+    ("payloads cut short", "index/faq-*/payloads.jsonl", shorten, "payloads.jsonl is not what was built"),
+    ("lines gone", "index/faq-*/lines.npy", Path.unlink, "lines.npy is not what was built"),
     ("record", "index/faq-*/record.json", shorten, "its record cannot be read"),
     ("sums", "index/faq-*/sums.json", shorten, "is damaged"),
+    ("sums gone", "index/faq-*/sums.json", Path.unlink, "is damaged"),
+    ("format", "index/faq-*/record.json", of_an_earlier_version, "was built by an earlier version"),
     ("pointer", "index/active.json", shorten, "active.json is damaged"),
     ("pointer without a release", "index/active.json", no_release, "active.json is damaged"),
     ("model", "models/*/model.onnx", flip, "model.onnx is not the file that was exported"),

@@ -1,35 +1,18 @@
 """What counts as right, as broken, and as better."""
 
-import numpy as np
 import pytest
 
 from app.golden.judging import Expected, Outcome, judge, lines_of, outcome_of, verdict
-from app.index.candidates import Candidate, Match
 from app.ranking.decision import Decision
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
 from app.replies import Reply
+from tests.hits import payload, ranked_of
 
-NONE = np.empty((0, 2), dtype=np.float32)
 
-
-def ranked(*entries: tuple[str, str]) -> list[Ranked]:
-    """Candidates of these ids and answers, best first."""
-    return [
-        Ranked(
-            Candidate(
-                faq_id,
-                {"question": faq_id, "phrasings": [], "answer": answer, "metadata": {}},
-                NONE,
-                NONE,
-                NONE,
-                match=Match(),
-            ),
-            score=1.0 - place / 10,
-            confidence=0.9 - place / 10,
-            matched=None,
-        )
-        for place, (faq_id, answer) in enumerate(entries)
-    ]
+def ranked(*entries: tuple[str, str]) -> Ranked:
+    """Entries of these ids and answers, best first."""
+    payloads = [payload(id=faq_id, question=faq_id, answer=answer) for faq_id, answer in entries]
+    return ranked_of(payloads, [0.9 - place / 10 for place in range(len(entries))], [-1] * len(entries))
 
 
 ENTRIES = ranked(("a", "one"), ("b", "two"), ("c", "one"), ("d", "four"))

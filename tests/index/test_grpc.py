@@ -16,14 +16,15 @@ from qdrant_client import grpc as messages
 
 from app.errors import IndexUnavailable
 from app.index import grpc_reads, node
-from app.index.candidates import Candidate
 from app.index.collection import TOGETHER
 from app.index.grpc_reads import GrpcReads, _dense
+from app.index.hits import Hits
 from app.index.nodes import Nodes, _node
 from app.index.protocol import Index
 from app.index.resilience import OPENS_AFTER
 from app.index.server import ServerStore
 from tests.faults.qdrant_grpc import GrpcNode, connected, grpc_node
+from tests.hits import matches_of
 from tests.index.test_index import AXES, ENTRIES, FIRST, asking, record
 
 pytestmark = pytest.mark.anyio
@@ -43,8 +44,8 @@ async def opened(made: GrpcNode) -> Index:
     return await ServerStore(made.node).open(FIRST)
 
 
-async def asked(index: Index) -> dict[str, Candidate]:
-    return {entry.id: entry for entry in await index.search(QUESTION, 9, {})}
+async def asked(index: Index) -> Hits:
+    return await index.search(QUESTION, 9, {})
 
 
 def searched(made: GrpcNode) -> tuple[int, int]:
@@ -57,18 +58,19 @@ async def test_a_question_is_answered_as_by_rest(server: GrpcNode) -> None:
     assert searched(server) == (1, 0)
     by_rest = await asked(await ServerStore(server.rest).open(FIRST))  # type: ignore[arg-type]
     assert searched(server) == (1, 1)
-    assert by_grpc.keys() == by_rest.keys() == {"e0", "e1", "e2", "e3"}
-    for name, entry in by_grpc.items():
-        assert (entry.payload, entry.match) == (by_rest[name].payload, by_rest[name].match)
-        assert entry.lexical == pytest.approx(by_rest[name].lexical, rel=1e-6)
-        for left, right in zip(entry[2:5], by_rest[name][2:5], strict=True):
+    assert by_grpc.ids() == by_rest.ids() == ["e0", "e1", "e2", "e3"]
+    assert by_grpc.payloads() == by_rest.payloads()
+    assert matches_of(by_grpc) == matches_of(by_rest)
+    assert by_grpc.lexical == pytest.approx(by_rest.lexical, rel=1e-6)
+    for entry, other in zip(by_grpc, by_rest, strict=True):
+        for left, right in zip(entry[2:5], other[2:5], strict=True):
             np.testing.assert_array_equal(left, right)
 
 
 async def test_a_row_is_read_once(server: GrpcNode) -> None:
     index = await opened(server)
-    assert await asked(index) != {}
-    assert await asked(index) != {}
+    assert len(await asked(index)) > 0
+    assert len(await asked(index)) > 0
     assert server.server.points.calls == {"QueryBatch": 2, "Get": 1}
 
 

@@ -1,6 +1,5 @@
 """Increments of the embedded index: their files, what they share, and what they need."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,9 +9,7 @@ from app.errors import IndexUnavailable, NotFound
 from app.index.candidates import Candidate
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Range, fields_of, matches
-from app.index.lookup import LOOKUP
 from app.index.protocol import IndexRecord
-from app.index.segment import DIGESTS
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +87,9 @@ async def test_the_releases_of_a_line_share_the_open_files_of_their_base(store: 
     await reopened.close()
 
 
-@pytest.mark.parametrize("name", ["changes.json", "payloads.jsonl", "vectors.f32", "words.npz", "lookup.npy"])
+@pytest.mark.parametrize(
+    "name", ["changes.json", "payloads.jsonl", "lines.npy", "vectors.f32", "words.npz", "lookup.npy"]
+)
 async def test_a_damaged_increment_is_named_and_those_before_it_open(store: EmbeddedStore, name: str) -> None:
     file = store._directory / SECOND / name
     file.write_bytes(file.read_bytes()[:-1] + b"~")
@@ -104,29 +103,6 @@ async def test_a_damaged_increment_is_named_and_those_before_it_open(store: Embe
 async def test_an_unknown_parent_is_refused(store: EmbeddedStore) -> None:
     with pytest.raises(NotFound):
         await store.extend(increment(THIRD[:-1] + "d", 3, 4), THIRD[:-1] + "e", [], [])
-
-
-async def test_a_release_of_an_earlier_version_opens_and_cannot_be_extended(store: EmbeddedStore) -> None:
-    for name in (SECOND, THIRD):
-        await store.drop(name)
-    directory = store._directory / FIRST
-    for name in (DIGESTS, LOOKUP, "frequencies.npz"):
-        (directory / name).unlink()
-    sums = json.loads((directory / "sums.json").read_bytes())
-    (directory / "sums.json").write_text(
-        json.dumps({name: total for name, total in sums.items() if (directory / name).exists()})
-    )
-    old = json.loads((directory / "record.json").read_bytes())
-    (directory / "record.json").write_text(json.dumps(old | {"common_identifiers": None}))
-    store = EmbeddedStore(store._directory)
-    index = await store.open(FIRST)
-    assert await index.digests() is None
-    with pytest.raises(IndexUnavailable, match="built by an earlier version"):
-        await index.preview([NEW])
-    await index.close()
-    with pytest.raises(IndexUnavailable, match="Reindex"):
-        await store.extend(increment(SECOND, 1, 4), FIRST, [[NEW]], [])
-    assert len(await held(store, FIRST)) == 4
 
 
 async def test_an_increment_without_its_base_is_no_release_to_open(store: EmbeddedStore) -> None:
@@ -144,7 +120,7 @@ FILTERS: list[AnyOf | Range] = [
 ]
 
 
-async def test_payloads_meet_filters_as_the_engine_says(tmp_path: Path) -> None:
+async def test_a_search_finds_the_entries_that_meet_a_filter(tmp_path: Path) -> None:
     payloads = [{**ENTRIES[0].payload, "id": f"v{i}", "metadata": {"n": value}} for i, value in enumerate(VALUES)]
     payloads.append({**ENTRIES[0].payload, "id": "none", "metadata": {}})
     entries = [ENTRIES[0]._replace(id=payload["id"], payload=payload) for payload in payloads]

@@ -1,4 +1,4 @@
-"""One contract, held by the embedded engine, the client's local mode, and the server that QDRANT_URL names.
+"""One contract, held by the embedded index, the client's local mode, and the server that QDRANT_URL names.
 
 The local mode is also asked by gRPC, through `tests.faults.qdrant_grpc`: that shows that what is asked and read is the
 same, not that a real server fills messages in the same way. Neither proves anything about green collections,
@@ -23,13 +23,14 @@ from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Range, fields_of
 from app.index.nodes import GRPC_PORT, Nodes
+from app.index.postings import POSTINGS
 from app.index.protocol import IndexRecord, IndexStore
 from app.index.records import RECORD
 from app.index.server import ServerStore
-from app.index.shard import SHARD
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
 from tests.faults.qdrant_grpc import grpc_node
+from tests.hits import lexical_of, matches_of
 from tests.index.in_increments import InIncrements
 
 pytestmark = pytest.mark.anyio
@@ -152,13 +153,14 @@ async def test_finds_by_words_and_scores_every_candidate_by_them(indexes: IndexS
     await indexes.build(record(FIRST), [ENTRIES])
     index = await indexes.open(FIRST)
     question = asking(AXES[0], "Where is my turnip? And refund 0?")
-    found = {one.id: one for one in await index.search(question, 2, {})}
-    assert set(found) >= {"e0", "e3"}
+    hits = await index.search(question, 2, {})
+    lexical = lexical_of(hits)
+    assert set(lexical) >= {"e0", "e3"}
     tokenizer = WordTokenizer("english", AVERAGE_LENGTH)
     statistics = IdfStatistics(tokenizer, [text_of(one.payload) for one in ENTRIES])
-    for one in found.values():
-        assert one.lexical == pytest.approx(statistics.score(question.text, text_of(one.payload)), rel=1e-4)
-    assert found["e3"].lexical > 0
+    for one in hits:
+        assert lexical[one.id] == pytest.approx(statistics.score(question.text, text_of(one.payload)), rel=1e-4)
+    assert lexical["e3"] > 0
     await index.close()
 
 
@@ -182,7 +184,7 @@ async def test_looks_up_every_entry_whose_phrasing_is_the_question(indexes: Inde
     await indexes.build(record(FIRST, len(entries)), [entries])
     index = await indexes.open(FIRST)
     found = await index.search(asking(AXES[0], text), 5, {})
-    looked_up = {one.id: one.match for one in found if one.match.same or one.match.folded}
+    looked_up = {name: match for name, match in matches_of(found).items() if match.same or match.folded}
     assert set(looked_up) == {"first", "second"}
     assert {match.same for match in looked_up.values()} == {"é" in text or "e\u0301" in text}
     assert all("keys" not in one.payload for one in found)
@@ -196,7 +198,7 @@ async def test_the_lookup_honours_filters(indexes: IndexStore) -> None:
     question = asking(AXES[0], "where is it")
     for topic, expected in (("a", {"first"}), ("far", {"second"}), ("money", set())):
         found = await index.search(question, 5, {"topic": AnyOf((topic,))})
-        assert {one.id for one in found if one.match.same} == expected
+        assert {name for name, match in matches_of(found).items() if match.same} == expected
         assert {one.payload["metadata"]["topic"] for one in found} == {topic}
     await index.close()
 
@@ -220,11 +222,10 @@ async def test_looks_up_every_entry_that_holds_an_identifier_of_the_question(ind
     await indexes.build(kept, [entries])
     index = await indexes.open(FIRST)
     question = index.record.question("zzz L 2010 zzz", AXES[0])
-    found = {one.id: one.match.identifiers for one in await index.search(question, 5, {})}
-    assert {name for name, held in found.items() if held} == {"first", "second"}
-    assert found["first"] == {"l2010"}
+    found = {name: match.identifiers for name, match in matches_of(await index.search(question, 5, {})).items()}
+    assert found == {"first": {"l2010"}, "second": {"l2010"}}
     common = index.record.question("zzz KX4101", AXES[0])
-    assert not any(one.match.identifiers for one in await index.search(common, 5, {}))
+    assert not (await index.search(common, 5, {})).matches
     await index.close()
 
 
@@ -232,15 +233,14 @@ async def test_says_which_entries_a_negative_excludes(indexes: IndexStore) -> No
     await indexes.build(record(FIRST), [ENTRIES])
     index = await indexes.open(FIRST)
     found = await index.search(asking(AXES[0], "Something ELSE?"), 4, {})
-    assert {one.id for one in found if one.match.excluded} == {"e1", "e3"}
+    assert {name for name, match in matches_of(found).items() if match.excluded} == {"e1", "e3"}
     await index.close()
 
 
 async def test_a_question_without_words_is_found_by_meaning_alone(indexes: IndexStore) -> None:
     await indexes.build(record(FIRST), [ENTRIES])
     index = await indexes.open(FIRST)
-    (found,) = [one for one in await index.search(asking(AXES[1], "???"), 1, {}) if one.id == "e1"]
-    assert found.lexical == 0
+    assert lexical_of(await index.search(asking(AXES[1], "???"), 1, {}))["e1"] == 0
     await index.close()
 
 
@@ -378,7 +378,7 @@ async def test_a_passage_only_index(indexes: IndexStore) -> None:
 
 async def test_sweeping_leaves_nothing_behind(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
-    (tmp_path / ".building-faq-x" / "shard").mkdir(parents=True)
+    (tmp_path / ".building-faq-x" / "postings").mkdir(parents=True)
     await store.build(record(FIRST), [ENTRIES])
     await store.sweep()
     assert [path.name for path in tmp_path.iterdir()] == [FIRST]
@@ -387,7 +387,7 @@ async def test_sweeping_leaves_nothing_behind(tmp_path: Path) -> None:
 async def test_damage_is_named(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     await store.build(record(FIRST), [ENTRIES])
-    shutil.rmtree(tmp_path / FIRST / SHARD)
+    shutil.rmtree(tmp_path / FIRST / POSTINGS)
     with pytest.raises(IndexUnavailable, match=FIRST):
         await store.open(FIRST)
     (tmp_path / FIRST / RECORD).write_text("{")

@@ -1,24 +1,20 @@
 """An index that is too large to compare all of it: cells find nearly the same, with filters and increments too."""
 
 import asyncio
-import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import qdrant_edge as edge
 
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
-from app.index import checksums, inverted_file, scan, segment_writer, vector_file
+from app.index import checksums, inverted_file, scan, vector_file
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Filter, Range, fields_of, matches
-from app.index.metadata import METADATA
-from app.index.postings import POSTINGS
 from app.index.protocol import Index, IndexRecord
-from app.index.shard import SHARD
+from tests.hits import lexical_of
 
 pytestmark = pytest.mark.anyio
 NAME, NEXT, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", "faq-0123456789ab-000000000002", 32, 900
@@ -103,13 +99,12 @@ async def test_finds_nearly_what_comparing_all_finds(
 ) -> None:
     index = await store.open(NAME)
     assert await recall(index, entries, where) > 0.95
-    (first,) = (
-        entry for entry in await index.search(Question("word5", entries[5].answer[0]), 10, {}) if entry.id == "e5"
-    )
+    hits = await index.search(Question("word5", entries[5].answer[0]), 10, {})
+    (first,) = (entry for entry in hits if entry.id == "e5")
     np.testing.assert_array_equal(first.questions, entries[5].questions)
     np.testing.assert_array_equal(first.negatives, entries[5].negatives)
-    assert first.lexical > 0
-    assert await index.search(Question("word5", entries[5].answer[0]), 10, {"number": Range(gte=ENTRIES)}) == []
+    assert lexical_of(hits)["e5"] > 0
+    assert len(await index.search(Question("word5", entries[5].answer[0]), 10, {"number": Range(gte=ENTRIES)})) == 0
     await index.close()
 
 
@@ -121,20 +116,6 @@ async def test_increments_hide_and_add_entries(store: EmbeddedStore, entries: li
     assert await recall(index, [added, *entries[1:]], {"third": AnyOf(("0",))}) > 0.95
     assert [entry.id for entry in await index.entries(["e0", "new"])] == ["new"]
     await index.close()
-
-
-async def test_a_disk_without_room_for_the_cells_is_named(
-    tmp_path: Path, entries: list[Candidate], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def check_space(directory: Path, needed: int) -> None:
-        if (directory / POSTINGS).exists():
-            raise IndexUnavailable("The disk is nearly full")
-
-    monkeypatch.setattr(segment_writer, "check_space", check_space)
-    store = EmbeddedStore(tmp_path)
-    with pytest.raises(IndexUnavailable, match="nearly full"):
-        await store.build(record(), [entries])
-    assert await store.names() == []
 
 
 async def test_large_files_are_compared_after_opening(
@@ -181,33 +162,4 @@ async def test_vectors_that_cannot_be_read_are_named(store: EmbeddedStore, tmp_p
     (tmp_path / NAME / vector_file.VECTORS).write_bytes(b"")
     with pytest.raises(IndexUnavailable, match=f"The vectors of the release {NAME} cannot be read"):
         await index.sample(1)
-    await index.close()
-
-
-async def test_an_index_of_an_earlier_version_answers(
-    store: EmbeddedStore, tmp_path: Path, entries: list[Candidate]
-) -> None:
-    """The engine held its vectors and words too, and a large one had no postings."""
-    directory = tmp_path / NAME
-    for name in ("cells", POSTINGS, METADATA, SHARD):
-        shutil.rmtree(directory / name)
-    (directory / checksums.SUMS).unlink()
-    (directory / SHARD).mkdir()
-    answer = edge.EdgeVectorParams(DIMENSION, edge.Distance.Dot)
-    shard = edge.EdgeShard.create(
-        str(directory / SHARD),
-        edge.EdgeConfig(vectors={"answer": answer}, sparse_vectors={"bm25": edge.EdgeSparseVectorParams()}),
-    )
-    points = [
-        edge.Point(i, {"answer": entry.answer[0].tolist()}, {**entry.payload, "flags": []})
-        for i, entry in enumerate(entries)
-    ]
-    shard.update(edge.UpdateOperation.upsert_points(points))
-    shard.flush()
-    shard.close()
-    index = await store.open(NAME)
-    assert await recall(index, entries, {}) > 0.95
-    assert await recall(index, entries, {"third": AnyOf(("1",)), "number": Range(lte=500)}) > 0.95
-    found = await index.search(Question("word7", -entries[7].answer[0]), 5, {})
-    assert {entry.lexical > 0 for entry in found if entry.id == "e7"} == {True}
     await index.close()

@@ -7,10 +7,11 @@ import pytest
 
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
+from app.index import checksums
 from app.index.candidates import Question
 from app.index.embedded import EmbeddedStore
 from app.index.lookup import LOOKUP, Lookup, LookupWriter, keys_of, match_of, question_keys
-from tests.index.test_index import AXES, ENTRIES, FIRST, asking, record
+from tests.index.test_index import ENTRIES, FIRST, record
 
 pytestmark = pytest.mark.anyio
 NOWHERE: Vectors = np.zeros(1, dtype=np.float32)
@@ -72,19 +73,6 @@ async def test_a_damaged_or_missing_lookup_is_named(tmp_path: Path) -> None:
     (tmp_path / FIRST / LOOKUP).write_bytes(b"x")
     with pytest.raises(IndexUnavailable, match=r"lookup\.npy is not what was built"):
         await store.open(FIRST)
-    (tmp_path / FIRST / "sums.json").unlink()
+    checksums.write(tmp_path / FIRST)
     with pytest.raises(IndexUnavailable, match="damaged: its lookup"):
         await store.open(FIRST)
-
-
-async def test_an_index_built_before_there_was_a_lookup_serves(tmp_path: Path) -> None:
-    """What the search finds is still compared by text; nothing is looked up, and identifiers count for nothing."""
-    store = EmbeddedStore(tmp_path)
-    old = record(FIRST).model_copy(update={"common_identifiers": None})
-    await store.build(old, [ENTRIES])
-    assert not (tmp_path / FIRST / LOOKUP).exists()
-    index = await store.open(FIRST)
-    assert index.record.question("L-2010", AXES[0]).identifiers == frozenset()
-    matches = {one.id: one.match for one in await index.search(asking(AXES[1], "REFUNDS 1?"), 4, {})}
-    assert {name for name, match in matches.items() if match.same} == {"e0"}
-    await index.close()

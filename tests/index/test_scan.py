@@ -18,7 +18,7 @@ from app.index.protocol import IndexRecord
 from app.index.scan import Scan, Searched
 from app.index.vector_file import VectorFile
 from app.index.words import IdfStatistics, WordTokenizer, text_of
-from app.ranking.ranking import features_of
+from tests.hits import lexical_of
 
 pytestmark = pytest.mark.anyio
 NAME, DIMENSION, ENTRIES = "faq-0123456789ab-000000000001", 48, 300
@@ -77,21 +77,24 @@ def questions(count: int) -> list[Question]:
 
 async def test_finds_the_nearest_of_each_side_and_the_best_words(opened: Scan, entries: list[Candidate]) -> None:
     statistics = IdfStatistics(WordTokenizer("english", 3.0), [text_of(one.payload) for one in entries])
-    for question, found in zip(questions(40), opened.nearest(questions(40), [20] * 40), strict=True):
+    for question, (numbers, lexical) in zip(questions(40), opened.nearest(questions(40), [20] * 40), strict=True):
         for sides in ([one.answer for one in entries], [one.questions for one in entries]):
             nearness = [float((side @ question.vector).max(initial=-np.inf)) for side in sides]
-            assert set(np.argsort(nearness)[::-1][:15].tolist()) <= found.keys()
+            assert set(np.argsort(nearness)[::-1][:15].tolist()) <= set(numbers.tolist())
         words = {i: statistics.score(question.text, text_of(one.payload)) for i, one in enumerate(entries)}
-        assert found == pytest.approx({i: words[i] for i in found}, rel=1e-4)
+        assert lexical == pytest.approx([words[number] for number in numbers], rel=1e-4)
         best = sorted((i for i in words if words[i] > 0), key=lambda i: -words[i])
         least = words[best[19]] if best else 0.0
-        assert {i for i in best if words[i] > least * 1.001} <= found.keys()
+        assert {i for i in best if words[i] > least * 1.001} <= set(numbers.tolist())
 
 
 async def test_finds_the_same_alone_and_together(opened: Scan) -> None:
     asked = questions(40)
     together = opened.nearest(asked, [5 + i for i in range(40)])
-    assert together == [opened.nearest([one], [5 + i])[0] for i, one in enumerate(asked)]
+    for i, (numbers, lexical) in enumerate(together):
+        ((alone, its_lexical),) = opened.nearest([asked[i]], [5 + i])
+        np.testing.assert_array_equal(numbers, alone)
+        np.testing.assert_array_equal(lexical, its_lexical)
 
 
 async def test_many_at_a_time_are_answered_each_with_its_own(directory: Path, opened: Scan) -> None:
@@ -99,8 +102,9 @@ async def test_many_at_a_time_are_answered_each_with_its_own(directory: Path, op
     index = await EmbeddedStore(directory.parent).open(NAME)
     found = await asyncio.gather(*(index.search(one, 10, {}) for one in asked))
     await index.close()
-    for one, candidates in zip(opened.nearest(asked, [10] * 40), found, strict=True):
-        assert {int(candidate.id[1:]): candidate.lexical for candidate in candidates} == one
+    for (numbers, lexical), hits in zip(opened.nearest(asked, [10] * 40), found, strict=True):
+        assert hits.ids() == [f"e{number}" for number in numbers]
+        np.testing.assert_array_equal(hits.lexical, lexical)
 
 
 async def test_an_inverted_file_finds_the_same(
@@ -115,7 +119,7 @@ async def test_an_inverted_file_finds_the_same(
     for question in questions(20):
         expected = await by_scan.search(question, 20, {})
         found = await by_cells.search(question, 20, {})
-        assert [(entry.id, entry.lexical) for entry in found] == [(entry.id, entry.lexical) for entry in expected]
+        assert lexical_of(found) == lexical_of(expected)
     await by_scan.close()
     await by_cells.close()
 
@@ -136,14 +140,14 @@ async def test_threads_search_at_once_and_get_similarities_that_are_those_of_the
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda question: index.search_now([question], [10])[0], asked))
     await index.close()
-    for question, candidates, before in zip(asked, found, expected, strict=True):
-        assert [candidate.id for candidate in candidates] == [candidate.id for candidate in before]
-        assert all(candidate.near for candidate in candidates)
-        computed = features_of(question, [candidate._replace(near=None) for candidate in candidates])
-        known = features_of(question, candidates)
-        for name in ("answer", "phrasing", "negative"):
-            np.testing.assert_allclose(getattr(known, name), getattr(computed, name), rtol=1e-5)
-        np.testing.assert_array_equal(known.matched, computed.matched)
+    for question, hits, before in zip(asked, found, expected, strict=True):
+        assert hits.ids() == before.ids()
+        for place, entry in enumerate(hits):
+            sides = (entry.answer, entry.questions, entry.negatives)
+            best = [float((side @ question.vector).max(initial=-np.inf)) for side in sides]
+            assert [column[place] for column in hits.nearness[:3]] == pytest.approx(best, rel=1e-5, abs=1e-6)
+            nearest = int((entry.questions @ question.vector).argmax()) if len(entry.questions) else -1
+            assert hits.nearness.matched[place] == nearest
 
 
 async def test_an_index_without_entries_answers_nothing(tmp_path: Path, entries: list[Candidate]) -> None:
@@ -152,7 +156,7 @@ async def test_an_index_without_entries_answers_nothing(tmp_path: Path, entries:
     await store.build(empty, [])
     (question,) = questions(1)
     index = await store.open(NAME)
-    assert await index.search(question, 5, {}) == await index.sample(5) == []
+    assert len(await index.search(question, 5, {})) == len(await index.sample(5)) == 0
     assert await index.digests() == {}
     await index.close()
     grown = empty.model_copy(update={"name": f"{NAME[:-1]}2", "entries": 1, "base": NAME, "increment": 1})

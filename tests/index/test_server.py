@@ -18,6 +18,7 @@ from app.index.nodes import Nodes
 from app.index.protocol import ANSWER, NEGATIVES, QUESTIONS, IndexRecord
 from app.index.server import ServerStore
 from app.index.upload import LIMIT_BYTES, _within
+from tests.hits import lexical_of, matches_of
 from tests.index.test_index import AXES, ENTRIES, FIRST, SECOND, asking, record
 
 pytestmark = pytest.mark.anyio
@@ -313,10 +314,11 @@ async def test_a_preview_replaces_adds_and_removes_in_memory_alone(client: Async
     saved = changed(ENTRIES[0], "not saved", 3)
     new = saved._replace(id="unsaved", payload={**saved.payload, "id": "unsaved", "phrasings": ["What now?"]})
     preview = await index.preview([saved, new], ["e2"])
-    found = {entry.id: entry for entry in await preview.search(asking(AXES[0], "what now"), 50, {})}
+    hits = await preview.search(asking(AXES[0], "what now"), 50, {})
+    found = {entry.id: entry for entry in hits}
     assert set(found) == {*before, "unsaved"} - {"e2"}
     assert found["e0"].payload["answer"] == "not saved"
-    assert found["unsaved"].match.same
+    assert matches_of(hits)["unsaved"].same
     assert await preview.count() == len(found)
     assert {entry.id for entry in await preview.sample(50)} == set(found)
     further = await preview.preview([ENTRIES[2]])
@@ -329,9 +331,9 @@ async def test_words_are_counted_in_the_base_alone(client: AsyncQdrantClient) ->
     store = ServerStore(client)
     await store.build(record(FIRST), [ENTRIES])
     question = asking(AXES[0], "where are my turnips and refunds")
-    before = {entry.id: entry.lexical for entry in await (await store.open(FIRST)).search(question, 9, {})}
+    before = lexical_of(await (await store.open(FIRST)).search(question, 9, {}))
     for number, name in enumerate((SECOND, THIRD), start=1):
         await store.extend(increment(name, number, 4), (FIRST, SECOND)[number - 1], [ENTRIES], [])
-    after = {entry.id: entry.lexical for entry in await (await store.open(THIRD)).search(question, 9, {})}
+    after = lexical_of(await (await store.open(THIRD)).search(question, 9, {}))
     assert after == before
     assert max(before.values()) > 0

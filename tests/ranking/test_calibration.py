@@ -34,22 +34,22 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
 
 
 def test_margins_are_over_the_best_other_answer() -> None:
-    margins = margins_of(np.array([0.9, 0.8, 0.7, 0.85]), ["x", "y", "z", "x"])
+    margins = margins_of(np.array([0.9, 0.8, 0.7, 0.85]), np.array([0, 1, 2, 0]))
     np.testing.assert_allclose(margins, [0.1, -0.1, -0.2, 0.05])
-    assert np.isinf(margins_of(np.array([0.5, 0.4]), ["x", "x"])).all()
-    assert np.isinf(margins_of(np.array([0.5]), ["x"])).all()
+    assert np.isinf(margins_of(np.array([0.5, 0.4]), np.array([0, 0]))).all()
+    assert np.isinf(margins_of(np.array([0.5]), np.array([0]))).all()
 
 
 def test_the_third_to_fifth_best_are_averaged() -> None:
-    evidence = evidence_of(np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8]), list("abcdef"))
+    evidence = evidence_of(np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8]), np.arange(6))
     np.testing.assert_allclose(
         evidence.lead_over_third_to_fifth, np.array([0.1, 0.9, 0.5, 0.4, 0.3, 0.8]) - 0.4, atol=1e-9
     )
-    assert np.isinf(evidence_of(np.array([0.9, 0.5]), ["a", "b"]).lead_over_third_to_fifth).all()
+    assert np.isinf(evidence_of(np.array([0.9, 0.5]), np.array([0, 1])).lead_over_third_to_fifth).all()
 
 
 def test_a_lone_candidate_has_the_full_lead() -> None:
-    alone = CALIBRATION.confidence(evidence_of(np.array([0.5]), ["a"]))
+    alone = CALIBRATION.confidence(evidence_of(np.array([0.5]), np.array([0])))
     capped = CALIBRATION.confidence(Evidence(np.array([0.5]), np.array([LEAD_CAP]), np.array([LEAD_CAP])))
     assert alone == capped
 

@@ -3,29 +3,20 @@
 import numpy as np
 import pytest
 
-from app.index.candidates import Candidate
 from app.ranking.calibration import Calibration
 from app.ranking.decision import Case, Decision, decide, effects, measured
 from app.ranking.offer import Offer
-from app.ranking.ranking import Ranked
+from app.ranking.ranked import Ranked
+from tests.hits import ranked_of
 
-VECTOR = np.zeros((1, 2), dtype=np.float32)
 CALIBRATION = Calibration(bias=0, score_weight=1, margin_weight=1, threshold=0.7, offer=Offer(threshold=0.5))
 NO_ANSWER = Decision("no_answer", [])
 
 
-def ranked(*confidences: float, answers: str = "abcdefgh", exact: int = 0) -> list[Ranked]:
+def ranked(*confidences: float, answers: str = "abcdefgh", exact: int = 0) -> Ranked:
     """Entries with these confidences; the first `exact` of them hold the question word for word."""
-    return [
-        Ranked(
-            Candidate(f"e{i}", {"answer": answers[i]}, VECTOR, VECTOR, VECTOR),
-            confidence,
-            confidence,
-            0,
-            exact=i < exact,
-        )
-        for i, confidence in enumerate(confidences)
-    ]
+    places = range(len(confidences))
+    return ranked_of([{"answer": answers[i]} for i in places], confidences, exact=[i < exact for i in places])
 
 
 def test_answers_with_the_entries_that_reach_the_threshold() -> None:
@@ -82,7 +73,7 @@ def test_a_question_that_entries_with_different_answers_hold_shows_up_to_five_of
 def test_a_min_confidence_of_zero_never_abstains_where_there_is_a_candidate() -> None:
     assert decide(ranked(0.01, 0.0), 3, CALIBRATION, 0) == Decision("answered", [0, 1])
     assert decide(ranked(0.49, 0.49, 0.0, exact=2), 2, CALIBRATION, 0).status == "answered"
-    assert decide([], 3, CALIBRATION, 0) == NO_ANSWER
+    assert decide(ranked(), 3, CALIBRATION, 0) == NO_ANSWER
 
 
 CASES = [

@@ -21,7 +21,7 @@ def questions(n: int, seed: int = 0, telling: float = 0.3, entries: int | None =
         scores = rng.normal(0.4, 0.1, size=6) + telling * right
         order = np.argsort(-scores)
         entry = f"e{i % (entries or n)}"
-        found.append(Scored(scores[order], [f"a{j}" for j in order], right[order], entry, answerable=True))
+        found.append(Scored(scores[order], order, right[order], entry, answerable=True))
     return found
 
 
@@ -130,7 +130,7 @@ def test_given_unanswerable_questions_with_high_scores_make_less_sure() -> None:
 
 def test_right_wrong_and_unanswerable_add_up_to_one_at_every_share() -> None:
     """r' = A r / (A (1 - u) + B u), and likewise for wrong answers; u' by the same."""
-    evidence = evidence_of(np.array([0.8, 0.6, 0.5]), list("abc"))
+    evidence = evidence_of(np.array([0.8, 0.6, 0.5]), np.arange(3))
     trained = prior.across()
     assert trained.unanswerable
     u = trained.unanswerable.probability(0.8)
@@ -166,7 +166,7 @@ def test_a_higher_share_of_unanswerable_questions_makes_less_sure() -> None:
     few, many = (fit(questions(200), aiming(0.9, 0.6, share)) for share in (0.05, 0.5))
     assert few
     assert many
-    evidence = evidence_of(np.array([0.7, 0.5]), ["a", "b"])
+    evidence = evidence_of(np.array([0.7, 0.5]), np.arange(2))
     assert many.calibration.confidence(evidence)[0] < few.calibration.confidence(evidence)[0]
 
 

@@ -12,6 +12,7 @@ from app.releases.catalog import Catalog
 from app.releases.payloads import payload_of
 from app.releases.publishing import publish
 from app.settings import Settings
+from tests.hits import matches_of
 
 pytestmark = pytest.mark.anyio
 ENTRIES = [
@@ -36,7 +37,7 @@ async def test_the_phrasing_that_an_exact_match_would_find_is_removed(
     tmp_path: Path, bundle: Bundle, question: str
 ) -> None:
     found = await outcome(tmp_path, bundle, question, "cafe")
-    own = next(candidate for candidate in found.candidates if candidate.id == "cafe")
+    own = next(entry for entry in found.hits if entry.id == "cafe")
     assert found.removed
     assert own.payload["phrasings"] == ["Where can I get coffee?"]
     assert not found.features.exact.any()
@@ -47,5 +48,5 @@ async def test_an_identifier_that_only_the_removed_phrasing_held_is_not_held(tmp
     assert found.removed
     assert not found.features.held.any()
     asked_otherwise = await outcome(tmp_path, bundle, "L2010 on the display", "code")
-    held = {one.id for one in asked_otherwise.candidates if one.match.identifiers}
+    held = {name for name, match in matches_of(asked_otherwise.hits).items() if match.identifiers}
     assert (asked_otherwise.removed, held) == (False, {"code"})

@@ -49,7 +49,7 @@ async def answers(catalog: Catalog, question: str) -> list[str]:
     answerer = await catalog.open(active)
     (ranked,) = await answerer.rank([question], 10, {})
     await answerer.close()
-    return [entry.candidate.payload["answer"] for entry in ranked]
+    return [entry.payload["answer"] for entry in ranked]
 
 
 async def records(catalog: Catalog) -> list[tuple[int, int]]:

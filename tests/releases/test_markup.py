@@ -12,6 +12,7 @@ from app.releases.publishing import batches, publish, record_of
 from app.releases.spool import Spool
 from app.releases.vector_cache import CachedEncoder
 from tests.conftest import FAQ
+from tests.hits import lexical_of
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +33,7 @@ async def ranked(catalog: Catalog, bundle: Bundle, entries: list[Entry]) -> list
     finally:
         await answerer.close()
     return [
-        [(entry.candidate.id, round(entry.score, 5), round(entry.confidence, 5)) for entry in ranking]
-        for ranking in rankings
+        [(entry.id, round(entry.score, 5), round(entry.confidence, 5)) for entry in ranking] for ranking in rankings
     ]
 
 
@@ -54,10 +54,9 @@ async def test_held_out_questions_have_the_same_outcomes_with_and_without_markup
         questions = resolve(heldout, payloads)
         outcomes = await Evaluator(index, Encoder(bundle), payloads).ask(questions)
         lexical = [
-            sorted((candidate.id, round(candidate.lexical, 4)) for candidate in outcome.candidates)
-            for outcome in outcomes
+            sorted((name, round(score, 4)) for name, score in lexical_of(outcome.hits).items()) for outcome in outcomes
         ]
-        by_faq.append((questions, lexical, [sorted(outcome.answers) for outcome in outcomes]))
+        by_faq.append((questions, lexical, [sorted(outcome.hits.answers) for outcome in outcomes]))
         await index.close()
     assert by_faq[0] == by_faq[1]
     assert len(by_faq[0][0]) == 3

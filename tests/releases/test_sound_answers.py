@@ -8,12 +8,10 @@ import pytest
 
 from app.answering import Answerer
 from app.encoding.bundle import Bundle
-from app.index.records import RECORD
 from app.knowledge.entry import RESERVED, Entry
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
 from app.replies import Reply
-from app.settings import Settings
 from tests.conftest import FAQ
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +72,7 @@ async def test_a_question_of_several_entries_is_ambiguous_whatever_the_confidenc
     assert reply.status == "ambiguous"
     assert sorted(entry.answer for entry in reply.answers) == ["Ten.", "Thirty.", "Twenty."]
     (ranked,) = await answerer.rank(["what does it COST"], 20, {})
-    assert {entry.candidate.id for entry in ranked if entry.exact} == {"a", "b", "c", "d"}
+    assert {entry.id for entry in ranked if entry.exact} == {"a", "b", "c", "d"}
     (never_abstains,) = await answerer.ask(["what does it cost"], 2, 0)
     assert (never_abstains.status, len(never_abstains.answers)) == ("answered", 2)
     await answerer.close()
@@ -104,7 +102,7 @@ async def test_an_identifier_that_no_entry_holds_is_not_answered_with_another(
     (reply,) = await codes.ask([question])
     assert reply.status != "answered"
     (ranked,) = await codes.rank([question], 20, {})
-    doubted = {entry.candidate.id: entry.confidence for entry in ranked if entry.candidate.id.startswith(same_shape)}
+    doubted = {entry.id: entry.confidence for entry in ranked if entry.id.startswith(same_shape)}
     assert len(doubted) > 1
     assert max(doubted.values()) < 0.1
 
@@ -140,21 +138,3 @@ async def test_an_entry_that_must_not_answer_is_nowhere_in_the_reply(catalog: Ca
         (reply,) = await among.ask(["who gets SPAM"], 50, min_confidence)
         assert "gift" not in {entry.id for entry in [*reply.answers, *reply.suggestions]}
     await among.close()
-
-
-async def test_a_release_built_before_there_was_a_lookup_serves_and_is_rebuilt(
-    settings: Settings, bundle: Bundle
-) -> None:
-    catalog = Catalog(settings)
-    name = await publish(catalog, bundle, FAQ)
-    record = settings.home / "index" / name / RECORD
-    record.write_text(json.dumps({**json.loads(record.read_text()), "common_identifiers": None}))
-    answerer = await catalog.open(name)
-    (reply,) = await answerer.ask(["i lost my PASSWORD"])
-    assert (reply.status, ids(reply)[0]) == ("answered", "password")
-    (ranked,) = await answerer.rank(["i lost my PASSWORD"], 20, {})
-    assert ranked[0].exact
-    await answerer.close()
-    assert await publish(catalog, bundle, FAQ) == f"{name}-2"
-    assert await publish(catalog, bundle, FAQ) == f"{name}-2"
-    await catalog.close()

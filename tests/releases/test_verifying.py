@@ -7,8 +7,9 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.errors import IndexUnavailable
 from app.index import checksums, scan
-from app.index.candidates import Candidate, Question
+from app.index.candidates import Question
 from app.index.filters import Filter
+from app.index.hits import Hits
 from app.index.protocol import Calibration, Index, IndexRecord
 from app.index.vector_file import VECTORS
 from app.knowledge.entry import Entry
@@ -63,7 +64,7 @@ class OppositeVectors:
         self.entries, self.preview = index.entries, index.preview
         self._index = index
 
-    async def search(self, question: Question, limit: int, where: Filter) -> list[Candidate]:
+    async def search(self, question: Question, limit: int, where: Filter) -> Hits:
         return await self._index.search(question._replace(vector=-question.vector), limit, where)
 
 
@@ -80,9 +81,9 @@ async def test_an_index_whose_vectors_find_nothing_is_refused_although_words_and
 async def test_a_scan_of_damaged_vectors_is_refused(embedded: Catalog, bundle: Bundle) -> None:
     name = await publish(embedded, bundle, MANY)
     directory = embedded.models.parent / "index" / name
-    (directory / checksums.SUMS).unlink()
     stored = (directory / VECTORS).read_bytes()
     (directory / VECTORS).write_bytes((-np.frombuffer(stored, np.float32)).tobytes())
+    checksums.write(directory)
     index = await embedded.indexes.open(name)
     (directory / VECTORS).write_bytes(stored)  # the scan has its own copy, so that only the search is damaged
     with pytest.raises(IndexUnavailable, match="by the vectors of their answers"):
@@ -97,9 +98,9 @@ async def test_damaged_cells_are_refused(
     monkeypatch.setattr(scan, "LIMIT", 0)  # as for an index that is too large to compare all of it
     name = await publish(embedded, bundle, MANY)
     directory = embedded.models.parent / "index" / name
-    (directory / checksums.SUMS).unlink()
     scales = directory / "cells" / kind / "scales.npy"
     np.save(scales, -np.load(scales))
+    checksums.write(directory)
     index = await embedded.indexes.open(name)
     with pytest.raises(IndexUnavailable, match=f"by the vectors of their {named}"):
         await verify(index, Encoder(bundle))

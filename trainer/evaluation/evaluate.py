@@ -24,7 +24,8 @@ from app.knowledge.entry import Entry
 from app.knowledge.queries import Query
 from app.ranking.decision import Case, decide
 from app.ranking.heldout import Asked, Outcome
-from app.ranking.ranking import Ranked, Ranking
+from app.ranking.ranked import Ranked
+from app.ranking.ranking import Ranking
 from trainer.data.training_set import refuse_unknown, resolver
 from trainer.evaluation import figures, metrics
 from trainer.evaluation.corpus import BLOCK_CELLS, Corpus, Encodes, numbered
@@ -99,8 +100,10 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
     ids = [frozenset(entries[i].id for i in positions) for positions in relevant]
     asked = [Asked(query.question, right) for query, right in zip(queries, ids, strict=True)]
     results = index.ask(asked, CANDIDATES)
-    rankings = [ranking.rank(result.question, result.candidates) for result in results]
-    order = [np.array([position[ranked.candidate.id] for ranked in best]) for best in rankings]  # positions, best first
+    rankings = [ranking.rank(result.question, result.hits) for result in results]
+    order = [
+        np.array([position[entry_id] for entry_id in ranked.ids()]) for ranked in rankings
+    ]  # positions, best first
     few = min(TOP, len(entries))
     return Outcomes(
         queries,
@@ -108,8 +111,8 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
         relevant,
         [_places(best, right, len(entries)) for best, right in zip(order, relevant, strict=True)],
         np.stack([best[:few] for best in order]) if order else np.empty((0, 1), dtype=np.int64),
-        np.array([best[0].score for best in rankings]),
-        np.array([best[0].confidence for best in rankings]),
+        np.array([ranked.scores[0] for ranked in rankings]),
+        np.array([ranked.confidences[0] for ranked in rankings]),
         ranking.calibration.threshold,
         [_case(best, ranking, right) for best, right in zip(rankings, ids, strict=True)],
         sum(result.removed for result in results),
@@ -117,9 +120,9 @@ def answered(index: Served, ranking: Ranking, queries: Sequence[Query]) -> Outco
     )
 
 
-def _case(ranked: Sequence[Ranked], ranking: Ranking, right: frozenset[str]) -> Case:
+def _case(ranked: Ranked, ranking: Ranking, right: frozenset[str]) -> Case:
     status, shown = decide(ranked, 1, ranking.calibration)
-    return Case(status, [ranked[position].candidate.id in right for position in shown], bool(right))
+    return Case(status, [entry_id in right for entry_id in ranked.take(shown).ids()], bool(right))
 
 
 def _places(best_first: Integers, relevant: Integers, entries: int) -> Integers:

@@ -90,7 +90,7 @@ def _distance(pair: tuple[float, float], usual: tuple[float, float]) -> float:
 
 def usual_weight(outcomes: Sequence[Outcome]) -> float:
     """The default weight of phrasings, which is higher if entries have many of them; see docs/log.md."""
-    counts = [len(candidate.questions) for outcome in outcomes for candidate in outcome.candidates]
+    counts = [len(payload["phrasings"]) for outcome in outcomes for payload in outcome.hits.payloads()]
     return MANY_WEIGHT if counts and float(np.mean(counts)) >= MANY_PHRASINGS else QUESTION_WEIGHT
 
 
@@ -98,11 +98,11 @@ class Stacked:
     """The features of all questions' candidates in arrays of (questions, most candidates)."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        shape = len(outcomes), max(len(outcome.candidates) for outcome in outcomes)
+        shape = len(outcomes), max(len(outcome.hits) for outcome in outcomes)
         self._answer, self._phrasing, self._lexical = (np.full(shape, -np.inf) for _ in range(3))
         self._right = np.zeros(shape, dtype=bool)
         for row, outcome in enumerate(outcomes):
-            n, features = len(outcome.candidates), outcome.features
+            n, features = len(outcome.hits), outcome.features
             self._answer[row, :n], self._phrasing[row, :n] = features.answer, features.phrasing
             self._lexical[row, :n], self._right[row, :n] = features.lexical, outcome.right
         self._absent = ~np.isfinite(self._answer)

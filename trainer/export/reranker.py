@@ -72,8 +72,7 @@ class Candidates:
         right = [outcome.right[order] for outcome, order in zip(outcomes, orders, strict=True)]
         count = min(CANDIDATES, *(len(order) for order in orders))
         payloads = [
-            [outcome.candidates[i].payload for i in order[:count]]
-            for outcome, order in zip(outcomes, orders, strict=True)
+            outcome.hits.take(order[:count]).payloads() for outcome, order in zip(outcomes, orders, strict=True)
         ]
         texts = [[candidate_text(row["question"], answer_of(row), with_question) for row in rows] for rows in payloads]
         return cls(

@@ -7,6 +7,7 @@ from app.arrays import Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.index.candidates import Candidate, Question
+from app.index.hits import Hits
 from app.knowledge.entry import Entry
 from app.ranking.defaults import DEFAULTS
 from app.releases.payloads import payload_of
@@ -36,8 +37,9 @@ def scores_of(entries: list[Entry], encoder: Encoder, question: str) -> dict[str
         )
         for entry in entries
     ]
-    ranked = DEFAULTS.rank(Question(question, encoder.encode_queries([question])[0]), candidates)
-    return {ranked_entry.candidate.id: ranked_entry.score for ranked_entry in ranked}
+    vector = encoder.encode_queries([question])[0]
+    hits = Hits.of(candidates, vector, np.zeros(len(candidates)), {})
+    return {entry.id: entry.score for entry in DEFAULTS.rank(Question(question, vector), hits)}
 
 
 @pytest.mark.parametrize("block_cells", [1, 2_000_000])

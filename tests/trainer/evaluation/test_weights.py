@@ -12,6 +12,7 @@ from app.ranking.defaults import DEFAULTS, QUESTION_WEIGHT
 from app.ranking.fitting import MIN_QUESTIONS, examples, unanswerable_of
 from app.ranking.heldout import Outcome
 from app.ranking.scored import Scored
+from tests.hits import lexical_of
 from tests.trainer.conftest import faq
 from trainer.data.training_set import training_set
 from trainer.evaluation.served import Served, served
@@ -48,7 +49,7 @@ def test_nothing_held_out_leaves_the_defaults_at_the_stated_share(index: Served)
 
 def test_a_held_out_phrasing_does_not_stand_in_the_index(index: Served) -> None:
     for outcome in index.ask_heldout(held(faq(20, 3))):
-        own = outcome.candidates[int(np.flatnonzero(outcome.right)[0])]
+        (own,) = outcome.hits.take(np.flatnonzero(outcome.right)[:1])
         assert outcome.removed
         assert not outcome.bare
         assert outcome.question.text not in own.payload["phrasings"]
@@ -61,10 +62,8 @@ def test_words_of_the_phrasing_that_is_left_out_do_not_count(index: Served) -> N
     entry = faq(1, 3)[0]
     (alone,) = index.ask_heldout([HeldOut(entry.alternatives[0], entry.id)])
     (changed,) = index.ask_heldout([HeldOut(entry.alternatives[0] + " now", entry.id)])
-    own = [
-        next(candidate for candidate in outcome.candidates if candidate.id == entry.id) for outcome in (alone, changed)
-    ]
-    assert own[0].lexical < own[1].lexical
+    before, after = (lexical_of(found.hits)[entry.id] for found in (alone, changed))
+    assert before < after
 
 
 def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(tiny_bundle: Bundle) -> None:
@@ -74,7 +73,7 @@ def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(tiny
     assert outcome.bare
     assert (outcome.features.matched < 0).all()
     assert np.array_equal(outcome.features.phrasing, outcome.features.answer)
-    assert not any(candidate.payload["question"] for candidate in outcome.candidates)
+    assert not any(payload["question"] for payload in outcome.hits.payloads())
 
 
 def test_unanswerable_questions_are_made_where_none_are_given(index: Served) -> None:
