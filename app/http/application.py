@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -12,13 +13,19 @@ from app.http.direct import Directly
 from app.http.envelope import Envelope
 from app.http.metrics import Metrics
 
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+}  # app.http.metrics and the log do it
+
 
 class Application(FastAPI):
     """The framework's application. `Envelope` answers all errors, so the framework's own handlers are not in use."""
 
     def __init__(self, metrics: Metrics, origins: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - the framework's
         """`origins`: whose pages may use the widget. `options`: the framework's own."""
-        super().__init__(**options)
+        super().__init__(telemetry=NO_TELEMETRY, **options)
         self._metrics, self._origins = metrics, origins
         self._direct: list[BaseRoute] = []
 

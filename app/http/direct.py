@@ -62,9 +62,8 @@ class Directly:
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
         self._app = app
-        self._routes = {
-            (method, route.path): route for route in routes if isinstance(route, Direct) for method in route.methods
-        }
+        direct = [route for route in routes if isinstance(route, Direct)]
+        self._routes = {(method, route.path): route for route in direct for method in route.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
