@@ -6,7 +6,6 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.gauges import Gauges
 from app.replies import Reply
@@ -77,6 +76,10 @@ class Metrics:
             "questions_not_logged", "Questions answered but not logged: the queue was full, or the database away."
         )
 
+    def responded(self, route: str, status: int) -> None:
+        """Count a response. `route`: the path template of the route, `none` where no route matched."""
+        self.requests.labels(route, str(status)).inc()
+
     def connection_refused(self, status: int) -> None:
         """Count a connection that was refused before a whole request had arrived."""
         self.connections_refused.labels(str(status)).inc()
@@ -131,28 +134,3 @@ def share(directory: Path, worker: int) -> None:
     """
     os.environ[DIRECTORY] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
-
-
-class RequestMetrics:
-    """Middleware: counts every response by its route and status.
-
-    The route is the path template that matched, not the raw path, of which clients could invent any number.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and count the response when it starts."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "none")
-                self._metrics.requests.labels(route, str(message["status"])).inc()
-            await send(message)
-
-        await self._app(scope, receive, send_counted)
