@@ -109,9 +109,15 @@ class InvertedFile:
         if wanted >= len(self._entries):
             return Ranges(self._starts[:1], np.array([len(self._entries)]))
         similarities = np.asarray(numkong.dots_packed(question, self._centroids))[0]
-        order = np.argsort(-similarities)
-        count = int(np.searchsorted(np.cumsum(self._sizes[order]), wanted)) + 1
-        cells = np.sort(order[:count])
+        likely = 2 * wanted * len(similarities) // len(self._entries) + 1
+        while True:
+            order = top(similarities, likely)
+            order = order[np.argsort(-similarities[order])]
+            held = np.cumsum(self._sizes[order])
+            if held[-1] >= wanted:
+                break
+            likely *= 2
+        cells = np.sort(order[: np.searchsorted(held, wanted) + 1])
         return Ranges(self._starts[cells], np.cumsum(self._sizes[cells]))
 
     def _best_entries(
@@ -129,7 +135,9 @@ class InvertedFile:
             entries, firsts = np.unique(self._entries[of_best[order]], return_index=True)
             if len(entries) >= limit or len(best) == len(products):
                 chosen = np.argsort(firsts)[:limit]
-                return Nearest(entries[chosen].astype(np.int64), scores[order[firsts[chosen]]].astype(np.float32) * self._scale)
+                return Nearest(
+                    entries[chosen].astype(np.int64), scores[order[firsts[chosen]]].astype(np.float32) * self._scale
+                )
             count *= 4
 
 
