@@ -74,7 +74,8 @@ def _packed(centroids: Vectors) -> numkong.PackedMatrix:
 
 def _quantised(vectors: Vectors, scale: float) -> NDArray[np.int8]:
     """The vectors in 8 bits of one scale; a coordinate that is too large for it becomes the largest number."""
-    return np.clip(np.rint(vectors / scale), -127, 127).astype(np.int8)
+    quantised: NDArray[np.int8] = np.clip(np.rint(vectors / scale), -127, 127).astype(np.int8)
+    return quantised
 
 
 def _nearest_centroid(vectors: Vectors, packed: numkong.PackedMatrix) -> Integers:

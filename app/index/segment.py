@@ -63,13 +63,13 @@ class Segment:
             self.verify()
         self._vectors = VectorFile(directory, record.entries, record.dimension)
         self.lookup = None if record.common_identifiers is None else Lookup.open(directory)
-        self._recent = RecentEntries(self._bytes)
+        self._recent = RecentEntries(_bytes_mapped if self._vectors.mapped else _bytes_read)  # no cycle: see `close`
         self.shard = Shard(directory)
         self.searched = Searched(self._part(), self._postings())
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="index", initializer=named("index"))
 
     def close(self) -> None:
-        """Close the files, after the running call."""
+        """Close the files, after the running call. Its memory is free with the last reference, as no cycle has one."""
         self.thread.shutdown(wait=True)
         self.shard.close()
 
@@ -169,6 +169,10 @@ class Segment:
         entries |= read
         return {number: entries[number] for number in numbers if number in entries}
 
-    def _bytes(self, entry: Candidate) -> int:
-        vectors = 0 if self._vectors.mapped else sum(of_kind.nbytes for of_kind in entry[2:5])
-        return memory_bytes(entry.payload) + vectors
+
+def _bytes_mapped(entry: Candidate) -> int:
+    return memory_bytes(entry.payload)
+
+
+def _bytes_read(entry: Candidate) -> int:
+    return memory_bytes(entry.payload) + sum(of_kind.nbytes for of_kind in entry[2:5])
