@@ -72,7 +72,8 @@ class Scan:
         if self._shown is not None:
             allowed = self._shown if allowed is None else self._shown & allowed
         words = self._tokenizer.question(question.text)
-        lexical = np.concatenate([of_part.postings.scores(words) for of_part in self._parts])
+        scores = [of_part.postings.scores(words) for of_part in self._parts]
+        lexical = scores[0] if len(scores) == 1 else np.concatenate(scores)
         if allowed is not None:
             lexical[~allowed] = 0
         by_words = top(lexical, limit)

@@ -122,18 +122,18 @@ async def test_large_files_are_compared_after_opening(
     store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checksums, "AT_ONCE_BYTES", 0)
-    damaged = tmp_path / NAME / "cells" / "answers" / "vectors.npy"
+    damaged = tmp_path / NAME / "cells" / "answers" / "heads.npy"
     data = bytearray(damaged.read_bytes())
     data[-1] ^= 1
     damaged.write_bytes(data)
     index = await store.open(NAME, at_once=True)
-    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/heads.npy is not what was built"):
         await index.verified()
     await index.close()
-    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/heads.npy is not what was built"):
         await store.open(NAME)
     damaged.unlink()
-    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/heads.npy is not what was built"):
         await store.open(NAME, at_once=True)
 
 
