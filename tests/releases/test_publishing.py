@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def names(catalog: Catalog) -> list[str]:
-    return [release.record.name for release in await catalog.releases()]
+    return [one.record.name for one in await catalog.releases()]
 
 
 async def test_publishing_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
@@ -110,7 +110,7 @@ async def test_a_rollback_activates_the_previous_release(catalog: Catalog, bundl
     first = await publish(catalog, bundle, FAQ)
     second = await publish(catalog, bundle, FAQ[:2])
     await catalog.activate(first)
-    assert [(release.record.name, release.active, release.previous) for release in await catalog.releases()] == [
+    assert [(one.record.name, one.active, one.previous) for one in await catalog.releases()] == [
         (second, False, True),
         (first, True, False),
     ]
@@ -133,9 +133,9 @@ async def test_a_release_whose_bundle_is_gone_or_damaged_is_not_activated(embedd
 async def test_a_damaged_release_is_built_again_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
     name = await publish(embedded, bundle, FAQ)
     shutil.rmtree(embedded.models.parent / "index" / name / "shard" / "segments")
-    rebuilt = await publish(embedded, bundle, FAQ)
-    assert rebuilt == f"{name}-2"
-    answerer = await embedded.open(rebuilt)
+    again = await publish(embedded, bundle, FAQ)
+    assert again == f"{name}-2"
+    answerer = await embedded.open(again)
     assert (await answerer.ask(["change password"]))[0].answers[0].id == "password"
     await answerer.close()
 
@@ -178,7 +178,7 @@ async def test_long_answers_are_found_by_their_end(catalog: Catalog, bundle: Bun
     answerer = await catalog.open(await publish(catalog, bundle, [*FAQ, long]))
     question = "wolf spam ping keeper"
     (ranked,) = await answerer.rank([question], 10, {})
-    windows = next(entry.candidate.answer for entry in ranked if entry.candidate.id == "long")
+    windows = next(one.candidate.answer for one in ranked if one.candidate.id == "long")
     similarities = windows @ (await answerer.encode([question]))[0]
     assert len(windows) > 5
     assert similarities.argmax() == len(windows) - 1
@@ -216,14 +216,14 @@ async def test_what_an_entry_must_not_answer_travels_with_the_release(catalog: C
     plain = await catalog.open(await publish(catalog, bundle, FAQ))
     question = "who get my gift"
     with_it, without = [
-        next(r.score for r in (await each.rank([question], 20, {}))[0] if r.candidate.id == "refund")
-        for each in (answerer, plain)
+        next(r.score for r in (await one.rank([question], 20, {}))[0] if r.candidate.id == "refund")
+        for one in (answerer, plain)
     ]
     assert with_it < without
     (ranked,) = await answerer.rank(["Who will get my gift"], 20, {})
     assert "refund" not in {entry.candidate.id for entry in ranked}
-    for each in (answerer, plain):
-        await each.close()
+    for one in (answerer, plain):
+        await one.close()
 
 
 async def test_a_bundle_of_two_graphs_is_published_and_finds_what_it_holds(catalog: Catalog, tmp_path: Path) -> None:
