@@ -13,6 +13,7 @@ from app.encoding import batching
 from app.encoding.batching import BATCH, Batcher
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 TEXTS = [f"{word} {number}" for word in ("refund", "lost password key", "delivery " * 12) for number in range(20)]
@@ -61,11 +62,9 @@ class Counting:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it does not come true")
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_everyone_gets_the_vector_that_the_text_has_alone(bundle: Bundle) -> None:

@@ -16,7 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.api.entry_schemas import EntryBatch, EntryBody, EntryChanges
+from app.api.batch_schemas import EntryBatch
+from app.api.entry_schemas import EntryBody, EntryChanges
 from app.api.schemas import Ask, AskBatch
 from app.encoding.bundle import Bundle, Manifest
 from app.errors import FaqError, InputError
