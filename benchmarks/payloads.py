@@ -3,11 +3,11 @@
     python -m benchmarks.payloads [--before DIR]
 
 Entries are those of the cloud FAQ, each with two random vectors, so nothing is encoded. Every step of every checkout
-runs in a process of its own, in turns; the best of three rounds counts. `read`: 40 payloads, of other entries each time;
-`search`: the same question again and again, with its candidates; both in the time of their thread, so that other load
-counts little. Memory: what opening the release and then reading every entry adds; `own` is private, `resident` counts
-mapped files too. `--before`: a checkout whose releases keep their payloads in the engine. Needs FAQ_SHARED_DATA. Writes
-benchmarks/results/payloads.json and .md.
+runs in a process of its own, in turns; the best of three rounds counts. `read`: 40 payloads, of other entries each
+time; `search`: the same question again and again, with its candidates; both in the time of their thread, so that other
+load counts little. Memory: what opening the release and then reading every entry adds; `own` is private, `resident`
+counts mapped files too. `--before`: a checkout whose releases keep their payloads in the engine. Needs FAQ_SHARED_DATA.
+Writes benchmarks/results/payloads.json and .md.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ async def asked(directory: Path, size: int) -> Figures:
         lambda numbers: list(segment.shard.payloads(numbers))  # type: ignore[attr-defined]
     )
     reads = random.permutation(size)[: size // READ * READ].reshape(-1, READ)[:100].tolist()
-    read = [thread_ms(lambda numbers=numbers: payloads(numbers)) for numbers in reads]
+    read = [thread_ms(partial(payloads, numbers)) for numbers in reads]
     question = Question("how do i join a meeting", random.standard_normal(DIMENSION, dtype=np.float32))
     search = [thread_ms(lambda: index.search_now([question], [LIMIT])) for _ in range(200)]
     for start in range(0, size, READ):
