@@ -1,13 +1,13 @@
 """The files of an embedded release: build, open, read, memory and disk, compared with another checkout.
 
-    python -m benchmarks.payloads [--before DIR]
+    python -m benchmarks.payloads [--before DIR] [--entries 1500,6373,20000]
 
 Entries are those of the cloud FAQ, each with two random vectors, so nothing is encoded. Every step of every checkout
 runs in a process of its own, in turns; the best of three rounds counts. `read`: 40 payloads, of other entries each
 time; `search`: the same question again and again, with its candidates; both in the time of their thread, so that other
-load counts little. Memory: what opening the release and then reading every entry adds; `own` is private, `resident`
-counts mapped files too. `--before`: a checkout whose releases keep their payloads in the engine. Needs FAQ_SHARED_DATA.
-Writes benchmarks/results/payloads.json and .md.
+load counts little. Memory: what building adds at its peak, and what opening the release and then reading every entry
+adds; `own` is private, all else counts mapped files too. `--before`: a checkout whose releases keep their payloads in
+the engine. Needs FAQ_SHARED_DATA. Writes benchmarks/results/payloads.json and .md.
 """
 
 import argparse
@@ -18,13 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 import numpy as np
 
+from app.arrays import Vectors
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import IndexRecord
@@ -33,7 +35,6 @@ Figures = dict[str, float]
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FAQ_SHARED_DATA", ROOT.parent / "shared" / "data"))
 NAME = "faq-000000000000-000000000000"
-SIZES = (1_500, 6_373, 20_000)
 DIMENSION, READ, LIMIT, ROUNDS, BATCH = 384, 40, 20, 3, 64
 
 
@@ -41,6 +42,7 @@ def main() -> None:
     """Every size, in both checkouts in turns."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--before", type=Path, help="a checkout to compare with")
+    parser.add_argument("--entries", default="1500,6373,20000")
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -50,7 +52,7 @@ def main() -> None:
         return
     checkouts = {"before": options.before, "after": ROOT} if options.before else {"after": ROOT}
     report: dict[str, dict[str, Figures]] = {name: {} for name in checkouts}
-    for size in SIZES:
+    for size in map(int, options.entries.split(",")):
         for _ in range(ROUNDS):
             for name, checkout in checkouts.items():
                 figures, best = measured(checkout, size), report[name].get(str(size), {})
@@ -73,30 +75,34 @@ def measured(checkout: Path, size: int) -> Figures:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def entries(count: int) -> list[Candidate]:
-    """Those of the cloud FAQ, from the start again where they are too few."""
+def batches(count: int) -> Iterator[list[Candidate]]:
+    """The entries of the cloud FAQ, from the start again where they are too few."""
     rows = [json.loads(line) for line in (SHARED / "cloud_faq_train.jsonl").read_text(encoding="utf-8").splitlines()]
-    vectors = np.random.default_rng(0).standard_normal((count, 2, DIMENSION), dtype=np.float32)
-    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    made = []
-    for i, row in zip(range(count), rows * (1 + count // len(rows)), strict=False):
-        texts = {"question": row["question"], "phrasings": [row["question"]], "negatives": [], "answer": row["answer"]}
-        payload = {"id": f"e{i}", **texts, "metadata": {"source": row["source"]}}
-        made.append(Candidate(f"e{i}", payload, vectors[i, :1], vectors[i, 1:], vectors[i, :0], digest=f"{i:064x}"))
-    return made
+    random = np.random.default_rng(0)
+    for start in range(0, count, BATCH):
+        vectors = random.standard_normal((min(BATCH, count - start), 2, DIMENSION), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+        yield [_entry(f"e{i}", rows[i % len(rows)], of_entry) for i, of_entry in enumerate(vectors, start=start)]
+
+
+def _entry(name: str, row: dict[str, str], vectors: Vectors) -> Candidate:
+    texts = {"question": row["question"], "phrasings": [row["question"]], "negatives": [], "answer": row["answer"]}
+    payload = {"id": name, **texts, "metadata": {"source": row["source"]}}
+    return Candidate(name, payload, vectors[:1], vectors[1:], vectors[:0], digest=f"{name:0>64}")
 
 
 async def built(directory: Path, size: int) -> Figures:
-    """Seconds of a build, and what it leaves on the disk."""
-    made = entries(size)
+    """Seconds of a build, the most memory that it adds, and what it leaves on the disk."""
     record = IndexRecord(
         name=NAME, bundle="0", knowledge="0", entries=size, dimension=DIMENSION, created_at="", common_identifiers=[]
     )
-    wall, cpu = time.perf_counter(), time.process_time()
-    await EmbeddedStore(directory).build(record, (made[start : start + BATCH] for start in range(0, size, BATCH)))
+    wall, cpu, before = time.perf_counter(), time.process_time(), getrusage(RUSAGE_SELF).ru_maxrss
+    await EmbeddedStore(directory).build(record, batches(size))
     seconds = {"build_s": time.perf_counter() - wall, "build_cpu_s": time.process_time() - cpu}
     files = [path for path in (directory / NAME).rglob("*") if path.is_file()]
-    return {**seconds, "files": len(files), "disk_mb": sum(path.stat().st_blocks for path in files) / 2048}
+    peak = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 1024
+    disk = sum(path.stat().st_blocks for path in files) / 2048
+    return {**seconds, "build_peak_mb": peak, "files": len(files), "disk_mb": disk}
 
 
 async def asked(directory: Path, size: int) -> Figures:
