@@ -1,6 +1,7 @@
 """The release that answers, and what becomes of the one before it."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -23,6 +24,8 @@ async def test_a_replaced_release_is_closed_when_its_last_request_is_done(embedd
         await asyncio.sleep(0.05)
         assert (before.release, live.release) == (first, second)
         assert await before.index.count() == 4
+        files = weakref.ref(before.index._segment)
+    del before
+    assert files() is not None
     await live.close()
-    with pytest.raises(RuntimeError, match="shutdown"):
-        await before.index.count()
+    assert files() is None
