@@ -19,7 +19,7 @@ def test_the_service_loads_neither_torch_nor_the_trainer() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_the_embedded_engine_loads_neither_the_qdrant_client_nor_grpc() -> None:
+def test_the_embedded_index_loads_neither_the_qdrant_client_nor_grpc() -> None:
     code = f"{LOADED}; print([name for name in ('qdrant_client', 'grpc') if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

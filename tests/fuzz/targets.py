@@ -21,7 +21,7 @@ from app.api.entry_schemas import EntryBody, EntryChanges
 from app.api.schemas import Ask, AskBatch
 from app.encoding.bundle import Bundle, Manifest
 from app.errors import FaqError, InputError
-from app.index.collection import DIALECT
+from app.index.conditions import condition_of
 from app.index.filters import check, fields_of
 from app.index.protocol import IndexRecord
 from app.knowledge.entry import Entry, knowledge_revision
@@ -89,7 +89,7 @@ def question(body: bytes) -> None:
             check(request.where, fields)
         except InputError:
             continue
-        DIALECT.translate(request.where)
+        condition_of(request.where)
 
 
 def entry(fields: dict[str, Any]) -> None:

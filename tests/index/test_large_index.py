@@ -9,7 +9,7 @@ import pytest
 
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
-from app.index import checksums, inverted_file, scan, vector_file
+from app.index import checksums, inverted_file, payload_file, scan, vector_file
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Filter, Range, fields_of, matches
@@ -26,6 +26,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "LIMIT", ENTRIES)
     monkeypatch.setattr(inverted_file, "COMPARED", ENTRIES // 4)
     monkeypatch.setattr(vector_file, "MAPPED_BYTES", 0)
+    monkeypatch.setattr(payload_file, "MAPPED_BYTES", 0)
 
 
 @pytest.fixture(scope="module")
