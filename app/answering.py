@@ -33,7 +33,7 @@ TOP_K = 3  # answers of a reply, unless the question says otherwise
 CANDIDATES = 20  # least number by answer, by phrasing and by words; enough for the ranking to find the best ten
 CONSIDERED = 10  # candidates of a cached reply that is decided again when the share of unanswerable questions moves
 CONFIDENT = 0.9  # a best candidate with this confidence is not reranked in the mode `auto`
-CACHE_BYTES = 64 * 2**20  # of replies; about 20,000 with three answers of a few hundred characters
+CACHE_BYTES = 32 * 2**20  # of replies; about 40,000
 
 
 class Examined(NamedTuple):

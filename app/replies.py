@@ -14,7 +14,7 @@ from app.ranking.ranked import Ranked, RankedEntry
 Key = tuple[str, int, float | None, str]  # question, top_k, min_confidence, filters
 
 SUGGESTIONS = 3
-OVERHEAD = 600  # bytes of a cached reply beside its values: the objects and their place in the cache
+OVERHEAD = 350  # bytes of a cached reply beside its values: the objects and their place in the cache
 
 
 class Answer(NamedTuple):

@@ -124,7 +124,7 @@ async def fill(answerer: Answerer, questions: int) -> float:
 def main() -> None:
     """Fill, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mb", type=int, default=64, help="the bound, FAQ_ANSWER_CACHE_MB")
+    parser.add_argument("--mb", type=int, default=32, help="the bound, FAQ_ANSWER_CACHE_MB")
     parser.add_argument("--questions", type=int, default=2000)
     options = parser.parse_args()
     bundles.DIMENSION = DIMENSION

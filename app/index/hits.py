@@ -15,6 +15,7 @@ from app.index.nearness import Nearness
 from app.index.words import answer_of
 
 Payload = dict[str, Any]
+ENTRY_BYTES = 250  # of an entry in memory beside its payload
 NO_VECTORS: Vectors = np.empty((0, 0), dtype=np.float32)
 
 
@@ -106,7 +107,7 @@ class Entries:
             number: Candidate(payload["id"], payload, NO_VECTORS, NO_VECTORS, NO_VECTORS)
             for number, payload in payloads.items()
         }
-        return cls(entries), sum(map(memory_bytes, payloads.values()))
+        return cls(entries), len(entries) * ENTRY_BYTES + sum(map(memory_bytes, payloads.values()))
 
     def payloads(self, numbers: Sequence[int]) -> list[Payload]:
         """As `Source.payloads`."""

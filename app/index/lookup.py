@@ -149,8 +149,12 @@ class Lookup:
         """The entries that have each of the keys; only keys that an entry has."""
         names = list(keys)
         wanted = np.array([int(key, 16) for key in names], dtype=np.uint64)
-        starts, ends = np.searchsorted(self._keys, wanted), np.searchsorted(self._keys, wanted, "right")
-        return {names[i]: self._entries[starts[i] : ends[i]].tolist() for i in np.flatnonzero(ends > starts).tolist()}
+        starts = self._keys.searchsorted(wanted)
+        known = (starts < len(self._keys)).nonzero()[0]
+        known = known[self._keys[starts[known]] == wanted[known]]
+        ends = self._keys.searchsorted(wanted[known], "right")
+        spans = zip(known.tolist(), starts[known].tolist(), ends.tolist(), strict=True)
+        return {names[i]: self._entries[start:end].tolist() for i, start, end in spans}
 
     def find(self, wanted: QuestionKeys) -> dict[int, Match]:
         """Every entry that has any of the keys, by its number, and how it matches."""

@@ -13,33 +13,37 @@ BLOCK = 4_096  # vectors that are quantised at a time
 
 
 class Side(NamedTuple):
-    """The answers or the phrasings of entries: their places among the groups of vectors, and the entry of each."""
+    """The answers or the phrasings of entries: where their similarities are, and the entry of each."""
 
-    places: Integers
+    places: slice
     entries: Integers
 
 
 class Packed:
-    """The vectors of some entries in memory, packed as `numkong` multiplies them; see `Part`."""
+    """The answers and the phrasings of some entries in memory, packed as `numkong` multiplies them; see `Part`."""
 
     def __init__(self, bounds: Integers, blocks: Iterable[Vectors]) -> None:
         """`bounds`: as `VectorFile.bounds`, (entries, 4). `blocks`: all rows of vectors, in order."""
         quantised = [in_8_bits(block) for block in blocks]
-        self._scales = np.concatenate([np.empty(0, dtype=np.float32), *(scales for _, scales in quantised)])
-        self._vectors = numkong.dots_pack(np.concatenate([rows for rows, _ in quantised])) if quantised else None
-        starts, ends = bounds[:, :3].ravel(), bounds[:, 1:].ravel()  # answer, phrasings, negatives of each
-        filled = np.flatnonzero(ends > starts)
-        self._starts = starts[filled]
-        entries, kinds = np.divmod(filled, 3)
         self.entries = len(bounds)
-        self._sides = [Side(places, entries[places]) for places in (np.flatnonzero(kinds == kind) for kind in (0, 1))]
+        counts = np.diff(bounds)[:, :2].T  # of answers, and of phrasings
+        answers, phrasings = (np.flatnonzero(of_side) for of_side in counts)
+        rows = np.concatenate([_rows(bounds[:, side], of_side) for side, of_side in enumerate(counts)])
+        sizes = np.concatenate([counts[0][answers], counts[1][phrasings]])
+        self._starts = np.cumsum(sizes) - sizes
+        self._scales = np.concatenate([np.empty(0, dtype=np.float32), *(scales for _, scales in quantised)])[rows]
+        self._vectors = numkong.dots_pack(np.concatenate([of for of, _ in quantised])[rows]) if len(rows) else None
+        self._sides = [
+            Side(slice(0, len(answers)), answers),
+            Side(slice(len(answers), len(sizes)), phrasings),
+        ]
 
     def compare(self, questions: Vectors) -> "Sequence[PackedRow]":
         """As `Part.compare`."""
         return [PackedRow(self._sides, row) for row in self._similarities(questions)]
 
     def _similarities(self, questions: Vectors) -> Vectors:
-        """To each answer, set of phrasings and set of negatives: (questions, groups)."""
+        """To the answer of each entry, and then to the phrasings of each that has any: (questions, groups)."""
         if self._vectors is None:
             return np.empty((len(questions), 0), dtype=np.float32)
         best: Vectors = np.asarray(numkong.dots_packed(in_8_bits(questions)[0], self._vectors)) * self._scales
@@ -55,9 +59,14 @@ class PackedRow(NamedTuple):
     def nearest(self, side: int, limit: int, allowed: Flags | None = None) -> Nearest:
         """As `Compared.nearest`."""
         places, entries = self.sides[side]
+        scores = self.similarities[places]
         if allowed is not None:
             shown = allowed[entries]
-            places, entries = places[shown], entries[shown]
-        scores = self.similarities[places]
+            scores, entries = scores[shown], entries[shown]
         best = top(scores, limit)
         return Nearest(entries[best], scores[best])
+
+
+def _rows(starts: Integers, counts: Integers) -> Integers:
+    """So many rows from each start on."""
+    return np.arange(counts.sum()) + np.repeat(starts - np.cumsum(counts) + counts, counts)

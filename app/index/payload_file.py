@@ -61,12 +61,13 @@ class PayloadFile:
         """Raises IndexUnavailable where a file cannot be read or the two do not fit together."""
         self._name = directory.name
         try:
-            self._starts: NDArray[np.int64] = np.asarray(np.load(directory / LINES, mmap_mode="r", allow_pickle=False))
+            starts: NDArray[np.int64] = np.asarray(np.load(directory / LINES, mmap_mode="r", allow_pickle=False))
             self._descriptor = os.open(directory / PAYLOADS, os.O_RDONLY)
             weakref.finalize(self, os.close, self._descriptor)
             size = os.fstat(self._descriptor).st_size
-            if self._starts.shape != (entries + 1,) or self._starts[-1] != size:
+            if starts.shape != (entries + 1,) or starts[-1] != size:
                 raise ValueError("they do not fit together")
+            self._starts = memoryview(starts)  # type: ignore[arg-type]  # gives one number sooner than the array
             mapped = 0 < size <= MAPPED_BYTES  # an empty file cannot be mapped
             self._map = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) if mapped else None
         except (OSError, ValueError) as error:
@@ -74,10 +75,10 @@ class PayloadFile:
 
     def read(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         """The payloads of entries, in the order of `numbers`. Raises IndexUnavailable where one cannot be read."""
-        chosen = np.array(numbers, dtype=np.int64)
-        starts, ends = self._starts[chosen].tolist(), self._starts[chosen + 1].tolist()
+        starts = self._starts
         try:
-            return [from_json(self._line(*span), cache_strings="keys") for span in zip(starts, ends, strict=True)]
+            lines = [self._line(starts[number], starts[number + 1]) for number in numbers]
+            return [from_json(line, cache_strings="keys") for line in lines]
         except (OSError, ValueError) as error:
             raise IndexUnavailable(f"The payloads of the release {self._name} cannot be read: {error}") from error
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from app.index.scan import Scan
 from app.index.segment import Segment
 from app.index.words import WordTokenizer
 
+T = TypeVar("T")
+
 
 class LayeredEntries:
     """The entries of a publish and of its increments, by their numbers; see `Source`."""
@@ -26,17 +29,22 @@ class LayeredEntries:
 
     def payloads(self, numbers: Sequence[int]) -> list[Payload]:
         """As `Source.payloads`."""
-        first = self._overlay.first
-        of_segment = iter(self._segment.payloads([number for number in numbers if number < first]))
-        of_overlay = iter(self._overlay.read(number for number in numbers if number >= first))
-        return [next(of_segment) if number < first else next(of_overlay).payload for number in numbers]
+        return self._layered(numbers, self._segment.payloads, lambda entry: entry.payload)
 
     def entries(self, numbers: Sequence[int]) -> list[Candidate]:
         """As `Source.entries`."""
+        return self._layered(numbers, self._segment.read, lambda entry: entry)
+
+    def _layered(
+        self, numbers: Sequence[int], of_segment: Callable[[Sequence[int]], list[T]], of_entry: Callable[[Candidate], T]
+    ) -> list[T]:
         first = self._overlay.first
-        of_segment = iter(self._segment.read([number for number in numbers if number < first]))
-        of_overlay = iter(self._overlay.read(number for number in numbers if number >= first))
-        return [next(of_segment) if number < first else next(of_overlay) for number in numbers]
+        if max(numbers, default=0) < first:
+            return of_segment(numbers)
+        below = iter(of_segment([number for number in numbers if number < first]))
+        return [
+            next(below) if number < first else of_entry(self._overlay.entries[number - first]) for number in numbers
+        ]
 
     def kept(self, numbers: Sequence[int]) -> tuple[Source, int]:
         """As `Source.kept`: they are read from the files again."""

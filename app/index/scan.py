@@ -76,11 +76,12 @@ class Scan:
         lexical = scores[0] if len(scores) == 1 else np.concatenate(scores)
         if allowed is not None:
             lexical[~allowed] = 0
-        by_words = top(lexical, limit)
+        holders = lexical.nonzero()[0]
+        by_words = holders[top(lexical[holders], limit)]
         entries = [self._nearest(compared, side, limit, allowed).entries for side in (ANSWERS, PHRASINGS)]
-        entries.append(by_words[lexical[by_words] > 0])
         entries += [self._best_of_group(compared, np.array(group), limit, allowed) for group in groups]
-        chosen = np.unique(np.concatenate(entries))
+        merged = set(by_words.tolist()).union(*(of_kind.tolist() for of_kind in entries))
+        chosen = np.array(sorted(merged), dtype=np.int64)  # in half the time of `np.unique`
         return chosen, lexical[chosen]
 
     def _best_of_group(

@@ -74,16 +74,18 @@ class Calibration(BaseModel):
             return self
         return self.model_copy(update={"unanswerable": self.unanswerable.model_copy(update={"share": share})})
 
-    def confidence(self, evidence: Evidence) -> Floats:
-        """P(right) of each candidate of one question, (n,); n may be 0."""
+    def confidence(self, evidence: Evidence, no_answer: float | None = None) -> Floats:
+        """P(right) of each candidate of one question, (n,); n may be 0. `no_answer`: as of `no_answer`, if known."""
         margin, lead = clip_lead(evidence.margin), clip_lead(evidence.lead_over_third_to_fifth)
         logits = self.bias + self.score_weight * evidence.score + self.margin_weight * margin + self.crowd_weight * lead
         confidences = _mapped(sigmoid(logits), self.knots)
-        return confidences * (1.0 - self.no_answer(evidence.score)) if len(confidences) else confidences
+        return confidences * (1.0 - (self.no_answer(evidence.score) if no_answer is None else no_answer))
 
     def no_answer(self, scores: Floats) -> float:
-        """The probability that nothing answers the question. `scores`: (n,), n > 0. 0 without `unanswerable`."""
-        return 0.0 if self.unanswerable is None else self.unanswerable.probability(float(scores.max()))
+        """The probability that nothing answers the question. `scores`: (n,). 0 without scores or `unanswerable`."""
+        if self.unanswerable is None or not len(scores):
+            return 0.0
+        return self.unanswerable.probability(float(scores.max()))
 
 
 class Calibrated(BaseModel):

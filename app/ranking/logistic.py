@@ -1,5 +1,7 @@
 """Logistic regression of a few features, by Newton's method, in numpy."""
 
+import math
+
 import numpy as np
 
 from app.arrays import Floats
@@ -19,6 +21,17 @@ def logit(probabilities: Floats) -> Floats:
     """log(p / (1 - p)) of probabilities, which are clipped to [0.001, 0.999]."""
     p = np.clip(probabilities, LEAST, 1.0 - LEAST)
     return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def sigmoid_of(logit: float) -> float:
+    """As `sigmoid`, of one number, in a tenth of the time."""
+    return 1.0 / (1.0 + math.exp(-min(max(logit, -LOGIT_BOUND), LOGIT_BOUND)))
+
+
+def logit_of(probability: float) -> float:
+    """As `logit`, of one number."""
+    p = min(max(probability, LEAST), 1.0 - LEAST)
+    return math.log(p) - math.log1p(-p)
 
 
 def fit_logistic(

@@ -68,18 +68,19 @@ def own_shapes(payload: Mapping[str, Any]) -> set[str]:
     }
 
 
-def trust_of(question: Question, hits: Hits, supported: Flags) -> Floats:
-    """A factor for the confidence of each entry, (n,). `supported`: it holds a word or identifier of the question.
+def trust_of(question: Question, hits: Hits, exact: Flags) -> Floats:
+    """A factor for the confidence of each entry, (n,). `exact`: a phrasing is the question itself.
 
-    For a question without a letter the factor of an unsupported entry is 0. Where no entry holds an identifier of the
-    question, but some entry holds one of the same shape, entries about other identifiers get `MISTAKEN`.
+    For a question without a letter the factor of an entry that holds no word or identifier of it is 0. Where no entry
+    holds an identifier of the question, but some entry holds one of the same shape, entries about other identifiers
+    get `MISTAKEN`.
     """
     trust = np.ones(len(hits))
     lettered = has_letter(question.text)
     if lettered and not question.identifiers:
         return trust
     if not lettered:
-        trust[~supported] = 0.0
+        trust[~exact & (held_by(hits) == 0) & (hits.lexical <= 0)] = 0.0
     unknown = question.identifiers.difference(*(match.identifiers for match in hits.matches.values()))
     if unknown:
         shapes = [own_shapes(payload) for payload in hits.payloads()]

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.arrays import Flags, Floats
-from app.ranking.logistic import fit_logistic, logit, sigmoid
+from app.ranking.logistic import fit_logistic, logit, logit_of, sigmoid, sigmoid_of
 
 MOST = 3  # answers that are offered to choose from
 SIZES = range(2, MOST + 1)
@@ -48,10 +48,14 @@ class Offer(BaseModel):
 
         `best`: the confidences of the best with different answers, best first.
         """
-        if len(best) < SIZES.start:
-            return None
-        joint = self.joint(np.array([best[:MOST]], dtype=np.float64))[0]
-        return next((size for size in SIZES if size <= len(joint) and joint[size - 1] >= threshold), None)
+        joint = best[0] if best else 0.0
+        for size, (intercept, slope) in zip(SIZES, (self.two, self.three), strict=True):
+            if size > len(best):
+                break
+            joint = max(joint, sigmoid_of(intercept + slope * logit_of(min(1.0, sum(best[:size])))))
+            if joint >= threshold:
+                return size
+        return None
 
 
 def fit_offer(best: Floats, right: Flags) -> Offer:

@@ -84,7 +84,7 @@ class Ranked:
 
     def take(self, places: Integers | slice | list[int]) -> "Ranked":
         """The entries at these places, in this order."""
-        return replace(self, rows=self.rows[places])
+        return Ranked(self.source, self.rows[places], self.unanswerable, self.reranked)  # `replace` is slower
 
     def with_confidences(self, confidences: Floats) -> "Ranked":
         """The entries with other confidences, (n,)."""

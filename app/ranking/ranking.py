@@ -74,8 +74,8 @@ class Ranking(BaseModel):
             hits = hits.take(np.delete(np.arange(len(hits)), excluded))
         features = features_of(question, hits)
         scores = self.scores(features)
-        confidences = self.calibration.confidence(evidence_of(scores, hits.answers)) * features.trust
-        no_answer = self.calibration.no_answer(scores) if len(scores) else 0.0
+        no_answer = self.calibration.no_answer(scores)
+        confidences = self.calibration.confidence(evidence_of(scores, hits.answers), no_answer) * features.trust
         if features.exact.any():
             confidences, no_answer = with_exact(confidences, features.exact, hits.answers), 0.0
         columns = scores, confidences, features.matched, features.exact, features.held, features.trust
@@ -86,7 +86,8 @@ class Ranking(BaseModel):
         by_meaning_and_words = combined(
             features.answer, features.phrasing, features.lexical, self.question_weight, self.lexical_weight
         )
-        penalties = np.where(features.excluded, 1.0, self.negative_weight * features.negative)
+        penalties = self.negative_weight * features.negative
+        penalties[features.excluded] = 1.0
         return holders_first(by_meaning_and_words - penalties, features.held)
 
     def rerank(self, ranked: Ranked, scores: NDArray[np.float32]) -> Ranked:
@@ -108,10 +109,12 @@ def features_of(question: Question, hits: Hits) -> Features:
     """The features of what one question found."""
     answer, phrasing, negative, matched = hits.nearness
     phrasing = np.where(matched < 0, answer, phrasing)
-    same, held = same_phrasings(question.text, hits), held_by(hits)
-    exact = same >= 0
-    excluded = np.zeros(len(hits), dtype=bool)
-    excluded[[place for place, match in hits.matches.items() if match.excluded]] = True
+    exact, excluded = (np.zeros(len(hits), dtype=bool) for _ in range(2))
+    if hits.matches:
+        same = same_phrasings(question.text, hits)
+        exact = same >= 0
+        matched = np.where(exact, same, matched)
+        excluded[[place for place, match in hits.matches.items() if match.excluded]] = True
     return Features(
         answer,
         phrasing,
@@ -119,9 +122,9 @@ def features_of(question: Question, hits: Hits) -> Features:
         np.maximum(0.0, negative - np.maximum(answer, phrasing)),
         exact,
         excluded,
-        np.where(exact, same, matched),
-        held,
-        trust_of(question, hits, exact | (held > 0) | (hits.lexical > 0)),
+        matched,
+        held_by(hits),
+        trust_of(question, hits, exact),
     )
 
 

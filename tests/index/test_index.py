@@ -30,7 +30,7 @@ from app.index.server import ServerStore
 from app.index.words import IdfStatistics, WordTokenizer, text_of
 from app.ranking.calibration import Calibrated, Calibration, calibrated_of
 from tests.faults.qdrant_grpc import grpc_node
-from tests.hits import lexical_of, matches_of
+from tests.hits import hits_of, lexical_of, matches_of
 from tests.index.in_increments import InIncrements
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +145,24 @@ async def test_returns_entries_whole(indexes: IndexStore) -> None:
         np.testing.assert_array_equal(got.answer, expected.answer)
         np.testing.assert_array_equal(got.questions, expected.questions)
         np.testing.assert_array_equal(got.negatives, expected.negatives)
+    await index.close()
+
+
+async def test_says_of_each_entry_what_its_vectors_texts_and_keys_say(indexes: IndexStore) -> None:
+    """The columns of a search are those of the entries that it returns, wherever these are read."""
+    await indexes.build(record(FIRST), [ENTRIES])
+    index = await indexes.open(FIRST)
+    for text in ("refunds 0", "something else", "where are my turnips"):
+        question = asking(AXES[2] + 0.5 * AXES[4] + 0.25 * AXES[7], text)
+        hits = await index.search(question, 4, {})
+        expected = hits_of(question, list(hits))
+        for column, of_entries in zip(hits.nearness, expected.nearness, strict=True):
+            np.testing.assert_allclose(column, of_entries, rtol=1e-3)
+        np.testing.assert_array_equal(hits.answers, expected.answers)
+        assert hits.matches == expected.matches
+        assert hits.payloads() == expected.payloads()
+        kept, _ = hits.source.kept(hits.numbers.tolist())
+        assert kept.payloads(hits.numbers.tolist()) == expected.payloads()
     await index.close()
 
 
