@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
 BATCH = 32
-RUN_TOKENS = 64  # of one run, with padding: larger ones leave the cache, and ONNX Runtime keeps the memory of the largest
+RUN_TOKENS = (
+    64  # of one run, with padding: larger ones leave the cache, and ONNX Runtime keeps the memory of the largest
+)
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer
 
