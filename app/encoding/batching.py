@@ -4,9 +4,9 @@ What follows the encoding, such as a search, may run on the encoder's thread as 
 then wakes one thread, and the event loop only once.
 
 A free encoder takes a question at once, so a batch is never delayed to fill up. While all encoders are busy, questions
-queue. The next free encoder takes its share of them, the oldest ones. The others are for the encoders that are free next,
-so that no encoder idles while questions wait for another one. An embedding does not depend on its batch; the export
-checks it.
+queue. The next free encoder takes its share of them, the oldest ones. The others are for the encoders that are free
+next, so that no encoder idles while questions wait for another one. An embedding does not depend on its batch; the
+export checks it.
 
 An LRU cache holds the vectors of recent questions by their token ids, which are equal for all spellings that the
 tokenizer does not distinguish.
