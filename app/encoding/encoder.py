@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 32
 RUN_TOKENS = (
-    64  # of one run, with padding: larger ones leave the cache, and ONNX Runtime keeps the memory of the largest
+    64  # of one run, with padding: larger runs leave the cache, and ONNX Runtime keeps the largest one's memory
 )
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer

@@ -14,6 +14,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's name for it
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FINE = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_BATCHES = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16)
 _CONFIDENCE = tuple(step / 10 for step in range(1, 11))
 
 
@@ -62,7 +63,7 @@ class Metrics:
             return Counter(f"faqtual_{name}_total", meaning, registry=self.registry)
 
         self.queue_seconds = histogram("queue_seconds", "Time of a question in the queue for the encoder.")
-        self.batch_size = histogram("batch_size", "Questions encoded together.", (1, 2, 3, 4, 5, 6, 7, 8))
+        self.batch_size = histogram("batch_size", "Questions encoded together.", _BATCHES)
         self.encode_seconds = histogram("encode_seconds", "Time to encode one batch.")
         self.search_seconds = histogram(
             "search_seconds", "Time to search the index for one question, with the wait for a free thread."

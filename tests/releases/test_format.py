@@ -15,9 +15,9 @@ from app.index.embedded import EmbeddedStore
 from app.index.records import FORMAT, RECORD
 from app.main import create_app
 from app.settings import Settings
-from tests.api.test_admin import wait
 from tests.conftest import ADMIN_KEY
 from tests.faults.test_killed import ask
+from tests.service import ended_job
 
 QUESTION = "When will I get my refund?"
 
@@ -73,7 +73,7 @@ def test_a_service_says_so_and_answers_after_a_reindex_over_http(published: Sett
             assert refused.status_code == 503
             assert f"{old} was built by an earlier version" in refused.json()["detail"]
         assert client.get("/v1/admin/jobs").json() == {"jobs": []}
-        job = wait(client, client.post("/v1/admin/reindex").raise_for_status().json()["job_id"])
+        job = ended_job(client, client.post("/v1/admin/reindex").raise_for_status().json()["job_id"])
         assert (job["status"], job["release"]) == ("succeeded", f"{old}-2")
         deadline = time.monotonic() + 10
         while client.get("/readyz").status_code != 200:
