@@ -75,7 +75,7 @@ class Scan:
         scores = [of_part.postings.scores(words) for of_part in self._parts]
         lexical = scores[0] if len(scores) == 1 else np.concatenate(scores)
         if allowed is not None:
-            lexical[~allowed] = 0
+            lexical *= allowed
         by_words = top(lexical, limit)
         entries = [self._nearest(compared, side, limit, allowed).entries for side in (ANSWERS, PHRASINGS)]
         entries.append(by_words[lexical[by_words] > 0])
