@@ -104,12 +104,12 @@ def children_cpu_s() -> float:
 
 
 def session(leader: int) -> list[str]:
-    """The commands of the processes of a session."""
+    """The commands of the processes of a session that have not ended."""
     commands = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-            if int(fields[3]) == leader:
+            if int(fields[3]) == leader and fields[0] != "Z":
                 commands.append((stat.parent / "cmdline").read_text(encoding="utf-8").replace("\0", " "))
         except OSError:  # it has ended
             continue
