@@ -59,7 +59,7 @@ def test_files_are_imported_and_exported(person: Person) -> None:
         assert 'class="flash error"' in bad.text
 
 
-def test_a_blocked_release_says_why_and_is_activated_all_the_same(
+def test_a_blocked_release_says_why_and_is_activated_anyway(
     person: Person, keyed: Settings, bundle: Bundle
 ) -> None:
     live = person.client.get("/readyz").json()["release"]
