@@ -19,12 +19,13 @@ from app.jobs.jobs import Jobs
 from app.knowledge.publication import moment
 from app.knowledge.store import Store
 from app.knowledge.tables import utc_now
+from app.releases import turns
 from app.releases.updater import TOGETHER_S
 from app.releases.worker import Worker
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
 from tests.service import checked_client
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ENTRY, LINES = "/v1/admin/entry", {"Content-Type": "application/jsonl"}
 QUESTION = "When will I get my refund?"
@@ -155,7 +156,10 @@ def worker_process() -> int:
     return int(listed.stdout)
 
 
-def test_a_reindex_waits_for_the_update_under_way_and_is_refused_no_more(client: TestClient) -> None:
+def test_a_reindex_waits_for_the_update_under_way_and_is_refused_no_more(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "UPDATE_S", PATIENCE_S)
     edit(client, "Within six days.")
     wait_until(lambda: bool(jobs(client)))
     assert jobs(client)[0]["kind"] == "update"

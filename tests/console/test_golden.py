@@ -59,9 +59,7 @@ def test_files_are_imported_and_exported(person: Person) -> None:
         assert 'class="flash error"' in bad.text
 
 
-def test_a_blocked_release_says_why_and_is_activated_all_the_same(
-    person: Person, keyed: Settings, bundle: Bundle
-) -> None:
+def test_a_blocked_release_says_why_and_is_activated_anyway(person: Person, keyed: Settings, bundle: Bundle) -> None:
     live = person.client.get("/readyz").json()["release"]
     add(keyed, Entry(id="later", question="What is later?", answer="This."))
     blocked = publish_home(keyed, bundle)
