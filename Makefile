@@ -17,6 +17,8 @@ PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 FAQ ?= data/faq.jsonl
 RUN = runs/$(basename $(notdir $(FAQ)))-$(shell sha256sum '$(FAQ)' | cut -c1-12)
 TUNED = $(RUN)/bundle/manifest.json
+# Whether the service takes connections. The fine-tuning begins only then, so that the first answer does not wait for it.
+ANSWERS = (: </dev/tcp/$${FAQ_HOST:-127.0.0.1}/$${FAQ_PORT:-8000}) 2>/dev/null
 
 .PHONY: help run tune install test test-browser test-replicas test-server check faults soak contract fuzz audit bench-smoke clean
 .DEFAULT_GOAL := run
@@ -26,10 +28,10 @@ help:  ## list all targets
 
 run: $(SERVICE)  ## answer on http://127.0.0.1:8000 at once, and fine-tune on the FAQ in the background
 	@test -f '$(FAQ)' || { echo "error: there is no file $(FAQ)"; exit 2; }
-	@$(BIN)/python -m app import '$(FAQ)' --mode replace
-	@$(BIN)/python -m app reindex $$(test -f '$(TUNED)' && echo --bundle '$(RUN)/bundle' || echo --base)
-	@set -m; $(MAKE) --no-print-directory tune & tuning=$$!; set +m; $(BIN)/python -m app & serving=$$!; \
-	trap '{ kill $$serving; kill -INT -- -$$tuning; } 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; wait $$serving
+	@$(BIN)/python -m app start '$(FAQ)' --replace $$(test -f '$(TUNED)' && echo --bundle '$(RUN)/bundle') & serving=$$!; \
+	set -m; { until $(ANSWERS); do kill -0 $$serving || exit; sleep 0.2; done; $(MAKE) --no-print-directory tune; } & \
+	tuning=$$!; set +m; trap '{ kill $$serving; kill -INT -- -$$tuning; } 2>/dev/null; wait' EXIT; \
+	trap 'exit 130' INT TERM; wait $$serving
 
 tune:  ## fine-tune on the FAQ at low priority, then publish; does nothing where that was done
 	@test -f '$(TUNED)' || { \

@@ -41,14 +41,11 @@ from app.golden.questions import GoldenStore
 from app.golden.runs import Runs
 from app.http import problem
 from app.http.admission import Admission
-from app.http.body_limit import BodyLimit
-from app.http.cors import WidgetOrigins
-from app.http.headers import SecurityHeaders
-from app.http.metrics import Metrics, RequestMetrics
+from app.http.application import Application
+from app.http.metrics import Metrics
 from app.http.parameters import known_parameters
-from app.http.problem import Unexpected, documented
+from app.http.problem import documented
 from app.http.rate_limit import RateLimits
-from app.http.request_id import RequestIds
 from app.http.security import KEYS, Keys, with_admin_key
 from app.http.shared import Shared
 from app.jobs.jobs import Jobs
@@ -98,7 +95,9 @@ def create_app(settings: Settings, place: Place | None = None) -> FastAPI:
     allocator.limit_arenas()
     settings.check_exposure()
     metrics = Metrics()
-    app = FastAPI(
+    app = Application(
+        metrics,
+        settings.widget_origins,
         title="Faqtual",
         version=version("faqtual"),
         description=DESCRIPTION,
@@ -120,13 +119,7 @@ def create_app(settings: Settings, place: Place | None = None) -> FastAPI:
         app.include_router(room.router)
     for router in console.ROUTERS:
         app.include_router(router)
-    for middleware in (BodyLimit, Unexpected):  # from the innermost out
-        app.add_middleware(middleware)
-    if settings.widget_origins:
-        app.add_middleware(WidgetOrigins, origins=settings.widget_origins)
-    app.add_middleware(RequestMetrics, metrics=metrics)
-    app.add_middleware(RequestIds)
-    app.add_middleware(SecurityHeaders)
+    app.add_direct(ask.router.routes)
     return app
 
 

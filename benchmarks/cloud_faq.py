@@ -73,11 +73,11 @@ def split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
         sources[row["source"]].append(row)
     train, validation = [], []
     for name in sorted(sources):
-        some = sources[name]
-        random.Random(f"{SEED}/{name}").shuffle(some)
-        cut = round(SHARE * len(some))
-        validation += some[:cut]
-        train += some[cut:]
+        shuffled = sources[name]
+        random.Random(f"{SEED}/{name}").shuffle(shuffled)
+        cut = round(SHARE * len(shuffled))
+        validation += shuffled[:cut]
+        train += shuffled[cut:]
     return train, validation
 
 
@@ -105,8 +105,8 @@ def evaluated(
     files = ["--bundle", str(bundle), "--queries", str(queries), "--index", str(index), "--json", str(out)]
     files.append("--base" if base else "--no-base")
     subprocess.run([sys.executable, "-m", "trainer", "evaluate", *files, "--protocol", protocol], check=True)
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found
+    figures: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return figures
 
 
 def page(report: dict[str, Any]) -> str:
@@ -127,7 +127,7 @@ def page(report: dict[str, Any]) -> str:
     ]
     for key, name in names.items():
         base, tuned = report[key]["systems"]["base"], report[key]["systems"]["fine-tuned"]
-        cells = [f"{one[m]:.3f}" for m in ("precision@1", "mrr") for one in (base, tuned)]
+        cells = [f"{system[m]:.3f}" for m in ("precision@1", "mrr") for system in (base, tuned)]
         gains = [f"{tuned[m] - base[m]:+.3f}" for m in ("precision@1", "mrr")]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} | {gains[0]} | {cells[2]} | {cells[3]} | {gains[1]} |")
     return "\n".join(lines) + "\n"

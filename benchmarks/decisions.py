@@ -123,9 +123,13 @@ def row(
         "answer threshold": calibration.threshold,
         "offer threshold": None if rule is before else calibration.offer.threshold,
         "maps": None if rule is before else [calibration.offer.two, calibration.offer.three],
-        **{name: round(value, 4) for name, value in measured([case(one, ranking, rule) for one in tests]).items()},
+        **{
+            name: round(value, 4)
+            for name, value in measured([case(outcome, ranking, rule) for outcome in tests]).items()
+        },
         "held out": {
-            name: round(value, 4) for name, value in measured([case(one, ranking, rule) for one in heldout]).items()
+            name: round(value, 4)
+            for name, value in measured([case(outcome, ranking, rule) for outcome in heldout]).items()
         },
     }
 
@@ -146,9 +150,9 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         "",
     ]
     lines += [f"| answer / offer precision | thresholds | {' | '.join(FIGURES)} |", "|---" * (2 + len(FIGURES)) + "|"]
-    for one in rows:
-        thresholds = " / ".join(f"{one[key]:.2f}" for key in ("answer threshold", "offer threshold") if one[key])
-        lines.append(f"| {one['rule']} | {thresholds} | {' | '.join(f'{one[name]:.3f}' for name in FIGURES)} |")
+    for row in rows:
+        thresholds = " / ".join(f"{row[key]:.2f}" for key in ("answer threshold", "offer threshold") if row[key])
+        lines.append(f"| {row['rule']} | {thresholds} | {' | '.join(f'{row[name]:.3f}' for name in FIGURES)} |")
     return "\n".join(lines) + "\n"
 
 

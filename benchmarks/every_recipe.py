@@ -75,35 +75,35 @@ def prepared(data: Path, quora: Path, texts: int, work: Path) -> dict[str, Path]
     """Every file that is trained on or measured by."""
     files = split_files(data, work)
     rows = [json.loads(line) for line in files["train"].read_text(encoding="utf-8").splitlines()]
-    answers = {answer: i for i, answer in enumerate(dict.fromkeys(one["answer"] for one in rows))}
-    pairs = [{"a": one["question"], "b": one["answer"], "subgroup": answers[one["answer"]]} for one in rows]
+    answers = {answer: i for i, answer in enumerate(dict.fromkeys(row["answer"] for row in rows))}
+    pairs = [{"a": row["question"], "b": row["answer"], "subgroup": answers[row["answer"]]} for row in rows]
     lines = (quora / "quora_train.jsonl").read_text(encoding="utf-8").splitlines()
-    made = {"pairs": pairs, "quora_train": some_labels([json.loads(line) for line in lines], texts)}
+    made = {"pairs": pairs, "quora_train": whole_labels([json.loads(line) for line in lines], texts)}
     for name, content in made.items():
         files[name] = work / f"{name}.jsonl"
-        files[name].write_text("".join(json.dumps(one) + "\n" for one in content), encoding="utf-8")
+        files[name].write_text("".join(json.dumps(row) + "\n" for row in content), encoding="utf-8")
     return files | {f"quora_{name}": quora / f"quora_dev_{name}.jsonl" for name in ("queries", "index")}
 
 
-def some_labels(rows: Sequence[Row], texts: int) -> list[Row]:
+def whole_labels(rows: Sequence[Row], texts: int) -> list[Row]:
     """About so many texts, of whole labels, chosen by the labels' hashes."""
-    chosen = sorted(rows, key=lambda one: (hashlib.sha256(str(one["label"]).encode()).digest(), one["text"]))
+    chosen = sorted(rows, key=lambda row: (hashlib.sha256(str(row["label"]).encode()).digest(), row["text"]))
     last = chosen[min(texts, len(chosen)) - 1]["label"]
-    return [one for i, one in enumerate(chosen) if i < texts or one["label"] == last]
+    return [row for i, row in enumerate(chosen) if i < texts or row["label"] == last]
 
 
 def row(system: System, files: dict[str, Path], work: Path) -> Row:
     """One system's cost and figures."""
     work.mkdir(parents=True, exist_ok=True)
     cost = trained(files[system.data], work, system.options)
-    found: Row = {"options": list(system.options), **cost}
+    measured: Row = {"options": list(system.options), **cost}
     for name, (queries, index, protocol) in system.measures.items():
         kept = work / f"{name}.json"
         if not kept.is_file():
             figures = evaluated(work / "run" / "bundle", files[queries], files[index], protocol, work, base=False)
             kept.write_text(json.dumps(next(iter(figures["systems"].values()))), encoding="utf-8")
-        found[name] = json.loads(kept.read_text(encoding="utf-8"))
-    return found
+        measured[name] = json.loads(kept.read_text(encoding="utf-8"))
+    return measured
 
 
 def trained(data: Path, work: Path, options: Sequence[str]) -> dict[str, float]:
@@ -141,25 +141,25 @@ def page(report: dict[str, Any]) -> str:
         "| recipe | s | CPU s | tutorial P@1 | MRR | all answers P@1 | MRR | echo |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, found in report.items():
-        if "tutorial" in found:
-            cells = [figure(found[key], one) for key, names in METRICS.items() for one in names]
-            lines.append(f"| {name} | {found['seconds']:.0f} | {found['cpu_seconds']:.0f} | {' | '.join(cells)} |")
+    for name, figures in report.items():
+        if "tutorial" in figures:
+            cells = [figure(figures[key], metric) for key, names in METRICS.items() for metric in names]
+            lines.append(f"| {name} | {figures['seconds']:.0f} | {figures['cpu_seconds']:.0f} | {' | '.join(cells)} |")
     lines += ["", "Quora: 2,500 queries against 7,744 texts; relevant are those of the same label.", ""]
     lines += [f"| recipe | s | CPU s | {' | '.join(NINE)} |", "|---" * (3 + len(NINE)) + "|"]
-    for name, found in report.items():
-        if "quora" in found:
-            cells = [figure(found["quora"], one, interval=one == "mrr") for one in NINE]
-            lines.append(f"| {name} | {found['seconds']:.0f} | {found['cpu_seconds']:.0f} | {' | '.join(cells)} |")
+    for name, figures in report.items():
+        if "quora" in figures:
+            cells = [figure(figures["quora"], metric, interval=metric == "mrr") for metric in NINE]
+            lines.append(f"| {name} | {figures['seconds']:.0f} | {figures['cpu_seconds']:.0f} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def figure(found: Row, name: str, *, interval: bool = True) -> str:
+def figure(figures: Row, name: str, *, interval: bool = True) -> str:
     """A figure, and its 95 % interval where there is one."""
-    if name not in found:
+    if name not in figures:
         return ""
-    low, high = found["intervals"].get(name, (None, None)) if interval else (None, None)
-    return f"{found[name]:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+    low, high = figures["intervals"].get(name, (None, None)) if interval else (None, None)
+    return f"{figures[name]:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
 
 
 if __name__ == "__main__":

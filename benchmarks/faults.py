@@ -158,8 +158,8 @@ class Sweep:
         store.close()
 
     def _look(self) -> State:
-        found: State = in_child(lambda: asyncio.run(look(self._settings)))
-        return found
+        state: State = in_child(lambda: asyncio.run(look(self._settings)))
+        return state
 
     def _judge(self, command: str, before: State) -> str:
         """`old`, `new`, or what is wrong."""
@@ -202,15 +202,15 @@ async def look(settings: Settings) -> State:
     catalog = Catalog(settings)
     answerer = await catalog.open(str(await catalog.active()))
     index = answerer.index
-    texts = {one.payload["answer"] for one in await index.sample(index.record.entries)}
+    texts = {entry.payload["answer"] for entry in await index.sample(index.record.entries)}
     (answered,) = await answerer.ask([QUESTION], top_k=1)
     number = edition_of(answered.answers[0].answer)
-    found = await index.count(), texts
+    held = await index.count(), texts
     await answerer.close()
     await catalog.close()
     wanted = edition(number)
-    if found != (len(wanted), {entry.answer for entry in wanted}):
-        raise ValueError(f"the release is a mixture: {found[0]} entries instead of {len(wanted)}")
+    if held != (len(wanted), {entry.answer for entry in wanted}):
+        raise ValueError(f"the release is a mixture: {held[0]} entries instead of {len(wanted)}")
     return {"stored": stored, "answered": number, "release": answerer.release}
 
 
@@ -222,7 +222,7 @@ def edition_of(answer: str) -> int:
 async def previous(settings: Settings) -> str:
     """The release to go back to."""
     catalog = Catalog(settings)
-    (name,) = [one.record.name for one in await catalog.releases() if one.previous]
+    (name,) = [release.record.name for release in await catalog.releases() if release.previous]
     await catalog.close()
     return name
 

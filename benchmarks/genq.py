@@ -95,16 +95,20 @@ def _timed(work: Path, name: str, command: Sequence[str]) -> None:
 def samples(work: Path, asker: Sequence[str], bare: Path, round_trip: int) -> dict[str, list[dict[str, Any]]]:
     """Of the queries of some passages, generated again without a filter: some that it keeps, some that it drops."""
     answers = [json.loads(line)["answer"] for line in bare.read_text(encoding="utf-8").splitlines()]
-    some = random.Random(SEED).sample(answers, 60)
+    sampled = random.Random(SEED).sample(answers, 60)
     source = work / "sampled.jsonl"
-    source.write_text("".join(json.dumps({"answer": one}, ensure_ascii=False) + "\n" for one in some), encoding="utf-8")
+    source.write_text(
+        "".join(json.dumps({"answer": answer}, ensure_ascii=False) + "\n" for answer in sampled), encoding="utf-8"
+    )
     command = ["generate", *asker, "--passages", str(source), "--out", str(work / "sampled")]
     subprocess.run([sys.executable, "-m", "trainer", *command], check=True)
     asked = parts.read(work / "sampled").pairs
     places = {parts.flat(answer): i for i, answer in enumerate(answers)}
-    asked = [one for one in asked if one.passage in places]
-    ranks = RoundTrip(answers, DEFAULT_BASE).ranks([one.query for one in asked], [places[one.passage] for one in asked])
-    rows = [{**one._asdict(), "rank": rank} for one, rank in zip(asked, ranks, strict=True)]
+    asked = [pair for pair in asked if pair.passage in places]
+    ranks = RoundTrip(answers, DEFAULT_BASE).ranks(
+        [pair.query for pair in asked], [places[pair.passage] for pair in asked]
+    )
+    rows = [{**pair._asdict(), "rank": rank} for pair, rank in zip(asked, ranks, strict=True)]
     random.Random(SEED).shuffle(rows)
     return {
         "kept": [row for row in rows if row["rank"] <= round_trip][:SAMPLES],
@@ -115,7 +119,7 @@ def samples(work: Path, asker: Sequence[str], bare: Path, round_trip: int) -> di
 def page(report: dict[str, Any]) -> str:
     """The report as a page of Markdown."""
     counts = Counter(report["counts"])
-    found = ", ".join(f"{counts[f'at_{rank}'] / counts['tried']:.1%} at rank {rank}" for rank in RANKS)
+    shares = ", ".join(f"{counts[f'at_{rank}'] / counts['tried']:.1%} at rank {rank}" for rank in RANKS)
     seconds = ", ".join(f"{name} {value:.0f} s" for name, value in report["seconds"].items())
     lines = [
         "# Learning without labels, on the cloud FAQ",
@@ -123,14 +127,16 @@ def page(report: dict[str, Any]) -> str:
         f"{counts['asked']:,} queries made by {report['model']} for {report['answers']:,} answers, "
         f"{counts['empty']:,} empty, {counts['repeated']:,} repeated; "
         f"{counts['kept'] / counts['tried']:.1%} of the rest kept by the round trip (rank {report['round_trip']}); "
-        f"their passage was found by {found}. Wall time on a shared machine: {seconds}.",
+        f"their passage was found by {shares}. Wall time on a shared machine: {seconds}.",
         "",
         "| protocol | " + " | ".join(f"base {name} | trained | gain" for name in METRICS) + " |",
         "|---|" + "---|" * 3 * len(METRICS),
     ]
     for name, (title, *_) in PROTOCOLS.items():
-        base, tuned = (report["protocols"][name]["systems"][one] for one in ("base", "fine-tuned"))
-        cells = (f"{base[one]:.3f} | {tuned[one]:.3f} | {tuned[one] - base[one]:+.3f}" for one in METRICS)
+        base, tuned = (report["protocols"][name]["systems"][system] for system in ("base", "fine-tuned"))
+        cells = (
+            f"{base[metric]:.3f} | {tuned[metric]:.3f} | {tuned[metric] - base[metric]:+.3f}" for metric in METRICS
+        )
         lines.append(f"| {title} | {' | '.join(cells)} |")
     for title, key in (("kept", "kept"), ("dropped", "dropped")):
         lines += [

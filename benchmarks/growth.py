@@ -69,8 +69,8 @@ def main() -> None:
             ran = subprocess.run([*code, "--one", str(size), form], check=True, stdout=subprocess.PIPE)
             report[form][str(size)] = json.loads(ran.stdout)
             print(form, size, report[form][str(size)], file=sys.stderr)
-    for found in report.values():
-        found[f"{ESTIMATED} (estimated)"] = estimated(found, sizes)
+    for sizes_of_form in report.values():
+        sizes_of_form[f"{ESTIMATED} (estimated)"] = estimated(sizes_of_form, sizes)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "growth.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (RESULTS / "growth.md").write_text(page(report), encoding="utf-8")
@@ -104,7 +104,7 @@ def measured(entries: int, form: str, dimension: int) -> Figures:
         size = sum(path.stat().st_blocks * 512 for path in Path(directory).rglob("*") if path.is_file())
         before = _resident_mb()
         asking = scan if form == SCAN else search
-        found, latencies, resident = asking(Path(directory), asked, form)
+        nearest_ids, latencies, resident = asking(Path(directory), asked, form)
         memory = resident - before
     return {
         "build_s": round(built[1], 2),
@@ -113,7 +113,7 @@ def measured(entries: int, form: str, dimension: int) -> Figures:
         "memory_mb": round(memory),
         "search_p50_ms": round(float(np.median(latencies)), 3),
         "search_p99_ms": round(float(np.percentile(latencies, 99)), 3),
-        "recall_at_10": round(_recall(found, (answers, questions), asked), 4),
+        "recall_at_10": round(_recall(nearest_ids, (answers, questions), asked), 4),
     }
 
 
@@ -152,20 +152,20 @@ def scan(directory: Path, asked: Matrix, _: str) -> tuple[list[set[int]], list[f
     bounds = np.load(directory / ROWS)
     rows, postings = VectorFile(directory, len(bounds), asked.shape[1]), Postings.open(directory, len(bounds))
     opened = Scan([Searched(Packed(rows.bounds, rows.blocks(BLOCK)), postings)], WordTokenizer(UNSTEMMED))
-    found, latencies = [], []
+    nearest_ids, latencies = [], []
     for vector in [*asked[:10], *asked]:
         start = time.perf_counter()
         ((nearest, _scores),) = opened.nearest([Question("", vector)], [10])
         latencies.append((time.perf_counter() - start) * 1000)
-        found.append(set(nearest.tolist()))
-    return found[10:], latencies[10:], _resident_mb()
+        nearest_ids.append(set(nearest.tolist()))
+    return nearest_ids[10:], latencies[10:], _resident_mb()
 
 
 def search(directory: Path, asked: Matrix, form: str) -> tuple[list[set[int]], list[float], float]:
     """The ten found for each question by each vector, and the milliseconds of both searches together; and MB."""
     shard = edge.EdgeShard.load(str(directory))
     params = edge.SearchParams(quantization=RESCORED, hnsw_ef=128) if FORMS[form] else None
-    found, latencies = [], []
+    nearest_ids, latencies = [], []
     for vector in [*asked[:10], *asked]:  # the first ten twice, to have the pages in memory
         start = time.perf_counter()
         requests = [
@@ -174,22 +174,22 @@ def search(directory: Path, asked: Matrix, form: str) -> tuple[list[set[int]], l
         ]
         results = shard.query_batch(edge.QueryBatchRequest(requests))
         latencies.append((time.perf_counter() - start) * 1000)
-        found.append({int(point.id) for points in results for point in points})
+        nearest_ids.append({int(point.id) for points in results for point in points})
     resident = _resident_mb()
     shard.close()
-    return found[10:], latencies[10:], resident
+    return nearest_ids[10:], latencies[10:], resident
 
 
-def _recall(found: list[set[int]], sides: tuple[Matrix, Matrix], asked: Matrix) -> float:
+def _recall(nearest_ids: list[set[int]], sides: tuple[Matrix, Matrix], asked: Matrix) -> float:
     """Of the ten nearest by either vector together."""
     nearest = [np.argsort(-(asked @ vectors.T), axis=1)[:, :10] for vectors in sides]
     exact = [set(row.tolist()) for row in np.concatenate(nearest, axis=1)]
-    return float(np.mean([len(one & best) / len(best) for one, best in zip(found, exact, strict=True)]))
+    return float(np.mean([len(ids & best) / len(best) for ids, best in zip(nearest_ids, exact, strict=True)]))
 
 
-def estimated(found: dict[str, Figures], sizes: list[int]) -> Figures:
+def estimated(figures_by_size: dict[str, Figures], sizes: list[int]) -> Figures:
     """Each figure at a million, by the power of the size that leads from the last size but one to the last."""
-    before, last = found[str(sizes[-2])], found[str(sizes[-1])]
+    before, last = figures_by_size[str(sizes[-2])], figures_by_size[str(sizes[-1])]
     figures = {}
     for name in last:
         if name != "recall_at_10" and before[name] > 0 and last[name] > 0:
@@ -204,8 +204,8 @@ def page(report: dict[str, dict[str, Figures]]) -> str:
     lines = ["# How the embedded index grows", "", f"| form | entries | {' | '.join(columns).replace('_', ' ')} |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for form, sizes in report.items():
-        for size, found in sizes.items():
-            lines.append(f"| {form} | {size} | {' | '.join(str(found.get(name, '')) for name in columns)} |")
+        for size, figures in sizes.items():
+            lines.append(f"| {form} | {size} | {' | '.join(str(figures.get(name, '')) for name in columns)} |")
     return "\n".join(lines) + "\n"
 
 

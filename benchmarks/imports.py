@@ -40,15 +40,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         results = RESULTS / "imports.json"
-        found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-        found["entries"] = options.entries
+        report: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+        report["entries"] = options.entries
         for kind in options.formats.split(","):
-            found[kind] = of_format(folder, kind, options.entries)
-            sys.stdout.write(f"{kind}: {json.dumps(found[kind])}\n")
+            report[kind] = of_format(folder, kind, options.entries)
+            sys.stdout.write(f"{kind}: {json.dumps(report[kind])}\n")
         if options.bundle:
-            found["service"] = of_service(folder, options.bundle, folder / "faq.jsonl")
-            sys.stdout.write(f"service: {json.dumps(found['service'])}\n")
-    results.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            report["service"] = of_service(folder, options.bundle, folder / "faq.jsonl")
+            sys.stdout.write(f"service: {json.dumps(report['service'])}\n")
+    results.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def made(count: int) -> Iterator[Entry]:

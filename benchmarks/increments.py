@@ -164,13 +164,13 @@ def page(report: Figures) -> str:
         "|---|" + "---|" * len(sizes),
         *(f"| {text} | " + " | ".join(str(sizes[size][row]) for size in sizes) + " |" for row, text in ROWS.items()),
     ]
-    if found := report.get("agreement"):
+    if agreed := report.get("agreement"):
         lines += [
             "",
-            f"Agreement: {found['entries']:,} entries of the cloud FAQ, {found['changed']} changed in "
-            f"{found['increments']} increments. A full rebuild gives the same first entry to "
-            f"{found['same_first_entry']:.1%} of {found['questions']:,} questions. A search takes "
-            f"{found['increments_ms']} ms with increments, {found['rebuilt_ms']} ms after the rebuild.",
+            f"Agreement: {agreed['entries']:,} entries of the cloud FAQ, {agreed['changed']} changed in "
+            f"{agreed['increments']} increments. A full rebuild gives the same first entry to "
+            f"{agreed['same_first_entry']:.1%} of {agreed['questions']:,} questions. A search takes "
+            f"{agreed['increments_ms']} ms with increments, {agreed['rebuilt_ms']} ms after the rebuild.",
         ]
     return "\n".join(lines) + "\n"
 

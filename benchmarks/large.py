@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from app.arrays import Integers, Vectors
 from app.index.candidates import Question
@@ -127,6 +128,7 @@ def nearest(asked: Vectors, directory: Path) -> Integers:
 
 async def asked(work: Path, entries: int) -> Figures:
     """Open the index and ask all questions."""
+    threadpool_limits(1, "blas")  # as a service does
     with np.load(work / f"questions-{entries}.npz") as kept:
         questions = [Question(str(text), vector) for text, vector in zip(kept["texts"], kept["vectors"], strict=True)]
         exact = kept["nearest"].tolist()

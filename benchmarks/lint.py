@@ -121,8 +121,8 @@ def made() -> Iterator[Entry]:
     answers = cycle(str(passage.get("answer") or passage["text"]) for passage in passages)
     for number, answer in enumerate(answers):
         texts = [questions[(3 * number + i) % len(questions)] for i in range(3)]
-        again = 3 * number // len(questions)  # a number makes a repeated question another one
-        texts = [f"{text} ({again})" if again else text for text in texts]
+        repeats = 3 * number // len(questions)  # a number makes a repeated question another one
+        texts = [f"{text} ({repeats})" if repeats else text for text in texts]
         yield Entry(
             id=f"e{number}", question=texts[0], alternatives=tuple(texts[1:]), answer=f"{answer[:600]} {number}"
         )
@@ -171,8 +171,8 @@ def page(report: dict[str, dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for size, figures in report.items():
-        write, found = figures["write_ms"], sum(figures["counts"].values())
-        row = f"| {int(size):,} | {figures['s']} | {figures.get('cpu_s', '')} | {figures['peak_mb']} | {found:,} "
+        write, findings = figures["write_ms"], sum(figures["counts"].values())
+        row = f"| {int(size):,} | {figures['s']} | {figures.get('cpu_s', '')} | {figures['peak_mb']} | {findings:,} "
         lines.append(f"{row}| {write['archived']} / {write['live']} |")
     return "\n".join([*lines, ""])
 

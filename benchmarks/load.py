@@ -3,8 +3,9 @@
     python -m benchmarks.load http://127.0.0.1:8000/v1/ask QUESTIONS.txt --clients 64 --seconds 5 [--rate 300] [--zipf]
 
 Without --rate each client asks again as soon as it is answered. With it, questions arrive at random (Poisson) at that
-rate whatever the service does, and a latency counts from the arrival, waiting for a free connection included. QUESTIONS
-holds one a line; they are asked in order from --skip on, or drawn by Zipf's law (exponent 1). Prints one line of JSON.
+rate whatever the service does, and a latency counts from the arrival, waiting for a free connection included; how late
+this program itself was is printed beside it. QUESTIONS holds one a line; they are asked in order from --skip on, or
+drawn by Zipf's law (exponent 1). Prints one line of JSON.
 """
 
 import argparse
@@ -32,6 +33,7 @@ class Load:
         self._order = order
         self.asked = 0
         self.latencies: list[float] = []
+        self.late: list[float] = []  # of each arrival: how late this program noticed it, which its latency includes
         self.statuses: Counter[int] = Counter()
         self.counted_from = 0.0
         self.until = 0.0
@@ -61,6 +63,7 @@ class Load:
 
     def arrive(self, at: float) -> None:
         """One question more, for the first connection that is free."""
+        self.late.append(time.perf_counter() - at)
         if self.idle:
             self.idle.popleft().ask(at)
         else:
@@ -150,6 +153,8 @@ def main() -> None:
     found: dict[str, Any] = {
         f"p{q}_ms": round(float(np.percentile(milliseconds, q)), 3) if load.latencies else None for q in (50, 95, 99)
     }
+    if load.late:
+        found |= {f"late_p{q}_ms": round(float(np.percentile(load.late, q)) * 1000, 3) for q in (50, 99)}
     found |= {"per_s": round(len(load.latencies) / options.seconds, 1), "asked": load.asked}
     found |= {"statuses": {str(status): count for status, count in load.statuses.items()}}
     sys.stdout.write(json.dumps(found | {"generator_cpu_s": round(time.process_time(), 2)}) + "\n")

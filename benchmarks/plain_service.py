@@ -53,7 +53,7 @@ def embedded(entries: list[dict[str, Any]], path: Path, model: str) -> np.ndarra
     if not path.exists():
         from sentence_transformers import SentenceTransformer
 
-        np.save(path, SentenceTransformer(model, device="cpu").encode([one["question"] for one in entries]))
+        np.save(path, SentenceTransformer(model, device="cpu").encode([entry["question"] for entry in entries]))
     vectors: np.ndarray[Any, np.dtype[np.float32]] = np.load(path)
     return vectors
 
@@ -70,8 +70,8 @@ def indexed(entries: list[dict[str, Any]], vectors: np.ndarray[Any, np.dtype[np.
 def search(client: QdrantClient, vector: list[float]) -> list[Answer]:
     """The three nearest entries."""
     points = client.query_points("faq", query=vector, limit=3).points
-    found = [(point.payload or {}, point.score) for point in points]
-    return [Answer(question=one["question"], answer=one["answer"], score=score) for one, score in found]
+    hits = [(point.payload or {}, point.score) for point in points]
+    return [Answer(question=payload["question"], answer=payload["answer"], score=score) for payload, score in hits]
 
 
 def with_model(client: QdrantClient, directory: str) -> FastAPI:

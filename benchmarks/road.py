@@ -64,9 +64,9 @@ def served(settings: Settings, queries: list[dict[str, str]]) -> dict[str, Any]:
     process = subprocess.Popen([sys.executable, "-m", "app"], env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found is not None
-        with httpx2.Client(base_url=found[0], trust_env=False) as client:
+        address = re.search(r"http://\S+", process.stderr.readline())
+        assert address is not None
+        with httpx2.Client(base_url=address[0], trust_env=False) as client:
             ready_s = until_ready(client, started)
             idle = resident_mb(process.pid)
             right, latencies = asked(client, queries)

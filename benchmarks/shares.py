@@ -71,13 +71,13 @@ async def _measured(known: Faq, bundle: Bundle, home: Path) -> dict[str, float]:
 
 
 def _row(known: Faq, adaptation: Adaptation) -> dict[str, float]:
-    found = adaptation.estimate()
-    if found is None:
+    estimate = adaptation.estimate()
+    if estimate is None:
         raise RuntimeError(f"The release of {known.name} has no calibration of its own")
     true = float(np.mean([query.unanswerable for query in known.queries]))
-    row = {"true": true, "stated": DEFAULT_SHARE, "estimated": found.share, "u alone": _alone(adaptation)}
-    return {"questions": found.questions, **{key: round(value, 3) for key, value in row.items()}} | {
-        "misfit": round(found.misfit, 3)
+    row = {"true": true, "stated": DEFAULT_SHARE, "estimated": estimate.share, "u alone": _alone(adaptation)}
+    return {"questions": estimate.questions, **{key: round(value, 3) for key, value in row.items()}} | {
+        "misfit": round(estimate.misfit, 3)
     }
 
 

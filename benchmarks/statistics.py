@@ -24,9 +24,10 @@ from app.knowledge.database import Database
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.questions.asked import DAY_S, HOUR_S, Asked
+from app.questions.figures import Period
 from app.questions.log import QuestionLog
 from app.questions.selection import Selection
-from app.questions.statistics import Period, Statistics
+from app.questions.statistics import Statistics
 from app.questions.tables import EntryDayRow, OutcomeHourRow, QuestionDayRow, QuestionRow
 from app.ranking.decision import Status
 from app.replies import Answer, Reply

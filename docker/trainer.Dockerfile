@@ -21,6 +21,8 @@ COPY app app
 COPY data/faq.jsonl data/faq.jsonl
 COPY trainer trainer
 RUN pip --python /venv/bin/python install --no-deps .
+# Nothing is missing: a training, a publication and a database need no other library.
+RUN cd /tmp && MPLCONFIGDIR=/tmp /venv/bin/python -c "import trainer.fit, trainer.publish, trainer.generation.generate, psycopg"
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="faqtual-trainer" \

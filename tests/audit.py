@@ -37,18 +37,20 @@ def vulnerabilities() -> int:
     command += ["--format", "json", "--timeout", "10", "-r", str(ROOT / "constraints.txt")]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
-        found = json.loads(done.stdout)["dependencies"]
+        packages = json.loads(done.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, KeyError):
         return unchecked("pip-audit gave no result")
-    skipped = [one for one in found if "skip_reason" in one]
-    if len(skipped) > len(found) // 2:
+    skipped = [package for package in packages if "skip_reason" in package]
+    if len(skipped) > len(packages) // 2:
         return unchecked(f"{skipped[0]['skip_reason'].partition(':')[0]}")
-    bad = [(one["name"], one["version"], risk["id"]) for one in found for risk in one.get("vulns", [])]
+    bad = [
+        (package["name"], package["version"], risk["id"]) for package in packages for risk in package.get("vulns", [])
+    ]
     for name, version, risk in bad:
         say(f"vulnerable: {name} {version}: {risk}")
-    names = ", ".join(one["name"] for one in skipped)
+    names = ", ".join(package["name"] for package in skipped)
     say(
-        f"vulnerabilities: {len(bad)} in {len(found) - len(skipped)} packages"
+        f"vulnerabilities: {len(bad)} in {len(packages) - len(skipped)} packages"
         + (f"; not checked: {names}" if names else "")
     )
     return 1 if bad else 0
@@ -75,7 +77,7 @@ def licences() -> int:
 
 def closure(root: str) -> set[str]:
     """The packages that one needs with its own extras, and what they need in turn."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [root]
     while waiting:
         name = waiting.pop()
@@ -86,11 +88,13 @@ def closure(root: str) -> set[str]:
         extras = EXTRAS if name == root else ("",)
         for line in lines:
             requirement = Requirement(line)
-            applies = requirement.marker is None or any(requirement.marker.evaluate({"extra": one}) for one in extras)
-            if applies and canonical(requirement.name) not in found:
-                found.add(canonical(requirement.name))
+            applies = requirement.marker is None or any(
+                requirement.marker.evaluate({"extra": extra}) for extra in extras
+            )
+            if applies and canonical(requirement.name) not in names:
+                names.add(canonical(requirement.name))
                 waiting.append(requirement.name)
-    return found
+    return names
 
 
 def canonical(name: str) -> str:

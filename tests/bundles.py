@@ -39,7 +39,7 @@ def make(
     (directory / bundle.RANKING).write_text(
         Ranking(question_weight=0.7, lexical_weight=0.01, calibration=calibration).model_dump_json()
     )
-    (directory / bundle.HELDOUT).write_text("".join(json.dumps(one._asdict()) + "\n" for one in heldout))
+    (directory / bundle.HELDOUT).write_text("".join(json.dumps(question._asdict()) + "\n" for question in heldout))
     encoding = bundle.Encoding(dimension=DIMENSION, max_tokens=64)
     bundle.seal(directory, encoding=encoding, base_model="words", recipe="none", created_at="2026-01-01T00:00:00Z")
     return bundle.Bundle.load(directory)

@@ -10,6 +10,7 @@ import pytest
 
 from app.encoding.bundle import Bundle
 from app.http.security import digest_of
+from app.knowledge.database import Database
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
@@ -99,6 +100,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     return f"sqlite:///{tmp_path / 'home' / 'knowledge.db'}"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """An empty database, of each kind in turn."""
+    database = Database.open(url)
+    yield database
+    database.close()
 
 
 @pytest.fixture

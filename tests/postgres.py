@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "shared_buffers=32MB")
 _USERS = ("postgres", "nobody")  # whom the server runs as when the tests run as root, which it refuses
-_START_S = 30
+_START_S = 90
 
 
 class Server:

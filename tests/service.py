@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -51,6 +52,17 @@ def checked_against(document: dict[str, Any]) -> Callable[[httpx2.Response], Non
                 assert sent in types, f"{method} {path}: {response.status_code} is {sent}, documented are {types}"
 
     return check
+
+
+def ended_job(client: TestClient, job_id: str) -> dict[str, Any]:
+    """The job, once it has ended."""
+
+    def job() -> dict[str, Any]:
+        shown: dict[str, Any] = client.get(f"/v1/admin/jobs/{job_id}").json()
+        return shown
+
+    wait_until(lambda: job()["status"] not in ("queued", "running"))
+    return job()
 
 
 @pytest.fixture

@@ -102,5 +102,5 @@ def test_other_filters_have_another_key(where: dict[str, AnyOf | Range], other: 
 
 
 def test_the_order_of_filters_does_not_matter() -> None:
-    one, two = ("a", AnyOf(("x",))), ("b", Range(1, 2))
-    assert cache_key("q", 3, 0.5, dict([one, two])) == cache_key("q", 3, 0.5, dict([two, one]))
+    first, second = ("a", AnyOf(("x",))), ("b", Range(1, 2))
+    assert cache_key("q", 3, 0.5, dict([first, second])) == cache_key("q", 3, 0.5, dict([second, first]))

@@ -12,13 +12,20 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     digests = ["a" * 64, "b" * 64]
     monkeypatch.setenv("FAQ_ADMIN_KEYS", f" {digests[0]} , {digests[1].upper()},")
     monkeypatch.setenv("FAQ_TRUSTED_PROXIES", "10.0.0.1,10.0.0.2")
-    monkeypatch.setenv("FAQ_QDRANT_URL", "")
     settings = Settings()
     assert settings.admin_keys == tuple(digests)
     assert settings.trusted_proxies == ("10.0.0.1", "10.0.0.2")
-    assert settings.qdrant_url is None
     with pytest.raises(ValidationError):
         settings.port = 1  # type: ignore[misc]
+
+
+def test_an_empty_variable_is_a_setting_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = [name for name, field in Settings.model_fields.items() if field.default is None]
+    for name in unset:
+        monkeypatch.setenv(f"FAQ_{name.upper()}", "")
+    assert {"qdrant_url", "history_days", "rate_limit_key", "page_logo"} <= set(unset)
+    assert Settings.read() == Settings()
+    assert all(getattr(Settings(), name) is None for name in unset)
 
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from trainer.data.training_set import TrainingSet, renamed, training_set
 from trainer.evaluation.averaging import keep_best, weights_of
 from trainer.evaluation.validation import Validation
 from trainer.export.export import export
-from trainer.export.graph import refuse_unexportable
+from trainer.export.exportable import refuse_unexportable
 from trainer.recipes import Recipe
 from trainer.reports import page, results
 from trainer.reranking.training import fitted

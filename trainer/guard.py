@@ -17,15 +17,14 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from app.arrays import Floats
 
 SHARES = (0.5, 0.75, 1.0)
 CAP = 0.05
 LOSS, RISK = 0.01, 0.2
 DRAWS = 1000
 LEAST_VARIANCE = 0.25  # of one question: a few questions with equal gains are not certain
-
-Floats = NDArray[np.float64]
 
 
 class Experience(NamedTuple):

@@ -241,13 +241,3 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"No recipe is called `{name}`. The recipes are {', '.join(sorted(RECIPES))}.", "recipe")
     return RECIPES[name]
-
-
-def dimensions_of(text: str) -> tuple[int, ...]:
-    """Dimensions as the command line has them, `256,128`. Raises InputError for anything else."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            f"Dimensions must be whole numbers, separated by commas, not `{text}`.", "dimensions"
-        ) from None

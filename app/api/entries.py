@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.entry import caller_of, reply
 from app.api.entry_schemas import EntryList
-from app.api.import_schemas import ImportReply
+from app.api.import_schemas import ImportQuery, ImportReply
 from app.api.routing import admin_router
 from app.api.state import Service
 from app.errors import InputError
@@ -26,10 +26,9 @@ from app.http.problem import documented
 from app.imports import worker as import_worker
 from app.imports.worker import ImportRequest
 from app.knowledge.exports import MEDIA_TYPES, ExportFormat, export
-from app.knowledge.intake import Match, Mode
 from app.knowledge.listing import Selection, Sort
 from app.knowledge.publication import State
-from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
+from app.knowledge.readers.options import Format, Limits
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -93,38 +92,7 @@ def list_entries(
         }
     },
 )
-async def import_entries(
-    request: Request,
-    service: Service,
-    mode: Annotated[
-        Mode,
-        Query(description="append adds and updates entries by id; replace also removes entries that the file lacks."),
-    ] = "append",
-    match: Annotated[
-        Match,
-        Query(
-            description="question: a row without an id updates the entry with the same question, if exactly one has it."
-        ),
-    ] = "id",
-    dry_run: Annotated[bool, Query(description="Report what the import would do, and change nothing.")] = False,
-    sheet: Annotated[
-        str | None, Query(max_length=200, description="The sheet of an XLSX file. Default: the first.")
-    ] = None,
-    mapping: Annotated[
-        list[str] | None,
-        Query(
-            alias="map",
-            max_length=100,
-            description="FIELD=COLUMN: read a column of the file as a field.",
-            examples=["question=Frage"],
-        ),
-    ] = None,
-    allow_multiline: Annotated[
-        bool, Query(description="Accept cells that look as if an open quote had swallowed rows.")
-    ] = False,
-    fix_mojibake: Annotated[bool, Query(description="Repair texts that were decoded with the wrong encoding.")] = False,
-    reindex: Annotated[bool, Query(description="Have the import answer; FAQ_AUTO_REINDEX=all always does.")] = False,
-) -> ImportReply:
+async def import_entries(request: Request, service: Service, query: Annotated[ImportQuery, Query()]) -> ImportReply:
     """Import a file: all of it, or nothing. `dry_run` reports what would happen to each entry.
 
     Send the file as the body, with its format as Content-Type, or as the form field `file`, with the format as the
@@ -132,14 +100,13 @@ async def import_entries(
     `report` of the valid rows.
     """
     async with _upload(request) as (path, name, format):
-        options = ReadOptions(
-            format, sheet, _mapping(mapping or []), allow_multiline, fix_mojibake, limits=Limits.of(service.settings)
-        )
+        options = query.read_options(format, Limits.of(service.settings))
         by = caller_of(request).name
-        publish = reindex or service.settings.auto_reindex == "all"
-        wanted = ImportRequest(path, name, options, mode, match, dry_run, *service.live.encoding(), by, publish)
+        publish = query.reindex or service.settings.auto_reindex == "all"
+        encoding = service.live.encoding()
+        wanted = ImportRequest(path, name, options, query.mode, query.match, query.dry_run, *encoding, by, publish)
         report = await import_worker.run(service.store, service.settings.sqlalchemy_url, wanted)
-    if not dry_run:
+    if not query.dry_run:
         audit.record(request, "import")
         service.updater.notify()
     return ImportReply.model_validate(report, strict=False)
@@ -197,10 +164,3 @@ def _metadata(texts: list[str]) -> list[tuple[str, str]]:
     if bad := next((pair for pair in pairs if not pair[0] or not pair[1]), None):
         raise InputError(f"`{''.join(bad)}` is not KEY=VALUE, such as lang=de.", "metadata")
     return [(key, value) for key, _, value in pairs]
-
-
-def _mapping(texts: list[str]) -> dict[str, str]:
-    try:
-        return mapping_of(texts)
-    except ValueError as error:
-        raise InputError(f"{error}.", "map") from None

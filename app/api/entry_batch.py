@@ -8,8 +8,8 @@ from anyio import from_thread
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
+from app.api.batch_schemas import BatchOutcomes, Create, EntryBatch, Operation, Outcome, Replace, Update
 from app.api.entry import caller_of
-from app.api.entry_schemas import BatchOutcomes, Create, EntryBatch, Operation, Outcome, Replace, Update
 from app.api.lint import warnings_about
 from app.api.routing import admin_router
 from app.api.state import Service

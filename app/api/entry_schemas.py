@@ -7,12 +7,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, Field, FiniteFloat, ValidationError
 
 from app.api.lint_schemas import FindingReply
-from app.api.schemas import JobReply, Strict
+from app.api.schemas import Strict
 from app.knowledge.entry import Entry
 from app.knowledge.publication import State
 from app.text.limits import clean_name
-
-MAX_OPERATIONS = 1000
 
 EntryId = Annotated[str, AfterValidator(lambda value: clean_name(value, "id"))]
 Value = str | bool | int | FiniteFloat | list[str]
@@ -29,7 +27,8 @@ class EntryBody(Strict):
     metadata: dict[str, Value] = Field({}, description="Flat: source, category, lang, url…; may be filtered by.")
     state: State = Field("live", description="Only live entries answer.")
     valid_from: str | None = Field(
-        None, description="From then on it answers: ISO 8601, such as 2026-12-31T18:00:00Z; a day is its begin in UTC."
+        None,
+        description="From then on it answers: ISO 8601, as 2026-12-31T18:00:00Z; a day is its first moment in UTC.",
     )
     valid_until: str | None = Field(
         None, description="From then on it no longer answers; a day is the last day in UTC on which it answers."
@@ -81,67 +80,6 @@ def checked_entry(fields: dict[str, Any], location: Sequence[str | int]) -> Entr
             if problem["type"] != "default_factory_not_called"  # the id, which needs a good question and answer
         ]
         raise RequestValidationError(problems) from None
-
-
-class Create(Strict):
-    """Add an entry."""
-
-    op: Literal["create"]
-    entry: EntryBody
-
-
-class Replace(Strict):
-    """Replace an entry whole."""
-
-    op: Literal["replace"]
-    id: EntryId
-    etag: str = Field(description="The entity tag that the entry must have.")
-    entry: EntryBody
-
-
-class Update(Strict):
-    """Change fields of an entry."""
-
-    op: Literal["update"]
-    id: EntryId
-    etag: str = Field(description="The entity tag that the entry must have.")
-    changes: EntryChanges
-
-
-class Archive(Strict):
-    """Archive an entry."""
-
-    op: Literal["archive"]
-    id: EntryId
-    etag: str = Field(description="The entity tag that the entry must have.")
-
-
-Operation = Annotated[Create | Replace | Update | Archive, Field(discriminator="op")]
-
-
-class EntryBatch(Strict):
-    """Operations that are carried out together, or not at all."""
-
-    operations: list[Operation] = Field(
-        min_length=1, max_length=MAX_OPERATIONS, description="At most one for each entry."
-    )
-
-
-class Outcome(Strict):
-    """What an operation did. `unchanged`: the entry was like that already, and has no new version."""
-
-    id: str
-    op: Literal["create", "replace", "update", "archive"]
-    outcome: Literal["created", "changed", "unchanged"]
-    version: int
-    etag: str
-    warnings: list[FindingReply] = Field(description="Likely mistakes in it.")
-
-
-class BatchOutcomes(Strict):
-    """The outcomes, in the order of the operations."""
-
-    outcomes: list[Outcome]
 
 
 class EntryReply(Strict):
@@ -216,47 +154,3 @@ class PurgeReply(Strict):
         description="Kept releases that still hold its text. They are deleted when a release without it is active, "
         "which is built at once."
     )
-
-
-class KnowledgeStatus(Strict):
-    """The entries of the store."""
-
-    revision: str = Field(description="Of the entries that a reindex of now would publish.")
-    draft: int
-    live: int
-    archived: int
-    published: int = Field(description="Live entries that are valid now.")
-
-
-class ReleaseStatus(Strict):
-    """The release that answers."""
-
-    release: str
-    bundle: str
-    knowledge: str
-    entries: int
-    created_at: str
-    age_s: float
-    changed_entries: int = Field(description="Entries that were added, changed or removed since it was built.")
-    up_to_date: bool = Field(description="Whether a reindex of now would publish the same entries.")
-
-
-class PendingStatus(Strict):
-    """Stored changes that do not answer yet."""
-
-    auto_reindex: Literal["edits", "all", "off"] = Field(description="Which changes answer by themselves.")
-    entries: int = Field(description="Entries that were edited.")
-    everything: bool = Field(description="Whether an import was sent to answer.")
-    since: str | None = Field(description="When the first of these changes was stored.")
-    validity: int = Field(description="Entries whose validity began or ended since the release was built.")
-    next_validity: str | None = Field(description="When the validity of an entry begins or ends next.")
-    failure: str | None = Field(description="Why the last update failed; it is tried again.")
-
-
-class StatusReply(Strict):
-    """What answers now, and what has changed since."""
-
-    release: ReleaseStatus | None = Field(description="The active release; null where there is none.")
-    knowledge: KnowledgeStatus
-    pending: PendingStatus
-    jobs: list[JobReply] = Field(description="The jobs that are queued or running.")

@@ -123,7 +123,7 @@ class RunReply(Strict):
     release: str
     against: str | None = Field(description="The release that was live; null: there was none.")
     outcome: Literal["passed", "blocked", "overridden", "measured"] = Field(
-        description="`overridden`: it was blocked and activated all the same; `measured`: it was not to be activated."
+        description="`overridden`: it was blocked and activated anyway; `measured`: it was not to be activated."
     )
     questions: int
     asked: int = Field(description="How many were asked; the others cannot have changed.")

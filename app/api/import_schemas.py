@@ -1,8 +1,44 @@
-"""What an import replies."""
+"""What an import takes as query parameters, and what it replies."""
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.api.schemas import Strict
+from app.errors import InputError
+from app.knowledge.intake import Match, Mode
+from app.knowledge.readers.options import Format, Limits, ReadOptions, mapping_of
+
+
+class ImportQuery(BaseModel):
+    """The query parameters of an import."""
+
+    mode: Mode = Field(
+        "append",
+        description="append adds and updates entries by id; replace also removes entries that the file lacks.",
+    )
+    match: Match = Field(
+        "id",
+        description="question: a row without an id updates the entry with the same question, if exactly one has it.",
+    )
+    dry_run: bool = Field(False, description="Report what the import would do, and change nothing.")
+    sheet: str | None = Field(None, max_length=200, description="The sheet of an XLSX file. Default: the first.")
+    mapping: list[str] | None = Field(
+        None,
+        alias="map",
+        max_length=100,
+        description="FIELD=COLUMN: read a column of the file as a field.",
+        examples=["question=Frage"],
+    )
+    allow_multiline: bool = Field(False, description="Accept cells that look as if an open quote had swallowed rows.")
+    fix_mojibake: bool = Field(False, description="Repair texts that were decoded with the wrong encoding.")
+    reindex: bool = Field(False, description="Have the import answer; FAQ_AUTO_REINDEX=all always does.")
+
+    def read_options(self, format: Format | None, limits: Limits) -> ReadOptions:
+        """How the file is read. `format`: None if the sender does not say it. Raises InputError for a bad mapping."""
+        try:
+            mapping = mapping_of(self.mapping or [])
+        except ValueError as error:
+            raise InputError(f"{error}.", "map") from None
+        return ReadOptions(format, self.sheet, mapping, self.allow_multiline, self.fix_mojibake, limits)
 
 
 class ChangeReply(Strict):

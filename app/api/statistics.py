@@ -24,7 +24,7 @@ from app.api.statistics_schemas import (
 from app.errors import InputError
 from app.questions.asked import DAY_S, HOUR_S
 from app.questions.exports import export
-from app.questions.statistics import EntrySort, Period
+from app.questions.figures import EntrySort, Period
 
 router = admin_router("statistics", "edit", below="/statistics")
 

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from app.api.question_schemas import iso
 from app.api.schemas import Strict
-from app.questions.statistics import EntryFigures, HourFigures, TopQuestion
+from app.questions.figures import EntryFigures, HourFigures, TopQuestion
 
 FROM = "The begin of the period, in UTC."
 BEFORE = "The end of the period, which is not included."

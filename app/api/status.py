@@ -4,9 +4,9 @@ import asyncio
 from datetime import datetime
 
 from app.api.admin import job_reply
-from app.api.entry_schemas import KnowledgeStatus, PendingStatus, ReleaseStatus, StatusReply
 from app.api.routing import admin_router
 from app.api.state import Service
+from app.api.status_schemas import KnowledgeStatus, PendingStatus, ReleaseStatus, StatusReply
 from app.releases.standing import standing
 
 router = admin_router("releases", "edit", "publish")

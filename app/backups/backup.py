@@ -82,6 +82,8 @@ async def _link_releases(settings: Settings, staging: Path) -> str | None:
         active, records = await catalog.active(), await catalog.indexes.records()
         if active is None:
             return None
+        if not line_of(records, active):  # it cannot be read; opening it says why
+            await catalog.indexes.open(active)
         bundles = [await catalog.active_bundle()]
         for revision in {record.bundle for record in records} - {bundles[0].revision}:
             with suppress(BundleError):  # a release whose bundle is gone cannot be activated either

@@ -25,7 +25,9 @@ from app.releases.catalog import Catalog
 from app.releases.gate import Gate
 from app.settings import Settings
 
-cli = typer.Typer(no_args_is_help=True, help="The golden questions that each new release is measured on.")
+cli = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="The golden questions that each new release is measured on."
+)
 SHOWN = 200  # wrong questions of the table
 
 

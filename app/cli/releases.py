@@ -23,7 +23,7 @@ from app.releases.examining import Compared, opened
 from app.releases.turns import writing
 from app.settings import Settings
 
-cli = typer.Typer(help="List the releases, or activate one.")
+cli = typer.Typer(add_completion=False, help="List the releases, or activate one.")
 SHARES = ("helped", "wrong")  # the figures of a release that the table shows
 
 

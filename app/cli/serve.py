@@ -1,4 +1,4 @@
-"""The command `serve`, which is also what happens without a command."""
+"""The command `serve`, which also runs without a command."""
 
 import asyncio
 import logging
@@ -7,10 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
-from typing import Annotated
 
-import typer
 import uvicorn
 
 from app import cores, logs
@@ -22,17 +19,6 @@ from app.serving.parent import Parent
 from app.settings import Settings, unknown_variables
 
 logger = logging.getLogger(__name__)
-
-
-def default(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """Without a command: serve."""
-    if version:
-        typer.echo(metadata.version("faqtual"))
-    elif context.invoked_subcommand is None:
-        serve()
 
 
 def serve() -> None:

@@ -25,7 +25,7 @@ class Chosen(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Raises InputError."""
+        """The chosen entry of such a text. Raises InputError."""
         etag, space, entry_id = text.partition(" ")
         if not space or not entry_id:
             raise InputError("A chosen entry is written as its entity tag and its id.", "chosen")
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Raises InputError."""
+        """The step of such a text. Raises InputError."""
         etag, _, rest = text.partition(" ")
         version, _, entry_id = rest.partition(" ")
         if not entry_id or not version.isdecimal() or len(version) > 9:

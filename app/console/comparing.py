@@ -26,8 +26,8 @@ async def show_comparison(
     active = service.live.release
     if active is None:
         raise NotReady("Nothing is published yet.")
-    found = await run_in_threadpool(service.golden.page, MOST)
-    questions = [Expected(golden.question, golden.faq_id) for golden in found.questions]
+    results = await run_in_threadpool(service.golden.page, MOST)
+    questions = [Expected(golden.question, golden.faq_id) for golden in results.questions]
     compared = await compare_releases(service.catalog, service.live, active, release, questions) if questions else []
     differing = [item for verdict in ORDER for item in compared if item.verdict == verdict]
     ids = {outcome.answer for item in differing for outcome in (item.before, item.after) if outcome.answer}
@@ -38,7 +38,7 @@ async def show_comparison(
         "differing": differing,
         "counts": Counter(item.verdict for item in compared),
         "asked": len(questions),
-        "total": found.total,
+        "total": results.total,
         "titles": titles,
     }
     return await run_in_threadpool(page, request, "compare.html", here="releases", **values)

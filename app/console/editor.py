@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.console.changes import Step
 from app.console.flash import Flash, done
-from app.console.forms import EntryForm, FormError
+from app.console.forms import LISTS, TEXTS, EntryForm, FormError
 from app.console.guard import guarded
 from app.console.page import moved, page, part
 from app.console.parts import Form, Parts, Service
@@ -169,7 +169,7 @@ def _with_saved_field(request: Request, service: Parts, sent: EntryForm, name: s
         rows = [row for row in sent.metadata if row[0] != key] + [row for row in saved.metadata if row[0] == key]
         mixed = replace(sent, metadata=rows)
     else:
-        mixed = replace(sent, **{name: getattr(saved, name)}) if hasattr(saved, name) else sent
+        mixed = replace(sent, **{name: getattr(saved, name)}) if name in (*TEXTS, *LISTS) else sent
     clashes = [Clash(field, mine, theirs) for field, theirs, mine in _differing(stored.entry, mixed)]
     same = None if clashes else Flash("done", texts().editor.clash_solved)
     return _editor(request, service, mixed, stored, clashes=clashes, flash=same)
@@ -178,7 +178,7 @@ def _with_saved_field(request: Request, service: Parts, sent: EntryForm, name: s
 def _differing(saved: Entry, sent: EntryForm) -> list[tuple[str, Any, Any]]:
     """The fields that differ: name, saved value, sent value."""
     try:
-        found: tuple[Difference, ...] = differences(saved, sent.entry(saved))
+        differing: tuple[Difference, ...] = differences(saved, sent.entry(saved))
     except FormError:
         return []
-    return [(difference.field, difference.before, difference.after) for difference in found]
+    return [(difference.field, difference.before, difference.after) for difference in differing]

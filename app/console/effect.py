@@ -43,8 +43,7 @@ async def show_effect(request: Request, service: Service, form: Form) -> Respons
     values: dict[str, Any] = {"effects": [], "findings": [], "state": "ready", "notice": service.questions.notice}
     try:
         entry = sent.entry(await run_in_threadpool(_present, service, sent.id.strip()))
-        found = await findings_about(service.store, service.live, [entry])
-        values["findings"] = found[entry.id]
+        values["findings"] = (await findings_about(service.store, service.live, [entry]))[entry.id]
         recent = await run_in_threadpool(_recent, service, entry.id)
         questions = _questions(entry, str(form.get("tried", "")), recent)
         if questions:

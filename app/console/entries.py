@@ -23,8 +23,8 @@ ACTS: tuple[Act, ...] = ("tag", "untag", "archive", "restore", "draft")
 def show_entries(request: Request, service: Service, filters: Annotated[Filters, Query()]) -> Response:
     """The list; for htmx only the list, or the rows that follow a cursor."""
     if is_part(request) and filters.after:
-        found = service.store.page(PAGE, filters.after, selection=filters.selection)
-        return part(request, "entries_rows.html", found=found, filters=filters, chosen=frozenset())
+        results = service.store.page(PAGE, filters.after, selection=filters.selection)
+        return part(request, "entries_rows.html", results=results, filters=filters, chosen=frozenset())
     return _listed(request, service, filters)
 
 
@@ -33,8 +33,8 @@ def entry_options(
     request: Request, service: Service, follow_ups: Annotated[str, Query(max_length=1000)] = ""
 ) -> Response:
     """Entries to choose one of, as the options of the field `follow_ups`."""
-    found = service.store.page(8, search=follow_ups.strip() or None)
-    return part(request, "entry_options.html", entries=found.entries)
+    results = service.store.page(8, search=follow_ups.strip() or None)
+    return part(request, "entry_options.html", entries=results.entries)
 
 
 @router.post("/entries-bulk")
@@ -82,11 +82,11 @@ def _listed(
     chosen: frozenset[str] = frozenset(),
     status: int = 200,
 ) -> Response:
-    """The list from its begin, as many entries as were shown."""
+    """The list from its start, as many entries as were shown."""
     shown = min(max(filters.shown, PAGE), MOST_SHOWN)
-    found = service.store.page(shown, selection=filters.selection)
+    results = service.store.page(shown, selection=filters.selection)
     values: dict[str, Any] = {
-        "found": found,
+        "results": results,
         "filters": filters,
         "chosen": chosen,
         "flash": flash.as_dict() if flash else None,

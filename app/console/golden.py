@@ -116,9 +116,9 @@ def _new(form: FormData) -> NewQuestion:
 
 
 def _list(service: Parts, search: str, after: int | None) -> dict[str, Any]:
-    found = service.golden.page(PAGE, after, search.strip() or None)
-    ids = [golden.faq_id for golden in found.questions if golden.faq_id]
-    return {"found": found, "search": search, "titles": service.store.questions_of(ids)}
+    results = service.golden.page(PAGE, after, search.strip() or None)
+    ids = [golden.faq_id for golden in results.questions if golden.faq_id]
+    return {"results": results, "search": search, "titles": service.store.questions_of(ids)}
 
 
 def _page(

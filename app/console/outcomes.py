@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from app.console.charts import Stack
 from app.questions.asked import DAY_S, HOUR_S
-from app.questions.statistics import HourFigures, Period
+from app.questions.figures import HourFigures, Period
 
 STATUSES = ("answered", "ambiguous", "no_answer")
 

@@ -36,7 +36,7 @@ class Sessions:
 
     @classmethod
     def of(cls, database: Database) -> "Sessions":
-        """With the secret in the database, so that a session lasts on every replica. Raises StoreError."""
+        """Sessions with the secret of the database, so that a session lasts on every replica. Raises StoreError."""
         return cls(signing_secret(database, _SECRET))
 
     def begin(self, request: Request, response: Response, digest: str) -> None:

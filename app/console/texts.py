@@ -38,8 +38,8 @@ def texts() -> Texts:
 
 def counted(number: int, forms: str) -> str:
     """A number in words. `forms`: the text for one and the text for other numbers, as `1 entry|{n} entries`."""
-    one, _, many = forms.partition("|")
-    return one if number == 1 else many.format(n=f"{number:,}")
+    singular, _, plural = forms.partition("|")
+    return singular if number == 1 else plural.format(n=f"{number:,}")
 
 
 def ago(at: datetime | str, now: datetime | None = None) -> str:

@@ -14,7 +14,7 @@ from app.console.page import page, part
 from app.console.parts import Parts, Service
 from app.console.unanswered import latest
 from app.questions.asked import DAY_S
-from app.questions.statistics import EntryFigures, HelpfulShare, HourFigures, Period, TopQuestion
+from app.questions.figures import EntryFigures, HelpfulShare, HourFigures, Period, TopQuestion
 from app.releases.standing import Standing, standing
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=guarded("edit", "publish"))

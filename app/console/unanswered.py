@@ -21,8 +21,8 @@ from app.errors import InputError, NotReady
 from app.http import audit
 from app.questions.asked import DAY_S
 from app.questions.deciding import Decided, Decision, cluster_of, decide
+from app.questions.figures import Period
 from app.questions.reviewing import Act
-from app.questions.statistics import Period
 from app.questions.unanswered import Cluster, key_of_name, name_of
 from app.ranking.ranked import RankedEntry
 

@@ -4,17 +4,18 @@ What follows the encoding, such as a search, may run on the encoder's thread as 
 then wakes one thread, and the event loop only once.
 
 A free encoder takes a question at once, so a batch is never delayed to fill up. While all encoders are busy, questions
-queue. The next free encoder takes the oldest question and those nearest to it in length, which keeps padding low and
-starves no question. A batch takes a few milliseconds. An embedding does not depend on its batch; the export checks it.
+queue. The next free encoder takes its share of them, the oldest ones. The others are for the encoders that are free
+next, so that no encoder idles while questions wait for another one. An embedding does not depend on its batch; the
+export checks it.
 
-Two LRU caches hold the vectors of recent questions: one by text, one by token ids, which are equal for all spellings
-that the tokenizer does not distinguish.
+An LRU cache holds the vectors of recent questions by their token ids, which are equal for all spellings that the
+tokenizer does not distinguish.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -27,8 +28,7 @@ from app.arrays import Vectors
 from app.encoding.crew import Crew
 from app.encoding.encoder import Encoder
 
-BATCH = 8  # questions; a batch of 16 takes twice as long and saves nothing
-CHOICE = 32  # the oldest questions, among which a batch is chosen by length
+BATCH = 16  # questions, of which those of similar length are encoded together
 CACHED = 4096  # questions; about 2 kB each
 
 T = TypeVar("T")
@@ -69,14 +69,12 @@ class _Waiting:
     place: int  # in `request.results`
     work: Work[Any] | None  # None: the result is the vector
     limit: int  # for the work
-    vector: Vectors | None  # (dimension,), where it is known already
     since: float = field(default_factory=time.perf_counter)
 
 
 class _Done(NamedTuple):
-    """A batch: the vectors and results of its questions, and how long the encoding took."""
+    """A batch: the results of its questions, and how long the encoding took."""
 
-    vectors: Sequence[Vectors]
     results: Sequence[Any]
     seconds: float
 
@@ -86,12 +84,12 @@ class Batcher:
 
     def __init__(self, encoders: Sequence[Encoder], observer: Observer | None = None) -> None:
         """Each encoder gets a thread. The caller must not use the encoders any more."""
-        self._encoders = list(encoders)
+        self._encoders = list(encoders)  # those that are free
+        self._count = len(encoders)
         self._dimension = encoders[0].encoding.dimension
         self._crew = Crew(len(encoders), "encoder")
         self._observer = observer
         self._queue: deque[_Waiting] = deque()
-        self._by_text: LRUCache[str, Vectors] = LRUCache(CACHED)  # used on the event loop only
         self._by_ids: LRUCache[bytes, Vectors] = LRUCache(CACHED)
         self._by_ids_lock = Lock()  # all encoders' threads use the cache
 
@@ -102,10 +100,7 @@ class Batcher:
 
     async def encode(self, texts: Sequence[str]) -> Vectors:
         """The vectors, (n, dimension) float32. When the caller is cancelled, its queued questions are dropped."""
-        known = self._known(texts)
-        missing = [text for text in texts if known[text] is None]
-        encoded = iter(await self._results(missing, None, 0, known) if missing else ())
-        vectors = [next(encoded) if (vector := known[text]) is None else vector for text in texts]
+        vectors = await self._results(texts, None, 0)
         return np.array(vectors, dtype=np.float32).reshape(-1, self._dimension)
 
     async def encode_then(self, texts: Sequence[str], work: Work[T], limit: int) -> list[T]:
@@ -114,22 +109,14 @@ class Batcher:
 
         When the caller is cancelled, its queued questions are dropped.
         """
-        return await self._results(texts, work, limit, self._known(texts))
+        return await self._results(texts, work, limit)
 
-    def _known(self, texts: Sequence[str]) -> dict[str, Vectors | None]:
-        """The vectors of texts that were encoded lately, and None for the others."""
-        known = {text: self._by_text.get(text) for text in texts}
-        count = sum(known[text] is not None for text in texts)
-        if self._observer and count:
-            self._observer.cached(count)
-        return known
-
-    async def _results(
-        self, texts: Sequence[str], work: Work[T] | None, limit: int, known: Mapping[str, Vectors | None]
-    ) -> list[Any]:
+    async def _results(self, texts: Sequence[str], work: Work[T] | None, limit: int) -> list[Any]:
         """Queue the texts, and wait for their results."""
+        if not texts:
+            return []
         request = _Request(asyncio.get_running_loop().create_future(), [None] * len(texts), len(texts))
-        self._queue.extend(_Waiting(text, request, place, work, limit, known[text]) for place, text in enumerate(texts))
+        self._queue.extend(_Waiting(text, request, place, work, limit) for place, text in enumerate(texts))
         self._dispatch()
         await request.done
         return request.results
@@ -148,19 +135,17 @@ class Batcher:
                 self._crew.run(partial(self._run, encoder, batch), partial(self._finished, encoder, batch, start))
 
     def _next(self) -> list[_Waiting]:
-        """The oldest question and, of the next with the same work, those nearest to it in length; no cancelled ones."""
-        oldest: list[_Waiting] = []
-        while self._queue and len(oldest) < CHOICE:
-            question = self._queue.popleft()
-            if not question.request.done.done():
-                oldest.append(question)
-        same = [question for question in oldest if question.work == oldest[0].work]
-        if len(same) == len(oldest) <= BATCH:
-            return oldest
-        length = len(oldest[0].text)
-        batch = sorted(same, key=lambda question: abs(len(question.text) - length))[:BATCH]
-        taken = {id(question) for question in batch}
-        self._queue.extendleft(question for question in reversed(oldest) if id(question) not in taken)
+        """The oldest questions of one work, at most the share of one encoder; without those of cancelled callers."""
+        size = min(BATCH, -(-len(self._queue) // self._count))
+        batch: list[_Waiting] = []
+        while self._queue and len(batch) < size:
+            question = self._queue[0]
+            if question.request.done.done():
+                self._queue.popleft()
+            elif not batch or question.work == batch[0].work:
+                batch.append(self._queue.popleft())
+            else:
+                break
         return batch
 
     def _finished(self, encoder: Encoder, batch: list[_Waiting], start: float, done: _Done | BaseException) -> None:
@@ -176,16 +161,11 @@ class Batcher:
         self._dispatch()
 
     def _run(self, encoder: Encoder, batch: Sequence[_Waiting]) -> _Done:
-        """Encode the questions whose vectors are not known, and do the work. Runs on an encoder's thread."""
-        start = time.perf_counter()
-        unknown = [question.text for question in batch if question.vector is None]
-        encoded = iter(self._encode(encoder, unknown) if unknown else ())
-        vectors = [next(encoded) if question.vector is None else question.vector for question in batch]
-        seconds, work = time.perf_counter() - start, batch[0].work
-        if work is None:
-            return _Done(vectors, vectors, seconds)
-        results = work([question.text for question in batch], vectors, [question.limit for question in batch])
-        return _Done(vectors, results, seconds)
+        """Encode the questions, and do the work. Runs on an encoder's thread."""
+        start, texts, work = time.perf_counter(), [question.text for question in batch], batch[0].work
+        vectors = self._encode(encoder, texts)
+        seconds = time.perf_counter() - start
+        return _Done(work(texts, vectors, [question.limit for question in batch]) if work else vectors, seconds)
 
     def _encode(self, encoder: Encoder, texts: Sequence[str]) -> list[Vectors]:
         """The vector of each text; texts of the same tokens are encoded once. Runs on an encoder's thread."""
@@ -194,6 +174,8 @@ class Batcher:
         with self._by_ids_lock:
             known = {key: vector for key in keys if (vector := self._by_ids.get(key)) is not None}
         new = {key: text for key, text in zip(keys, tokens, strict=True) if key not in known}
+        if self._observer and known:
+            self._observer.cached(sum(key in known for key in keys))
         for key, vector in zip(new, encoder.embed(list(new.values())), strict=True):
             known[key] = vector.copy()  # a copy, so that the cache does not keep the whole batch
         with self._by_ids_lock:
@@ -201,9 +183,8 @@ class Batcher:
         return [known[key] for key in keys]
 
     def _hand_out(self, batch: Sequence[_Waiting], done: _Done) -> None:
-        for question, vector, result in zip(batch, done.vectors, done.results, strict=True):
+        for question, result in zip(batch, done.results, strict=True):
             request = question.request
-            self._by_text[question.text] = vector
             request.results[question.place] = result
             request.missing -= 1
             if not request.missing and not request.done.done():

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
 BATCH = 32
-RUN_TOKENS = 512  # of one run, with padding: more is no faster, and ONNX Runtime keeps the memory of its largest run
+RUN_TOKENS = (
+    64  # of one run, with padding: larger runs leave the cache, and ONNX Runtime keeps the largest one's memory
+)
 WINDOW_OVERLAP = 32  # tokens that consecutive windows of a long answer share
 MAX_WINDOWS = 64  # of one answer
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from app.batches import batches
 from app.errors import Conflict, InputError, NotFound
 from app.golden.tables import GoldenRow
 from app.knowledge.database import Database
@@ -197,8 +198,8 @@ def _known(connection: Connection, digests: Sequence[str]) -> dict[str, list[Any
     """Id, expected entry, source and note of the questions that are stored, by digest."""
     columns = (GoldenRow.digest, GoldenRow.id, GoldenRow.faq_id, GoldenRow.source, GoldenRow.note)
     known: dict[str, list[Any]] = {}
-    for start in range(0, len(digests), _BATCH):
-        query = select(*columns).where(GoldenRow.digest.in_(digests[start : start + _BATCH]))
+    for batch in batches(digests, _BATCH):
+        query = select(*columns).where(GoldenRow.digest.in_(batch))
         known |= {digest: rest for digest, *rest in connection.execute(query)}
     return known
 
@@ -219,8 +220,8 @@ def _check_entries(connection: Connection, rows: Sequence[NewQuestion]) -> None:
 
 def _stored_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
     stored: set[str] = set()
-    for start in range(0, len(ids), _BATCH):
-        stored |= set(connection.scalars(select(EntryRow.id).where(EntryRow.id.in_(ids[start : start + _BATCH]))))
+    for batch in batches(ids, _BATCH):
+        stored |= set(connection.scalars(select(EntryRow.id).where(EntryRow.id.in_(batch))))
     return stored
 
 

@@ -112,7 +112,7 @@ class Runs:
             return list(connection.scalars(blocked.order_by(RunRow.id.desc())))
 
     def override(self, release: str, by: str) -> None:
-        """Note that a blocked release was activated all the same."""
+        """Note that a blocked release was activated nevertheless."""
         latest = select(func.max(RunRow.id)).where(RunRow.release == release, _DECIDED).scalar_subquery()
         change = update(RunRow).where(RunRow.id == latest, RunRow.outcome == "blocked")
         with self._database.write(lock=None) as connection:

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar
 
-from starlette.datastructures import Headers
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.headers import HEADERS
 from app.http.problem import CODES, TYPE
-from app.http.request_id import HEADER, callers_id, new_id
+from app.http.request_id import HEADER, ID_HEADER, acceptable, new_id
 
 HEAD_S = 10.0
 BODY_S = 20.0
@@ -154,7 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         type(self).on_refusal(status)
         headers = [] if self in self.idle else self.headers  # those of an idle connection are of its last request
-        self.transport.write(refusal(status, detail, callers_id(Headers(raw=headers))))
+        self.transport.write(refusal(status, detail, acceptable(dict(headers).get(ID_HEADER, b""))))
         self.transport.close()
 
 

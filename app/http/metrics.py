@@ -6,7 +6,6 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.gauges import Gauges
 from app.replies import Reply
@@ -15,6 +14,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's name for it
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FINE = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_BATCHES = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16)
 _CONFIDENCE = tuple(step / 10 for step in range(1, 11))
 
 
@@ -63,7 +63,7 @@ class Metrics:
             return Counter(f"faqtual_{name}_total", meaning, registry=self.registry)
 
         self.queue_seconds = histogram("queue_seconds", "Time of a question in the queue for the encoder.")
-        self.batch_size = histogram("batch_size", "Questions encoded together.", (1, 2, 3, 4, 5, 6, 7, 8))
+        self.batch_size = histogram("batch_size", "Questions encoded together.", _BATCHES)
         self.encode_seconds = histogram("encode_seconds", "Time to encode one batch.")
         self.search_seconds = histogram(
             "search_seconds", "Time to search the index for one question, with the wait for a free thread."
@@ -76,6 +76,10 @@ class Metrics:
         self.questions_not_logged = counter(
             "questions_not_logged", "Questions answered but not logged: the queue was full, or the database away."
         )
+
+    def responded(self, route: str, status: int) -> None:
+        """Count a response. `route`: the path template of the route, `none` where no route matched."""
+        self.requests.labels(route, str(status)).inc()
 
     def connection_refused(self, status: int) -> None:
         """Count a connection that was refused before a whole request had arrived."""
@@ -131,28 +135,3 @@ def share(directory: Path, worker: int) -> None:
     """
     os.environ[DIRECTORY] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
-
-
-class RequestMetrics:
-    """Middleware: counts every response by its route and status.
-
-    The route is the path template that matched, not the raw path, of which clients could invent any number.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and count the response when it starts."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_counted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "none")
-                self._metrics.requests.labels(route, str(message["status"])).inc()
-            await send(message)
-
-        await self._app(scope, receive, send_counted)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from app import errors
 from app.http.refusals import Refusals
@@ -78,12 +78,8 @@ class Problem(BaseModel):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of `app` as application/problem+json."""
+    """Prepare `app` for `response_to`, and describe problems in its OpenAPI document."""
     app.state.refusals = Refusals()
-    app.add_exception_handler(errors.FaqError, _faq_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _client_disconnected)
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -99,6 +95,24 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in sorted(statuses)}
+
+
+def response_to(request: Request, error: Exception) -> Response:
+    """The response to a request that raised `error`: a problem. An error without a status is logged, and answered 500.
+
+    A client that has disconnected gets 499, which nginx uses too; it is only for the metrics.
+    """
+    match error:
+        case errors.FaqError():
+            return _faq_error(request, error)
+        case RequestValidationError():
+            return _validation_error(request, error)
+        case HTTPException():
+            return _http_error(request, error)
+        case ClientDisconnect():
+            return Response(status_code=499)
+    logger.error("Unexpected error answering %s", request_id_of(request.scope), exc_info=error)
+    return problem(request.scope, 500, UNEXPECTED, "internal_error")
 
 
 def status_of(error: errors.FaqError) -> int:
@@ -139,8 +153,7 @@ def problem(
     return JSONResponse(content, status, headers, media_type="application/problem+json")
 
 
-async def _faq_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.FaqError)  # noqa: S101 - the handler is registered for it
+def _faq_error(request: Request, error: errors.FaqError) -> JSONResponse:
     status = status_of(error)
     if status >= 500 and not isinstance(error, UNLOGGED):
         request.app.state.refusals.add(error.code, str(error))
@@ -167,8 +180,7 @@ async def _faq_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
+def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     fields = [{"field": _field(details["loc"]), "message": _message(details)} for details in error.errors()]
     if any(details["type"] == "json_invalid" for details in error.errors()):
         detail = f"The body is not valid JSON: {fields[0]['message']}."
@@ -177,8 +189,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return problem(request.scope, 422, detail, errors=fields)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
+def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     detail = error.detail
     if error.status_code == 400:  # from the framework, for a body that it cannot decode
         if request.headers.get("content-type", "").lower().startswith(FORM):
@@ -192,42 +203,6 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 405 and (operations := request.app.openapi()["paths"].get(path)):
         headers["Allow"] = ", ".join(sorted(map(str.upper, operations)))  # the framework's is of one route of the path
     return problem(request.scope, error.status_code, detail, headers=headers)
-
-
-class Unexpected:
-    """Middleware: answers an error without a handler with 500.
-
-    It is the innermost middleware, so that the others count this response and add the request id and the headers. The
-    framework's handler of `Exception` is outside all middleware.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on. If a response has started already, the error is raised, and the server disconnects."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def send_watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_watched)
-        except Exception:
-            if started:
-                raise
-            logger.exception("Unexpected error answering %s", request_id_of(scope))
-            await problem(scope, 500, UNEXPECTED, "internal_error")(scope, receive, send)
-
-
-async def _client_disconnected(request: Request, error: Exception) -> Response:
-    """The client has disconnected. The status, which nginx uses too, is only for the metrics."""
-    return Response(status_code=499)
 
 
 def _field(location: Sequence[Any]) -> str:

@@ -68,12 +68,13 @@ class RateLimits:
 
 def network_of(host: str) -> str:
     """The client that a host belongs to: an IPv4 address, or the /64 network of an IPv6 address."""
+    if ":" not in host:
+        return host
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return host
+    assert isinstance(address, ipaddress.IPv6Address)  # noqa: S101 - it has a colon
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((int(address), 64), strict=False))

@@ -19,7 +19,7 @@ from app.index.records import CALIBRATION, RECORD
 
 SUMS = "sums.json"
 COMPARED = ".compared"  # its time is when a process last found all files as they were built
-AT_ONCE_BYTES = 256 * 2**20  # of files that are compared before they are used; it takes a quarter of a second
+AT_ONCE_BYTES = 256 * 2**20  # of files that are compared before they are used; it takes a tenth of a second
 BLOCK = 1 << 18  # bytes that are read at a time
 
 

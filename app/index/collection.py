@@ -11,9 +11,10 @@ from qdrant_client import models
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate, Question
+from app.index.conditions import condition_of
 from app.index.document_words import Frequencies
 from app.index.failures import qdrant
-from app.index.filters import Dialect, Filter, check
+from app.index.filters import Filter, check
 from app.index.hits import Hits
 from app.index.layout import DIGEST, after
 from app.index.lookup import QuestionKeys, question_keys
@@ -29,7 +30,6 @@ from app.index.server_preview import PreviewIndex
 from app.index.turns import Turns
 from app.index.words import Sparse, WordTokenizer
 
-DIALECT = Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.Range)
 PAGE, ENTRIES = 1_000, 64  # entries read at a time: their digests, or all of them
 TOGETHER = 8  # questions of one call; a server works on a call for each shard in one thread
 
@@ -74,7 +74,7 @@ class ServerIndex:
         together share both."""
         check(where, self.record.fields)
         wanted, words = question_keys(question), self._words(question.text)
-        searches = self._searches(question, words, wanted, limit, DIALECT.translate(where))
+        searches = self._searches(question, words, wanted, limit, condition_of(where))
         return await self._turns.ask(Asked(question.vector, words, wanted, searches))
 
     async def verified(self) -> None:

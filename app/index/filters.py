@@ -1,7 +1,7 @@
-"""Filters on metadata, and their translation for the two Qdrant libraries."""
+"""Filters on metadata; `index.conditions` translates them for a Qdrant server."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -86,7 +86,7 @@ def check(where: Filter, fields: Mapping[str, list[Kind]]) -> None:
 
 
 def matches(where: Filter, metadata: Mapping[str, Any]) -> bool:
-    """Whether an entry's metadata meets a filter, exactly as the engine says of the entry's payload."""
+    """Whether an entry's metadata meets a filter, exactly as a Qdrant server says of the entry's payload."""
     return all(_meets(condition, metadata.get(field)) for field, condition in where.items())
 
 
@@ -100,58 +100,7 @@ def _meets(condition: AnyOf | Range, value: Any) -> bool:  # noqa: ANN401
 
 
 def _equal(item: Any, wanted: Scalar) -> bool:  # noqa: ANN401
-    """Equality of values of one kind; numbers are compared as the 64-bit floats that the engine makes of them."""
+    """Equality of values of one kind; numbers are compared as the 64-bit floats that a server makes of them."""
     if item is None or kind_of(item) != kind_of(wanted):
         return False
     return float(item) == float(wanted) if kind_of(wanted) == "number" else bool(item == wanted)
-
-
-FLAGS = "flags"  # the key of a payload's booleans as texts; the embedded engine cannot match booleans
-
-
-def flags_of(metadata: Mapping[str, Any]) -> list[str]:
-    """The booleans of an entry's metadata, each as one text: `open=true`."""
-    return [_flag(field, value) for field, value in metadata.items() if isinstance(value, bool)]
-
-
-def _flag(field: str, value: bool) -> str:
-    return f"{field}={str(value).lower()}"
-
-
-def path(field: str, kind: Kind) -> str:
-    """The JSON path in a payload to index for a field; quoted, so that dots and spaces are part of the name."""
-    return FLAGS if kind == "flag" else f'metadata."{field}"'
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """The filter classes of one Qdrant library. The embedded engine and the client have the same classes."""
-
-    filter: Callable[..., Any]
-    condition: Callable[..., Any]
-    any: Callable[..., Any]
-    range: Callable[..., Any]
-
-    def translate(self, where: Filter) -> Any:  # noqa: ANN401 - either library's Filter
-        """The library's filter: every field must match, by any of its values. None for an empty filter."""
-        if not where:
-            return None
-        return self.filter(must=[self._field(field, condition) for field, condition in where.items()])
-
-    def _field(self, field: str, wanted: AnyOf | Range) -> Any:  # noqa: ANN401
-        if isinstance(wanted, Range):
-            return self._range(field, wanted.gte, wanted.lte)
-        return self.filter(should=list(self._alternatives(field, wanted.values)))
-
-    def _alternatives(self, field: str, values: tuple[Scalar, ...]) -> Iterable[Any]:
-        """One condition for all texts. A number is a range of one point, because equality does not accept fractions."""
-        if texts := [value for value in values if isinstance(value, str)]:
-            yield self.condition(key=path(field, "text"), match=self.any(any=texts))
-        if flags := [_flag(field, value) for value in values if isinstance(value, bool)]:
-            yield self.condition(key=FLAGS, match=self.any(any=flags))
-        for value in values:
-            if kind_of(value) == "number":
-                yield self._range(field, value, value)
-
-    def _range(self, field: str, gte: Any, lte: Any) -> Any:  # noqa: ANN401
-        return self.condition(key=path(field, "number"), range=self.range(gte=gte, lte=lte))

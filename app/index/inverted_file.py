@@ -1,36 +1,61 @@
 """Approximate search of many vectors: an inverted file, which compares a question with the cells nearest to it.
 
-Each vector, in 8 bits, lies in the cell of the nearest centroid; the vectors of a cell follow each other in one file,
-which is memory-mapped. The centroids are the means of a sample (k-means on the sphere). Inverted files: "Video Google"
-(Sivic & Zisserman 2003), "Product Quantization for Nearest Neighbor Search" (Jégou, Douze & Schmid 2011).
+Each vector lies in the cell of the nearest centroid; the vectors of a cell follow each other in files that are
+memory-mapped. The centroids are the means of a sample (k-means on the sphere). A search is bound by the memory that it
+reads, so the vectors are rotated to their principal axes, and only the first coordinates of each, its head, are
+compared. The best by their heads are compared in all coordinates. All numbers have 8 bits, and those of all vectors
+the same scale.
 
-vectors.npy    (vectors, dimension) int8, cell by cell
-scales.npy     (vectors,) float32, what a vector's integers are multiplied with
+Inverted files: "Video Google" (Sivic & Zisserman 2003), "Product Quantization for Nearest Neighbor Search" (Jégou,
+Douze & Schmid 2011).
+
+heads.npy      (vectors, head) int8, cell by cell: the first coordinates
+tails.npy      (vectors, dimension - head) int8: the other coordinates
 entries.npy    (vectors,) int32, the entry of each
 starts.npy     (cells + 1,) int64, where the vectors of each cell begin
-centroids.npy  (cells, dimension) float32, of length 1
+centroids.npy  (cells, dimension) int8
+scale.npy      (1,) float32, what the products of the vectors are multiplied with
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numkong
 import numpy as np
 from numpy.typing import NDArray
 
 from app.arrays import Flags, Integers, Vectors
-from app.index.array_files import map_arrays, new_array, save_arrays
-from app.index.nearest import Nearest, in_8_bits, top
+from app.index.array_files import map_arrays
+from app.index.nearest import Nearest, top
 
-ARRAYS = ("vectors", "scales", "entries", "starts", "centroids")
-COMPARED = 12_288  # vectors that a question is compared with, at least
+Numbers = NDArray[np.int8]
+
+ARRAYS = ("heads", "tails", "entries", "starts", "centroids", "scale")
+COMPARED = 12_288  # vectors whose heads a question is compared with, at least
 SHARE = 64  # or this part of all
-CELLS = 3.0  # cells for n vectors: CELLS * sqrt(n)
-SAMPLE, ROUNDS = 32, 6  # vectors for each centroid, and rounds, of k-means
-BLOCK = 8_192  # vectors that are quantised and assigned at a time
+RESCORED = 10  # for each wanted entry, vectors that are compared in all coordinates
 SCATTERED = 0.5  # share of allowed vectors below which each is fetched alone, in place of whole cells
+NOTHING = Nearest(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+
+
+class Ranges(NamedTuple):
+    """Ranges of vectors, one after the other, (ranges,) each: where each begins in the files, and where it ends among
+    the vectors of all ranges."""
+
+    starts: Integers
+    ends: Integers
+
+    def slices(self) -> list[slice]:
+        """The ranges in the files."""
+        sizes = np.diff(self.ends, prepend=0)
+        return [slice(*bounds) for bounds in zip(self.starts.tolist(), (self.starts + sizes).tolist(), strict=True)]
+
+    def places(self, positions: Integers) -> Integers:
+        """Where in the files the vectors at these positions of all ranges are."""
+        skipped = self.starts - np.concatenate([[0], self.ends[:-1]])
+        places: Integers = positions + skipped[np.searchsorted(self.ends, positions, "right")]
+        return places
 
 
 class InvertedFile:
@@ -38,126 +63,85 @@ class InvertedFile:
 
     def __init__(
         self,
-        vectors: NDArray[np.int8],
-        scales: Vectors,
+        heads: Numbers,
+        tails: Numbers,
         entries: NDArray[np.int32],
         starts: Integers,
-        centroids: Vectors,
+        centroids: Numbers,
+        scale: Vectors,
     ) -> None:
-        self._vectors, self._scales, self._entries = vectors, scales, entries
-        self._starts, self._centroids = np.array(starts), np.array(centroids)
-        self._compared = max(COMPARED, len(vectors) // SHARE)
+        self._heads, self._tails, self._entries = heads, tails, entries
+        self._starts, self._sizes = np.array(starts[:-1]), np.diff(starts)
+        self._centroids = numkong.dots_pack(np.array(centroids))
+        self._scale = scale[0]
+        self._compared = max(COMPARED, len(entries) // SHARE)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Map the files. Raises IndexUnavailable where one is missing or damaged."""
         return cls(*map_arrays(folder, ARRAYS))
 
-    def nearest(self, question: Vectors, limit: int, allowed: Flags | None = None) -> Nearest:
-        """The best `limit` entries for a question, (dimension,), or fewer where the compared vectors have no more.
+    def nearest(self, question: Numbers, limit: int, allowed: Flags | None = None) -> Nearest:
+        """The best `limit` entries for a question, or fewer where the compared vectors have no more.
 
-        `allowed`: the entries that may be returned, (entries,); None: all.
+        `question`: rotated as the vectors are, (1, dimension). `allowed`: the entries that may be returned, (entries,);
+        None: all.
         """
-        entries, scores = self._compared_entries(question, allowed)
-        if allowed is not None:
-            shown = allowed[entries]
-            scores, entries = scores[shown], entries[shown]
-        return _best_entries(entries, scores, limit)
-
-    def _compared_entries(self, question: Vectors, allowed: Flags | None) -> tuple[NDArray[np.int32], Vectors]:
-        """The entries of the vectors in the nearest cells, and the similarity of each vector."""
-        packed = numkong.dots_pack(in_8_bits(question[None])[0])
-        order = np.argsort(-(self._centroids @ question))
         share = 1.0 if allowed is None else np.count_nonzero(allowed) / len(allowed)
-        if allowed is not None and share < SCATTERED:
-            places = self._allowed_places(order, allowed)
-            products = np.asarray(numkong.dots_packed(np.take(self._vectors, places, axis=0), packed))
-            return self._entries[places], products[:, 0] * self._scales[places]
-        cells = self._nearest_cells(order, np.diff(self._starts), int(self._compared / share))
-        spans = [slice(*bounds) for bounds in zip(self._starts[cells], self._starts[cells + 1], strict=True)]
-        products = np.concatenate([np.asarray(numkong.dots_packed(self._vectors[span], packed)) for span in spans])
-        scales, entries = (np.concatenate([of_all[span] for span in spans]) for of_all in (self._scales, self._entries))
-        return entries, products[:, 0] * scales
+        if not share:
+            return NOTHING
+        ranges = self._nearest_cells(question, int(self._compared / share))
+        head = numkong.dots_pack(question[:, : self._heads.shape[1]])
+        positions = None
+        if allowed is not None:
+            positions = np.flatnonzero(allowed[np.concatenate([self._entries[span] for span in ranges.slices()])])
+        if positions is not None and share < SCATTERED:
+            products = _products(np.take(self._heads, ranges.places(positions), axis=0), head)
+        else:
+            products = np.concatenate([_products(self._heads[span], head) for span in ranges.slices()])
+            products = products if positions is None else products[positions]
+        places = ranges.places if positions is None else lambda best: ranges.places(positions[best])
+        return self._best_entries(products, places, question, limit)
 
-    def _allowed_places(self, order: Integers, allowed: Flags) -> Integers:
-        """The vectors of allowed entries in the nearest cells; of as many cells as hold enough of them."""
-        places = np.flatnonzero(allowed[self._entries])
-        if len(places) <= self._compared:
-            return places
-        bounds = np.searchsorted(places, self._starts)
-        cells = self._nearest_cells(order, np.diff(bounds), self._compared)
-        return np.concatenate([places[bounds[cell] : bounds[cell + 1]] for cell in cells.tolist()])
+    def _nearest_cells(self, question: Numbers, wanted: int) -> Ranges:
+        """The nearest cells that hold `wanted` vectors together, in the order of the files; all as one range where
+        these have no more."""
+        if wanted >= len(self._entries):
+            return Ranges(self._starts[:1], np.array([len(self._entries)]))
+        similarities = np.asarray(numkong.dots_packed(question, self._centroids))[0]
+        likely = 2 * wanted * len(similarities) // len(self._entries) + 1
+        while True:
+            order = top(similarities, likely)
+            order = order[np.argsort(-similarities[order])]
+            held = np.cumsum(self._sizes[order])
+            if held[-1] >= wanted:
+                break
+            likely *= 2
+        cells = np.sort(order[: np.searchsorted(held, wanted) + 1])
+        return Ranges(self._starts[cells], np.cumsum(self._sizes[cells]))
 
-    @staticmethod
-    def _nearest_cells(order: Integers, sizes: Integers, wanted: int) -> Integers:
-        """The first cells of an order that hold `wanted` vectors together."""
-        count = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
-        return np.sort(order[:count])
-
-
-def write_inverted_file(folder: Path, vectors: Vectors, places: Integers, entries: Integers) -> None:
-    """Write the inverted file of some rows of `vectors`, at least one: those at `places`, each of an entry."""
-    centroids = _centroids(vectors, places)
-    packed = _packed(centroids)
-    cells = np.concatenate([_nearest_centroid(block, packed) for block in _blocks(vectors, places)])
-    order = np.argsort(cells, kind="stable")
-    target = np.empty(len(places), dtype=np.int64)
-    target[order] = np.arange(len(places))
-    rows = new_array(folder, "vectors", np.int8, (len(places), vectors.shape[1]))
-    scales = np.empty(len(places), dtype=np.float32)
-    for start, block in zip(range(0, len(places), BLOCK), _blocks(vectors, places), strict=True):
-        rows[target[start : start + BLOCK]], scales[target[start : start + BLOCK]] = in_8_bits(block)
-    starts = np.searchsorted(cells[order], np.arange(len(centroids) + 1))
-    save_arrays(folder, scales=scales, entries=entries[order].astype(np.int32), starts=starts, centroids=centroids)
-
-
-def _centroids(vectors: Vectors, places: Integers) -> Vectors:
-    """The centroids of cells, (cells, dimension), of length 1."""
-    random = np.random.default_rng(0)
-    count = min(len(places), math.ceil(CELLS * math.sqrt(len(places))))
-    chosen = random.choice(len(places), min(len(places), SAMPLE * count), replace=False)
-    sample = _unit(vectors[places[np.sort(chosen)]])
-    centroids = sample[random.choice(len(sample), count, replace=False)]
-    for _ in range(ROUNDS):
-        packed = _packed(centroids)
-        cells = np.concatenate(
-            [_nearest_centroid(block, packed) for block in np.array_split(sample, -(-len(sample) // BLOCK))]
-        )
-        order = np.argsort(cells, kind="stable")
-        filled, firsts = np.unique(cells[order], return_index=True)
-        centroids[filled] = np.add.reduceat(sample[order], firsts, axis=0)  # an empty cell keeps its centroid
-        centroids = _unit(centroids)
-    return centroids
+    def _best_entries(
+        self, products: NDArray[np.int32], places: Callable[[Integers], Integers], question: Numbers, limit: int
+    ) -> Nearest:
+        """The `limit` best entries by all coordinates, of the vectors that are best by their heads; an entry may have
+        several. `products`: of the heads, (compared,); `places`: where in the files the vectors at positions are."""
+        tail = numkong.dots_pack(question[:, self._heads.shape[1] :])
+        count = RESCORED * limit
+        while True:
+            best = top(products, count)
+            of_best = places(best)
+            scores = products[best] + _products(np.take(self._tails, of_best, axis=0), tail)
+            order = np.argsort(-scores, kind="stable")
+            entries, firsts = np.unique(self._entries[of_best[order]], return_index=True)
+            if len(entries) >= limit or len(best) == len(products):
+                chosen = np.argsort(firsts)[:limit]
+                return Nearest(
+                    entries[chosen].astype(np.int64), scores[order[firsts[chosen]]].astype(np.float32) * self._scale
+                )
+            count *= 4
 
 
-def _packed(centroids: Vectors) -> numkong.PackedMatrix:
-    """The centroids in 8 bits of one scale, so that products are comparable."""
-    return numkong.dots_pack(np.rint(centroids * (127 / np.abs(centroids).max())).astype(np.int8))
-
-
-def _nearest_centroid(vectors: Vectors, packed: numkong.PackedMatrix) -> Integers:
-    nearest: Integers = np.asarray(numkong.dots_packed(in_8_bits(vectors)[0], packed)).argmax(axis=1)
-    return nearest
-
-
-def _blocks(vectors: Vectors, places: Integers) -> Iterator[Vectors]:
-    return (vectors[places[start : start + BLOCK]] for start in range(0, len(places), BLOCK))
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    unit: Vectors = (vectors / lengths).astype(np.float32)
-    return unit
-
-
-def _best_entries(entries: NDArray[np.int32], scores: Vectors, limit: int) -> Nearest:
-    """The `limit` entries of the greatest scores; an entry may have several."""
-    count = 4 * limit
-    while True:
-        best = top(scores, count)
-        best = best[np.argsort(-scores[best], kind="stable")]
-        _, firsts = np.unique(entries[best], return_index=True)
-        if len(firsts) >= limit or len(best) == len(scores):
-            first = best[np.sort(firsts)[:limit]]
-            return Nearest(entries[first].astype(np.int64), scores[first])
-        count *= 4
+def _products(rows: Numbers, packed: numkong.PackedMatrix) -> NDArray[np.int32]:
+    """The product of each row, (rows, width), with a packed one, (rows,)."""
+    products: NDArray[np.int32] = np.asarray(numkong.dots_packed(rows, packed))[:, 0]
+    return products

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from qdrant_client import models
 
-from app.index.filters import Kind, path
+from app.index.conditions import path
+from app.index.filters import Kind
 from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, IndexRecord
 
 SINCE, UNTIL, DIGEST = "since", "until", "digest"  # keys of a payload: the increments that hold the point; see `alive`

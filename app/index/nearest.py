@@ -37,7 +37,7 @@ class Part(Protocol):
         """Compare questions, (questions, dimension), with all entries."""
 
 
-def top(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
+def top(scores: NDArray[np.float32] | NDArray[np.int32], limit: int) -> NDArray[np.intp]:
     """The positions of the `limit` greatest, in no order.
 
     Of many scores only those above a bound are selected from. The bound comes from a sample, and about twice as many as

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from app.index.candidates import Candidate
+from app.index.conditions import FLAGS
 from app.index.layout import DIGEST, SINCE, UNTIL
 from app.index.lookup import keys_of
-from app.index.protocol import ANSWER, KEYS, NEGATIVES, QUESTIONS, own_payload
+from app.index.protocol import ANSWER, KEYS, NEGATIVES, QUESTIONS
 
 
 def candidate_of(point: Any, dimension: int) -> Candidate:  # noqa: ANN401 - a record or a scored point
@@ -24,7 +25,7 @@ def candidate_of(point: Any, dimension: int) -> Candidate:  # noqa: ANN401 - a r
 
 def entry_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The entry's own part of the payload of a point."""
-    return {key: value for key, value in own_payload(payload).items() if key not in (SINCE, UNTIL, DIGEST)}
+    return {key: value for key, value in payload.items() if key not in (FLAGS, KEYS, SINCE, UNTIL, DIGEST)}
 
 
 def keys_in(payload: Mapping[str, Any]) -> Sequence[str]:

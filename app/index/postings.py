@@ -64,5 +64,5 @@ class Postings:
         places = np.minimum(np.searchsorted(self.words, wanted), len(self.words) - 1)
         for place in places[self.words[places] == wanted].tolist():
             of_word = slice(self.starts[place], self.starts[place + 1])
-            scores[self.entries[of_word]] += self.weights[of_word]  # no entry is there twice
+            np.add.at(scores, self.entries[of_word], self.weights[of_word])
         return scores

@@ -1,4 +1,4 @@
-"""The protocol of an index, which the embedded engine and the Qdrant server both implement.
+"""The protocol of an index, which the embedded index and the Qdrant server both implement.
 
 An index is immutable: it is built once, under a name of its own, and then only read. A separate pointer says which
 one is active.
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.arrays import Vectors
 from app.index.candidates import Candidate, Question
-from app.index.filters import FLAGS, Filter, Kind, flags_of
+from app.index.filters import Filter, Kind
 from app.index.hits import Hits
 from app.text.identifiers import asked_identifiers
 from app.text.words import PLAIN
@@ -113,16 +113,13 @@ class Index(Protocol):
         """Up to `limit` entries, evenly spread over the index."""
 
     async def entries(self, ids: Collection[str]) -> list[Candidate]:
-        """The entries of these ids that the index holds, in no order.
-
-        Raises IndexUnavailable for an embedded index that an earlier version built without a lookup of ids.
-        """
+        """The entries of these ids that the index holds, in no order."""
 
     async def holds(self, entry_id: str) -> bool:
         """Whether its files hold an entry of this id, also one that an increment has replaced or removed."""
 
     async def digests(self) -> dict[str, str] | None:
-        """The digest of each entry by its id; None for an index that an earlier version built without digests."""
+        """The digest of each entry by its id; None for a collection that an earlier version built without digests."""
 
     async def preview(self, entries: Sequence[Candidate], removed: Collection[str] = ()) -> "Index":
         """This index with these entries added, or in place of those with the same ids, and without the entries whose
@@ -161,7 +158,8 @@ class IndexStore(Protocol):
 
         `parent` is the newest release of `record.base`, and `record.increment` one more than its number. No release
         changes. The increment gets its name as the last step, as in `build`. Raises NotFound for an unknown parent,
-        IndexUnavailable for a base that cannot be extended because an earlier version built it.
+        IndexUnavailable for a collection that cannot be extended because an earlier version built it, and where the
+        disk is full.
         """
 
     async def open(self, name: str, *, at_once: bool = False) -> Index:
@@ -200,14 +198,3 @@ class IndexStore(Protocol):
 
     async def close(self) -> None:
         """Release connections; idempotent."""
-
-
-def stored_payload(candidate: Candidate, keys: Sequence[str] = ()) -> dict[str, Any]:
-    """The payload of a point: the entry's own, its booleans as texts for filters, and its lookup keys."""
-    flags = flags_of(candidate.payload["metadata"])
-    return {**candidate.payload, **({FLAGS: flags} if flags else {}), **({KEYS: list(keys)} if keys else {})}
-
-
-def own_payload(payload: Any) -> dict[str, Any]:  # noqa: ANN401 - a type of either library
-    """The entry's own part of a stored payload: the inverse of `stored_payload`."""
-    return {key: value for key, value in payload.items() if key not in (FLAGS, KEYS)}

@@ -75,7 +75,7 @@ class Scan:
         scores = [of_part.postings.scores(words) for of_part in self._parts]
         lexical = scores[0] if len(scores) == 1 else np.concatenate(scores)
         if allowed is not None:
-            lexical[~allowed] = 0
+            lexical *= allowed
         holders = lexical.nonzero()[0]
         by_words = holders[top(lexical[holders], limit)]
         entries = [self._nearest(compared, side, limit, allowed).entries for side in (ANSWERS, PHRASINGS)]

@@ -12,11 +12,12 @@ from qdrant_client import models
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
 from app.index.candidates import Candidate
+from app.index.conditions import FLAGS, flags_of
 from app.index.document_words import DocumentWords, Frequencies
 from app.index.layout import DIGEST, FREQUENCIES, FREQUENCIES_ID, INCREMENT_SHIFT, SINCE, VECTORS
 from app.index.lookup import keys_of
 from app.index.nodes import Nodes
-from app.index.protocol import ANSWER, BM25, NEGATIVES, QUESTIONS, IndexRecord, stored_payload
+from app.index.protocol import ANSWER, BM25, KEYS, NEGATIVES, QUESTIONS, IndexRecord
 from app.index.settling import taken
 from app.index.words import Sparse, WordTokenizer, text_of
 
@@ -112,9 +113,16 @@ class Upload:
 
     def _payload(self, candidate: Candidate) -> dict[str, Any]:
         common = self._record.common_identifiers
-        keys = () if common is None else keys_of(candidate.payload, common)
-        digest = {DIGEST: candidate.digest} if candidate.digest else {}
-        return {**stored_payload(candidate, keys), **digest, SINCE: self._record.increment}
+        added = {
+            FLAGS: flags_of(candidate.payload["metadata"]),
+            KEYS: [] if common is None else keys_of(candidate.payload, common),
+            DIGEST: candidate.digest,
+        }
+        return {
+            **candidate.payload,
+            **{key: value for key, value in added.items() if value},
+            SINCE: self._record.increment,
+        }
 
 
 def _within(points: Iterable[Point], limit: int) -> Iterator[list[models.PointStruct]]:

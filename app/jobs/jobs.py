@@ -8,30 +8,28 @@ stops.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import stamina
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, insert, select, update
 
 from app.errors import Busy, Conflict, FaqError, NotFound, StoreError
 from app.jobs.heartbeat import HEARTBEAT_S, Heartbeat
 from app.jobs.table import JobRow, lease_holds, new_lease
 from app.knowledge.database import Database
+from app.knowledge.patience import patiently
 from app.knowledge.tables import utc_now
 
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 LIVE = ("queued", "running")
 INTERRUPTED = "Interrupted: the process that ran it is gone. The release before it goes on serving."
-PATIENCE_S = 120.0  # for a database that is locked or away, where the work cannot begin or end without it
 _JOBS_LOCK = 0x666173  # PostgreSQL's advisory lock under which jobs begin
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class Canceled(FaqError):
@@ -230,18 +228,6 @@ def _jobs() -> Select[*tuple[Any, ...]]:
     error = case((dead, INTERRUPTED), else_=JobRow.error).label("error")
     rest = (JobRow.release, JobRow.created_at, JobRow.updated_at)
     return select(JobRow.id, JobRow.kind, status, JobRow.done, JobRow.total, error, *rest)
-
-
-def patiently(write: Callable[[], T]) -> T:
-    """What `write` returns, tried again for PATIENCE_S while the database is locked or away. Raises StoreError."""
-    for attempt in stamina.retry_context(on=_is_temporary, attempts=None, timeout=PATIENCE_S, wait_max=2.0):
-        with attempt:
-            return write()
-    raise AssertionError("unreachable")
-
-
-def _is_temporary(error: Exception) -> bool:
-    return isinstance(error, StoreError) and error.temporary
 
 
 def _canceled(job_id: str) -> Canceled:

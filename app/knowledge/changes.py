@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, select
 
+from app.batches import batches
 from app.knowledge.entry import Entry
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
 from app.knowledge.tables import EntryRow
@@ -60,19 +61,14 @@ def _following(connection: Connection, published: ColumnElement[bool], ids: Coll
 
 
 def _entries(connection: Connection, published: ColumnElement[bool], ids: Collection[str]) -> Iterator[Entry]:
-    for batch in _batches(ids):
+    for batch in batches(sorted(ids), _BATCH):
         for row in connection.execute(select(*ENTRY_COLUMNS).where(published, EntryRow.id.in_(batch))):
             yield entry_of(row)
 
 
 def _questions(connection: Connection, published: ColumnElement[bool], ids: Collection[str]) -> dict[str, str]:
     questions: dict[str, str] = {}
-    for batch in _batches(ids):
+    for batch in batches(sorted(ids), _BATCH):
         query = select(EntryRow.id, EntryRow.question).where(published, EntryRow.id.in_(batch))
         questions |= {row[0]: row[1] for row in connection.execute(query) if row[1]}
     return questions
-
-
-def _batches(ids: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(ids)
-    return (ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH))

@@ -51,7 +51,7 @@ class Entry(BaseModel):
 
     state: State = Field("live", description="Only live entries answer.")
     valid_from: str | None = Field(
-        None, description="The moment from which the entry answers, in ISO 8601. A day means its begin in UTC."
+        None, description="The moment from which the entry answers, in ISO 8601. A day means its first moment in UTC."
     )
     valid_until: str | None = Field(
         None, description="The moment from which it no longer answers. A day is the last day in UTC that it answers."

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
+from app.batches import batches
 from app.errors import InputError
 from app.knowledge.entry import Entry
 from app.knowledge.files import entry_line
@@ -56,7 +57,7 @@ def export(entries: Iterable[Entry], kind: ExportFormat) -> Iterator[bytes]:
 
 
 def _json_lines(entries: Iterable[Entry]) -> Iterator[bytes]:
-    for block in _blocks(entries):
+    for block in batches(entries, _BLOCK_ENTRIES):
         yield "".join(map(entry_line, block)).encode()
 
 
@@ -66,7 +67,7 @@ def _csv(entries: Iterable[Entry]) -> Iterator[bytes]:
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     text.write("\ufeff")
     writer.writerow(COLUMNS)
-    for block in _blocks(entries):
+    for block in batches(entries, _BLOCK_ENTRIES):
         writer.writerows([shielded(cell) for cell in _cells(entry)] for entry in block)
         yield text.getvalue().encode()
         text.seek(0)
@@ -86,13 +87,3 @@ def _list(texts: Iterable[str]) -> str:
     joined = "|".join(text.replace("|", "\\|") for text in texts)
     misread = any("\\|" in text or text.endswith("\\") for text in texts)
     return _encode(texts) if misread or (joined.startswith("[") and joined.endswith("]")) else joined
-
-
-def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    block: list[Entry] = []
-    for entry in entries:
-        block.append(entry)
-        if len(block) == _BLOCK_ENTRIES:
-            yield block
-            block = []
-    yield block

@@ -1,20 +1,21 @@
 """What entries were before: each version that a later one replaced, who wrote it and when, and how it differs."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, literal, select
 
+from app.batches import batches
 from app.knowledge.entry import Entry
 from app.knowledge.rows_of_entries import FIELDS, entry_of
 from app.knowledge.tables import EntryRow, UtcDateTime, VersionRow, utc_now
 
 Act = Literal["imported", "created", "updated", "archived", "restored", "removed"]
 
-_BATCH = 1_000
+_BATCH = 1_000  # ids in one statement
 _CONTENT = [name for name in FIELDS if name != "id"]
 _VERSION, _ENTRY = VersionRow.__table__, EntryRow.__table__
 
@@ -79,7 +80,7 @@ def changes(connection: Connection, after: datetime, until: datetime, limit: int
 def keep(connection: Connection, ids: Sequence[str]) -> None:
     """Keep the present versions of these entries, which are about to be replaced."""
     names = [*_CONTENT, "changed_by", "act", "updated_at", "version"]
-    for batch in _batches(ids):
+    for batch in batches(ids, _BATCH):
         now = literal(utc_now(), UtcDateTime())
         present = select(_ENTRY.c.id, now, *(_ENTRY.c[name] for name in names)).where(_ENTRY.c.id.in_(batch))
         connection.execute(insert(VersionRow).from_select(["entry_id", "replaced_at", *names], present))
@@ -89,7 +90,7 @@ def keep_removed(connection: Connection, ids: Sequence[str], by: str | None) -> 
     """Keep the present versions of entries that an import is about to remove, and after each that it was removed."""
     keep(connection, ids)
     names = [*_CONTENT, "version", "changed_by", "act", "updated_at", "replaced_at"]
-    for batch in _batches(ids):
+    for batch in batches(ids, _BATCH):
         now = literal(utc_now(), UtcDateTime())
         content = [_ENTRY.c[name] for name in _CONTENT]
         removed = select(_ENTRY.c.id, *content, _ENTRY.c.version + 1, literal(by), literal("removed"), now, now)
@@ -100,11 +101,6 @@ def last_versions(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """The number of the last version of each of these entries that the history knows."""
     query = select(VersionRow.entry_id, func.max(VersionRow.version)).where(VersionRow.entry_id.in_(ids))
     return {row[0]: row[1] for row in connection.execute(query.group_by(VersionRow.entry_id))}
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The ids, as many at a time as a statement takes."""
-    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 
 
 def forget(connection: Connection, days: int | None, entry_id: str | None = None) -> None:

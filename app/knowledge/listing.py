@@ -49,7 +49,7 @@ class Selection:
         """The conditions that an entry must meet. `stems`: the language to search in; None compares texts alone."""
         conditions = [has_term(key, value) for key, value in self.metadata]
         if self.search:
-            conditions.append(stems.found(self.search) if stems else holds(self.search))
+            conditions.append(stems.matching(self.search) if stems else holds(self.search))
         if self.states:
             conditions.append(EntryRow.state.in_(self.states))
         if self.updated_from:

@@ -33,8 +33,8 @@ class Stems:
         marks = [*map(str, self._hashes(text)), *(f"#{name}" for name in sorted(identifiers_of(text)))]
         return {"stems": _SEPARATOR.join(("", *marks, "")), "stem_language": self.language}
 
-    def found(self, search: str) -> ColumnElement[bool]:
-        """The condition that an entry holds every word of a search, in any form; of the last one the begin is enough.
+    def matching(self, search: str) -> ColumnElement[bool]:
+        """The condition that an entry holds every word of a search, in any form; its beginning is enough for the last.
 
         Stop words do not count. An entry that holds the text of the search, whatever its case, is found in any case.
         """

@@ -2,40 +2,29 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select
+from sqlalchemy import Connection, Row, Select, delete, func, select
 
+from app.batches import batches
 from app.knowledge import history, listing, validity
 from app.knowledge.changes import Changes, changes_since
+from app.knowledge.counts import Counts, counts
 from app.knowledge.database import Database
 from app.knowledge.editing import Editor
 from app.knowledge.entry import Entry, revision_of_digests
 from app.knowledge.installation import installation_id
 from app.knowledge.intake import ImportReport, Intake, Match, Mode
 from app.knowledge.listing import Page, Selection
-from app.knowledge.publication import moment
 from app.knowledge.rows_of_entries import ENTRY_COLUMNS, entry_of
 from app.knowledge.stems import Stems, refresh, stems_of
 from app.knowledge.stored import COLUMNS, Stored, stored_entry, stored_of
 from app.knowledge.tables import EntryRow, VersionRow, utc_now
+from app.knowledge.validity import answers_at
 from app.knowledge.wishes import wish
 
-T = TypeVar("T")
-
-_BATCH = 1_000
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Numbers of entries: in each state, those that a release of now would hold, and those that changed."""
-
-    states: Mapping[str, int]
-    published: int
-    changed: int
+_BATCH = 1_000  # entries read, or ids in one query
 
 
 class Store:
@@ -89,7 +78,7 @@ class Store:
         """
         with self.database.read() if dry_run else self.database.write() as connection:
             intake = Intake(connection, mode, dry_run, by, self._stems)
-            for batch in _batches(intake.matched(list(entries)) if match == "question" else entries):
+            for batch in batches(intake.matched(list(entries)) if match == "question" else entries, _BATCH):
                 intake.take(batch)
             report = intake.finish()
             if publish and not dry_run:
@@ -99,15 +88,13 @@ class Store:
     def entries(self) -> Iterator[Entry]:
         """Every entry, in order, streamed from one state of the database."""
         with self.database.read() as connection:
-            for row in connection.execution_options(yield_per=_BATCH).execute(_in_order()):
-                yield entry_of(row)
+            yield from map(entry_of, _in_batches(connection, _in_order()))
 
     def stored_entries(self) -> Iterator[Stored]:
         """Every entry with its version and its times, in order, streamed from one state of the database."""
         with self.database.read() as connection:
             query = select(*COLUMNS).order_by(EntryRow.position, EntryRow.id)
-            for row in connection.execution_options(yield_per=_BATCH).execute(query):
-                yield stored_of(row)
+            yield from map(stored_of, _in_batches(connection, query))
 
     def stamp(self) -> str:
         """A text that changes whenever an entry is added, changed or removed."""
@@ -119,17 +106,13 @@ class Store:
     def published(self) -> Iterator[Entry]:
         """The entries that a release of now holds, in order: those that are live and valid. Streamed as `entries`."""
         with self.database.read() as connection:
-            in_order = _in_order().where(_answers(utc_now()))
-            for row in connection.execution_options(yield_per=_BATCH).execute(in_order):
-                yield entry_of(row)
+            yield from map(entry_of, _in_batches(connection, _in_order().where(answers_at(utc_now()))))
 
     def questions(self) -> Iterator[tuple[str, str]]:
         """The id and the question of each entry that is live and valid now, in order."""
-        columns = select(EntryRow.id, EntryRow.question).where(_answers(utc_now()), EntryRow.question != "")
+        query = select(EntryRow.id, EntryRow.question).where(answers_at(utc_now()), EntryRow.question != "")
         with self.database.read() as connection:
-            rows = connection.execution_options(yield_per=_BATCH).execute(
-                columns.order_by(EntryRow.position, EntryRow.id)
-            )
+            rows = _in_batches(connection, query.order_by(EntryRow.position, EntryRow.id))
             yield from ((row.id, row.question) for row in rows)
 
     def page(
@@ -159,7 +142,7 @@ class Store:
         """The entries of these ids that there are, in no order."""
         entries: list[Entry] = []
         with self.database.read() as connection:
-            for batch in _batches(sorted(ids)):
+            for batch in batches(sorted(ids), _BATCH):
                 entries += map(entry_of, connection.execute(select(*ENTRY_COLUMNS).where(EntryRow.id.in_(batch))))
         return entries
 
@@ -217,12 +200,12 @@ class Store:
     def revision(self) -> str:
         """`knowledge_revision` of what `published` gives, without reading its content."""
         with self.database.read() as connection:
-            return revision_of_digests(connection.scalars(select(EntryRow.digest).where(_answers(utc_now()))))
+            return revision_of_digests(connection.scalars(select(EntryRow.digest).where(answers_at(utc_now()))))
 
     def changes(self, digests: Mapping[str, str], only: Collection[str] | None = None) -> Changes:
         """What brings a release up to date whose entries have these digests, by id; `only`: of these entries."""
         with self.database.read() as connection:
-            return changes_since(connection, _answers(utc_now()), digests, only)
+            return changes_since(connection, answers_at(utc_now()), digests, only)
 
     def changed_validity(self, since: datetime) -> frozenset[str]:
         """The ids of the live entries whose validity began or ended after `since`."""
@@ -236,36 +219,14 @@ class Store:
 
     def counts(self, since: datetime | None) -> Counts:
         """How many entries there are in each state, and how many changed after `since`."""
-        by_state = select(EntryRow.state, func.count()).group_by(EntryRow.state)
-        live = select(func.count()).select_from(EntryRow).where(_answers(utc_now()))
         with self.database.read() as connection:
-            states = {row[0]: row[1] for row in connection.execute(by_state)}
-            changed = _changed(connection, since) if since else 0
-            return Counts(states, connection.scalar(live) or 0, changed)
+            return counts(connection, since)
 
 
 def _in_order() -> Select[*tuple[Any, ...]]:
     return select(*ENTRY_COLUMNS).order_by(EntryRow.position, EntryRow.id)
 
 
-def _answers(at: datetime) -> ColumnElement[bool]:
-    """The condition that an entry is live, and valid at this moment."""
-    now = moment(at)
-    return and_(
-        EntryRow.state == "live",
-        or_(EntryRow.valid_from.is_(None), EntryRow.valid_from <= now),
-        or_(EntryRow.valid_until.is_(None), EntryRow.valid_until > now),
-    )
-
-
-def _changed(connection: Connection, since: datetime) -> int:
-    """Entries that were added, changed or removed after `since`."""
-    changed = select(EntryRow.id).where(EntryRow.updated_at > since)
-    removed = select(VersionRow.entry_id).where(VersionRow.act == "removed", VersionRow.updated_at > since)
-    return connection.scalar(select(func.count()).select_from(changed.union(removed).subquery())) or 0
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch
+def _in_batches(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
+    """The rows of a query, of which the database's driver holds one batch at a time."""
+    yield from connection.execution_options(yield_per=_BATCH).execute(query)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which knows no time zones, gives it back with one all the same."""
+    """A moment in UTC; SQLite, which knows no time zones, gives it back with one too."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

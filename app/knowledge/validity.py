@@ -1,13 +1,23 @@
-"""The moments at which entries begin and cease to answer."""
+"""Which entries answer at a moment, and the moments at which they begin and cease to."""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from app.knowledge.publication import moment
 from app.knowledge.tables import EntryRow
 
 _MOMENTS = (EntryRow.valid_from, EntryRow.valid_until)
+
+
+def answers_at(at: datetime) -> ColumnElement[bool]:
+    """The condition that an entry is live, and valid at this moment: `publication.answers_at` in SQL."""
+    now = moment(at)
+    return and_(
+        EntryRow.state == "live",
+        or_(EntryRow.valid_from.is_(None), EntryRow.valid_from <= now),
+        or_(EntryRow.valid_until.is_(None), EntryRow.valid_until > now),
+    )
 
 
 def changed_between(connection: Connection, since: datetime, until: datetime) -> frozenset[str]:

@@ -11,10 +11,11 @@ from datetime import datetime
 from sqlalchemy import Connection, String, delete, false, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.batches import batches
 from app.knowledge.database import Database
 from app.knowledge.tables import Base, UtcDateTime, utc_now
 
-_BATCH = 1_000
+_BATCH = 1_000  # wishes in one statement
 
 
 class WishRow(Base):
@@ -85,6 +86,5 @@ class Wishes:
     def fulfil(self, wished: Wished) -> None:
         """Delete these wishes. Later ones stay, also for the same entries."""
         with self._database.write(lock=None) as connection:
-            for start in range(0, len(wished.numbers), _BATCH):
-                numbers = wished.numbers[start : start + _BATCH]
+            for numbers in batches(wished.numbers, _BATCH):
                 connection.execute(delete(WishRow).where(WishRow.id.in_(numbers)))

@@ -1,4 +1,4 @@
-"""What the lint keeps of each entry: its texts' begins, hashes and 8-bit vectors; a fraction of the entry itself."""
+"""What the lint keeps of each entry: beginnings, hashes and 8-bit vectors of its texts, a fraction of the entry."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ class TextEncoder(Protocol):
 
 
 class Text(NamedTuple):
-    """A text of an entry: its owner's number, its begin, and hashes of its normal form and of its numbers."""
+    """A text of an entry: its owner's number, its beginning, and hashes of its normal form and of its numbers."""
 
     owner: int
     short: str

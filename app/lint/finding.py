@@ -51,7 +51,7 @@ NAMED = 10  # entries that a finding names; `total` counts all
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An entry that a finding concerns, and the begin of the text that it is about."""
+    """An entry that a finding concerns, and the beginning of the text that it is about."""
 
     id: str
     text: str
@@ -104,7 +104,7 @@ class Finding:
 
 
 def mention(entry_id: str, text: str) -> Mention:
-    """An entry with the begin of `text`, on one line."""
+    """An entry with the beginning of `text`, on one line."""
     line = " ".join(text.split())
     return Mention(entry_id, line if len(line) <= EXCERPT else f"{line[: EXCERPT - 1]}…")
 

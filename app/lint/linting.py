@@ -4,8 +4,9 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 
+from app.batches import batches
 from app.encoding.lengths import Lengths
 from app.knowledge.entry import Entry
 from app.knowledge.flaws import flaws_of, unfit_follow_up
@@ -27,12 +28,12 @@ def lint(
     Without an `encoder` nothing is compared by meaning, and without `lengths` no length is checked.
     """
     corpus, follow_ups = Corpus(encoder), _FollowUps(now)
-    one_by_one = chain.from_iterable(_of_entries(stored, corpus, follow_ups, lengths, now))
+    of_entries = chain.from_iterable(_of_entries(stored, corpus, follow_ups, lengths, now))
     together = chain(
         different_answers(corpus), *((similar_questions(corpus), similar_answers(corpus)) if encoder else ())
     )
     kept = _Kept()
-    for part in (one_by_one, follow_ups.findings(), together):
+    for part in (of_entries, follow_ups.findings(), together):
         kept.add(part)
     return Report(kept.findings(), dict(kept.counts), len(corpus.ids), moment(now), compared=encoder is not None)
 
@@ -41,22 +42,21 @@ def _of_entries(
     stored: Iterable[Stored], corpus: Corpus, follow_ups: "_FollowUps", lengths: Lengths | None, now: datetime
 ) -> Iterator[list[Finding]]:
     """The findings of each batch of entries by themselves; adds the entries to `corpus` and `follow_ups`."""
-    rest = iter(stored)
-    while batch := list(islice(rest, BATCH)):
+    for batch in batches(stored, BATCH):
         for item in batch:
             follow_ups.add(item.entry)
         kept = [item for item in batch if item.entry.state != "archived"]
         if kept:
             corpus.add([item.entry for item in kept])
-        yield [found for item in kept for found in findings_of(item.entry, now, item.created_at, lengths)]
+        parts = (findings_of(item.entry, now, item.created_at, lengths) for item in kept)
+        yield list(chain.from_iterable(parts))
 
 
 def findings_of(entry: Entry, now: datetime, created_at: datetime | None, lengths: Lengths | None) -> list[Finding]:
     """What is wrong with an entry by itself."""
-    found = [
-        finding(flaw.kind, flaw.message, [mention(entry.id, flaw.text)]) for flaw in flaws_of(entry, now, created_at)
-    ]
-    return found + ([*_cut(entry, lengths)] if lengths else [])
+    flaws = flaws_of(entry, now, created_at)
+    findings = [finding(flaw.kind, flaw.message, [mention(entry.id, flaw.text)]) for flaw in flaws]
+    return findings + ([*_cut(entry, lengths)] if lengths else [])
 
 
 def dead_follow_up(entry_id: str, name: str, reason: str) -> Finding:
@@ -100,17 +100,17 @@ class _Kept:
         self._kept: dict[str, list[Finding]] = {}
 
     def add(self, findings: Iterable[Finding]) -> None:
-        for found in findings:
-            self.counts[found.kind] += 1
-            kept = self._kept.setdefault(found.kind, [])
-            kept.append(found)
+        for item in findings:
+            self.counts[item.kind] += 1
+            kept = self._kept.setdefault(item.kind, [])
+            kept.append(item)
             if len(kept) > 2 * KEPT:
                 kept[:] = _first(kept)
 
     def findings(self) -> list[Finding]:
         first = chain.from_iterable(map(_first, self._kept.values()))
-        return sorted(first, key=lambda found: found.key)
+        return sorted(first, key=lambda item: item.key)
 
 
 def _first(findings: Sequence[Finding]) -> list[Finding]:
-    return heapq.nsmallest(KEPT, findings, key=lambda found: found.key)
+    return heapq.nsmallest(KEPT, findings, key=lambda item: item.key)

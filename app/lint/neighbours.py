@@ -83,8 +83,8 @@ def _compared(
             kept = np.arange(len(hits)) - np.searchsorted(hits, hits) < KEPT
             hits, others, best = hits[kept], others[kept], best[kept]
         parts.append((block[hits], columns[others], best))
-    blocks, neighbours, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return blocks, neighbours, found
+    pair_rows, pair_columns, pair_products = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return pair_rows, pair_columns, pair_products
 
 
 def _tiles(vectors: Integers8) -> Iterator[tuple[Places, Places]]:

@@ -43,8 +43,8 @@ class Report:
         A cursor is the key of a finding, so it stays valid in a later report. Raises InputError for any other text.
         """
         check_cursor(after)
-        chosen = [found for found in self.findings if not kinds or found.kind in kinds]
-        start = bisect_right(chosen, after, key=lambda found: found.key) if after else 0
+        chosen = [finding for finding in self.findings if not kinds or finding.kind in kinds]
+        start = bisect_right(chosen, after, key=lambda finding: finding.key) if after else 0
         page = chosen[start : start + limit]
         total = sum(count for kind, count in self.counts.items() if not kinds or kind in kinds)
         return Page(page, total, page[-1].key if start + limit < len(chosen) else None)
@@ -56,7 +56,7 @@ class Report:
     def as_json(self) -> str:
         """The report as one JSON object; `of_json` reads it."""
         fields = asdict(replace(self, findings=[]))
-        return json.dumps(fields | {"findings": [found.document() for found in self.findings]}, ensure_ascii=False)
+        return json.dumps(fields | {"findings": [finding.document() for finding in self.findings]}, ensure_ascii=False)
 
     @classmethod
     def of_json(cls, text: str | bytes) -> Self:

@@ -75,9 +75,10 @@ def _groups(
     """Findings of entries around a first one, which every other one is like: no chains of entries that drift away."""
     neighbours: dict[int, dict[int, tuple[float, int, int]]] = defaultdict(dict)
     for row, other, cosine in alike:
-        for one, two in ((row, other), (other, row)):
-            near = neighbours[texts[one].owner]
-            near[texts[two].owner] = max(near.get(texts[two].owner, (0.0, 0, 0)), (cosine, one, two))
+        for first, second in ((row, other), (other, row)):
+            near = neighbours[texts[first].owner]
+            owner = texts[second].owner
+            near[owner] = max(near.get(owner, (0.0, 0, 0)), (cosine, first, second))
     named: set[int] = set()
     for owner in sorted(neighbours):
         near = neighbours[owner]

@@ -4,9 +4,9 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Literal
 
+from app.batches import batches
 from app.knowledge.formulas import shielded
 
 RowFormat = Literal["jsonl", "csv"]
@@ -19,10 +19,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 def export(rows: Iterable[Mapping[str, object]], columns: Sequence[str], kind: RowFormat) -> Iterator[bytes]:
     """The file, in blocks. CSV is UTF-8 with a byte order mark; a cell that a spreadsheet would evaluate has an
     apostrophe before it."""
-    rest = iter(rows)
     if kind == "csv":
         yield _csv([columns], bom=True)
-    while block := list(islice(rest, _BLOCK)):
+    for block in batches(rows, _BLOCK):
         if kind == "csv":
             yield _csv([[_cell(row[column]) for column in columns] for row in block])
         else:

@@ -65,13 +65,15 @@ class Recorder:
             self._wake.set()
 
     async def flush(self) -> None:
-        """Write what is waiting. Questions that cannot be written stay in the queue."""
+        """Write what is waiting now. Questions that cannot be written stay in the queue."""
         async with self._writing:
-            while self._waiting:
-                batch = self._waiting[: self._batch]
+            count = len(self._waiting)  # those that arrive meanwhile wait for the next time, or it would never end
+            while count > 0:
+                batch = self._waiting[: min(count, self._batch)]
                 if not await self._written(batch):
                     return
                 del self._waiting[: len(batch)]
+                count -= len(batch)
 
     async def close(self) -> None:
         """Write what is waiting, and stop; what the database does not take is dropped and counted."""

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, delete, func, select
 
 from app.knowledge.database import Database
+from app.questions.figures import Period
 from app.questions.popular import question_key
 from app.questions.rollups import inserting
 from app.questions.selection import normalized
-from app.questions.statistics import Period
 from app.questions.tables import FeedbackRow, QuestionDayRow, ReviewRow
 
 Act = Literal["draft", "alternatives", "negatives", "dismiss"]

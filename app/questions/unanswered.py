@@ -88,8 +88,8 @@ def clusters(
     for question in failed:
         if not _is_done(question, decisions.get(question.key)):
             members.setdefault(groups.get(question.key, question.key), []).append(question)
-    found = [Cluster(key, tuple(questions)) for key, questions in members.items()]
-    kept = [cluster for cluster in found if _is_dismissed(cluster, decisions) == dismissed]
+    waiting = (Cluster(key, tuple(questions)) for key, questions in members.items())
+    kept = [cluster for cluster in waiting if _is_dismissed(cluster, decisions) == dismissed]
     return sorted(kept, key=lambda cluster: (-cluster.rank, cluster.name))
 
 

@@ -1,4 +1,4 @@
-"""Activation by hand: a rollback, or a release that the gate blocked and a person wants all the same."""
+"""Activation by hand: a rollback, or a release that the gate blocked and a person wants nevertheless."""
 
 import asyncio
 
@@ -28,5 +28,5 @@ def _refusal(run: Run) -> str:
     noun = "golden question" if run.broken == 1 else "golden questions"
     return (
         f"The release {run.release} breaks {run.broken:,} {noun} and is blocked; the runs of the golden questions name "
-        "them. Activate it all the same with `override=true`, on the command line with `--override`."
+        "them. To activate it anyway, send `override=true`, or use `--override` on the command line."
     )

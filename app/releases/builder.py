@@ -16,7 +16,8 @@ from app.encoding.bundle import Bundle
 from app.errors import Busy, FaqError, StoreError
 from app.index.protocol import Index
 from app.jobs import lock
-from app.jobs.jobs import Jobs, Work, patiently
+from app.jobs.jobs import Jobs, Work
+from app.knowledge.patience import patiently
 from app.knowledge.store import Store
 from app.knowledge.wishes import Wished, Wishes
 from app.releases.catalog import Catalog

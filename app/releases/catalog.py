@@ -130,7 +130,7 @@ class Catalog:
     async def _calibration(self, name: str) -> Calibrated | None:
         try:
             return calibrated_of(await self.indexes.calibration(name), name)
-        except IndexUnavailable:  # it is listed all the same, so that it can be seen and replaced
+        except IndexUnavailable:  # it is listed nevertheless, so that it can be seen and replaced
             return None
 
     async def active(self) -> str | None:
@@ -207,7 +207,7 @@ class Catalog:
 
     async def prune(self, blocked: Collection[str] = ()) -> list[str]:
         """Drop every release that `kept_releases` does not keep, and what only the dropped ones used. Returns their
-        names. `blocked`: those that wait for a person to activate them all the same."""
+        names. `blocked`: those that wait for a person to activate them anyway."""
         try:
             served = await asyncio.to_thread(self._replicas.served) if self._replicas else set[str]()
         except StoreError as error:

@@ -12,8 +12,9 @@ from app.golden.judging import Expected, Judged, Missed, Outcome, judge, lines_o
 from app.golden.questions import GoldenStore
 from app.golden.runs import RunOutcome, Runs
 from app.golden.waiving import reasons
-from app.jobs.jobs import Canceled, patiently
+from app.jobs.jobs import Canceled
 from app.knowledge.database import Database
+from app.knowledge.patience import patiently
 from app.releases.catalog import Catalog, Loaded
 from app.releases.examining import Examiner, Step, opened
 
@@ -99,7 +100,7 @@ class Gate:
         return judge_share(outcomes, calibration.unanswerable.share, release.estimate.share)
 
     async def kept(self) -> list[str]:
-        """The blocked releases that stay, for somebody to activate them all the same."""
+        """The blocked releases that stay, for somebody to activate them anyway."""
         blocked = await asyncio.to_thread(patiently, self._runs.blocked)
         return blocked[:KEPT]
 
@@ -167,7 +168,7 @@ def blocked_error(name: str, broken: Sequence[Missed], max_broken: int) -> Block
         f"The release {name} is built and not activated: it answers {len(broken):,} {noun} wrong that the live release "
         f"answers right, and FAQ_GOLDEN_MAX_BROKEN is {max_broken}.\n"
         + "\n".join(lines)
-        + "\nCorrect the entries or the golden questions and reindex, or activate it all the same: "
+        + "\nCorrect the entries or the golden questions and reindex, or activate it anyway: "
         f"`python -m app releases activate {name} --override`.",
         name,
     )

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def index_store(settings: Settings) -> IndexStore:
-    """The server that the settings name, or the embedded engine in FAQ_HOME."""
+    """The server that the settings name, or the embedded index in FAQ_HOME."""
     if settings.qdrant_url is None:
         return EmbeddedStore(settings.home / "index")
-    from app.index.layout import Layout  # the client takes a second and 50 MB that the engine has no use for
+    from app.index.layout import Layout  # the client takes a second and 50 MB that the embedded index has no use for
     from app.index.row_cache import RowCache
     from app.index.server import ServerStore
 

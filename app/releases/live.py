@@ -11,6 +11,7 @@ from pathlib import Path
 from app.answering import Answerer
 from app.encoding.bundle import TOKENIZER, Encoding
 from app.errors import FaqError, NotReady
+from app.index.protocol import IndexRecord
 from app.ranking.adaptation import Adaptation
 from app.releases.catalog import Catalog
 
@@ -24,17 +25,26 @@ class _Serving:
 
     def __init__(self, answerer: Answerer) -> None:
         self.answerer = answerer
+        self.publish = _publish(answerer.index.record)
         self.users = 0
-        self.retired = False
+        self.retired_at: float | None = None
         self.known = answerer.adaptation.asked.model_copy(deep=True)  # what the disk knows was asked
 
     @property
     def done(self) -> bool:
-        return self.retired and self.users == 0
+        return self.retired_at is not None and self.users == 0
+
+    def held(self, limit_s: float) -> bool:
+        """Whether it was retired, less than `limit_s` ago."""
+        return self.retired_at is not None and time.monotonic() - self.retired_at < limit_s
 
 
 class Live:
-    """Follows the pointer to the active release. Bundle and index are exchanged together or not at all."""
+    """Follows the pointer to the active release. Bundle and index are exchanged together or not at all.
+
+    At most two publishes are open: a switch to a third one waits until no request uses the one that was replaced, but
+    no longer than FAQ_REQUEST_TIMEOUT_MS. The increments of an open publish share its files, so they never wait.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -44,7 +54,9 @@ class Live:
         self._following = asyncio.Lock()
         self._keeping = asyncio.Lock()
         self._kept_at = time.monotonic()
-        self._closing: set[asyncio.Task[None]] = set()  # retired answerers; no request waits for their threads
+        self._retired: set[_Serving] = set()  # those that are not closed yet
+        self._closing: set[asyncio.Task[None]] = set()  # they close; no request waits for their threads
+        self._closed_one = asyncio.Event()
         self._verifying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -136,11 +148,20 @@ class Live:
                 adaptation.asked, serving.known = total.plus(adaptation.asked, asked), total
 
     async def follow(self) -> None:
-        """Serve what the pointer says. What cannot be opened is logged, and the present release goes on."""
+        """Serve what the pointer says. What cannot be opened is logged, and the present release goes on.
+
+        Waits for another publish to be closed where two are open; the release that is active then is served, and those
+        between are skipped.
+        """
         async with self._following:
             subject = "The active release cannot be looked up"
             try:
                 active = await self._catalog.active()
+                while active not in (None, self.release) and await self._is_full(active):
+                    self._closed_one.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._closed_one.wait(), POLL_S)
+                    active = await self._catalog.active()
                 if active is None or active == self.release:
                     self._recovered()
                     return
@@ -152,6 +173,17 @@ class Live:
             except FaqError as error:
                 self._log_failure(subject, str(error))
 
+    async def _is_full(self, release: str) -> bool:
+        """Whether two publishes are open, and the release is of neither."""
+        limit_s = self._catalog.settings.request_timeout_ms / 1000
+        publishes = {serving.publish for serving in self._retired if serving.held(limit_s)}
+        if self._serving:
+            publishes.add(self._serving.publish)
+        if len(publishes) < 2:
+            return False
+        records = await self._catalog.indexes.records()
+        return not any(record.name == release and _publish(record) in publishes for record in records)
+
     async def _exchange(self, answerer: Answerer) -> None:
         await answerer.encode(["ready?"])  # the first run allocates; let no request wait for it
         before, self._serving, self._broken = self._serving, _Serving(answerer), None
@@ -160,8 +192,7 @@ class Live:
             logger.info("%s: its model states the confidence, not fitted to this FAQ. %s", answerer.release, problem)
         if before:
             await self._keep_asked(before)
-            before.retired = True
-            self._close_if_done(before)
+            self._retire(before)
 
     async def _verify(self, serving: _Serving) -> None:
         """Stop serving a release whose files are damaged; the next attempt compares them before it serves."""
@@ -170,17 +201,24 @@ class Live:
         except FaqError as error:
             if self._serving is serving:
                 self._log_failure(f"The release {serving.answerer.release} cannot be served", str(error))
-                self._serving, serving.retired = None, True
-                self._close_if_done(serving)
+                self._serving = None
+                self._retire(serving)
+
+    def _retire(self, serving: _Serving) -> None:
+        serving.retired_at = time.monotonic()
+        self._retired.add(serving)
+        self._close_if_done(serving)
 
     def _close_if_done(self, serving: _Serving) -> None:
         if serving.done:
             task = asyncio.create_task(serving.answerer.close())
             self._closing.add(task)
-            task.add_done_callback(self._closed)
+            task.add_done_callback(lambda task: self._closed(serving, task))
 
-    def _closed(self, task: asyncio.Task[None]) -> None:
+    def _closed(self, serving: _Serving, task: asyncio.Task[None]) -> None:
         self._closing.discard(task)
+        self._retired.discard(serving)
+        self._closed_one.set()
         if not task.cancelled() and (error := task.exception()):
             logger.error("A release that was replaced could not be closed", exc_info=error)
 
@@ -194,3 +232,8 @@ class Live:
         if self._broken:
             logger.info("No longer: %s", ": ".join(self._broken))
             self._broken = None
+
+
+def _publish(record: IndexRecord) -> str:
+    """The name of the publish that a release is, or extends."""
+    return record.base or record.name

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from app.index.protocol import IndexRecord
 from app.jobs.jobs import LIVE, Job, Jobs
-from app.knowledge.store import Counts, Store
+from app.knowledge.counts import Counts
+from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 
 

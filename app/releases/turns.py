@@ -1,5 +1,6 @@
 """Whose turn it is to build or switch: an update, which takes seconds, is waited for; a longer job is not."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from app.knowledge.database import Database
 
 REINDEX, UPDATE = "reindex", "update"  # the kinds of jobs
 UPDATE_S = 20.0  # an update is waited for so long
+ENDING_S = 2.0  # for an update whose job has ended to release the lock
 
 T = TypeVar("T")
 
@@ -26,11 +28,16 @@ def writing(home: Path, database: Database) -> Iterator[lock.Check]:
 
 def patient(jobs: Jobs, begin: Callable[[], T]) -> T:
     """What `begin` returns, tried again while an update is under way. Raises Busy, StoreError."""
-    deadline = time.monotonic() + UPDATE_S
+    deadline, seen = time.monotonic() + UPDATE_S, -math.inf
     while True:
+        if jobs.is_under_way(UPDATE):
+            seen = time.monotonic()
         try:
             return begin()
         except Busy:
-            if time.monotonic() > deadline or not jobs.is_under_way(UPDATE):
+            now = time.monotonic()
+            if jobs.is_under_way(UPDATE):
+                seen = now
+            if now > deadline or now - seen > ENDING_S:
                 raise
         time.sleep(0.1)

@@ -9,10 +9,10 @@ from cachetools import LRUCache
 from app.answering import Answerer
 from app.arrays import Vectors
 from app.errors import NotReady
+from app.questions.figures import Period
 from app.questions.groups import joined
 from app.questions.questions import Questions
 from app.questions.reviewing import MOST, Failed
-from app.questions.statistics import Period
 from app.questions.unanswered import Cluster, clusters
 from app.releases.live import Live
 

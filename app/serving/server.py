@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 
 from app import logs
 from app.http.connections import bounded_protocol, room_for
@@ -23,6 +24,7 @@ def prepare(settings: Settings) -> None:
     """Set up this process: its log, its signals and its threads."""
     sys.setswitchinterval(SWITCH_S)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # threads are slower for a few questions
+    threadpool_limits(1, "blas")  # a thread that helps with a product then waits busily, for 4 ms of CPU a question
     logs.install(texts=settings.log_texts, lines=settings.log_format)
     logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn finishes open requests, then raises the signal again

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.settings.values import Share
+
 
 class AnswerSettings(BaseModel):
     """How questions are answered, and when changes answer."""
@@ -17,17 +19,13 @@ class AnswerSettings(BaseModel):
         description="Rerank the best 20 candidates with the bundle's reranker: for every question (`on`), or for "
         "questions without a sure answer (`auto`). Answers are better and take tens of milliseconds longer.",
     )
-    target_precision: float | None = Field(
+    target_precision: Share | None = Field(
         None,
-        gt=0,
-        lt=1,
         description="Target share of right answers among those given. 0.95 gives fewer answers than 0.8, and more of "
         "them are right. Unset: the bundle's own target. Takes effect with the next reindex.",
     )
-    offer_precision: float | None = Field(
+    offer_precision: Share | None = Field(
         None,
-        gt=0,
-        lt=1,
         description="Target share of offers of two or three answers (`ambiguous`) that include the right answer. A "
         "high share offers less often; a low share also offers answers to questions that have none. "
         "Unset: the bundle's own target. Takes effect with the next reindex.",

@@ -11,7 +11,7 @@ class QdrantSettings(BaseModel):
     qdrant_url: str | None = Field(
         None,
         description="URL of a Qdrant server, for several replicas or more than about 100,000 entries. Unset: the "
-        "embedded engine in FAQ_HOME, which needs no server and is several times faster on one machine. Of a cluster: "
+        "embedded index in FAQ_HOME, which needs no server and is several times faster on one machine. Of a cluster: "
         "comma-separated URLs of its nodes, tried in turn; with one URL, the loss of that node stops the answers.",
     )
     qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import SettingsError
@@ -21,7 +21,10 @@ SECRETS = Path("/run/secrets")  # of containers: a file such as faq_qdrant_api_k
 
 
 class Settings(ServiceSettings, QdrantSettings, AnswerSettings, PageSettings, ImportSettings, BaseSettings):
-    """The configuration, read from `FAQ_*` environment variables and then from files in SECRETS. Immutable."""
+    """The configuration, read from `FAQ_*` environment variables, and from files in SECRETS where no variable is set.
+
+    Immutable. Raises pydantic's ValidationError for an invalid value; `read` gives that a message for people.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
@@ -42,27 +45,12 @@ class Settings(ServiceSettings, QdrantSettings, AnswerSettings, PageSettings, Im
             raise ValueError("it must not contain `faq` as a part, nor end with `active` or `previous`")
         return value
 
-    @field_validator(
-        "file",
-        "qdrant_url",
-        "qdrant_api_key",
-        "bundle_store",
-        "qdrant_replication_factor",
-        "qdrant_write_consistency_factor",
-        "qdrant_shard_number",
-        "database_url",
-        "history_days",
-        "target_precision",
-        "offer_precision",
-        "unanswerable_share",
-        "page_color",
-        "page_logo",
-        "page_greeting",
-        mode="before",
-    )
+    @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
+    def _empty_is_unset(cls, value: object, info: ValidationInfo) -> object:
+        """None for an empty text where that is the default: Compose passes variables that are not set as empty."""
+        optional = cls.model_fields[str(info.field_name)].default is None
+        return None if optional and value == "" else value
 
     @classmethod
     def read(cls) -> "Settings":
@@ -98,7 +86,7 @@ class Settings(ServiceSettings, QdrantSettings, AnswerSettings, PageSettings, Im
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """True if only this machine can reach the service."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

@@ -17,6 +17,7 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)
 Names = Annotated[tuple[str, ...], NoDecode]
 NamedKeys = Annotated[tuple[Annotated[NamedKey, BeforeValidator(NamedKey.of)], ...], NoDecode]
 
+Share = Annotated[float, Field(gt=0, lt=1)]
 PageColor = Annotated[str, AfterValidator(accent)]
 LogQuestions = Literal["off", "counts", "redacted", "full"]
 
@@ -33,11 +34,9 @@ class Rate:
 
     @classmethod
     def of(cls, text: object) -> "Rate | None":
-        """The rate; None, for no limit, from an empty text. Raises ValueError unless the text is like `60/minute`."""
+        """The rate that a text such as `60/minute` names; None, which is no limit, stays None. Raises ValueError."""
         if text is None or isinstance(text, Rate):
             return text
-        if text == "":
-            return None
         if not isinstance(text, str) or not (match := _RATE.match(text.strip().lower())):
             raise ValueError("a rate is written as 100/second, 600/minute or 5000/hour")
         return cls(int(match[1]), _PERIODS[match[2]])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ _WEB = ("http", "https")
 
 
 class BadLink(NamedTuple):
-    """A malformed link: the begin of its text, and what is wrong with it."""
+    """A malformed link: the beginning of its text, and what is wrong with it."""
 
     text: str
     reason: str
@@ -32,8 +33,8 @@ def bad_links(text: str) -> list[BadLink]:
     """The malformed links of a text, in order and without repeats. Code is no link, and images are not shown."""
     if not _SUSPECT.search(text):
         return []
-    found = (bad for block in markup_tokens(text) for bad in _of_block(block))
-    return [BadLink(_excerpt(bad.text), bad.reason) for bad in dict.fromkeys(found)]
+    links = chain.from_iterable(map(_of_block, markup_tokens(text)))
+    return [BadLink(_excerpt(link.text), link.reason) for link in dict.fromkeys(links)]
 
 
 def _of_block(block: Token) -> Iterator[BadLink]:

@@ -6,7 +6,8 @@
 faqtual    `python -m app` with the embedded index, full ranking, no reranker
 plain      benchmarks.plain_service: FastAPI, SentenceTransformer, qdrant-client's local mode
 infinity   the same service, embedding by an infinity server (dynamic batching, torch); left out without --infinity,
-           the directory of a virtual environment that holds infinity-emb[server,torch]
+           the directory of a virtual environment of its own, as it needs older libraries:
+           python -m venv VENV; VENV/bin/pip install "infinity-emb[server,torch]==0.0.78" "torch==2.13.0+cpu"
 before     with --before, a checkout of another version: the same as faqtual, with that code
 encoder    Faqtual's encoder alone, and its index alone, in one thread, nothing around them
 

@@ -1,37 +1,19 @@
-"""Single entries over HTTP: ETag and If-Match, states, history, batches, lists, status, purging."""
+"""Single entries over HTTP: ETag and If-Match, states, history, lists, erasing."""
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.encoding.bundle import Bundle
-from app.http.security import digest_of
-from app.keys import NamedKey
 from app.settings import Settings
+from tests.api.editors import ANN, BEN, ENTRIES, ENTRY, KEYS, client, get
 from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
 from tests.service import checked_client
 
-ANN, BEN = {"X-API-Key": "key-of-ann"}, {"X-API-Key": "key-of-ben"}
-KEYS = tuple(NamedKey(name, "edit", digest_of(f"key-of-{name}")) for name in ("ann", "ben"))
-ENTRY, ENTRIES, BATCH = "/v1/admin/entry", "/v1/admin/entries", "/v1/admin/entries/batch"
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
-    """The service without a release, for Ann."""
-    fill(settings, FAQ)
-    with checked_client(settings.model_copy(update={"keys": KEYS})) as client:
-        client.headers.update(ANN)
-        yield client
-
-
-def get(client: TestClient, entry_id: str = "refund") -> dict[str, Any]:
-    body: dict[str, Any] = client.get(ENTRY, params={"id": entry_id}).json()
-    return body
+__all__ = ["client"]
 
 
 def test_an_entry_is_added_read_changed_and_archived(client: TestClient) -> None:
@@ -112,8 +94,8 @@ def test_the_second_of_two_editors_gets_the_entry_as_the_first_left_it(client: T
     assert (second.status_code, second.json()["code"]) == (412, "stale")
     assert second.json()["entry"] | {"warnings": []} == first.json()
     assert second.headers["ETag"] == first.headers["ETag"]
-    again = {"If-Match": second.json()["entry"]["etag"], **BEN}
-    assert client.patch(ENTRY, params={"id": "refund"}, json={"answer": "Ben's"}, headers=again).status_code == 200
+    headers = {"If-Match": second.json()["entry"]["etag"], **BEN}
+    assert client.patch(ENTRY, params={"id": "refund"}, json={"answer": "Ben's"}, headers=headers).status_code == 200
     history = client.get(f"{ENTRY}/history", params={"id": "refund"}).json()
     assert [version["by"] for version in history["versions"]] == ["ben", "ann", None]
 
@@ -155,70 +137,6 @@ def test_what_an_import_removed_is_restored(client: TestClient) -> None:
     assert restored.json()["answer"] == FAQ[0].answer
 
 
-def test_a_batch_is_carried_out_whole(client: TestClient) -> None:
-    operations = [
-        {"op": "create", "entry": {"id": "new", "answer": "x"}},
-        {"op": "update", "id": "refund", "etag": get(client)["etag"], "changes": {"answer": "new"}},
-        {"op": "replace", "id": "delivery", "etag": "*", "entry": {"answer": "whole"}},
-        {"op": "archive", "id": "password", "etag": "*"},
-        {"op": "update", "id": "passage", "etag": "*", "changes": {}},
-    ]
-    done = client.post(BATCH, json={"operations": operations})
-    assert [(one["id"], one["outcome"]) for one in done.json()["outcomes"]] == [
-        ("new", "created"),
-        ("refund", "changed"),
-        ("delivery", "changed"),
-        ("password", "changed"),
-        ("passage", "unchanged"),
-    ]
-    assert done.json()["outcomes"][1]["etag"] == get(client)["etag"]
-    assert get(client, "password")["state"] == "archived"
-
-
-def test_a_batch_of_which_one_operation_fails_changes_nothing(client: TestClient) -> None:
-    operations = [
-        {"op": "create", "entry": {"id": "new", "answer": "x"}},
-        {"op": "create", "entry": {"id": "refund", "answer": "x"}},
-        {"op": "archive", "id": "nobody", "etag": "*"},
-        {"op": "archive", "id": "password", "etag": '"old"'},
-    ]
-    refused = client.post(BATCH, json={"operations": operations})
-    assert (refused.status_code, refused.json()["code"]) == (409, "batch_refused")
-    errors = refused.json()["errors"]
-    assert [(error["field"], error["code"]) for error in errors] == [
-        ("operations.1", "conflict"),
-        ("operations.2", "not_found"),
-        ("operations.3", "stale"),
-    ]
-    assert errors[2]["entry"] == get(client, "password")
-    assert client.get(ENTRIES).json()["total"] == 4
-
-
-@pytest.mark.parametrize(
-    ("operations", "field"),
-    [
-        ([], "operations"),
-        ([{"op": "create", "entry": {"answer": "x"}}] * 1001, "operations"),
-        ([{"op": "archive", "id": "a", "etag": "*"}] * 2, "operations.1"),
-        ([{"op": "archive", "id": "a"}], "operations.0"),
-        ([{"op": "create", "entry": {"answer": " "}}], "operations.0.entry.answer"),
-        ([{"op": "update", "id": "refund", "etag": "*", "changes": {"answer": ""}}], "operations.0.changes.answer"),
-        ([{"op": "erase", "id": "a"}], "operations.0"),
-    ],
-)
-def test_a_wrong_operation_is_named(client: TestClient, operations: list[dict[str, Any]], field: str) -> None:
-    refused = client.post(BATCH, json={"operations": operations})
-    assert refused.status_code == 422
-    assert refused.json()["errors"][0]["field"].startswith(field)
-
-
-def test_a_batch_has_room_for_eight_megabytes(client: TestClient) -> None:
-    room = client.post(BATCH, content=b" " * (8 * 2**20), headers={"Content-Type": "application/json"})
-    assert room.status_code == 422
-    too_large = client.post(BATCH, content=b" " * (8 * 2**20 + 1), headers={"Content-Type": "application/json"})
-    assert too_large.status_code == 413
-
-
 def test_lists_are_filtered_and_sorted(client: TestClient) -> None:
     client.patch(ENTRY, params={"id": "delivery"}, json={"state": "draft"}, headers={"If-Match": "*"})
     newest = client.get(ENTRIES, params={"sort": "-updated", "limit": 1}).json()
@@ -255,30 +173,6 @@ def test_erasing_an_entry_needs_an_admin_key_and_names_the_releases_that_hold_it
     acts = [record.getMessage() for record in caplog.records if record.name == "app.audit"]
     assert 'act=purge target="refund"' in acts[0]
     assert acts[1].startswith('key=ann act=create target="unpublished"')
-
-
-def test_status_tells_what_changed_since_the_release(published: Settings, bundle: Bundle) -> None:
-    with checked_client(published.model_copy(update={"keys": KEYS})) as client:
-        before = client.get("/v1/admin/status", headers=ANN).json()
-        release = before["release"]
-        assert (release["up_to_date"], release["changed_entries"], release["entries"]) == (True, 0, 4)
-        assert release["age_s"] > 0
-        client.patch(ENTRY, params={"id": "refund"}, json={"state": "draft"}, headers={"If-Match": "*", **ANN})
-        after = client.get("/v1/admin/status", headers=ANN).json()
-        assert (after["release"]["up_to_date"], after["release"]["changed_entries"]) == (False, 1)
-        assert after["knowledge"] | {"revision": ""} == {
-            "revision": "",
-            "draft": 1,
-            "live": 3,
-            "archived": 0,
-            "published": 3,
-        }
-        job = client.post("/v1/admin/reindex", headers={"X-API-Key": ADMIN_KEY}).json()["job_id"]
-        assert [job["job_id"] for job in client.get("/v1/admin/status", headers=ANN).json()["jobs"]] == [job]
-
-
-def test_status_without_a_release(client: TestClient) -> None:
-    assert client.get("/v1/admin/status").json()["release"] is None
 
 
 def test_follow_ups_come_with_the_answer_where_the_release_holds_them(settings: Settings, bundle: Bundle) -> None:

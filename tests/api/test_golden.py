@@ -1,15 +1,14 @@
 """Golden questions, the gate and comparisons over HTTP."""
 
 import json
-import time
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.settings import Settings
-from tests.api.test_admin import wait
 from tests.conftest import ADMIN_KEY, FAQ, fill
-from tests.service import checked_client
+from tests.service import checked_client, ended_job
+from tests.waiting import wait_until
 
 FILES = "/v1/admin/golden"
 URL = f"{FILES}/questions"
@@ -57,8 +56,8 @@ def test_files_are_imported_whole_or_not_and_exported(admin: TestClient) -> None
     assert admin.get(URL).json()["total"] == 2
     exported = admin.get(f"{FILES}/export?format=csv")
     assert exported.headers["content-type"].startswith("text/csv")
-    again = admin.post(f"{FILES}/import", content=exported.content, headers=CSV).json()
-    assert again == {"added": 0, "updated": 0, "unchanged": 2, "dry_run": False}
+    repeated = admin.post(f"{FILES}/import", content=exported.content, headers=CSV).json()
+    assert repeated == {"added": 0, "updated": 0, "unchanged": 2, "dry_run": False}
 
 
 def test_a_blocked_release_is_listed_compared_and_activated_on_purpose(
@@ -67,7 +66,7 @@ def test_a_blocked_release_is_listed_compared_and_activated_on_purpose(
     admin.post(URL, json=REFUND)
     live = admin.get("/v1/admin/releases").json()["releases"][0]["release"]
     fill(published, [FAQ[0].model_copy(update={"question": "What is a gift?", "alternatives": ()}), *FAQ[1:]])
-    job = wait(admin, admin.post("/v1/admin/reindex").json()["job_id"])
+    job = ended_job(admin, admin.post("/v1/admin/reindex").json()["job_id"])
     assert job["status"] == "failed"
     assert "“When will I get my refund?”: expected `refund`" in job["error"]
     blocked, active = admin.get("/v1/admin/releases").json()["releases"]
@@ -106,12 +105,15 @@ def test_what_users_asked_becomes_golden_and_is_compared(published: Settings) ->
         assert client.post(f"{FILES}/collect", json={"source": "feedback"}).json()["known"] == 1
         assert client.post(f"{FILES}/collect", json={"source": "log"}).status_code == 422
         ids = {"request_ids": [replies[1]["request_id"]]}
-        for _ in range(100):  # the log is written in the background
-            logged = client.post(f"{FILES}/collect", json={"source": "log"} | ids)
-            if logged.status_code == 200:
-                break
-            time.sleep(0.1)
-        assert logged.json()["added"] == 1
+        added = []
+
+        def collected() -> bool:
+            response = client.post(f"{FILES}/collect", json={"source": "log"} | ids)
+            added.append(response.json().get("added"))
+            return response.status_code == 200
+
+        wait_until(collected)  # the log is written in the background
+        assert added[-1] == 1
         golden = client.get(URL).json()["questions"]
         assert [(item["question"], item["source"]) for item in golden] == [
             (REFUND["question"], "feedback"),

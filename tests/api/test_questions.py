@@ -1,21 +1,14 @@
-"""The question log and feedback over HTTP, and what each setting leaves in the database."""
-
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+"""The question log and its statistics over HTTP, and what each setting leaves in the database."""
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, inspect, text
 
-from app.encoding.bundle import Bundle
-from app.http.security import digest_of
-from app.keys import NamedKey
 from app.settings import LogQuestions, Settings
-from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
-from tests.service import checked_client
+from tests.api.question_log import ADMIN, EDIT_KEY, ask, emptied, give, questions, redacting, service, shared_settings
+
+__all__ = ["emptied", "redacting", "shared_settings"]
 
 EMAIL, PHONE, IBAN, CARD, KEY = (
     "anna.b@example.com",
@@ -26,79 +19,6 @@ EMAIL, PHONE, IBAN, CARD, KEY = (
 )
 WORD = "sesquipedalian"
 PRIVATE = f"When do I get my {WORD} refund? {EMAIL} {PHONE} {IBAN} {CARD} {KEY}"
-ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
-EDIT_KEY = "edit-key-of-the-tests"
-
-
-@contextmanager
-def service(settings: Settings, mode: LogQuestions) -> Iterator[TestClient]:
-    """A service with this setting; what it logged is in the database when the block ends."""
-    with checked_client(settings.model_copy(update={"log_questions": mode})) as client:
-        yield client
-
-
-@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
-def shared_settings(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, bundle: Bundle
-) -> Iterator[Settings]:
-    """A published FAQ whose store is of either kind; tests that change nothing else share it."""
-    home = tmp_path_factory.mktemp("home")
-    keys = (NamedKey("ann", "edit", digest_of(EDIT_KEY)),)
-    settings = Settings(home=home, admin_keys=(digest_of(ADMIN_KEY),), keys=keys)
-    if request.param == "sqlite":
-        fill(settings, FAQ)
-        publish_home(settings, bundle)
-        yield settings
-        return
-    with request.getfixturevalue("postgres_server").database() as url:
-        settings = settings.model_copy(update={"database_url": url})
-        fill(settings, FAQ)
-        publish_home(settings, bundle)
-        yield settings
-
-
-@pytest.fixture
-def emptied(shared_settings: Settings) -> Settings:
-    """The same, with an empty log."""
-    engine = create_engine(shared_settings.sqlalchemy_url)
-    with engine.begin() as connection:
-        for table in (
-            "questions",
-            "feedback",
-            "outcome_hours",
-            "entry_days",
-            "question_days",
-            "question_groups",
-            "reviews",
-        ):
-            connection.execute(text(f"DELETE FROM {table}"))
-    engine.dispose()
-    return shared_settings
-
-
-@pytest.fixture
-def redacting(emptied: Settings) -> Iterator[TestClient]:
-    with service(emptied, "redacted") as client:
-        yield client
-
-
-def ask(client: TestClient, question: str = "When do I get my money back?", **options: object) -> dict[str, Any]:
-    response = client.post("/v1/ask", json={"question": question, **options})
-    assert response.status_code == 200, response.text
-    reply: dict[str, Any] = response.json()
-    return reply
-
-
-def questions(client: TestClient, expected: int, **params: str) -> list[dict[str, Any]]:
-    """The logged questions, as soon as so many are there."""
-    deadline = time.monotonic() + 20
-    while True:
-        client.delete("/v1/admin/questions", params={"session": "nobody"}, headers=ADMIN)  # writes what waits
-        listed: list[dict[str, Any]] = client.get("/v1/admin/questions", params=params, headers=ADMIN).json()[
-            "questions"
-        ]
-        if len(listed) == expected or time.monotonic() > deadline:
-            return listed
 
 
 def dump(settings: Settings) -> str:
@@ -239,68 +159,6 @@ def test_a_session_that_could_be_a_name_or_an_address_is_refused(redacting: Test
     for session in ("anna@example.com", "Anna B", "", "x" * 65):
         refused = redacting.post("/v1/ask", json={"question": "q", "session": session})
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "session")
-
-
-# --- feedback
-
-
-def give(client: TestClient, reply: dict[str, Any], **fields: object) -> dict[str, Any]:
-    """Give feedback with the token of a reply."""
-    body = {"request_id": reply["request_id"], "token": reply["feedback_token"], "helpful": False, **fields}
-    response = client.post("/v1/feedback", json=body)
-    assert response.status_code == 200, response.text
-    given: dict[str, Any] = response.json()
-    return given
-
-
-def refused(client: TestClient, status: int, headers: dict[str, str] | None = None, **body: object) -> str:
-    """The reason why a feedback is refused."""
-    response = client.post("/v1/feedback", json={"helpful": False, **body}, headers=headers)
-    assert response.status_code == status, response.text
-    return str(response.json()["detail"])
-
-
-def test_a_browser_gives_feedback_with_the_token_and_changes_it(redacting: TestClient) -> None:
-    reply = ask(redacting, session="s")
-    given = give(redacting, reply, faq_id="refund", reason="wrong", correct_faq_id="password")
-    assert (given["helpful"], given["reason"], given["correct_faq_id"]) == (False, "wrong", "password")
-    changed = give(redacting, reply, faq_id="refund", helpful=True, question="When do I get my money back?")
-    assert (changed["helpful"], changed["reason"]) == (True, None)
-    assert changed["question"] == "When do I get my money back?"
-    assert changed["changeable_until"] == given["changeable_until"]
-    (kept,) = redacting.get("/v1/admin/feedback", params={"helpful": "true"}, headers=ADMIN).json()["feedback"]
-    assert (kept["outcome"], kept["session"], kept["release"]) == ("answered", "s", reply["release"])
-    questions(redacting, 1)
-    assert len(questions(redacting, 1, helpful="true")) == 1
-
-
-def test_feedback_without_the_question_takes_it_from_the_log(redacting: TestClient) -> None:
-    reply = ask(redacting)
-    questions(redacting, 1)
-    assert give(redacting, reply)["question"] == "When do I get my money back?"
-    body = {"request_id": reply["request_id"], "helpful": True, "faq_id": "refund"}
-    response = redacting.post("/v1/feedback", json=body, headers=ADMIN)
-    assert (response.status_code, response.json()["question"]) == (200, "When do I get my money back?")
-
-
-def test_feedback_that_its_token_does_not_prove_is_refused(redacting: TestClient) -> None:
-    reply, other = ask(redacting), ask(redacting)
-    body = {"request_id": reply["request_id"], "token": reply["feedback_token"]}
-    assert "another request" in refused(redacting, 422, **{**body, "token": other["feedback_token"]})
-    assert "not valid" in refused(redacting, 422, **{**body, "token": "AAAA"})
-    assert "did not show" in refused(redacting, 422, **body, faq_id="passage-of-none")
-    assert "not the question" in refused(redacting, 422, **body, question="something else")
-    assert "no entry `nothing`" in refused(redacting, 422, **body, correct_faq_id="nothing")
-    assert "`reason` says why" in refused(redacting, 422, **{**body, "helpful": True, "reason": "wrong"})
-    assert "or a key" in refused(redacting, 401, request_id=reply["request_id"])
-    assert "not in the log" in refused(redacting, 422, ADMIN, request_id="0" * 32)
-    assert redacting.get("/v1/admin/feedback", headers=ADMIN).json()["feedback"] == []
-
-
-def test_with_logging_off_there_is_no_feedback(emptied: Settings) -> None:
-    with service(emptied, "off") as client:
-        ask(client)
-        assert "FAQ_LOG_QUESTIONS=off" in refused(client, 409, ADMIN, request_id="0" * 32)
 
 
 # --- statistics

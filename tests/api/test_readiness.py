@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from app.answering import Answerer
 from app.encoding.bundle import Bundle
 from app.errors import IndexUnavailable
+from app.index import vector_file
 from app.index.embedded import EmbeddedStore
 from app.releases import readiness
 from app.releases.catalog import Catalog
@@ -18,6 +18,7 @@ from app.releases.readiness import Readiness
 from app.settings import Settings
 from tests.conftest import publish_home
 from tests.service import checked_client
+from tests.waiting import wait_until
 
 
 class Encodings:
@@ -64,9 +65,12 @@ async def test_concurrent_probes_encode_once(live: Live, encodings: Encodings, m
 
 
 @pytest.mark.anyio
-async def test_a_failing_probe_runs_once_too(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with live.answerer() as answerer:
-        await answerer.index.close()
+async def test_a_failing_probe_runs_once_too(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_file, "MAPPED_BYTES", 0)  # as for the vectors of a large index, which are read
+    live = Live(Catalog(published))
+    await live.follow()
+    (vectors,) = published.home.glob(f"index/*/{vector_file.VECTORS}")
+    vectors.write_bytes(b"")
     probe, probes = readiness._probe, []
 
     async def counted(answerer: Answerer) -> readiness._Result:
@@ -78,6 +82,7 @@ async def test_a_failing_probe_runs_once_too(live: Live, monkeypatch: pytest.Mon
     results = await asyncio.gather(*(ready.check(live) for _ in range(20)), return_exceptions=True)
     assert {type(result) for result in results} == {IndexUnavailable}
     assert len(probes) == 1
+    await live.close()
 
 
 def test_a_replica_that_lacks_the_bundle_of_the_active_release_answers_from_the_old_one_and_says_so(
@@ -90,9 +95,7 @@ def test_a_replica_that_lacks_the_bundle_of_the_active_release_answers_from_the_
         missing = published.home / "models" / other_bundle.revision
         shutil.rmtree(missing)
         asyncio.run(EmbeddedStore(published.home / "index").activate(other))
-        deadline = time.monotonic() + 30
-        while "problem" not in (ready := client.get("/readyz").json()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: "problem" in client.get("/readyz").json())
+        ready = client.get("/readyz").json()
         assert (ready["status"], ready["release"]) == ("ready", release)
         assert str(missing) in ready["problem"]

@@ -105,10 +105,10 @@ def test_confidences_follow_the_stated_share_exactly(tmp_path: Path, held: Bundl
         with checked_client(settings_of(tmp_path / str(share), held, unanswerable_share=share)) as client:
             for question, answers in before.items():
                 u = model.probability(answers[0]["score"])
-                found = confidences(client, question)
-                assert list(found) == [answer["faq_id"] for answer in answers]
+                asked = confidences(client, question)
+                assert list(asked) == [answer["faq_id"] for answer in answers]
                 expected = [a * answer["confidence"] / (a * (1 - u) + b * u) for answer in answers]
-                assert list(found.values()) == pytest.approx(expected, abs=5e-4)
+                assert list(asked.values()) == pytest.approx(expected, abs=5e-4)
 
 
 def test_what_is_asked_is_counted_and_suggested_and_changes_no_reply(

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from app.knowledge.store import Store
 from app.questions.log import QuestionLog
 from app.settings import Settings
-from tests.api.test_questions import (
+from tests.api.question_log import (
     ADMIN,
     EDIT_KEY,
     emptied,
@@ -64,8 +64,8 @@ def ids(cluster: dict[str, Any]) -> list[str]:
 
 
 def entry(client: TestClient, entry_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.get("/v1/admin/entry", params={"id": entry_id}, headers=EDIT).json()
-    return found
+    entry: dict[str, Any] = client.get("/v1/admin/entry", params={"id": entry_id}, headers=EDIT).json()
+    return entry
 
 
 def test_the_life_of_a_cluster(asked: TestClient) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Thread
 from typing import Any
 
 import httpx2
@@ -19,10 +19,13 @@ from app.jobs.jobs import Jobs
 from app.knowledge.publication import moment
 from app.knowledge.store import Store
 from app.knowledge.tables import utc_now
+from app.releases import turns
+from app.releases.updater import TOGETHER_S
 from app.releases.worker import Worker
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
 from tests.service import checked_client
+from tests.waiting import PATIENCE_S, wait_until
 
 ENTRY, LINES = "/v1/admin/entry", {"Content-Type": "application/jsonl"}
 QUESTION = "When will I get my refund?"
@@ -54,13 +57,6 @@ def status(client: TestClient) -> dict[str, Any]:
     return reply
 
 
-def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def jobs(client: TestClient) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = client.get("/v1/admin/jobs").json()["jobs"]
     return listed
@@ -68,17 +64,18 @@ def jobs(client: TestClient) -> list[dict[str, Any]]:
 
 def test_an_edit_answers_by_itself_and_the_next_ones_are_one_update_of_the_same_process(client: TestClient) -> None:
     assert edit(client, "Within six days.").status_code == 200
-    wait(lambda: answer(client) == "Within six days.")
-    worker = worker_process()
+    wait_until(lambda: answer(client) == "Within six days.")
+    worker, start = worker_process(), time.monotonic()
     for number in range(5):
         edit(client, f"Edition {number}.")
     created = client.post("/v1/admin/entries", json={"question": "Do you sell turnips?", "answer": "On Mondays."})
     assert created.status_code == 201
-    wait(lambda: answer(client) == "Edition 4." and answer(client, "Do you sell turnips?") == "On Mondays.")
-    wait(lambda: not status(client)["pending"]["entries"])
+    spent_s = time.monotonic() - start
+    wait_until(lambda: answer(client) == "Edition 4." and answer(client, "Do you sell turnips?") == "On Mondays.")
+    wait_until(lambda: not status(client)["pending"]["entries"])
     kinds = [(job["kind"], job["status"]) for job in jobs(client)]
     assert kinds == [("update", "succeeded")] * len(kinds)
-    assert 2 <= len(kinds) <= 4
+    assert 2 <= len(kinds) <= 4 + spent_s / TOGETHER_S
     assert worker_process() == worker
 
 
@@ -86,12 +83,12 @@ def test_what_an_import_brought_waits_for_a_reindex_although_an_edit_answers(cli
     line = '{"id": "delivery", "question": "What is the delivery fee?", "answer": "Ten euros."}'
     assert client.post("/v1/admin/entries/import", content=line, headers=LINES).status_code == 200
     edit(client, "Within six days.")
-    wait(lambda: answer(client) == "Within six days.")
+    wait_until(lambda: answer(client) == "Within six days.")
     assert answer(client, "What is the delivery fee?") == "Delivery is free above 50 euros."
     line = line.replace("Ten", "Nine")
     sent = client.post("/v1/admin/entries/import", params={"reindex": True}, content=line, headers=LINES)
     assert sent.status_code == 200
-    wait(lambda: answer(client, "What is the delivery fee?") == "Nine euros.")
+    wait_until(lambda: answer(client, "What is the delivery fee?") == "Nine euros.")
 
 
 def test_validity_that_ends_and_begins_makes_a_release(client: TestClient) -> None:
@@ -100,11 +97,11 @@ def test_validity_that_ends_and_begins_makes_a_release(client: TestClient) -> No
     assert changed.status_code == 200
     later = {"question": QUESTION, "answer": "The new rules apply.", "valid_from": soon}
     assert client.post("/v1/admin/entries", json=later).status_code == 201
-    assert answer(client) == "Within five days of the return."
-    wait(lambda: status(client)["pending"]["next_validity"] is not None, 5)
-    wait(lambda: answer(client) == "The new rules apply.")
+    assert answer(client) == "Within five days of the return." or moment(utc_now()) >= soon
+    wait_until(lambda: status(client)["pending"]["next_validity"] is not None or moment(utc_now()) >= soon)
+    wait_until(lambda: answer(client) == "The new rules apply.")
     assert moment(utc_now()) >= soon
-    wait(lambda: not any(status(client)["pending"][name] for name in ("entries", "validity", "next_validity")))
+    wait_until(lambda: not any(status(client)["pending"][name] for name in ("entries", "validity", "next_validity")))
 
 
 def test_a_service_that_starts_makes_what_another_one_stored_and_validity_that_it_slept_over(home: Settings) -> None:
@@ -116,22 +113,22 @@ def test_a_service_that_starts_makes_what_another_one_stored_and_validity_that_i
     store.close()
     with checked_client(home) as client:
         client.headers["X-API-Key"] = ADMIN_KEY
-        wait(lambda: answer(client) == "Within six days.")
+        wait_until(lambda: answer(client) == "Within six days.")
         assert answer(client, "What is the delivery fee?") != "Delivery is free above 50 euros."
 
 
 def test_a_worker_that_dies_is_a_failed_job_and_the_next_job_starts_another(client: TestClient) -> None:
-    def reindexed() -> tuple[str, str]:
+    def reindexed(meanwhile: Callable[[], None] = lambda: None) -> tuple[str, str]:
         job_id = client.post("/v1/admin/reindex").json()["job_id"]
-        wait(lambda: jobs(client)[0]["status"] not in ("queued", "running"))
+        meanwhile()
+        wait_until(lambda: jobs(client)[0]["status"] not in ("queued", "running"))
         job = client.get(f"/v1/admin/jobs/{job_id}").json()
         return job["status"], str(job["error"])
 
     assert reindexed()[0] == "succeeded"
     worker = worker_process()
     os.kill(worker, signal.SIGSTOP)
-    Timer(0.5, os.kill, (worker, signal.SIGKILL)).start()
-    assert reindexed() == ("failed", "The worker ended with exit status -9.")
+    assert reindexed(lambda: os.kill(worker, signal.SIGKILL)) == ("failed", "The worker ended with exit status -9.")
     assert reindexed()[0] == "succeeded"
     assert worker_process() != worker
 
@@ -144,10 +141,7 @@ async def test_a_worker_without_jobs_ends_after_a_while(published: Settings) -> 
         job = await worker.start()
         await worker.ended(job.job_id)
         process = worker_process()
-        deadline = time.monotonic() + 10
-        while Path(f"/proc/{process}").exists():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(wait_until, lambda: not Path(f"/proc/{process}").exists())
         assert Jobs(store.database).get(job.job_id).status == "succeeded"
     finally:
         await worker.close()
@@ -162,13 +156,16 @@ def worker_process() -> int:
     return int(listed.stdout)
 
 
-def test_a_reindex_waits_for_the_update_under_way_and_is_refused_no_more(client: TestClient) -> None:
+def test_a_reindex_waits_for_the_update_under_way_and_is_refused_no_more(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "UPDATE_S", PATIENCE_S)
     edit(client, "Within six days.")
-    wait(lambda: bool(jobs(client)))
+    wait_until(lambda: bool(jobs(client)))
     assert jobs(client)[0]["kind"] == "update"
     reindex = client.post("/v1/admin/reindex")
     assert reindex.status_code == 202
-    wait(lambda: jobs(client)[0]["status"] == "succeeded")
+    wait_until(lambda: jobs(client)[0]["status"] == "succeeded")
     assert jobs(client)[0]["job_id"] == reindex.json()["job_id"]
 
 
@@ -207,4 +204,4 @@ def test_two_editors_of_one_entry_win_one_version_each(client: TestClient) -> No
     assert set(outcomes) <= {200, 412}
     written = [version["differences"][0]["after"] for version in history["versions"][:-1]]
     assert sorted(written) == sorted(f"{name} {number}" for name in ("Ann", "Ben") for number in range(10))
-    wait(lambda: answer(client) == written[0])
+    wait_until(lambda: answer(client) == written[0])

@@ -16,15 +16,12 @@ ABOUT = About(id="1", created_at="2026-01-01T00:00:00+00:00", release=None, inde
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """An archive of three files, one of them mostly zeros, and an empty directory."""
+    """An archive of three files, one of them large, and an empty directory."""
     root = tmp_path / "root"
     (root / "models" / "0" / "empty").mkdir(parents=True)
     (root / "knowledge.db").write_bytes(b"entries of the FAQ")
     (root / "keys").write_text("digests")
-    with (root / "models" / "0" / "sparse").open("wb") as sparse:
-        sparse.seek(1_000_000)
-        sparse.write(b"end")
-        sparse.truncate(3_000_000)
+    (root / "models" / "0" / "large").write_bytes(bytes(range(256)) * 1_000 + b"end")
     archive.write(tmp_path / "backup.tar.gz", ABOUT, root)
     return tmp_path / "backup.tar.gz"
 
@@ -38,8 +35,6 @@ def test_what_is_unpacked_is_what_was_packed(file: Path, tmp_path: Path) -> None
     )
     assert after == before
     assert (target / "keys").stat().st_mode & 0o777 == 0o600
-    sparse = target / "models" / "0" / "sparse"
-    assert sparse.stat().st_blocks * 512 < 1_000_000
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

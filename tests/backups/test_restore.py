@@ -31,6 +31,7 @@ from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.stand_in import stand_in
 from tests.faults.test_killed import ask
+from tests.waiting import PATIENCE_S
 
 QUESTION = "When will I get my refund?"
 KILLED_AT = """
@@ -102,7 +103,7 @@ def test_a_backup_made_while_entries_are_edited_has_entries_and_release_of_one_m
 ) -> None:
     editing = Editing(published)
     editing.start()
-    assert editing.switched.wait(60)
+    assert editing.switched.wait(PATIENCE_S)
     about = backups.backup(published, file)
     editing.stop.set()
     editing.join()

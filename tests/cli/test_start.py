@@ -1,12 +1,25 @@
-"""The keys of a first start."""
+"""The keys of a first start, and what a start imports and publishes."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from app.cli.start import KEYS, keys_of
+from app.cli.entries import import_file
+from app.cli.start import KEYS, bring_up_to_date, keys_of
+from app.encoding.bundle import Bundle
 from app.errors import SettingsError
 from app.http.security import digest_of
+from app.index.protocol import IndexRecord
 from app.keys import NamedKey
+from app.knowledge.entry import Entry
+from app.knowledge.store import Store
+from app.releases.catalog import Catalog
 from app.settings import Settings
+from tests.conftest import fill
 
 OPEN = "0.0.0.0"
 
@@ -45,3 +58,83 @@ def test_a_damaged_file_of_keys_is_named(settings: Settings) -> None:
     (settings.home / KEYS).write_text("admin:admin\n")
     with pytest.raises(SettingsError, match=KEYS):
         keys_of(exposed)
+
+
+@pytest.fixture
+def file(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A FAQ file, and the environment of the commands. SIGTERM is handled as before at the end."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "faq.csv"
+    file.write_text("question,answer\nWhen will I get my refund?,Within five days.\n")
+    handler = signal.getsignal(signal.SIGTERM)
+    yield file
+    signal.signal(signal.SIGTERM, handler)
+
+
+def answers(settings: Settings) -> set[str]:
+    """The answers of the store."""
+    store = Store.open(settings.sqlalchemy_url)
+    try:
+        return {entry.answer for entry in store.entries()}
+    finally:
+        store.close()
+
+
+def active(settings: Settings) -> IndexRecord:
+    """The record of the active release."""
+
+    async def read() -> IndexRecord:
+        catalog = Catalog(settings)
+        try:
+            name = await catalog.active()
+            return next(record for record in await catalog.indexes.records() if record.name == name)
+        finally:
+            await catalog.close()
+
+    return asyncio.run(read())
+
+
+def test_a_start_imports_and_publishes_only_what_has_changed(settings: Settings, bundle: Bundle, file: Path) -> None:
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    first = active(settings)
+    fill(settings, [Entry(id="edited", question="Who are you?", answer="A shop.")])
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    assert (answers(settings), active(settings)) == ({"A shop."}, first)
+    file.write_text("question,answer\nWhen will I get my refund?,Within six days.\n")
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    assert answers(settings) == {"Within six days."}
+    assert active(settings).knowledge != first.knowledge
+
+
+def test_a_start_publishes_what_an_interrupted_one_imported(settings: Settings, bundle: Bundle, file: Path) -> None:
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    first = active(settings)
+    file.write_text("question,answer\nWhen will I get my refund?,Within six days.\n")
+    import_file(file, mode="replace")
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    assert active(settings).knowledge != first.knowledge
+
+
+def test_a_start_publishes_again_where_the_release_the_bundle_or_a_setting_is_another(
+    settings: Settings, bundle: Bundle, other_bundle: Bundle, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    shutil.rmtree(settings.home / "index")
+    bring_up_to_date(settings, file, bundle.directory, replace=True)
+    assert active(settings).bundle == bundle.revision
+    bring_up_to_date(settings, file, other_bundle.directory, replace=True)
+    assert active(settings).bundle == other_bundle.revision
+    monkeypatch.setenv("FAQ_LANGUAGE", "german")
+    bring_up_to_date(settings.model_copy(update={"language": "german"}), file, other_bundle.directory, replace=True)
+    assert active(settings).language == "german"
+
+
+def test_a_later_start_without_replace_imports_and_publishes_nothing(
+    settings: Settings, bundle: Bundle, other_bundle: Bundle, file: Path
+) -> None:
+    bring_up_to_date(settings, file, bundle.directory, replace=False)
+    first = active(settings)
+    file.unlink()
+    bring_up_to_date(settings, file, other_bundle.directory, replace=False)
+    assert active(settings) == first

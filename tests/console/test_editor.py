@@ -17,6 +17,20 @@ from tests.console.conftest import Person
 from tests.console.test_entries import add, steps, stored
 
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)> {{7*7}} 'x"
+PAGES_OF_EVIL = [
+    address.format(evil=quote(EVIL, safe=""))
+    for address in (
+        "entries?search=alert",
+        "entries?search={evil}&field={evil}",
+        "entry?id={evil}",
+        "history?id={evil}",
+        "new?question={evil}",
+        "try?question={evil}",
+        "entry-options?follow_ups=alert",
+        "releases",
+        "login?next={evil}",
+    )
+]
 UNSAFE = re.compile(r"<script>|<img src=x|onerror=alert\(1\)>")
 
 
@@ -110,6 +124,8 @@ def test_two_editors_see_both_texts_and_no_change_is_lost(person: Person, keyed:
     taken = person.send("entry", 200, etag=etag(clash), take="answer", **mine)
     assert set(re.findall(r'name="take" value="([^"]+)"', taken)) == {"question", "alternatives"}
     assert stored(keyed, "shared").answer == "Theirs."
+    assert 'name="take" value="answer"' in person.send("entry", 200, etag=etag(clash), take="no-field", **mine)
+    assert 'name="take" value="answer"' in person.send("entry", 200, etag=etag(clash), take="of_entry", **mine)
     theirs = {**mine, "question": "Shared?", "answer": "Theirs.", "alternatives": ["One?", "Two?"]}
     assert "are the same now" in person.send("entry", 200, etag=etag(taken), take="answer", **theirs)
     person.send("entry", etag=etag(taken), **{**mine, "answer": "Theirs."})
@@ -166,23 +182,12 @@ def test_no_text_becomes_markup_on_any_page(person: Person, keyed: Settings) -> 
     add(keyed, evil)
     store = Store.open(keyed.sqlalchemy_url)
     store.import_entries([evil.model_copy(update={"answer": f"changed {EVIL}"})], "append", by=EVIL[:60])
-    address = quote(EVIL, safe="")
-    for page in (
-        "entries?search=alert",
-        f"entries?search={address}&field={address}",
-        f"entry?id={address}",
-        f"history?id={address}",
-        f"new?question={address}",
-        f"try?question={address}",
-        "entry-options?follow_ups=alert",
-        "releases",
-        f"login?next={address}",
-    ):
+    for page in PAGES_OF_EVIL:
         text = person.see(page)
         assert not UNSAFE.search(text), page
-    assert str(escape(EVIL)) in person.see("entries?search=alert")
-    found = person.see("entries?search=alert")
-    boxes = [html.unescape(value) for value in re.findall(r'name="chosen" value="([^"]+)"', found)]
+    listed = person.see("entries?search=alert")
+    assert str(escape(EVIL)) in listed
+    boxes = [html.unescape(value) for value in re.findall(r'name="chosen" value="([^"]+)"', listed)]
     changed = person.send("entries-bulk", 200, act="tag", tag=EVIL, chosen=boxes, search="alert")
     assert not UNSAFE.search(changed)
     sent: list[dict[str, Any]] = [{"answer": " "}, {"answer": EVIL, "etag": '"1-old"'}]

@@ -109,8 +109,8 @@ def test_a_choice_survives_a_change_by_somebody_else(person: Person, keyed: Sett
     assert "others changed “raced-b”" in page
     assert page.count(" checked ") == 2
     assert stored(keyed, "raced-a").state == "live"
-    again = chosen(page, "raced-a", "raced-b")
-    assert "2 entries archived" in person.send("entries-bulk", 200, part=True, act="archive", chosen=again)
+    retried = chosen(page, "raced-a", "raced-b")
+    assert "2 entries archived" in person.send("entries-bulk", 200, part=True, act="archive", chosen=retried)
 
 
 def test_a_choice_of_nothing_or_without_a_tag_is_told(person: Person) -> None:

@@ -13,7 +13,7 @@ import pytest
 from app.console.login import STATIC
 from app.console.page import HTMX
 from tests.console.conftest import Person
-from tests.web.test_pages import Outline
+from tests.outline import Outline
 
 ROOM = Path(str(files("app.console")))
 TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))

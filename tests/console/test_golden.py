@@ -59,9 +59,7 @@ def test_files_are_imported_and_exported(person: Person) -> None:
         assert 'class="flash error"' in bad.text
 
 
-def test_a_blocked_release_says_why_and_is_activated_all_the_same(
-    person: Person, keyed: Settings, bundle: Bundle
-) -> None:
+def test_a_blocked_release_says_why_and_is_activated_anyway(person: Person, keyed: Settings, bundle: Bundle) -> None:
     live = person.client.get("/readyz").json()["release"]
     add(keyed, Entry(id="later", question="What is later?", answer="This."))
     blocked = publish_home(keyed, bundle)
@@ -75,7 +73,7 @@ def test_a_blocked_release_says_why_and_is_activated_all_the_same(
         assert "Blocked" in page
         assert str(escape(EVIL)) in page
         assert not UNSAFE.search(page)
-    assert "Activate all the same" in person.see("releases")
+    assert "Activate anyway" in person.see("releases")
     assert "1 golden question" in person.send("activate", 409, release=blocked)
     person.send("activate", release=blocked, override="1")
     assert person.client.get("/readyz").json()["release"] == blocked

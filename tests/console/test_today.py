@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from app.console.charts import HEIGHT, WIDTH, Stack, bar_chart
 from app.console.outcomes import outcome_stacks
 from app.knowledge.store import Store
+from app.questions.figures import HourFigures, Period
 from app.questions.log import QuestionLog
-from app.questions.statistics import HourFigures, Period
 from app.settings import Settings
 from tests.console.conftest import Person
 from tests.questions.made import asked

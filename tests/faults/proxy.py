@@ -4,6 +4,8 @@ import asyncio
 import threading
 from typing import Literal
 
+from tests.waiting import PATIENCE_S
+
 Mode = Literal["pass", "reset", "delay", "hang", "errors", "cut", "away"]
 
 ERROR = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
@@ -35,12 +37,12 @@ class Proxy:
 
     def __enter__(self) -> "Proxy":
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     def set(self, mode: Mode, *, delay_s: float = 0.0, first: int | None = None) -> None:

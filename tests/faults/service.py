@@ -18,6 +18,7 @@ import httpx2
 
 from app.settings import Settings
 from tests.conftest import ADMIN_KEY
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 QUESTION = {"question": "When will I get my refund?"}
@@ -32,7 +33,9 @@ class Service:
         self._asked = itertools.count()
         self.url = self._listening()
         self.port = int(self.url.rpartition(":")[2])
-        self.client = httpx2.Client(base_url=self.url, headers={"X-API-Key": ADMIN_KEY}, trust_env=False, timeout=30)
+        self.client = httpx2.Client(
+            base_url=self.url, headers={"X-API-Key": ADMIN_KEY}, trust_env=False, timeout=PATIENCE_S
+        )
 
     @property
     def log(self) -> str:
@@ -45,11 +48,11 @@ class Service:
         marks = "?" * (number % 40) + "!" * (number // 40 % 40)
         return self.client.post("/v1/ask", json={"question": QUESTION["question"] + marks})
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = PATIENCE_S) -> None:
         """Until /readyz says so."""
         self.wait(lambda: self.client.get("/readyz").status_code == 200, seconds)
 
-    def wait(self, condition: Any, seconds: float = 30) -> None:  # noqa: ANN401 - any callable
+    def wait(self, condition: Any, seconds: float = PATIENCE_S) -> None:  # noqa: ANN401 - any callable
         """Until `condition()` holds; a refused connection is a no."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -61,7 +64,7 @@ class Service:
             time.sleep(0.05)
         raise AssertionError(f"not within {seconds} s:\n{self.log}")
 
-    def terminate(self, seconds: float = 30) -> int:
+    def terminate(self, seconds: float = PATIENCE_S) -> int:
         """SIGTERM, and the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
@@ -72,7 +75,7 @@ class Service:
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def _listening(self) -> str:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if started := re.search(r"Faqtual: (http://\S+)\n", self.log):
                 return started[1]
@@ -111,7 +114,7 @@ def asking(running: Service, threads: int = 3) -> Iterator[list[tuple[int, str]]
     stop = Event()
 
     def ask() -> None:
-        with httpx2.Client(base_url=running.url, trust_env=False, timeout=30) as client:
+        with httpx2.Client(base_url=running.url, trust_env=False, timeout=PATIENCE_S) as client:
             while not stop.is_set():
                 try:
                     response = client.post("/v1/ask", json=QUESTION)

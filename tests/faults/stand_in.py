@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 
 from tests.faults.service import ROOT, free_port
+from tests.waiting import PATIENCE_S
 
 
 class StandIn:
@@ -37,7 +38,9 @@ class StandIn:
     def behave(self, lost: list[int] | None = None, **behaviour: Any) -> None:  # noqa: ANN401
         """Behave so from now on; see `Behaviour`. At least one node must stay. Returns when it is so."""
         left = next(url for position, url in enumerate(self.urls) if position not in self._lost)
-        httpx2.post(f"{left}/stand-in", json={"lost": lost or [], **behaviour}, trust_env=False).raise_for_status()
+        httpx2.post(
+            f"{left}/stand-in", json={"lost": lost or [], **behaviour}, trust_env=False, timeout=PATIENCE_S
+        ).raise_for_status()
         self._lost = lost or []
         for position, url in enumerate(self.urls):
             while is_answering(url) == (position in self._lost):
@@ -46,7 +49,7 @@ class StandIn:
     def largest(self) -> int:
         """The bytes of the largest request so far."""
         left = next(url for position, url in enumerate(self.urls) if position not in self._lost)
-        return int(httpx2.get(f"{left}/stand-in", trust_env=False).json()["largest"])
+        return int(httpx2.get(f"{left}/stand-in", trust_env=False, timeout=PATIENCE_S).json()["largest"])
 
     def _started(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "tests.faults.qdrant", str(self._journal), *map(str, self.ports)]

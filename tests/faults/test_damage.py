@@ -18,13 +18,14 @@ from tests.conftest import FAQ, fill, publish_home
 from tests.faults.service import service
 from tests.faults.test_disk_full import small
 from tests.test_process import run
+from tests.waiting import wait_until
 
 __all__ = ["small"]  # a fixture: a FAQ_HOME on a disk of its own
 
 
 def only(home: Path, pattern: str) -> Path:
-    (found,) = home.glob(pattern)
-    return found
+    (path,) = home.glob(pattern)
+    return path
 
 
 def flip(path: Path) -> None:
@@ -83,10 +84,7 @@ def test_damage_is_named_and_its_repair_noticed(
             assert reason in response.json()["detail"]
         assert client.get("/livez").status_code == 200
         path.write_bytes(data)
-        deadline = time.monotonic() + 10
-        while client.get("/readyz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
 def test_damage_of_a_large_index_is_named_soon_after_the_start(
@@ -98,16 +96,13 @@ def test_damage_of_a_large_index_is_named_soon_after_the_start(
     data = path.read_bytes()
     flip(path)
     with TestClient(create_app(published)) as client:
-        deadline = time.monotonic() + 10
-        while (refused := client.post("/v1/ask", json={"question": "q"})).status_code != 503:
-            assert time.monotonic() < deadline
-        assert "vectors.f32 is not what was built" in refused.json()["detail"]
+        wait_until(lambda: client.post("/v1/ask", json={"question": "q"}).status_code == 503, every=0)
         time.sleep(1.2)  # two more looks at the release
-        assert client.post("/v1/ask", json={"question": "q"}).status_code == 503
+        refused = client.post("/v1/ask", json={"question": "q"})
+        assert refused.status_code == 503
+        assert "vectors.f32 is not what was built" in refused.json()["detail"]
         path.write_bytes(data)
-        while client.get("/readyz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
 
 
 def test_a_service_goes_on_when_its_files_are_damaged(published: Settings, other_bundle: Bundle) -> None:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from app.encoding.bundle import Bundle
-from app.index.resilience import LONGEST_OPEN_S, OPENS_AFTER, READ_S
+from app.index.resilience import OPENS_AFTER, READ_S
 from app.settings import Settings
 from tests.conftest import FAQ, fill, publish_home
 from tests.faults.nodes import Nodes
@@ -51,7 +51,7 @@ def restored(proxy: Proxy, remote: Service) -> Iterator[None]:
     """Every test begins with a Qdrant that is well."""
     yield
     proxy.set("pass")
-    remote.wait(lambda: remote.ask().status_code == 200, 2 * LONGEST_OPEN_S)
+    remote.wait(lambda: remote.ask().status_code == 200)
 
 
 def timed(remote: Service) -> tuple[httpx2.Response, float]:
@@ -87,7 +87,7 @@ def test_the_service_answers_again_when_the_server_is_back(remote: Service, prox
     assert remote.client.get("/livez").status_code == 200
     assert remote.client.get("/readyz").status_code in (200, 503)  # 200 for the seconds that a check is remembered
     proxy.set("pass")
-    remote.wait(lambda: remote.ask().status_code == 200, 2 * LONGEST_OPEN_S)
+    remote.wait(lambda: remote.ask().status_code == 200)
 
 
 def test_a_server_that_hangs_costs_a_bounded_time(remote: Service, proxy: Proxy) -> None:
@@ -95,7 +95,7 @@ def test_a_server_that_hangs_costs_a_bounded_time(remote: Service, proxy: Proxy)
     response, seconds = timed(remote)
     assert response.status_code == 503
     assert seconds < 2 * READ_S + 2
-    remote.wait(lambda: timed(remote)[1] < READ_S / 2, 12 * READ_S)
+    remote.wait(lambda: timed(remote)[1] < READ_S / 2)
     assert remote.ask().status_code == 503
 
 
@@ -142,4 +142,4 @@ def test_a_service_started_without_it_recovers(
         response = second.client.get("/readyz")
         assert (response.status_code, response.json()["code"]) == (503, "not_ready")
         proxy.set("pass")
-        second.wait(lambda: second.ask().status_code == 200, 2 * LONGEST_OPEN_S)
+        second.wait(lambda: second.ask().status_code == 200)

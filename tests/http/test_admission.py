@@ -21,6 +21,7 @@ from app.settings import Settings
 from tests.bundles import VOCABULARY
 from tests.conftest import FAQ, fill, publish_home
 from tests.service import checked_client
+from tests.waiting import wait_until
 
 QUESTION = {"question": "When will I get my refund?"}
 
@@ -61,11 +62,7 @@ def figure(client: httpx2.Client, name: str) -> float:
 
 
 def until(client: httpx2.Client, name: str, value: float) -> None:
-    for _ in range(300):
-        if figure(client, name) == value:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{name} does not become {value}")
+    wait_until(lambda: figure(client, name) == value, every=0.01)
 
 
 def test_a_full_queue_refuses_questions_at_once(client: TestClient, gate: Event) -> None:

@@ -54,3 +54,12 @@ def test_the_script_may_be_loaded_by_any_page(client: TestClient) -> None:
     assert script.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert script.headers["Content-Type"].startswith("text/javascript")
     assert len(script.content) < 40_000
+
+
+def test_a_listed_page_can_read_why_its_question_is_too_large(client: TestClient) -> None:
+    refused = client.post(
+        "/v1/ask", content=b" " * 300_000, headers={"Origin": SHOP, "Content-Type": "application/json"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert refused.headers["Access-Control-Allow-Origin"] == SHOP
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"

@@ -9,7 +9,7 @@ import pytest
 
 from app.arrays import Vectors
 from app.errors import IndexUnavailable
-from app.index import checksums, inverted_file, scan, vector_file
+from app.index import checksums, inverted_file, payload_file, scan, vector_file
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, Filter, Range, fields_of, matches
@@ -26,6 +26,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "LIMIT", ENTRIES)
     monkeypatch.setattr(inverted_file, "COMPARED", ENTRIES // 4)
     monkeypatch.setattr(vector_file, "MAPPED_BYTES", 0)
+    monkeypatch.setattr(payload_file, "MAPPED_BYTES", 0)
 
 
 @pytest.fixture(scope="module")
@@ -122,18 +123,18 @@ async def test_large_files_are_compared_after_opening(
     store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checksums, "AT_ONCE_BYTES", 0)
-    damaged = tmp_path / NAME / "cells" / "answers" / "vectors.npy"
+    damaged = tmp_path / NAME / "cells" / "answers" / "heads.npy"
     data = bytearray(damaged.read_bytes())
     data[-1] ^= 1
     damaged.write_bytes(data)
     index = await store.open(NAME, at_once=True)
-    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/heads.npy is not what was built"):
         await index.verified()
     await index.close()
-    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/heads.npy is not what was built"):
         await store.open(NAME)
     damaged.unlink()
-    with pytest.raises(IndexUnavailable, match=r"cells/answers/vectors.npy is not what was built"):
+    with pytest.raises(IndexUnavailable, match=r"cells/answers/heads.npy is not what was built"):
         await store.open(NAME, at_once=True)
 
 

@@ -1,18 +1,9 @@
-"""Fixtures: a database of either kind, and its jobs."""
-
-from collections.abc import Iterator
+"""Fixtures: the jobs of a database of either kind."""
 
 import pytest
 
 from app.jobs.jobs import Jobs
 from app.knowledge.database import Database
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    database = Database.open(url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

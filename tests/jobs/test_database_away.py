@@ -13,9 +13,11 @@ from sqlalchemy import event, func, select, text
 from app.errors import StoreError
 from app.jobs.jobs import Canceled, Jobs
 from app.knowledge.database import Database
+from app.knowledge.patience import PATIENCE_S
 from app.releases.worker import Worker
 from app.settings import Settings
-from tests.jobs.waiting import wait_until, work_on
+from tests.jobs.working import work_on
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -47,13 +49,13 @@ def test_progress_that_cannot_be_written_is_skipped(database: Database, jobs: Jo
     job = jobs.begin("reindex")
     with jobs.work(job.job_id) as work:
         with blocked(database):
-            slowest = 0.0
+            spent = 0.0
             for done in range(100):
                 started = time.monotonic()
                 work.report(done, 100)
-                slowest = max(slowest, time.monotonic() - started)
+                spent += time.monotonic() - started
                 time.sleep(0.01)
-            assert slowest < 0.1
+            assert spent < 100 * 0.1 / 2  # each of them would wait for 0.1 s
             assert jobs.get(job.job_id).done == 0
         wait_until(lambda: jobs.get(job.job_id).done == 99)
         work.succeed("faq-a-b")
@@ -98,7 +100,7 @@ def test_a_job_does_not_wait_for_what_does_not_pass(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(StoreError, match="it may only be read"):
         Jobs(read_only).begin("reindex")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < PATIENCE_S / 2
     read_only.close()
 
 
@@ -152,5 +154,5 @@ def test_an_import_on_postgresql_holds_up_no_job(postgres_url: str) -> None:
         with jobs.work(job.job_id) as work:
             work.report(3, 3)
             work.succeed("faq-a-b")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30  # half of the time after which a statement gives up
     database.close()

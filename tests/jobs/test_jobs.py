@@ -6,7 +6,8 @@ import pytest
 
 from app.errors import Busy, Conflict, NotFound
 from app.jobs.jobs import Canceled, Jobs
-from tests.jobs.waiting import wait_until, work_on
+from tests.jobs.working import work_on
+from tests.waiting import wait_until
 
 
 def test_a_job_runs_and_succeeds(jobs: Jobs) -> None:

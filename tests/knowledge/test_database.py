@@ -25,6 +25,7 @@ from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.knowledge.tables import Base
 from tests.knowledge.conftest import REPOSITORY
+from tests.waiting import PATIENCE_S
 
 TABLES = ("entries", "jobs")
 
@@ -60,16 +61,16 @@ def test_the_schema_goes_back_and_forward_and_keeps_what_is_there(url: str, stor
     assert "searchable" not in columns["entries"]
     assert "lease_until" not in columns["jobs"]
     assert indexes == {"entries": {"ix_entries_position"}, "jobs": {"ix_jobs_created_at"}}
-    again = Store.open(url)
-    assert list(again.entries()) == entries
-    assert again.page(search="frage 2099?").total == 1
-    assert again.page(search="STRASSE").total == 2_100
-    assert [job.release for job in Jobs(again.database).recent()] == ["faq-a-b"]
-    with again.database.read() as connection:
+    reopened = Store.open(url)
+    assert list(reopened.entries()) == entries
+    assert reopened.page(search="frage 2099?").total == 1
+    assert reopened.page(search="STRASSE").total == 2_100
+    assert [job.release for job in Jobs(reopened.database).recent()] == ["faq-a-b"]
+    with reopened.database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert GoldenRow.metadata is Base.metadata  # its tables are known only where they are imported
         assert compare_metadata(context, Base.metadata) == []
-    again.close()
+    reopened.close()
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -91,9 +92,9 @@ def test_sqlite_is_made_with_its_directory_and_in_wal_mode(tmp_path: Path) -> No
 
 def test_opening_twice_keeps_what_is_there(url: str, store: Store) -> None:
     store.import_entries([Entry(id="a", answer="x")], "append")
-    again = Store.open(url)
-    assert again.get("a").answer == "x"
-    again.close()
+    reopened = Store.open(url)
+    assert reopened.get("a").answer == "x"
+    reopened.close()
 
 
 OPENER = """
@@ -117,7 +118,7 @@ def test_several_processes_may_open_a_new_database_at_once(url: str) -> None:
         assert opener.stdin
         opener.stdin.write("go\n")
         opener.stdin.flush()
-    assert [opener.communicate(timeout=60)[1] for opener in openers] == [""] * 4
+    assert [opener.communicate(timeout=PATIENCE_S)[1] for opener in openers] == [""] * 4
     store = Store.open(url)
     assert {entry.id for entry in store.entries()} == set("abcd")
     store.close()

@@ -98,9 +98,9 @@ def test_every_cell_of_a_csv_is_quoted_and_none_is_a_formula() -> None:
     text = exported(ENTRIES, "csv").decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert all(not cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
-    again = io.StringIO(newline="")
-    csv.writer(again, quoting=csv.QUOTE_ALL).writerows(rows)
-    assert again.getvalue() == text
+    rewritten = io.StringIO(newline="")
+    csv.writer(rewritten, quoting=csv.QUOTE_ALL).writerows(rows)
+    assert rewritten.getvalue() == text
 
 
 def test_excel_takes_a_csv_for_utf_8() -> None:

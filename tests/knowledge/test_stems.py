@@ -1,4 +1,4 @@
-"""Search in lists by the words of the ranking: stems, identifiers and the begin of the last word. On both databases."""
+"""Search in lists by the words of the ranking: stems, identifiers, the beginning of the last word. Both databases."""
 
 from collections.abc import Iterator
 

@@ -21,6 +21,7 @@ from app.knowledge.listing import Page
 from app.knowledge.store import Store
 from app.knowledge.tables import EntryRow
 from tests.knowledge.conftest import REPOSITORY
+from tests.waiting import PATIENCE_S
 
 
 def base64_of(text: str) -> str:
@@ -90,8 +91,8 @@ def test_times_of_creation_and_change(store: Store) -> None:
         assert connection.execute(times).one() == (created, updated)
     store.import_entries([EDITED], "append")
     with store.database.read() as connection:
-        again, later = connection.execute(times).one()
-    assert again == created
+        kept, later = connection.execute(times).one()
+    assert kept == created
     assert later > updated
 
 
@@ -151,7 +152,7 @@ def test_what_is_no_cursor_is_refused(store: Store, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("search", "expected"),
     [
         ("FRAGE", ["a"]),
         ("groß", ["a"]),
@@ -173,11 +174,11 @@ def test_what_is_no_cursor_is_refused(store: Store, after: str) -> None:
         ("' OR 1=1 --", []),
     ],
 )
-def test_search(store: Store, search: str, found: list[str]) -> None:
+def test_search(store: Store, search: str, expected: list[str]) -> None:
     store.import_entries([A, B, C], "append")
     page = store.page(search=search)
-    assert [entry.id for entry in page.entries] == found
-    assert page.total == len(found)
+    assert [entry.id for entry in page.entries] == expected
+    assert page.total == len(expected)
 
 
 SCRIPTS = [
@@ -268,7 +269,7 @@ Store.open(sys.argv[1]).import_entries(entries(), "replace")
 
 def test_a_kill_in_the_middle_of_an_import_leaves_the_old_state(url: str, store: Store) -> None:
     store.import_entries([A, B], "append")
-    done = subprocess.run([sys.executable, "-c", KILLED, url], cwd=REPOSITORY, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, url], cwd=REPOSITORY, timeout=PATIENCE_S, check=False)
     assert done.returncode == -signal.SIGKILL
     assert list(store.entries()) == [A, B]
     assert store.import_entries([C], "replace").removed == 2

@@ -60,9 +60,9 @@ def test_a_question_of_another_entry_is_found_with_another_answer_and_with_the_s
 ) -> None:
     other = Entry(id="new", question="when will I get my refund", answer="In a week.")
     same = Entry(id="copy", question="when will I get my refund", answer="within five days of the return")
-    found = compared(store, encoder, other, same)
-    assert kinds(found["new"]) == [("different_answers", ["new", "refund"])]
-    assert kinds(found["copy"]) == [
+    findings = compared(store, encoder, other, same)
+    assert kinds(findings["new"]) == [("different_answers", ["new", "refund"])]
+    assert kinds(findings["copy"]) == [
         ("duplicate_questions", ["copy", "refund"]),
         ("duplicate_answers", ["copy", "refund"]),
     ]

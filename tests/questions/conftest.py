@@ -1,19 +1,10 @@
-"""Fixtures: a database of either kind, and the question log in it."""
-
-from collections.abc import Iterator
+"""Fixtures: the question log in a database of either kind."""
 
 import pytest
 
 from app.knowledge.database import Database
 from app.questions.feedback import Feedbacks
 from app.questions.log import QuestionLog
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    database = Database.open(url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.knowledge.database import Database
-from app.questions.asked import DAY_S
+from app.questions.asked import DAY_S, Asked
 from app.questions.log import QuestionLog
 from app.questions.recorder import Recorder
 from tests.questions.made import NOON, asked, request
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ def numbers(log: QuestionLog) -> list[int]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds, which a thread brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -68,6 +69,21 @@ async def test_questions_are_written_in_the_background_and_at_the_end(log: Quest
     await recorder.close()
     assert numbers(log) == [1, 2]
     assert (counts.written, counts.dropped) == (2, 0)
+
+
+async def test_questions_that_arrive_during_a_write_wait_for_the_next_one(log: QuestionLog) -> None:
+    counts, loop = Counts(), asyncio.get_running_loop()
+
+    def write(batch: Sequence[Asked]) -> None:
+        loop.call_soon_threadsafe(recorder.record, asked(2))
+        log.write(batch)
+
+    recorder = Recorder(write, log.forget, counts)
+    recorder.record(asked(1))
+    await recorder.flush()
+    assert numbers(log) == [1]
+    await recorder.flush()
+    assert numbers(log) == [1, 2]
 
 
 async def test_a_full_batch_does_not_wait_and_what_exceeds_the_queue_is_dropped_and_counted(log: QuestionLog) -> None:

@@ -8,8 +8,9 @@ from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.questions.asked import DAY_S, HOUR_S
 from app.questions.feedback import Feedbacks, Opinion, Subject
+from app.questions.figures import ENTRY_SORTS, Period
 from app.questions.log import QuestionLog
-from app.questions.statistics import ENTRY_SORTS, Period, Statistics
+from app.questions.statistics import Statistics
 from tests.questions.made import NOON, answer, asked, request
 
 DAY = Period(NOON - HOUR_S, NOON + HOUR_S)

@@ -9,12 +9,12 @@ from app.errors import InputError
 from app.knowledge.database import Database
 from app.questions.asked import DAY_S
 from app.questions.feedback import Feedbacks, Opinion, Subject
+from app.questions.figures import Period
 from app.questions.groups import Groups, joined
 from app.questions.log import QuestionLog
 from app.questions.popular import question_key
 from app.questions.reviewing import Failed, Review, Reviews
 from app.questions.selection import normalized
-from app.questions.statistics import Period
 from app.questions.tables import GroupRow
 from app.questions.unanswered import Cluster, clusters, key_of_name, name_of, page_of
 from tests.questions.made import NOON, asked, request
@@ -26,8 +26,8 @@ def failed(key: int, times: int = 1, last_asked: float = NOON) -> Failed:
     return Failed(key, f"question {key}", times, 0, 0, last_asked)
 
 
-def keys(found: list[Cluster]) -> list[list[int]]:
-    return [[question.key for question in cluster.questions] for cluster in found]
+def keys(listed: list[Cluster]) -> list[list[int]]:
+    return [[question.key for question in cluster.questions] for cluster in listed]
 
 
 def key(text: str) -> int:
@@ -88,10 +88,10 @@ def test_what_failed_is_counted_by_question_with_unhelpful_answers(
     for number, question in enumerate(("Fine?", "only here")):
         subject = Subject(request(number), "answered", "faq-a-b", question, None, None)
         feedbacks.give(subject, Opinion(helpful=False), NOON + number)
-    found = {question.key: question for question in Reviews(database).failed(PERIOD)}
-    wolf, fine, unlogged = (found[key(text)] for text in ("a wolf", "fine", "only here"))
+    failed = {question.key: question for question in Reviews(database).failed(PERIOD)}
+    wolf, fine, unlogged = (failed[key(text)] for text in ("a wolf", "fine", "only here"))
     assert (wolf.no_answer, wolf.ambiguous, wolf.unhelpful, wolf.times) == (1, 1, 0, 2)
-    assert (fine.times, unlogged.times, len(found)) == (1, 1, 3)
+    assert (fine.times, unlogged.times, len(failed)) == (1, 1, 3)
 
 
 def test_decisions_are_kept_replaced_and_undone(database: Database, log: QuestionLog) -> None:

@@ -13,7 +13,7 @@ from app.settings import Settings
 
 @pytest.fixture(params=["embedded", "server"])
 async def catalog(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Catalog]:
-    """Releases in the embedded engine, then in the client's own local mode, which needs no server."""
+    """Releases in the embedded index, then in the client's own local mode, which needs no server."""
     store = ServerStore(Nodes([AsyncQdrantClient(":memory:")], settle_s=0.1)) if request.param == "server" else None
     catalog = Catalog(settings, indexes=store)
     yield catalog

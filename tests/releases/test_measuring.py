@@ -42,10 +42,10 @@ async def test_a_release_is_calibrated_by_what_its_bundle_holds_out_or_says_why_
     assert live.calibrated
     await live.close()
     answerer = await catalog.open(name)
-    found = answerer.calibrated
-    assert found is not None
-    assert found.figures["questions"] == len(MANY)
-    assert answerer.ranking.calibration == found.calibration != Ranking.of(bundle).calibration
+    calibrated = answerer.calibrated
+    assert calibrated is not None
+    assert calibrated.figures["questions"] == len(MANY)
+    assert answerer.ranking.calibration == calibrated.calibration != Ranking.of(bundle).calibration
     await answerer.close()
     few = await catalog.open(await publish(catalog, bundle, entries[:10]))
     live = Live(catalog)
@@ -65,16 +65,16 @@ async def test_ids_that_mean_other_entries_calibrate_nothing(embedded: Catalog, 
     """The text comes first; and where ids alone lead to wrong entries, the bundle's own calibration stays."""
     shifted = [entry.model_copy(update={"id": MANY[i - 1].id}) for i, entry in enumerate(MANY)]
     questions = [(f"{entry.alternatives[0]} now", entry.id) for entry in MANY]
-    with_texts = [HeldOut(*one, entry.answer) for one, entry in zip(questions, MANY, strict=True)]
+    with_texts = [HeldOut(*pair, entry.answer) for pair, entry in zip(questions, MANY, strict=True)]
     right = await embedded.open(await publish(embedded, bundles.make(tmp_path / "a", heldout=with_texts), shifted))
     assert right.calibrated is not None
     assert right.calibrated.figures["precision@1"] > 0.8
-    bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*one) for one in questions])
+    bare = bundles.make(tmp_path / "b", heldout=[HeldOut(*pair) for pair in questions])
     wrong = await embedded.open(await publish(embedded, bare, shifted))
     assert wrong.calibrated is not None
     assert wrong.calibrated.calibration is None or wrong.calibrated.calibration.discriminates
-    for one in (right, wrong):
-        await one.close()
+    for answerer in (right, wrong):
+        await answerer.close()
 
 
 async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
@@ -87,7 +87,9 @@ async def test_a_stricter_target_answers_less_in_a_release_of_its_own(
     second = await publish(strict, bundle, MANY)
     assert second == f"{first}-2"
     both = [await embedded.indexes.open(name) for name in (first, second)]
-    lax, stern = (found.calibration for index in both if (found := calibrated_of(index.calibration, index.record.name)))
+    lax, stern = (
+        calibrated.calibration for index in both if (calibrated := calibrated_of(index.calibration, index.record.name))
+    )
     assert lax
     assert stern
     assert stern.threshold >= lax.threshold
@@ -114,11 +116,11 @@ async def test_a_stricter_offer_precision_raises_the_offer_threshold(
     held = [HeldOut(f"{entry.alternatives[0]} now", entry.id, entry.answer) for entry in MANY]
     bundle = bundles.make(tmp_path / "held", heldout=held)
     strict = Catalog(settings.model_copy(update={"offer_precision": 0.99}))
-    names = [await publish(one, bundle, MANY) for one in (embedded, strict)]
+    names = [await publish(catalog, bundle, MANY) for catalog in (embedded, strict)]
     thresholds = [
-        found.calibration.offer.threshold
+        calibrated.calibration.offer.threshold
         for name in names
-        if (found := calibrated_of(await embedded.indexes.calibration(name), name)) and found.calibration
+        if (calibrated := calibrated_of(await embedded.indexes.calibration(name), name)) and calibrated.calibration
     ]
     assert len(set(names)) == len(thresholds) == 2
     assert thresholds[1] > thresholds[0]

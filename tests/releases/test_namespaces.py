@@ -54,10 +54,10 @@ async def test_staging_does_not_replace_what_production_answers(
 
 def test_the_id_of_an_installation_stays(settings: Settings, staging: Settings) -> None:
     stores = [Store.open(made.sqlalchemy_url) for made in (settings, settings, staging)]
-    first, again, other = (store.installation for store in stores)
+    first, copy, other = (store.installation for store in stores)
     for store in stores:
         store.close()
-    assert first == again
+    assert first == copy
     assert first != other
 
 

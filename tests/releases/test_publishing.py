@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def names(catalog: Catalog) -> list[str]:
-    return [one.record.name for one in await catalog.releases()]
+    return [release.record.name for release in await catalog.releases()]
 
 
 async def test_publishing_names_the_release_after_both_revisions(catalog: Catalog, bundle: Bundle) -> None:
@@ -111,7 +111,7 @@ async def test_a_rollback_activates_the_previous_release(catalog: Catalog, bundl
     first = await publish(catalog, bundle, FAQ)
     second = await publish(catalog, bundle, FAQ[:2])
     await catalog.activate(first)
-    assert [(one.record.name, one.active, one.previous) for one in await catalog.releases()] == [
+    assert [(release.record.name, release.active, release.previous) for release in await catalog.releases()] == [
         (second, False, True),
         (first, True, False),
     ]
@@ -134,9 +134,9 @@ async def test_a_release_whose_bundle_is_gone_or_damaged_is_not_activated(embedd
 async def test_a_damaged_release_is_built_again_under_a_suffix(embedded: Catalog, bundle: Bundle) -> None:
     name = await publish(embedded, bundle, FAQ)
     shutil.rmtree(embedded.models.parent / "index" / name / "postings")
-    again = await publish(embedded, bundle, FAQ)
-    assert again == f"{name}-2"
-    answerer = await embedded.open(again)
+    rebuilt = await publish(embedded, bundle, FAQ)
+    assert rebuilt == f"{name}-2"
+    answerer = await embedded.open(rebuilt)
     assert (await answerer.ask(["change password"]))[0].answers[0].id == "password"
     await answerer.close()
 
@@ -218,13 +218,14 @@ async def test_what_an_entry_must_not_answer_travels_with_the_release(catalog: C
     plain = await catalog.open(await publish(catalog, bundle, FAQ))
     question = "who get my gift"
     with_it, without = [
-        next(r.score for r in (await one.rank([question], 20, {}))[0] if r.id == "refund") for one in (answerer, plain)
+        next(r.score for r in (await each.rank([question], 20, {}))[0] if r.id == "refund")
+        for each in (answerer, plain)
     ]
     assert with_it < without
     (ranked,) = await answerer.rank(["Who will get my gift"], 20, {})
     assert "refund" not in {entry.id for entry in ranked}
-    for one in (answerer, plain):
-        await one.close()
+    for each in (answerer, plain):
+        await each.close()
 
 
 async def test_a_bundle_of_two_graphs_is_published_and_finds_what_it_holds(catalog: Catalog, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from app.releases.catalog import Catalog
 from app.releases.reindexing import reindex
 from app.settings import Settings
 from tests.conftest import FAQ, fill
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ class Import(threading.Thread):
     def start(self) -> None:
         """Returns when it holds the lock."""
         super().start()
-        assert self._holds.wait(30)
+        assert self._holds.wait(PATIENCE_S)
 
     def run(self) -> None:
         database = Database.open(self._url)

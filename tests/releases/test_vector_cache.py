@@ -41,8 +41,8 @@ def answers(encoder: Encoder, path: Path) -> list[Vectors]:
         return cached.encode_documents(TEXTS)
 
 
-def same(one: Sequence[Vectors], other: Sequence[Vectors]) -> bool:
-    return all(np.allclose(a, b, atol=1e-6) for a, b in zip(one, other, strict=True))
+def same(first: Sequence[Vectors], second: Sequence[Vectors]) -> bool:
+    return all(np.allclose(a, b, atol=1e-6) for a, b in zip(first, second, strict=True))
 
 
 def rows(path: Path) -> int:

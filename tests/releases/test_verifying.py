@@ -98,8 +98,9 @@ async def test_damaged_cells_are_refused(
     monkeypatch.setattr(scan, "LIMIT", 0)  # as for an index that is too large to compare all of it
     name = await publish(embedded, bundle, MANY)
     directory = embedded.models.parent / "index" / name
-    scales = directory / "cells" / kind / "scales.npy"
-    np.save(scales, -np.load(scales))
+    for part in ("heads.npy", "tails.npy"):
+        file = directory / "cells" / kind / part
+        np.save(file, -np.load(file))
     checksums.write(directory)
     index = await embedded.indexes.open(name)
     with pytest.raises(IndexUnavailable, match=f"by the vectors of their {named}"):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ from app.http.security import digest_of
 from app.settings import Settings
 from app.settings.values import Rate
 from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
 LIMITED_KEY, LIMIT = "another-admin-key", 300  # requests an hour with one key
+HOUR_S = 3600.0
 
 
 @dataclass
@@ -36,15 +38,14 @@ class Service:
     def client(self, key: str | None = ADMIN_KEY) -> Iterator[httpx2.Client]:
         """A client with one connection, and so one worker process, of its own."""
         headers = {"X-API-Key": key} if key else {}
-        with httpx2.Client(base_url=self.url, trust_env=False, timeout=20, headers=headers) as client:
+        with httpx2.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S, headers=headers) as client:
             yield client
 
     @contextmanager
     def clients(self, key: str | None = ADMIN_KEY) -> Iterator[list[httpx2.Client]]:
         """A client at each worker process: a connection goes to the one that had fewest a moment ago."""
         for _ in range(20):
-            wait(lambda: sum(self.connections().values()) == 0)
-            time.sleep(0.2)  # the parent learns that they are closed
+            self.wait_for_no_connections()
             with ExitStack() as stack:
                 clients = [stack.enter_context(self.client(key)) for _ in range(WORKERS)]
                 for client in clients:
@@ -53,6 +54,11 @@ class Service:
                     yield clients
                     return
         pytest.fail("two connections never went to two worker processes")
+
+    def wait_for_no_connections(self) -> None:
+        """Until every connection is closed and the parent has counted so."""
+        wait_until(lambda: sum(self.connections().values()) == 0)
+        time.sleep(0.5)  # worker processes say how many they have ten times a second
 
     def workers(self) -> list[int]:
         """The process ids of the worker processes that have begun to serve."""
@@ -94,23 +100,16 @@ def threads(pid: int) -> list[Path]:
     return list(Path(f"/proc/{pid}/task").iterdir())
 
 
-def wait(condition: Callable[[], bool], seconds: float = 30, every: float = 0.05) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(every)
-
-
 def started(settings: Settings) -> Service:
     """A service with these settings, once all worker processes answer."""
     environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     log = settings.home / "service.log"
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-m", "app"], env=environment, stderr=file)
-    wait(lambda: process.poll() is not None or log.read_text().count("startup complete") == WORKERS)
+    wait_until(lambda: process.poll() is not None or log.read_text().count("startup complete") == WORKERS)
     address = re.search(r"Faqtual: (http://\S+)", log.read_text())
     assert address is not None, log.read_text()
-    wait(lambda: "worker processes answer" in log.read_text())
+    wait_until(lambda: "worker processes answer" in log.read_text())
     return Service(process, address[1])
 
 
@@ -118,8 +117,8 @@ def stopped(service: Service, number: signal.Signals) -> int:
     """The exit status of a service after a signal; nothing of it is left."""
     below = descendants(service.process.pid)
     service.process.send_signal(number)
-    status = service.process.wait(20)
-    wait(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+    status = service.process.wait(PATIENCE_S)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
     return status
 
 
@@ -131,7 +130,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterato
         port=0,
         workers=WORKERS,
         admin_keys=(digest_of(ADMIN_KEY), digest_of(LIMITED_KEY)),
-        rate_limit_key=Rate(LIMIT, 3600.0),
+        rate_limit_key=Rate(LIMIT, HOUR_S),
     )
     fill(settings, FAQ)
     publish_home(settings, bundle)

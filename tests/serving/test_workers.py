@@ -1,18 +1,21 @@
 """What holds for a service of several worker processes as a whole."""
 
+import math
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from contextlib import ExitStack
 
 import httpx2
 
 from tests.conftest import ADMIN_KEY
-from tests.serving.conftest import LIMIT, LIMITED_KEY, Service, stopped, wait
+from tests.serving.conftest import HOUR_S, LIMIT, LIMITED_KEY, Service, stopped
+from tests.waiting import wait_until
 
 QUESTION = {"question": "When will I get my refund?", "min_confidence": 0}
-AGAIN_S = 1.0  # after a lost connection: at once, it may be handed to a killed process before its end is noticed
+AGAIN_S = 3.0  # after a lost connection: at once, it may be handed to a killed process before its end is noticed
 POLL_S = 0.5  # of polls by a key, which count against its limit
 ANSWERED = 'faqtual_questions_total{status="answered"}'
 
@@ -23,7 +26,9 @@ def metric(client: httpx2.Client, name: str) -> float:
 
 
 def answer(client: httpx2.Client) -> str:
-    return str(client.post("/v1/ask", json=QUESTION).raise_for_status().json()["answers"][0]["answer"])
+    response = client.post("/v1/ask", json=QUESTION)
+    assert response.status_code == 200, response.text
+    return str(response.json()["answers"][0]["answer"])
 
 
 class Load:
@@ -37,7 +42,7 @@ class Load:
     def __enter__(self) -> "Load":
         for thread in self._threads:
             thread.start()
-        wait(lambda: self.outcomes["200"] > 20)
+        wait_until(lambda: self.outcomes["200"] > 20)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,6 +75,7 @@ def test_any_worker_tells_the_metrics_of_all(service: Service) -> None:
 
 
 def test_connections_are_shared_evenly(service: Service) -> None:
+    service.wait_for_no_connections()
     with ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(service.client()).get("/livez")
@@ -78,9 +84,13 @@ def test_connections_are_shared_evenly(service: Service) -> None:
 
 def test_a_limit_holds_for_all_workers_together(service: Service) -> None:
     with service.clients(LIMITED_KEY) as clients:
-        statuses = [clients[number % 2].post("/v1/ask", content=b"{").status_code for number in range(LIMIT + 40)]
-    assert Counter(statuses[:LIMIT]) == {415: LIMIT}
-    assert Counter(statuses[LIMIT + 2 :]) == {429: 38}  # a long test refills a token or two
+        start = time.monotonic()
+        statuses = Counter(
+            clients[number % 2].post("/v1/ask", content=b"{").status_code for number in range(LIMIT + 40)
+        )
+        refilled = math.ceil((time.monotonic() - start) * LIMIT / HOUR_S)
+    assert statuses.keys() == {415, 429}
+    assert LIMIT <= statuses[415] <= LIMIT + refilled
 
 
 def test_a_session_of_the_console_holds_at_every_worker(service: Service) -> None:
@@ -96,20 +106,20 @@ def test_an_edit_at_one_worker_answers_at_all_of_them_without_a_failed_request(s
     with service.clients() as (first, second), Load(service) as load:
         edited = first.patch("/v1/admin/entry", params={"id": "refund"}, json=change, headers={"If-Match": "*"})
         assert edited.status_code == 200
-        wait(
+        wait_until(
             lambda: [job["status"] for job in second.get("/v1/admin/jobs").json()["jobs"]] == ["succeeded"],
             every=POLL_S,
         )
-        wait(lambda: answer(first) == answer(second) == "Within six days.", seconds=2)
+        wait_until(lambda: answer(first) == answer(second) == "Within six days.")
     assert load.failed == 0
     with service.client() as client:
-        wait(lambda: not client.get("/v1/admin/status").json()["pending"]["entries"], every=POLL_S)
+        wait_until(lambda: not client.get("/v1/admin/status").json()["pending"]["entries"], every=POLL_S)
 
 
 def test_a_job_that_one_worker_starts_is_seen_at_the_other_until_it_ends(service: Service) -> None:
     with service.clients() as (first, second):
         job = first.post("/v1/admin/reindex").raise_for_status().headers["Location"]
-        wait(lambda: second.get(job).json()["status"] == "succeeded", every=POLL_S)
+        wait_until(lambda: second.get(job).json()["status"] == "succeeded", every=POLL_S)
 
 
 def test_a_killed_worker_is_replaced_and_only_its_own_requests_fail(service: Service) -> None:
@@ -119,13 +129,13 @@ def test_a_killed_worker_is_replaced_and_only_its_own_requests_fail(service: Ser
     with Load(service, clients=4) as load:
         in_progress = service.connections()[before[0]]  # at most
         os.kill(before[0], signal.SIGKILL)
-        wait(lambda: len(service.workers()) == 2 and service.workers() != before)
+        wait_until(lambda: len(service.workers()) == 2 and service.workers() != before)
         asked = load.outcomes["200"]
-        wait(lambda: load.outcomes["200"] > asked + 20)
+        wait_until(lambda: load.outcomes["200"] > asked + 20)
     assert load.failed <= in_progress, load.outcomes
     with service.client() as client:
         assert metric(client, ANSWERED) >= counted + load.outcomes["200"]  # those of the killed one, too
-        wait(lambda: metric(client, "faqtual_questions_under_way") == 0)
+        wait_until(lambda: metric(client, "faqtual_questions_under_way") == 0)
 
 
 def test_a_service_stops_with_all_its_processes_and_answers_what_it_was_asked(service: Service) -> None:

@@ -42,19 +42,19 @@ def results(*questions: Asked, entries: dict[str, Shown] | None = None) -> Resul
 
 def run(directory: Path, measured: Results, curve: int = 4) -> Run:
     """A run of those results, with `curve` epochs of metrics in two stages."""
-    found = Run.create({"data": "my faq.jsonl", "queries": None}, directory)
+    run = Run.create({"data": "my faq.jsonl", "queries": None}, directory)
     lines: list[dict[str, object]] = []
     for epoch in range(curve):
         stage, begun = 1 + epoch // 2, epoch % 2
         line = {"step": 10 * begun + 5, "epoch": begun + 0.5, "stage": stage, "loss": 3.0 - epoch / 2}
         lines += [{**line, "learning_rate": 1e-4 / (1 + epoch), "grad_norm": 1.0}]
         lines += [{"step": 10 * begun + 10, "epoch": begun + 1, "stage": stage, "metrics": {"mrr": 0.5 + epoch / 20}}]
-    (found.directory / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    (found.directory / RESULTS).write_text(measured.model_dump_json(), encoding="utf-8")
+    (run.directory / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (run.directory / RESULTS).write_text(measured.model_dump_json(), encoding="utf-8")
     manifest = Manifest(
         schema_version=1,
         revision="0123456789ab",
-        created_at=found.status().created_at,
+        created_at=run.status().created_at,
         base_model="tiny",
         recipe="default" if measured.note is None else "base",
         encoding=Encoding(dimension=32, max_tokens=64, precision="int8"),
@@ -63,8 +63,8 @@ def run(directory: Path, measured: Results, curve: int = 4) -> Run:
         libraries={"numpy": "2"},
         files={},
     )
-    found.bundle.mkdir()
-    (found.bundle / "manifest.json").write_text(manifest.model_dump_json(), encoding="utf-8")
-    (found.directory / BUNDLE / "ranking.json").touch()
-    found.update(state="succeeded", phase="done")
-    return found
+    run.bundle.mkdir()
+    (run.bundle / "manifest.json").write_text(manifest.model_dump_json(), encoding="utf-8")
+    (run.directory / BUNDLE / "ranking.json").touch()
+    run.update(state="succeeded", phase="done")
+    return run

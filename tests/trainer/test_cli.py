@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from trainer.__main__ import main
+from trainer.cli.fit import RecipeOptions
+from trainer.recipes import RECIPES, recipe_named
 from trainer.runs import Run
 
 
@@ -32,6 +35,8 @@ def test_the_last_line_is_the_runs_directory(faq_file: Path, tiny_base: Path, tm
         (["fit", "--data", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         (["fit", "--data", "faq.jsonl", "--recipe", "unheard-of"], "No recipe is called `unheard-of`"),
         (["fit", "--data", "faq.jsonl", "--epochs", "-1"], "epochs must be positive"),
+        (["fit", "--data", "faq.jsonl", "--recipe", "groups", "--hard-lr", "1"], "no option hard_learning_rate"),
+        (["fit", "--data", "faq.jsonl", "--matryoshka", "a"], "Dimensions must be whole numbers"),
         (["fit", "--resume", "nowhere"], "There is no run `nowhere`"),
         (["evaluate", "--bundle", "nowhere", "--queries", "q.jsonl", "--index", "i.jsonl"], "nowhere is no bundle"),
         (["runs", "status", "nowhere"], "There is no run `nowhere`"),
@@ -52,6 +57,20 @@ def test_an_error_is_one_line_and_exit_code_2(
     assert caught.value.code == 2
     assert message in shown.err
     assert "Traceback" not in shown.err
+
+
+def test_options_of_fit_change_the_fields_of_the_recipe() -> None:
+    names = {name for recipe in RECIPES.values() for name in recipe.options()}
+    assert {field.name for field in fields(RecipeOptions)} <= names
+    options = RecipeOptions(learning_rate=0.5, dimensions="64,32", gradient_checkpointing=True)
+    changed = options.changed(recipe_named("default"))
+    assert changed == replace(
+        recipe_named("default"),
+        learning_rate=0.5,
+        dimensions=(64, 32),  # type: ignore[call-arg]  # of the type of this recipe
+        gradient_checkpointing=True,
+    )
+    assert RecipeOptions().changed(recipe_named("groups")) == recipe_named("groups")
 
 
 def test_runs_are_listed_and_shown(

@@ -17,6 +17,7 @@ from app.encoding.encoders import ALONE
 from app.knowledge.entry import Entry
 from app.settings import Settings
 from tests.conftest import fill
+from tests.waiting import PATIENCE_S
 
 ENTRIES = 2_000
 TEXTS = 3 * ENTRIES
@@ -39,7 +40,7 @@ def keys(cache: Path, table: str = "checked_vectors") -> set[bytes]:
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < until
         assert process.poll() is None, process.communicate()
@@ -76,12 +77,12 @@ def test_a_killed_publish_goes_on_with_the_texts_that_it_lacks(settings: Setting
     with start(settings, bundle) as process:
         wait_until(lambda: has(cache, len(kept) + 1), process)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "same command" in errors
 
     with start(settings, bundle) as process:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert bundle.revision in output
     assert keys(cache, "inserted") == keys(cache) - kept

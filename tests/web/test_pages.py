@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
@@ -12,44 +11,13 @@ from fastapi.testclient import TestClient
 from app.settings import Settings
 from app.web.pages import router
 from app.web.site import MODULES, Site
+from tests.outline import Outline
 
-VOID = {"meta", "link", "input", "br", "img", "hr", "path"}
 PAGES = ["/", "/docs"]
 ASSETS = ["page.css", "page.js", *MODULES, "docs.css", "docs.js"]
 SCRIPTS = ["page.js", *MODULES]
 SWAGGER = ["swagger/swagger-ui.css", "swagger/swagger-ui-bundle.js"]
 SINKS = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"]
-
-
-class Outline(HTMLParser):
-    """The tags of a page with their attributes. Fails unless every tag is closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.inline: list[str] = []
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self._open, f"left open: {self._open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag, f"</{tag}> closes something else"
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] in {"script", "style"} and data.strip():
-            self.inline.append(data)
-
-    def attributes(self, tag: str, name: str) -> list[str]:
-        return [value for kind, attrs in self.tags if kind == tag and (value := attrs.get(name))]
 
 
 def client_of(settings: Settings) -> TestClient:

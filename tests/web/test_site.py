@@ -11,7 +11,8 @@ from app.errors import SettingsError
 from app.settings import Settings
 from app.web.site import MODULES, Site, theme
 from app.web.texts import texts_of
-from tests.web.test_pages import Outline, client_of
+from tests.outline import Outline
+from tests.web.test_pages import client_of
 
 LANGUAGES = ["en", "de", "fr", "es"]
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><script>alert(1)</script></svg>'

@@ -12,14 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.arrays import Vectors
+from app.arrays import Integers, Vectors
 from app.knowledge.entry import Entry
 from app.text.normalize import normalize
 
 BLOCK_CELLS = 2_000_000  # the largest score matrix in memory: questions x (windows or phrasings)
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+Cosines = NDArray[np.float32]
 
 
 class Encodes(Protocol):
@@ -40,11 +39,11 @@ class Encodes(Protocol):
 class Similarities:
     """Cosines of a block of questions with each entry's best answer window and best phrasing, (questions, entries)."""
 
-    answer: Floats
-    phrasing: Floats  # -inf where the entry has no phrasing
+    answer: Cosines
+    phrasing: Cosines  # -inf where the entry has no phrasing
     removed: int  # how many of the questions are themselves a phrasing in the index
 
-    def scores(self, question_weight: float) -> Floats:
+    def scores(self, question_weight: float) -> Cosines:
         """The service's scores if words count nothing, (questions, entries)."""
         phrasing = np.where(np.isfinite(self.phrasing), self.phrasing, self.answer)
         return question_weight * phrasing + (1 - question_weight) * self.answer

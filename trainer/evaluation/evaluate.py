@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.arrays import Vectors
+from app.arrays import Integers, Vectors
 from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.errors import InputError
@@ -37,8 +37,6 @@ CANDIDATES = 100  # of each kind that the index returns; entries below them coun
 
 Protocol = Literal["answers", "tutorial"]
 Encode = Callable[[Sequence[str]], Vectors]
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

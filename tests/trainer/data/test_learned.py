@@ -11,9 +11,9 @@ from app.knowledge.entry import Entry
 from app.knowledge.store import Store
 from app.questions.asked import DAY_S
 from app.questions.feedback import Feedbacks, Opinion, Subject
+from app.questions.figures import Period
 from app.questions.log import QuestionLog
 from app.questions.reviewing import Reviews
-from app.questions.statistics import Period
 from app.text.normalize import normalize
 from tests.questions.made import NOON, asked
 from tests.trainer.conftest import faq

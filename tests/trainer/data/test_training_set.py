@@ -92,11 +92,11 @@ def test_passages_are_not_trained_on() -> None:
 
 
 def test_entries_that_share_a_text_are_one_group() -> None:
-    one = Entry(id="1", question="a?", answer="x")
-    two = Entry(id="2", question="b?", answer="x")
-    three = Entry(id="3", question="B? ", answer="y")
-    four = Entry(id="4", question="c?", answer="z")
-    groups = group_entries([one, two, three, four])
+    first = Entry(id="1", question="a?", answer="x")
+    second = Entry(id="2", question="b?", answer="x")
+    third = Entry(id="3", question="B? ", answer="y")
+    fourth = Entry(id="4", question="c?", answer="z")
+    groups = group_entries([first, second, third, fourth])
     assert len({*groups[:3]}) == 1
     assert groups[3] != groups[0]
 

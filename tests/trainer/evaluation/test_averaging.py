@@ -43,14 +43,14 @@ def test_what_is_shipped_is_what_was_measured(encoder_model: SentenceTransformer
     heldout = training_set(entries).heldout
     base = weights_of(encoder_model)
     tuned = worse(encoder_model)
-    found = gains(encoder_model, base, tuned, Validation.of(entries, heldout, False, 1))
-    assert found.differences.shape == (len(SHARES), len(heldout))
-    assert len(found.entries) == len(heldout)
+    gained = gains(encoder_model, base, tuned, Validation.of(entries, heldout, False, 1))
+    assert gained.differences.shape == (len(SHARES), len(heldout))
+    assert len(gained.entries) == len(heldout)
     encoder_model.load_state_dict(tuned)
     shipped = keep_best(encoder_model, base, recipe_named("quick"), entries, heldout)
     assert shipped
     assert [option.heldout for option in shipped.options] == [
-        round(float(mean), 4) for mean in found.differences.mean(axis=1)
+        round(float(mean), 4) for mean in gained.differences.mean(axis=1)
     ]
     kept, expected = weights_of(encoder_model), between(base, tuned, shipped.share)
     assert all(np.allclose(kept[name], expected[name]) for name in expected)

@@ -21,7 +21,7 @@ def entries() -> list[Entry]:
     shared = faq(8, 3)
     twin = Entry(id="twin", question="Something else entirely?", answer=shared[0].answer)
     long = Entry(id="long", answer=" ".join(f"word{i} page" for i in range(200)))  # several windows, no phrasing
-    return [*shared, *(one.model_copy(update={"id": f"p-{one.id}"}) for one in faq(4, 0)), twin, long]
+    return [*shared, *(passage.model_copy(update={"id": f"p-{passage.id}"}) for passage in faq(4, 0)), twin, long]
 
 
 def scores_of(entries: list[Entry], encoder: Encoder, question: str) -> dict[str, float]:
@@ -50,9 +50,9 @@ def test_blocks_score_as_the_service_does(
     encoder = Encoder(tiny_bundle, threads=1)
     corpus = Corpus(entries, encoder)
     questions = ["where is my tent", entries[0].question, "word3 page"]
-    found = list(corpus.blocks(encoder.encode_queries(questions), questions))
-    assert sum(block.removed for _, block in found) == 1
-    scores = np.concatenate([block.scores(DEFAULTS.question_weight) for _, block in found])
+    blocks = list(corpus.blocks(encoder.encode_queries(questions), questions))
+    assert sum(block.removed for _, block in blocks) == 1
+    scores = np.concatenate([block.scores(DEFAULTS.question_weight) for _, block in blocks])
     for row, question in enumerate(questions):
         expected = scores_of(entries, encoder, question)
         for column, entry in enumerate(corpus.entries):

@@ -39,20 +39,20 @@ def outcomes(bundle: Bundle, entries: Sequence[Entry], asked: Sequence[Query]) -
 def test_a_question_of_the_index_is_removed_and_counted(tiny_bundle: Bundle) -> None:
     entries = faq(20, 3)
     asked = [Query(entries[0].question.upper(), faq_id=entries[0].id), Query("else", faq_id=entries[1].id)]
-    found = evaluate(tiny_bundle, entries, asked, "answers")
-    assert (found["queries"], found["entries"], found["phrasings_removed"]) == (2, 20, 1)
+    measured = evaluate(tiny_bundle, entries, asked, "answers")
+    assert (measured["queries"], measured["entries"], measured["phrasings_removed"]) == (2, 20, 1)
 
 
 def test_a_query_names_its_entry_by_id_answer_or_label(tiny_bundle: Bundle) -> None:
     entries = faq(20, 2)
     labelled = [
         *entries,
-        *(one.model_copy(update={"id": f"l{one.id}", "metadata": {"label": "7"}}) for one in faq(1, 1)),
+        *(entry.model_copy(update={"id": f"l{entry.id}", "metadata": {"label": "7"}}) for entry in faq(1, 1)),
     ]
     entry = entries[3]
     by = [Query("x", faq_id=entry.id), Query("x", answer=entry.answer), Query("x", label=entry.id)]
-    found = [evaluate(tiny_bundle, labelled, [query], "answers")["mrr"] for query in by]
-    assert len(set(found)) == 1
+    mrrs = [evaluate(tiny_bundle, labelled, [query], "answers")["mrr"] for query in by]
+    assert len(set(mrrs)) == 1
     assert evaluate(tiny_bundle, labelled, [Query("x", label="7")], "answers")["queries"] == 1
 
 
@@ -72,11 +72,11 @@ def test_a_query_of_an_unknown_entry_is_refused(tiny_bundle: Bundle) -> None:
 
 
 def test_only_unanswerable_queries_have_no_ranking(tiny_bundle: Bundle) -> None:
-    found = evaluate(tiny_bundle, faq(5, 2), [Query("what is love"), Query("why")], "answers")
-    assert "mrr" not in found
-    assert "auroc_right" not in found
-    assert found["unanswerable"] == 2
-    json.dumps(found, allow_nan=False)
+    measured = evaluate(tiny_bundle, faq(5, 2), [Query("what is love"), Query("why")], "answers")
+    assert "mrr" not in measured
+    assert "auroc_right" not in measured
+    assert measured["unanswerable"] == 2
+    json.dumps(measured, allow_nan=False)
 
 
 def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundle) -> None:
@@ -93,11 +93,11 @@ def test_the_tutorials_protocol_against_a_plain_reading_of_it(tiny_bundle: Bundl
         scores[i, same] = -np.inf
         places.append(min(int((scores[i] > scores[i, j]).sum()) + 1 for j in partners))
     asked = [Query(q, answer=a) for q, a in zip(questions, answers, strict=True)]
-    found = evaluate(tiny_bundle, entries, asked, "tutorial")
-    assert found["queries"] == 30
-    assert found["precision@1"] == pytest.approx(np.mean([place == 1 for place in places]))
-    assert found["mrr"] == pytest.approx(np.mean([1 / place for place in places]))
-    assert found["intervals"]["mrr"][0] < found["mrr"] < found["intervals"]["mrr"][1]
+    measured = evaluate(tiny_bundle, entries, asked, "tutorial")
+    assert measured["queries"] == 30
+    assert measured["precision@1"] == pytest.approx(np.mean([place == 1 for place in places]))
+    assert measured["mrr"] == pytest.approx(np.mean([1 / place for place in places]))
+    assert measured["intervals"]["mrr"][0] < measured["mrr"] < measured["intervals"]["mrr"][1]
 
 
 def test_the_block_size_does_not_change_the_figures(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +107,8 @@ def test_the_block_size_does_not_change_the_figures(tiny_bundle: Bundle, monkeyp
     whole = evaluate(tiny_bundle, entries, asked, "tutorial"), validation(encoder, 0.6, entries, asked)
     monkeypatch.setattr(corpora, "BLOCK_CELLS", 100)
     monkeypatch.setattr(evaluating, "BLOCK_CELLS", 100)
-    found = evaluate(tiny_bundle, entries, asked, "tutorial"), validation(encoder, 0.6, entries, asked)
-    for before, after in zip(whole, found, strict=True):
+    halves = evaluate(tiny_bundle, entries, asked, "tutorial"), validation(encoder, 0.6, entries, asked)
+    for before, after in zip(whole, halves, strict=True):
         before.pop("intervals", None)
         assert {name: after[name] for name in before} == pytest.approx(before, abs=1e-6)
 
@@ -118,11 +118,11 @@ def test_a_model_under_training_is_ranked_as_the_index_ranks_where_words_count_n
     asked = [Query(entry.question + " thanks", faq_id=entry.id) for entry in entries]
     encoder = Encoder(tiny_bundle, threads=1)
     as_function = FunctionEncoder(encoder.encode_queries, lambda texts: np.concatenate(encoder.encode_documents(texts)))
-    found = validation(as_function, 0.6, entries, asked)
+    measured = validation(as_function, 0.6, entries, asked)
     with served(tiny_bundle, entries, encoder) as index:
         ranking = Ranking.of(tiny_bundle).model_copy(update={"question_weight": 0.6, "lexical_weight": 0.0})
         indexed = figures.summary(evaluating.answered(index, ranking, asked))
-    assert found["mrr"] == pytest.approx(indexed["mrr"])
+    assert measured["mrr"] == pytest.approx(indexed["mrr"])
     assert validation(as_function, 0.6, entries, [Query("what is love")]) == {}
 
 
@@ -133,14 +133,14 @@ def test_entries_that_the_index_does_not_return_rank_last() -> None:
 
 def test_what_is_kept_of_each_query(words: Bundle) -> None:
     entries = faq(12, 2)
-    found = outcomes(words, entries, asked_of(entries))
-    assert found.right[:12].all()
-    assert not found.answerable[12:].any()
+    asked_outcomes = outcomes(words, entries, asked_of(entries))
+    assert asked_outcomes.right[:12].all()
+    assert not asked_outcomes.answerable[12:].any()
     for i in range(12):
-        assert found.entries[found.top[i, 0]].id == entries[i].id
-    assert found.top.shape == (14, evaluating.TOP)
-    assert len({*found.top[0]}) == evaluating.TOP
-    figured = figures.summary(found)
+        assert asked_outcomes.entries[asked_outcomes.top[i, 0]].id == entries[i].id
+    assert asked_outcomes.top.shape == (14, evaluating.TOP)
+    assert len({*asked_outcomes.top[0]}) == evaluating.TOP
+    figured = figures.summary(asked_outcomes)
     assert figured["precision@1"] == figured["hit@1"] == figured["r_precision"] == 1
     assert figured["auroc_right"] == figured["auroc_answerable"]
     assert figured["coverage@95"] >= 12 / 14
@@ -151,24 +151,29 @@ def test_every_interval_contains_its_figure(words: Bundle) -> None:
     entries = faq(30, 2)
     asked = asked_of(entries)
     asked[:10] = [replace(query, question="how do I get a voucher") for query in asked[:10]]
-    found = figures.with_intervals(outcomes(words, entries, asked))
+    measured = figures.with_intervals(outcomes(words, entries, asked))
     assert {"precision@1", "mrr", "ndcg@10", "answered", "refused", "coverage@90", "auroc_right"} <= {
-        *found["intervals"]
+        *measured["intervals"]
     }
-    for name, (low, high) in found["intervals"].items():
-        assert low - 1e-9 <= found[name] <= high + 1e-9, name
+    for name, (low, high) in measured["intervals"].items():
+        assert low - 1e-9 <= measured[name] <= high + 1e-9, name
 
 
 def test_slices_by_tag_and_by_metadata(words: Bundle) -> None:
     entries = [
         entry.model_copy(update={"metadata": {"for": ["a", "b"] if i else []}}) for i, entry in enumerate(faq(6, 2))
     ]
-    found = outcomes(words, entries, asked_of(entries))
-    by_style = slices.slices(found, "style")
-    assert {name: one["queries"] for name, one in by_style.items()} == {"polite": 3, "terse": 3, "(none)": 1, "odd": 1}
+    asked_outcomes = outcomes(words, entries, asked_of(entries))
+    by_style = slices.slices(asked_outcomes, "style")
+    assert {name: part["queries"] for name, part in by_style.items()} == {
+        "polite": 3,
+        "terse": 3,
+        "(none)": 1,
+        "odd": 1,
+    }
     assert by_style["terse"]["precision@1"] == 1
     assert by_style["odd"]["unanswerable"] == 1
-    by_field = slices.slices(found, "for")
+    by_field = slices.slices(asked_outcomes, "for")
     assert {name: slice_["queries"] for name, slice_ in by_field.items()} == {
         "a": 5,
         "b": 5,
@@ -176,7 +181,7 @@ def test_slices_by_tag_and_by_metadata(words: Bundle) -> None:
         "(none)": 1,
     }
     with pytest.raises(InputError, match="`style`"):
-        slices.slices(found, "colour")
+        slices.slices(asked_outcomes, "colour")
 
 
 def test_the_tutorials_protocol_has_slices_and_worst_questions_too(tiny_bundle: Bundle) -> None:
@@ -184,10 +189,10 @@ def test_the_tutorials_protocol_has_slices_and_worst_questions_too(tiny_bundle: 
     asked = [Query(entry.question, faq_id=entry.id) for entry in entries] + [
         Query("and why", answer="Because it is so.")
     ]
-    found = outcomes_of(tiny_bundle, entries, [*asked, Query("what is love")], "tutorial")
-    by_half = slices.slices(found, "half")
-    assert {name: one["queries"] for name, one in by_half.items()} == {"0": 5, "1": 5, "(none)": 1}
-    assert all(one["rank"] > 1 and one["right"]["text"] for one in slices.worst(found, 3))
+    asked_outcomes = outcomes_of(tiny_bundle, entries, [*asked, Query("what is love")], "tutorial")
+    by_half = slices.slices(asked_outcomes, "half")
+    assert {name: part["queries"] for name, part in by_half.items()} == {"0": 5, "1": 5, "(none)": 1}
+    assert all(row["rank"] > 1 and row["right"]["text"] for row in slices.worst(asked_outcomes, 3))
     with pytest.raises(InputError, match="no pairs"):
         outcomes_of(tiny_bundle, entries, [Query("what is love")], "tutorial")
 
@@ -196,16 +201,16 @@ def test_the_worst_questions_lowest_first(words: Bundle) -> None:
     entries = faq(10, 2)
     asked = [Query(f"{entries[0].question} thanks", faq_id=entries[0].id)]
     asked += [Query(f"{entries[i].question} thanks", faq_id=entries[9].id) for i in (1, 2)]
-    found = slices.worst(outcomes(words, entries, asked), 5)
-    assert len(found) == 2
-    assert found[0]["rank"] >= found[1]["rank"] > 1
-    assert found[0]["right"]["id"] == entries[9].id
-    assert found[0]["top"][0]["id"] in (entries[1].id, entries[2].id)
+    worst = slices.worst(outcomes(words, entries, asked), 5)
+    assert len(worst) == 2
+    assert worst[0]["rank"] >= worst[1]["rank"] > 1
+    assert worst[0]["right"]["id"] == entries[9].id
+    assert worst[0]["top"][0]["id"] in (entries[1].id, entries[2].id)
 
 
-def shown(found: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+def shown(table: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("COLUMNS", "200")
-    report.show(found)
+    report.show(table)
     return capsys.readouterr().out
 
 
@@ -216,7 +221,7 @@ def test_base_and_fine_tuned_side_by_side(
     asked = asked_of(entries)
     wrong = [replace(query, question="[voucher") for query in asked[:6]] + asked[6:]
     before, after = outcomes(words, entries, wrong), outcomes(words, entries, asked)
-    found: dict[str, Any] = {
+    table: dict[str, Any] = {
         "protocol": "answers",
         "systems": {
             "base": report.figured(before, ["style"], 3),
@@ -224,15 +229,15 @@ def test_base_and_fine_tuned_side_by_side(
         },
         "differences": report.differences(before, after),
     }
-    assert found["differences"]["precision@1"]["mean"] == pytest.approx(
-        found["systems"]["fine-tuned"]["precision@1"] - found["systems"]["base"]["precision@1"]
+    assert table["differences"]["precision@1"]["mean"] == pytest.approx(
+        table["systems"]["fine-tuned"]["precision@1"] - table["systems"]["base"]["precision@1"]
     )
-    json.dumps(found, allow_nan=False)
-    text = shown(found, capsys, monkeypatch)
+    json.dumps(table, allow_nan=False)
+    text = shown(table, capsys, monkeypatch)
     for part in ("difference", "precision@1", "coverage@90", "by style", "base -> fine-tuned", "14 queries"):
         assert part in text, part
     assert "worst" not in text  # nothing went wrong with the last
-    worst = {"protocol": "answers", "systems": {"base": found["systems"]["base"]}}
+    worst = {"protocol": "answers", "systems": {"base": table["systems"]["base"]}}
     assert "[voucher" in shown(worst, capsys, monkeypatch)
 
 
@@ -241,43 +246,45 @@ def test_figures_are_measured_from_files_and_written_as_json(tiny_bundle: Bundle
     queries, others = tmp_path / "queries.jsonl", tmp_path / "others.jsonl"
     queries.write_text('{"question": "where", "faq_id": "cancel-parcel-0"}\n', encoding="utf-8")
     others.write_text('{"question": "what is love", "faq_id": null}\n', encoding="utf-8")
-    found = report.side_by_side(tiny_bundle.directory, [queries, others], index, "answers", compare=True, worst=1)
-    assert list(found["systems"]) == ["base"]
-    assert (found["systems"]["base"]["queries"], found["systems"]["base"]["unanswerable"]) == (2, 1)
-    report.write_json(found, tmp_path / "out.json")
-    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == found
+    table = report.side_by_side(tiny_bundle.directory, [queries, others], index, "answers", compare=True, worst=1)
+    assert list(table["systems"]) == ["base"]
+    assert (table["systems"]["base"]["queries"], table["systems"]["base"]["unanswerable"]) == (2, 1)
+    report.write_json(table, tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == table
     with pytest.raises(InputError, match="cannot be written"):
-        report.write_json(found, tmp_path / "no" / "out.json")
+        report.write_json(table, tmp_path / "no" / "out.json")
 
 
 def test_the_outcomes_of_a_bundle_follow_its_threshold(tiny_bundle: Bundle) -> None:
     entries = faq(10, 2)
-    found = outcomes_of(tiny_bundle, entries, asked_of(entries), "answers")
-    assert found.confidence is not None
-    assert (found.answers == (found.confidence >= Ranking.of(tiny_bundle).calibration.threshold)).all()
-    assert replace(found, threshold=0.0).answers.all()
+    asked_outcomes = outcomes_of(tiny_bundle, entries, asked_of(entries), "answers")
+    assert asked_outcomes.confidence is not None
+    assert (
+        asked_outcomes.answers == (asked_outcomes.confidence >= Ranking.of(tiny_bundle).calibration.threshold)
+    ).all()
+    assert replace(asked_outcomes, threshold=0.0).answers.all()
 
 
 def test_what_the_service_would_reply_is_measured_with_its_interval(tiny_bundle: Bundle) -> None:
     entries = faq(40, 2)
     asked = [*asked_of(entries), *(Query(f"what is love {i}") for i in range(10))]
-    found = evaluate(tiny_bundle, entries, asked, "answers")
+    measured = evaluate(tiny_bundle, entries, asked, "answers")
     result = outcomes_of(tiny_bundle, entries, asked, "answers")
     assert result.cases is not None
     assert [case.status == "answered" for case in result.cases] == result.answers.tolist()
     answerable = [case for case in result.cases if case.answerable]
     helped = [any(case.right) for case in answerable]
-    assert found["helped"] == pytest.approx(np.mean(helped))
+    assert measured["helped"] == pytest.approx(np.mean(helped))
     for name in ("helped", "wrong", "unanswerable_answered", "unanswerable_offered"):
-        low, high = found["intervals"][name]
-        assert low <= found[name] <= high
+        low, high = measured["intervals"][name]
+        assert low <= measured[name] <= high
 
 
 def test_pairs_of_the_tutorial_count_once_and_those_with_one_answer_are_one_entry(tiny_bundle: Bundle) -> None:
     entries = faq(20, 1)
     asked = [Query(entry.question, answer=entry.answer) for entry in entries]
-    again = [Query(f"{entry.question} please", answer=entry.answer) for entry in entries[:5]]
-    found = outcomes_of(tiny_bundle, entries, [*asked, *again], "tutorial")
-    assert figures.summary(found)["queries"] == 25
-    assert len(set(found.about.tolist())) == 20
-    assert figures.summary(found.subset([0, 25]))["queries"] == 1
+    more = [Query(f"{entry.question} please", answer=entry.answer) for entry in entries[:5]]
+    asked_outcomes = outcomes_of(tiny_bundle, entries, [*asked, *more], "tutorial")
+    assert figures.summary(asked_outcomes)["queries"] == 25
+    assert len(set(asked_outcomes.about.tolist())) == 20
+    assert figures.summary(asked_outcomes.subset([0, 25]))["queries"] == 1

@@ -59,17 +59,17 @@ def test_a_score_that_is_nan_ranks_last() -> None:
 
 
 def test_summarize_gives_the_means_over_the_queries() -> None:
-    found = summarize([np.array([1]), np.array([4]), np.array([2, 3])])
-    assert found["precision@1"] == pytest.approx(1 / 3)
-    assert found["mrr"] == pytest.approx((1 + 1 / 4 + 1 / 2) / 3)
-    assert found["recall@3"] == pytest.approx((1 + 0 + 1) / 3)
+    figures = summarize([np.array([1]), np.array([4]), np.array([2, 3])])
+    assert figures["precision@1"] == pytest.approx(1 / 3)
+    assert figures["mrr"] == pytest.approx((1 + 1 / 4 + 1 / 2) / 3)
+    assert figures["recall@3"] == pytest.approx((1 + 0 + 1) / 3)
     assert summarize([]) == {}
 
 
 def test_agreement_with_trec_eval() -> None:
-    found = table([np.array(places) for places in PLACES])
+    figures = table([np.array(places) for places in PLACES])
     for name, expected in TREC_EVAL.items():
-        assert found[name] == pytest.approx(expected, abs=1e-6), name
+        assert figures[name] == pytest.approx(expected, abs=1e-6), name
 
 
 def test_agreement_with_sentence_transformers() -> None:
@@ -100,13 +100,13 @@ def test_agreement_with_sentence_transformers() -> None:
 def test_agreement_with_scikit_learn() -> None:
     for scores, relevant in drawn(30, 30):
         truth = np.isin(np.arange(30), relevant)
-        found = summarize([ranks(scores, relevant)])
-        assert found["average_precision"] == pytest.approx(average_precision_score(truth, scores))
+        figures = summarize([ranks(scores, relevant)])
+        assert figures["average_precision"] == pytest.approx(average_precision_score(truth, scores))
         order = np.argsort(-scores)
         for k in CUTOFFS:
-            assert found[f"ndcg@{k}"] == pytest.approx(ndcg_score([truth], [scores], k=k), rel=1e-6)
-            assert found[f"dcg@{k}"] == pytest.approx(dcg_score([truth], [scores], k=k), rel=1e-6)
-            assert found[f"f1@{k}"] == pytest.approx(f1_score(truth, np.isin(np.arange(30), order[:k])))
+            assert figures[f"ndcg@{k}"] == pytest.approx(ndcg_score([truth], [scores], k=k), rel=1e-6)
+            assert figures[f"dcg@{k}"] == pytest.approx(dcg_score([truth], [scores], k=k), rel=1e-6)
+            assert figures[f"f1@{k}"] == pytest.approx(f1_score(truth, np.isin(np.arange(30), order[:k])))
 
 
 def test_auroc_agrees_with_scikit_learn_weighted_and_with_ties() -> None:

@@ -26,8 +26,8 @@ def test_intervals_agree_with_scipy() -> None:
 
 def test_intervals_hold_the_truth_19_times_of_20() -> None:
     rng = np.random.default_rng(1)
-    found = [mean_intervals({"x": (rng.random(150) < 0.7).astype(float)})["x"] for _ in range(100)]
-    assert 88 <= sum(low <= 0.7 <= high for low, high in found) <= 100
+    intervals = [mean_intervals({"x": (rng.random(150) < 0.7).astype(float)})["x"] for _ in range(100)]
+    assert 88 <= sum(low <= 0.7 <= high for low, high in intervals) <= 100
 
 
 def test_the_same_seed_gives_the_same_interval_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,10 +43,10 @@ def test_a_large_difference_has_a_small_p_and_no_difference_has_p_1() -> None:
     rng = np.random.default_rng(3)
     before = (rng.random(300) < 0.5).astype(float)
     better = np.maximum(before, rng.random(300) < 0.3)
-    found = differences({"x": before, "y": before}, {"x": better, "y": before})
-    assert found["x"].p < 0.001
-    assert 0 < found["x"].low < found["x"].mean < found["x"].high
-    assert found["y"] == statistics.Difference(0.0, 0.0, 0.0, 1.0)
+    by_name = differences({"x": before, "y": before}, {"x": better, "y": before})
+    assert by_name["x"].p < 0.001
+    assert 0 < by_name["x"].low < by_name["x"].mean < by_name["x"].high
+    assert by_name["y"] == statistics.Difference(0.0, 0.0, 0.0, 1.0)
     assert differences({}, {}) == {}
 
 
@@ -78,9 +78,9 @@ def test_a_figure_that_is_no_mean_is_compared_on_the_same_resamples() -> None:
     before = rng.normal(size=500)
     same = statistics.bootstrap_difference(before, before, 0.0)
     assert (same.low, same.high, same.p) == (0, 0, 1)
-    found = statistics.bootstrap_difference(before, before + 1, 1.0)
-    assert (found.low, found.high) == pytest.approx((1, 1))
-    assert found.p < 0.01
+    difference = statistics.bootstrap_difference(before, before + 1, 1.0)
+    assert (difference.low, difference.high) == pytest.approx((1, 1))
+    assert difference.p < 0.01
     gaps = np.where(np.arange(500) % 2, np.nan, before)
     assert statistics.bootstrap_difference(gaps, before, 0.0).p == 1
 

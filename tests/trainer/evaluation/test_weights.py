@@ -48,14 +48,14 @@ def test_nothing_held_out_leaves_the_defaults_at_the_stated_share(index: Served)
 
 
 def test_a_held_out_phrasing_does_not_stand_in_the_index(index: Served) -> None:
-    for one in index.ask_heldout(held(faq(20, 3))):
-        (own,) = one.hits.take(np.flatnonzero(one.right)[:1])
-        assert one.removed
-        assert not one.bare
-        assert one.question.text not in own.payload["phrasings"]
+    for outcome in index.ask_heldout(held(faq(20, 3))):
+        (own,) = outcome.hits.take(np.flatnonzero(outcome.right)[:1])
+        assert outcome.removed
+        assert not outcome.bare
+        assert outcome.question.text not in own.payload["phrasings"]
         assert len(own.questions) == len(own.payload["phrasings"]) == 2
-        assert not one.features.exact.any()
-        assert one.features.phrasing.max() < 0.99999  # a question that met itself would have a cosine of 1
+        assert not outcome.features.exact.any()
+        assert outcome.features.phrasing.max() < 0.99999  # a question that met itself would have a cosine of 1
 
 
 def test_words_of_the_phrasing_that_is_left_out_do_not_count(index: Served) -> None:
@@ -69,18 +69,18 @@ def test_words_of_the_phrasing_that_is_left_out_do_not_count(index: Served) -> N
 def test_a_question_whose_entry_has_no_other_is_compared_with_answers_alone(tiny_bundle: Bundle) -> None:
     entries = faq(40, 1)
     with served(tiny_bundle, entries, Encoder(tiny_bundle, threads=1)) as index:
-        (one,) = index.ask_heldout([HeldOut(entries[0].question, entries[0].id)])
-    assert one.bare
-    assert (one.features.matched < 0).all()
-    assert np.array_equal(one.features.phrasing, one.features.answer)
-    assert not any(payload["question"] for payload in one.hits.payloads())
+        (outcome,) = index.ask_heldout([HeldOut(entries[0].question, entries[0].id)])
+    assert outcome.bare
+    assert (outcome.features.matched < 0).all()
+    assert np.array_equal(outcome.features.phrasing, outcome.features.answer)
+    assert not any(payload["question"] for payload in outcome.hits.payloads())
 
 
 def test_unanswerable_questions_are_made_where_none_are_given(index: Served) -> None:
     questions = scored(index.ask_heldout(held(faq(40, 3))))
     made = unanswerable_of(questions, 0.2)
-    assert [one.entry for one in made] == [one.entry for one in questions[::4]]
-    assert not any(one.answerable or one.right.any() for one in made)
+    assert [outcome.entry for outcome in made] == [outcome.entry for outcome in questions[::4]]
+    assert not any(outcome.answerable or outcome.right.any() for outcome in made)
     unanswerable = [HeldOut(f"what is love {i}", None) for i in range(20)]
     assert unanswerable_of(scored(index.ask_heldout([*held(faq(40, 3)), *unanswerable])), 0.2) == []
 
@@ -95,11 +95,11 @@ def test_questions_about_one_entry_are_fitted_on_together(index: Served) -> None
 
 
 def test_entries_with_one_answer_are_right_together(tiny_bundle: Bundle) -> None:
-    entries = [*faq(40, 2), *(one.model_copy(update={"id": f"twin-{one.id}"}) for one in faq(40, 0))]
+    entries = [*faq(40, 2), *(entry.model_copy(update={"id": f"twin-{entry.id}"}) for entry in faq(40, 0))]
     with served(tiny_bundle, entries, Encoder(tiny_bundle, threads=1)) as index:
         outcomes = index.ask_heldout(held(faq(40, 2)))
-    assert {int(one.right.sum()) for one in outcomes} <= {1, 2}
-    assert sum(int(one.right.sum()) for one in outcomes) > 40
+    assert {int(outcome.right.sum()) for outcome in outcomes} <= {1, 2}
+    assert sum(int(outcome.right.sum()) for outcome in outcomes) > 40
     evidence, _, _ = examples(scored(outcomes))
     assert np.isfinite(evidence.score).all()
 

@@ -33,9 +33,9 @@ def test_a_bundle_of_8_bits_encodes_like_the_model(encoder_model: SentenceTransf
     assert bundle.manifest.encoding.precision == "int8"
     texts = ["Where is my parcel?", "a", "to be or not to be " * 30]
     exact = encoder_model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-    found = Encoder(bundle, threads=1).encode_queries(texts)
-    assert (exact * found).sum(axis=1).min() > 0.98
-    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    exported = Encoder(bundle, threads=1).encode_queries(texts)
+    assert (exact * exported).sum(axis=1).min() > 0.98
+    assert np.allclose(np.linalg.norm(exported, axis=1), 1, atol=1e-5)
 
 
 def test_a_bundle_has_its_checks_figures_and_held_out_questions(bundle: Bundle) -> None:

@@ -15,7 +15,7 @@ from app.errors import InputError
 from app.graphs.packaged import packaged
 from tests.trainer.conftest import faq, write_faq
 from trainer import fit, runs
-from trainer.export import export, graph
+from trainer.export import export, exportable, graph
 from trainer.recipes import RECIPES
 from trainer.training import model
 
@@ -52,15 +52,15 @@ def test_sliding_window_attention_is_refused_by_name_before_training(tmp_path: P
 
 def test_a_window_that_no_text_exceeds_is_exported_exactly(tmp_path: Path) -> None:
     encoder = model.load(str(modernbert(tmp_path, 9)), "cpu")
-    graph.refuse_unexportable(encoder)
+    exportable.refuse_unexportable(encoder)
     graph.export_onnx(encoder, tmp_path / "model.onnx", 9)
     texts = ["one two three four five six seven", "one"]
     read = encoder.preprocess(texts)
     feed = {name: read[name].numpy() for name in ("input_ids", "attention_mask")}
-    (found,) = ort.InferenceSession(tmp_path / "model.onnx").run(None, feed)
+    (exported,) = ort.InferenceSession(tmp_path / "model.onnx").run(None, feed)
     expected = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     assert feed["input_ids"].shape == (2, 9)
-    assert np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(exported, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("kv_heads", "reason"), [(1, "grouped-query attention"), (2, "qwen2, .*causal attention")])
@@ -68,7 +68,7 @@ def test_other_attention_that_the_graph_does_not_compute_is_refused(kv_heads: in
     config = Qwen2Config(**SIZES, num_key_value_heads=kv_heads, vocab_size=30522)  # type: ignore[arg-type]
     encoder = model.load(str(base(tmp_path, Qwen2Model(config), 64)), "cpu")
     with pytest.raises(InputError, match=reason):
-        graph.refuse_unexportable(encoder)
+        exportable.refuse_unexportable(encoder)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

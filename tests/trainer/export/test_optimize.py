@@ -14,17 +14,17 @@ from trainer.training import model
 
 def test_fewer_nodes_give_the_same_embeddings(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = model.load(str(tiny_base), "cpu")
-    found = {}
+    operators = {}
     for name in ("optimized", "as_exported"):
         if name == "as_exported":
             monkeypatch.setattr(graph, "optimize", lambda path: None)
         graph.traced(base, tmp_path / name, 32)
-        found[name] = Counter(node.op_type for node in onnx.load(tmp_path / name).graph.node)
-    assert found["as_exported"]["Reshape"] > 0
-    assert found["optimized"]["Reshape"] == 0
-    layers = found["optimized"]["MultiHeadAttention"]
-    assert layers == found["as_exported"]["MultiHeadAttention"] > 0
-    assert found["optimized"]["MatMul"] == found["as_exported"]["MatMul"] - 2 * layers
+        operators[name] = Counter(node.op_type for node in onnx.load(tmp_path / name).graph.node)
+    assert operators["as_exported"]["Reshape"] > 0
+    assert operators["optimized"]["Reshape"] == 0
+    layers = operators["optimized"]["MultiHeadAttention"]
+    assert layers == operators["as_exported"]["MultiHeadAttention"] > 0
+    assert operators["optimized"]["MatMul"] == operators["as_exported"]["MatMul"] - 2 * layers
     ids = np.array([[5, 9, 7, 6], [5, 6, 0, 0]])
     feed = {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
     fast, slow = (ort.InferenceSession(tmp_path / name).run(None, feed)[0] for name in ("optimized", "as_exported"))

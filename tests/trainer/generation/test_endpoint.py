@@ -70,14 +70,14 @@ def server() -> Iterator[Served]:
 def test_queries_come_one_a_line_without_bullets(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     with Endpoint(server.address, "small") as endpoint:
-        found = endpoint.generate(["a tent", "a refund"], Sampling(3, top_p=0.9, temperature=0.5), seed=7)
-    assert found == [
+        queries = endpoint.generate(["a tent", "a refund"], Sampling(3, top_p=0.9, temperature=0.5), seed=7)
+    assert queries == [
         ["How does a tent work?", "What is it?", "Third one?"],
         ["How does a refund work?", "What is it?", "Third one?"],
     ]
-    assert {(one["model"], one["top_p"], one["temperature"], one["seed"]) for one in server.asked} == {
-        ("small", 0.9, 0.5, 7)
-    }
+    assert {
+        (request["model"], request["top_p"], request["temperature"], request["seed"]) for request in server.asked
+    } == {("small", 0.9, 0.5, 7)}
     assert server.keys == {"Bearer secret"}
 
 

@@ -38,15 +38,15 @@ def contents(directory: Path) -> dict[str, str]:
 def test_every_passage_gets_queries_and_parts_are_full(tiny_t5: Path, tmp_path: Path) -> None:
     texts = passages(30)
     state = generate(texts, Request(str(tiny_t5), sampling=SAMPLING), tmp_path / "out")
-    found = parts.read(tmp_path / "out")
-    assert {pair.passage for pair in found.pairs} == set(texts)
-    assert found.skipped == []
+    generated = parts.read(tmp_path / "out")
+    assert {pair.passage for pair in generated.pairs} == set(texts)
+    assert generated.skipped == []
     sizes = [len(text.splitlines()) for text in contents(tmp_path / "out").values()]
     assert sizes[:-1] == [32] * (len(sizes) - 1)
     assert 0 < sizes[-1] <= 32
     counts = state.counts
     assert counts["asked"] == 120
-    assert counts["kept"] == len(found.pairs) == 120 - counts["empty"] - counts["repeated"]
+    assert counts["kept"] == len(generated.pairs) == 120 - counts["empty"] - counts["repeated"]
     assert f"{counts['kept']} pairs" in report(state, Request("t5"))
 
 
@@ -121,11 +121,11 @@ def test_the_same_seed_gives_the_same_queries_and_batches_stay_within_the_budget
     assert isinstance(generator, Seq2Seq)
     assert not generator.model.training
     texts = [*passages(20), "word " * 400]
-    found = list(batches(texts, generator, SAMPLING))
-    assert sorted(position for batch in found for position in batch) == list(range(21))
-    assert found[-1] == [20]
+    batched = list(batches(texts, generator, SAMPLING))
+    assert sorted(position for batch in batched for position in batch) == list(range(21))
+    assert batched[-1] == [20]
     assert all(
-        max(generator.cost(texts[position], 4) for position in batch) * len(batch) <= 800 for batch in found[:-1]
+        max(generator.cost(texts[position], 4) for position in batch) * len(batch) <= 800 for batch in batched[:-1]
     )
     three = texts[:3]
     assert (
@@ -144,8 +144,8 @@ def test_top_k_and_top_p_keep_the_same_tokens_as_transformers(top_k: int, top_p:
     expected = scores
     for warper in (TemperatureLogitsWarper(temperature), TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)):
         expected = warper(None, expected)
-    found = TopKTopP(Sampling(top_k=top_k, top_p=top_p, temperature=temperature))(LongTensor(), scores)
-    assert torch.equal(found, expected)
+    filtered = TopKTopP(Sampling(top_k=top_k, top_p=top_p, temperature=temperature))(LongTensor(), scores)
+    assert torch.equal(filtered, expected)
 
 
 def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:

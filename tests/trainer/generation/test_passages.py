@@ -38,15 +38,15 @@ def test_a_directory_gives_the_passages_of_all_its_files_without_repeats(tmp_pat
 
 def test_long_texts_are_cut_between_sentences(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text(LONG)
-    found = passages.read(tmp_path / "long.txt", length=200)
-    assert " ".join(found) == LONG
-    assert all(len(one) <= 200 and one.startswith("Sentence") and one.endswith("shop.") for one in found)
+    pieces = passages.read(tmp_path / "long.txt", length=200)
+    assert " ".join(pieces) == LONG
+    assert all(len(piece) <= 200 and piece.startswith("Sentence") and piece.endswith("shop.") for piece in pieces)
 
 
 def test_markdown_is_cut_at_its_headings(tmp_path: Path) -> None:
     sections = [f"## Topic {i}\n\nThis section tells everything about topic {i}, at some length." for i in range(3)]
     (tmp_path / "page.md").write_text("\n\n".join(sections))
-    assert [one.split(" This")[0] for one in passages.read(tmp_path / "page.md", length=90)] == [
+    assert [piece.split(" This")[0] for piece in passages.read(tmp_path / "page.md", length=90)] == [
         "## Topic 0", "## Topic 1", "## Topic 2",
     ]  # fmt: skip
 

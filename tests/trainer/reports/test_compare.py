@@ -21,16 +21,16 @@ def test_which_questions_got_better_and_which_worse(words: Bundle) -> None:
     asked = asked_of(entries)
     before = outcomes(words, entries, [replace(asked[0], question="the tent"), *asked[1:]])
     after = outcomes(words, entries, [asked[0], replace(asked[1], question="the tent"), *asked[2:]])
-    found = compare.compared(before, after)
-    assert (found["better"], found["worse"], found["same"]) == (1, 1, 10)
-    assert (found["now_first"], found["no_longer_first"], found["sign_test_p"]) == (1, 1, 1.0)
-    first, last = found["questions"][0], found["questions"][-1]
+    comparison = compare.compared(before, after)
+    assert (comparison["better"], comparison["worse"], comparison["same"]) == (1, 1, 10)
+    assert (comparison["now_first"], comparison["no_longer_first"], comparison["sign_test_p"]) == (1, 1, 1.0)
+    first, last = comparison["questions"][0], comparison["questions"][-1]
     assert (first["change"], first["b"]["rank"]) == ("better", 1)
     assert first["a"]["rank"] > 1
     assert first["right"]["id"] == first["b"]["top"][0]["id"] == entries[0].id
     assert (last["change"], last["a"]["rank"]) == ("worse", 1)
-    assert found["differences"]["precision@1"]["mean"] == 0
-    assert found["differences"]["precision@1"]["p"] == 1
+    assert comparison["differences"]["precision@1"]["mean"] == 0
+    assert comparison["differences"]["precision@1"]["p"] == 1
 
 
 def test_questions_that_nothing_answers_change_by_being_refused(words: Bundle) -> None:
@@ -38,11 +38,11 @@ def test_questions_that_nothing_answers_change_by_being_refused(words: Bundle) -
     asked = [Query(f"{entries[0].question} thanks", faq_id=entries[0].id), Query("what is love")]
     before = replace(outcomes(words, entries, asked), threshold=0.0)
     after = replace(outcomes(words, entries, asked), threshold=1.0)
-    found = compare.compared(before, after)
-    assert (found["now_refused"], found["no_longer_refused"]) == (1, 0)
-    assert (found["better"], found["worse"], found["same"]) == (0, 0, 1)
-    assert found["questions"][0]["right"] is None
-    assert found["differences"]["refused"]["mean"] == 1
+    comparison = compare.compared(before, after)
+    assert (comparison["now_refused"], comparison["no_longer_refused"]) == (1, 0)
+    assert (comparison["better"], comparison["worse"], comparison["same"]) == (0, 0, 1)
+    assert comparison["questions"][0]["right"] is None
+    assert comparison["differences"]["refused"]["mean"] == 1
 
 
 def test_the_command_on_a_run_and_a_bundle(
@@ -64,10 +64,10 @@ def test_the_command_on_a_run_and_a_bundle(
     shown = capsys.readouterr().out
     assert "do not differ significantly" in shown
     assert "by style" in shown
-    found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert found["a"]["bundle"] == found["b"]["bundle"] == tiny_bundle.revision
-    assert len(found["questions"]) == 22
-    assert {one["change"] for one in found["questions"]} == {"same"}
+    comparison = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert comparison["a"]["bundle"] == comparison["b"]["bundle"] == tiny_bundle.revision
+    assert len(comparison["questions"]) == 22
+    assert {question["change"] for question in comparison["questions"]} == {"same"}
 
 
 def test_what_changed_is_shown(
@@ -78,10 +78,10 @@ def test_what_changed_is_shown(
     asked = asked_of(entries)
     before = outcomes(words, entries, [replace(query, question=f"the tent [/] {i}") for i, query in enumerate(asked)])
     after = outcomes(words, entries, [replace(query, question=f"{query.question} [/]") for query in asked])
-    found = compare.compared(before, after)
+    comparison = compare.compared(before, after)
     for name, results in (("a", before), ("b", after)):
-        found[name] = {"name": f"[{name}]", "recipe": "r", "bundle": "0", "figures": report.figured(results)}
-    compare.show(found, 2)
+        comparison[name] = {"name": f"[{name}]", "recipe": "r", "bundle": "0", "figures": report.figured(results)}
+    compare.show(comparison, 2)
     shown = capsys.readouterr().out
     assert "B puts the right answer first more often" in shown
     assert "better with B: 2 of" in shown

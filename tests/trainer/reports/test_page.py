@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from app.errors import InputError
+from tests.outline import Outline
 from tests.trainer import made
 from tests.trainer.made import asked, place
 from trainer.reports import explained, findings, history, page
 from trainer.reports.findings import Share
 from trainer.reports.results import Asked, Place, Shown
 
-VOID = {"meta", "br", "img", "hr", "link", "input"}
 HOSTILE = [
     '<script>alert("x")</script> & <b>bold',
     "</style><img src=x onerror=alert(1)>",
@@ -23,33 +22,6 @@ HOSTILE = [
     "x" * 1000,
     "{{ 7 * 7 }} {% raw %} `code` $math$ ${shell}",
 ]
-
-
-class Outline(HTMLParser):
-    """The tags with their attributes, the text of the page, and whether all that opens closes in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag, f"</{tag}> closes something else"
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 GAINED, LOST = (place(4, "wrong"), place(1)), (place(1), place(3, "wrong"))
