@@ -38,20 +38,31 @@ class Part(Protocol):
 
 
 def top(scores: NDArray[np.float32] | NDArray[np.int32], limit: int) -> NDArray[np.intp]:
-    """The positions of the `limit` greatest, in no order.
-
-    Of many scores only those above a bound are selected from. The bound comes from a sample, and about twice as many as
-    wanted lie above it; where too few do, all are selected from.
-    """
+    """The positions of the `limit` greatest, in no order."""
     if limit >= len(scores):
         return np.arange(len(scores))
     if len(scores) > MANY:
-        sample = scores[::STRIDE]
-        above = min(len(sample), 8 + 2 * limit // STRIDE)
-        likely = np.flatnonzero(scores >= np.partition(sample, -above)[-above])
+        likely = np.flatnonzero(scores >= _likely_bound(scores, limit))
         if limit <= len(likely) < len(scores) // 2:
             return likely[np.argpartition(scores[likely], -limit)[-limit:]]
     return np.argpartition(scores, -limit)[-limit:]
+
+
+def top_positive(scores: Vectors, limit: int) -> NDArray[np.intp]:
+    """The positions of the `limit` greatest of those above 0, in no order. No score is below 0."""
+    if len(scores) > MANY and (bound := _likely_bound(scores, limit)) > 0:
+        likely = np.flatnonzero(scores >= bound)
+        if len(likely) >= limit:
+            return likely[top(scores[likely], limit)]
+    positive = scores.nonzero()[0]
+    return positive[top(scores[positive], limit)]
+
+
+def _likely_bound(scores: NDArray[np.float32] | NDArray[np.int32], limit: int) -> float:
+    """A score that about twice as many as `limit` reach; from a sample, so it may be fewer."""
+    sample = scores[::STRIDE]
+    above = min(len(sample), 8 + 2 * limit // STRIDE)
+    return float(np.partition(sample, -above)[-above])
 
 
 def best_of(parts: Sequence[Nearest], limit: int) -> Nearest:

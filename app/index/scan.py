@@ -11,7 +11,7 @@ import numpy as np
 
 from app.arrays import Flags, Integers, Vectors
 from app.index.candidates import Question
-from app.index.nearest import Compared, Nearest, Part, best_of, top
+from app.index.nearest import Compared, Nearest, Part, best_of, top_positive
 from app.index.postings import Postings
 from app.index.words import WordTokenizer
 
@@ -76,8 +76,7 @@ class Scan:
         lexical = scores[0] if len(scores) == 1 else np.concatenate(scores)
         if allowed is not None:
             lexical *= allowed
-        holders = lexical.nonzero()[0]
-        by_words = holders[top(lexical[holders], limit)]
+        by_words = top_positive(lexical, limit)
         entries = [self._nearest(compared, side, limit, allowed).entries for side in (ANSWERS, PHRASINGS)]
         entries += [self._best_of_group(compared, np.array(group), limit, allowed) for group in groups]
         merged = set(by_words.tolist()).union(*(of_kind.tolist() for of_kind in entries))
