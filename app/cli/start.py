@@ -18,7 +18,7 @@ from app.http.security import new_key
 from app.keys import KeyScope, NamedKey
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
-from app.releases.reindexing import up_to_date
+from app.releases.reindexing import active_record, up_to_date
 from app.releases.sources import BASE
 from app.settings import Settings
 
@@ -114,9 +114,9 @@ def _count(settings: Settings) -> int:
 
 
 async def _published(settings: Settings, bundle: Path | None, only: bool) -> bool:
-    """Whether a release is active; with `only`, whether it has this bundle, or the base model if None."""
+    """Whether a release that can be read is active; with `only`, one of this bundle, or of the base model if None."""
     catalog = Catalog(settings)
     try:
-        return await up_to_date(catalog, bundle or BASE) if only else await catalog.active() is not None
+        return await up_to_date(catalog, bundle or BASE) if only else await active_record(catalog) is not None
     finally:
         await catalog.close()

@@ -14,6 +14,7 @@ from app.encoding.bundle import Bundle
 from app.errors import SettingsError
 from app.http.security import digest_of
 from app.index.protocol import IndexRecord
+from app.index.records import RECORD
 from app.keys import NamedKey
 from app.knowledge.entry import Entry
 from app.knowledge.store import Store
@@ -138,3 +139,14 @@ def test_a_later_start_without_replace_imports_and_publishes_nothing(
     file.unlink()
     bring_up_to_date(settings, file, other_bundle.directory, replace=False)
     assert active(settings) == first
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_start_builds_a_release_again_that_this_version_cannot_read(
+    settings: Settings, bundle: Bundle, file: Path, replace: bool
+) -> None:
+    bring_up_to_date(settings, file, bundle.directory, replace=replace)
+    record = settings.home / "index" / active(settings).name / RECORD
+    record.write_text(record.read_text().replace('"format": 1', '"format": 0'))
+    bring_up_to_date(settings, file, bundle.directory, replace=replace)
+    assert active(settings).entries == 1
