@@ -32,6 +32,7 @@ class RankedEntry(NamedTuple):
     confidence: float
     matched: int | None
     exact: bool
+    trust: float  # as `Features.trust`
 
     @property
     def id(self) -> str:
@@ -79,7 +80,7 @@ class Ranked:
     def __iter__(self) -> Iterator[RankedEntry]:
         """The entries, best first."""
         matched = [None if number < 0 else number for number in self.matched.tolist()]
-        columns = self.scores.tolist(), self.confidences.tolist(), matched, self.exact.tolist()
+        columns = self.scores.tolist(), self.confidences.tolist(), matched, self.exact.tolist(), self.trust.tolist()
         return map(RankedEntry, self.payloads(), *columns)
 
     def take(self, places: Integers | slice | list[int]) -> "Ranked":
