@@ -23,9 +23,9 @@ from app.index.candidates import Candidate, Question
 from app.index.filters import Filter
 from app.index.hits import Hits
 from app.index.protocol import Calibration, Index, IndexRecord
+from benchmarks.places import RESULTS
 from tests import bundles
 
-RESULTS = Path(__file__).parent / "results"
 DIMENSION, ENTRIES, PHRASINGS, TOP_K = 384, 100, 20, 50
 MB = 2**20
 

@@ -31,8 +31,8 @@ from app.knowledge.store import Store
 from app.releases.reindexing import reindex
 from app.releases.turns import writing
 from app.settings import Settings
-from benchmarks.cloud_faq import RESULTS
 from benchmarks.imports import made
+from benchmarks.places import RESULTS
 from tests import bundles
 from tests.faults.stand_in import stand_in
 

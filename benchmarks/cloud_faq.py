@@ -8,7 +8,6 @@ for measurements over HTTP: train.jsonl, validation.jsonl, all_answers.jsonl (pa
 
 import argparse
 import json
-import os
 import random
 import subprocess
 import sys
@@ -17,9 +16,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-SHARED = Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data"))
-DATA = SHARED / "cloud_faq_train.jsonl"
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.places import CLOUD_FAQ, RESULTS
+
 SHARE, SEED = 0.25, 42
 SECONDS = "fit_seconds"  # how long the run of the work directory took
 
@@ -29,7 +27,7 @@ Row = dict[str, Any]
 def main() -> None:
     """Split, train, evaluate both protocols, write the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-bench"))
     parser.add_argument("--fit-options", default="--recipe quick", help="options of `trainer fit`, in one string")
     options = parser.parse_args()

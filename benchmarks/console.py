@@ -29,7 +29,7 @@ from app.knowledge.store import Store
 from app.main import create_app
 from app.questions.log import QuestionLog
 from app.settings import Settings
-from benchmarks.cloud_faq import RESULTS
+from benchmarks.places import RESULTS
 from tests import bundles
 from tests.conftest import ADMIN_KEY, publish_home
 from tests.questions.made import asked

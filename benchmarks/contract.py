@@ -20,11 +20,11 @@ from typing import Any
 
 from app.http.security import digest_of
 from app.settings import Settings
+from benchmarks.places import RESULTS
 from tests import bundles
 from tests.conftest import ADMIN_KEY, FAQ, fill, publish_home
 from tests.faults.service import Service, service
 
-RESULTS = Path(__file__).parent / "results"
 CONFIG = Path(__file__).parents[1] / "tests" / "faults" / "schemathesis.toml"
 LEFT_OUT = (
     "positive_data_acceptance",  # a well-formed filter is refused if no entry has its field

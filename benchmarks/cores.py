@@ -26,7 +26,7 @@ from typing import Any
 
 from app import cores
 from app.settings import Settings
-from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.places import CLOUD_FAQ, RESULTS
 from benchmarks.serving.preparing import DRAWS, OPENINGS, zipf
 
 Figures = dict[str, Any]
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2,4,8", help="numbers of worker processes")
     parser.add_argument("--encoders", default="1,2,4,8", help="numbers of encoders of one worker process")
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--data", type=Path, default=DATA if DATA.exists() else SAMPLE)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ if CLOUD_FAQ.exists() else SAMPLE)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-cores"))
     options = parser.parse_args()
     started = time.perf_counter()

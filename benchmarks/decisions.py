@@ -32,10 +32,10 @@ from app.ranking.fitting import calibrate
 from app.ranking.heldout import Asked, Outcome
 from app.ranking.ranked import Ranked
 from app.ranking.ranking import Ranking
+from benchmarks.places import RESULTS
 from trainer.evaluation.served import served
 from trainer.evaluation.weights import chosen
 
-RESULTS = Path(__file__).parent / "results"
 DATA = Path("data")
 BEFORE, CLOSE = 0.8, 0.85  # the target precision and the closeness of the rule before
 PRECISIONS = (0.8, 0.85, 0.9, 0.91, 0.95)

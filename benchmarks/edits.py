@@ -27,8 +27,8 @@ from typing import Any
 import httpx2
 
 from app.knowledge.exports import export
-from benchmarks.cloud_faq import RESULTS
 from benchmarks.imports import KEY, digest, made, memory_of
+from benchmarks.places import RESULTS
 from tests import bundles
 
 DIMENSION = 384

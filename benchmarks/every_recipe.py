@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cloud_faq import DATA, RESULTS, SHARED, Row, evaluated, split_files
+from benchmarks.cloud_faq import Row, evaluated, split_files
+from benchmarks.places import CLOUD_FAQ, RESULTS, SHARED
 
 OUT = RESULTS / "every_recipe.json"
 CLOUD = {
@@ -56,7 +57,7 @@ SYSTEMS = {
 def main() -> None:
     """Train and measure what is missing, write after each recipe."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ)
     parser.add_argument("--quora", type=Path, default=SHARED, help="the folder of Quora's files")
     parser.add_argument("--texts", type=int, default=10_000, help="of Quora to train on")
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-recipes"))

@@ -35,13 +35,13 @@ from app.knowledge.store import Store
 from app.releases.catalog import Catalog
 from app.settings import Settings
 from benchmarks.edit_faults import edited
+from benchmarks.places import RESULTS
 from tests import bundles
 from tests.conftest import fill, publish_home
 from tests.faults.edits import KINDS, Killed, in_child
 from tests.faults.kill import watched
 from tests.faults.power import recorded
 
-RESULTS = Path(__file__).parent / "results"
 ENTRIES = 200  # four batches of a build
 COMMANDS = ("import", "reindex", "activate", "blocked")
 QUESTION = "When will I get my refund?"

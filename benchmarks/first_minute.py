@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 import httpx2
 
+from benchmarks.places import RESULTS
+
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "first_minute.json"
 PORT = 8791
 URL = f"http://127.0.0.1:{PORT}/v1/ask"
 LONGEST_S = 600.0
@@ -51,7 +52,9 @@ def main() -> None:
             print(f"{start.kind:8} {start.seconds:6.2f} s to the first answer, {start.cpu_s:6.2f} s of CPU", flush=True)
             starts.append(start)
     if options.write:
-        RESULTS.write_text(json.dumps([start._asdict() for start in starts], indent=2) + "\n", encoding="utf-8")
+        (RESULTS / "first_minute.json").write_text(
+            json.dumps([start._asdict() for start in starts], indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def measured(clone: Path, warm: int) -> Iterator[Start]:

@@ -11,14 +11,13 @@ import json
 import sys
 import time
 import traceback
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, seed, settings
 
+from benchmarks.places import RESULTS
 from tests.fuzz.targets import REFUSALS, TARGETS, Target
 
-RESULTS = Path(__file__).parent / "results"
 ROUND = 200  # inputs of one round; each round has another seed
 
 

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cloud_faq import DATA, RESULTS, Row, evaluated, passages, split_files
+from benchmarks.cloud_faq import Row, evaluated, passages, split_files
+from benchmarks.places import CLOUD_FAQ, RESULTS
 from trainer.data import generated_parts as parts
 from trainer.generation.generate import RANKS
 from trainer.generation.roundtrip import RoundTrip
@@ -37,7 +38,7 @@ SAMPLES, SEED = 10, 0  # of the good queries, and of the bad ones
 def main() -> None:
     """Ask, learn from it, evaluate, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-genq"))
     parser.add_argument("--model", required=True, help="what asks; see `trainer generate`")
     parser.add_argument("--endpoint", help="an OpenAI-compatible URL")

@@ -30,7 +30,7 @@ from app.index.scan import Scan, Searched
 from app.index.vector_file import ROWS, VectorFile, VectorFileWriter
 from app.index.words import Sparse, WordTokenizer
 from app.text.words import PLAIN as UNSTEMMED
-from benchmarks.cloud_faq import RESULTS
+from benchmarks.places import RESULTS
 
 Matrix = NDArray[np.float32]
 Figures = dict[str, float]

@@ -23,7 +23,7 @@ from typing import Any
 
 from app.knowledge.entry import Entry
 from app.knowledge.exports import FORMATS, MEDIA_TYPES, export, export_format
-from benchmarks.cloud_faq import RESULTS
+from benchmarks.places import RESULTS
 
 PORT = 8787
 ASKED_S = 10  # before the import

@@ -20,7 +20,7 @@ from app.releases.increments import update
 from app.releases.opened import OpenBundle
 from app.releases.publishing import publish_opened
 from app.settings import Settings
-from benchmarks.cloud_faq import DATA
+from benchmarks.places import CLOUD_FAQ
 
 ASKED, CHANGED, STEPS = 1_000, 0.05, 20
 SEARCHED = 200
@@ -66,7 +66,7 @@ async def agreement(folder: Path, bundle: Bundle) -> Figures:
 
 def cloud_entries() -> list[Entry]:
     """The cloud FAQ, an entry a line."""
-    rows = map(json.loads, DATA.read_text(encoding="utf-8").splitlines())
+    rows = map(json.loads, CLOUD_FAQ.read_text(encoding="utf-8").splitlines())
     made = (Entry(question=row["question"], answer=row["answer"], metadata={"source": row["source"]}) for row in rows)
     return list({entry.id: entry for entry in made}.values())
 

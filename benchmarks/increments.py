@@ -32,9 +32,9 @@ from app.releases.increments import update
 from app.releases.opened import OpenBundle
 from app.releases.publishing import publish_opened
 from app.settings import Settings
-from benchmarks.cloud_faq import RESULTS
 from benchmarks.imports import made, memory_of
 from benchmarks.increment_answers import Figures, agreement, searching
+from benchmarks.places import RESULTS
 from tests import bundles
 
 EDITS, SEARCHED = 20, 200

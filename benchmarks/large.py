@@ -29,8 +29,8 @@ from app.index.embedded import EmbeddedStore
 from app.index.filters import AnyOf, FieldKinds, Filter, Range
 from app.index.protocol import Index, IndexRecord
 from app.index.vector_file import map_vectors
-from benchmarks.cloud_faq import RESULTS
 from benchmarks.large_data import LargeFaq, real
+from benchmarks.places import RESULTS
 
 Figures = dict[str, float]
 

@@ -23,7 +23,7 @@ from app.arrays import Vectors
 from app.encoding.encoder import Encoder
 from app.index.candidates import Candidate, Question
 from app.releases.base import base_bundle
-from benchmarks.cloud_faq import DATA
+from benchmarks.places import CLOUD_FAQ
 
 PHRASINGS = 6
 NEIGHBOURS = 20
@@ -44,7 +44,7 @@ class Real(NamedTuple):
 
 def real(work: Path) -> Real:
     """The encoded texts of the cloud FAQ; kept in `work`."""
-    rows = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in CLOUD_FAQ.read_text(encoding="utf-8").splitlines()]
     counts = Counter(word for row in rows for word in f"{row['question']} {row['answer']}".split() if word.isalpha())
     shares = np.array(list(counts.values()), dtype=np.float64)
     file = work / "real.npz"

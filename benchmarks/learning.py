@@ -39,8 +39,7 @@ from app.releases.examining import Examiner, opened
 from app.releases.reindexing import reindex
 from app.releases.sources import BASE, Source
 from app.settings import Settings
-from benchmarks.cloud_faq import RESULTS
-from benchmarks.generalize.sets import SHARED
+from benchmarks.places import RESULTS, SHARED
 
 FAILING, ACCEPTED, GOLDEN = 5, 10, 150  # intents; questions of each; questions that calibrate
 RESAMPLES = 2_000

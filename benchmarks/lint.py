@@ -35,8 +35,7 @@ from app.knowledge.store import Store
 from app.main import create_app
 from app.releases.vector_cache import CachedEncoder
 from app.settings import Settings
-from benchmarks.cloud_faq import RESULTS
-from benchmarks.generalize.sets import SHARED
+from benchmarks.places import RESULTS, SHARED
 
 KEY = "key-of-the-benchmark"
 WRITES = 60

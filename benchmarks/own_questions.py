@@ -25,8 +25,8 @@ from app.releases.catalog import Catalog
 from app.releases.publishing import publish
 from app.replies import Reply
 from app.settings import Settings
-from benchmarks.cloud_faq import RESULTS
 from benchmarks.lookup import cost
+from benchmarks.places import RESULTS
 
 FAULTS = Path(__file__).parents[1] / "tests" / "data" / "faults"
 QUERIES = "codes_queries"

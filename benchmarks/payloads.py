@@ -30,10 +30,10 @@ from app.arrays import Vectors
 from app.index.candidates import Candidate, Question
 from app.index.embedded import EmbeddedStore
 from app.index.protocol import IndexRecord
+from benchmarks.places import SHARED
 
 Figures = dict[str, float]
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("FAQ_SHARED_DATA", ROOT.parent / "shared" / "data"))
 NAME = "faq-000000000000-000000000000"
 DIMENSION, READ, LIMIT, ROUNDS, BATCH = 384, 40, 20, 3, 64
 

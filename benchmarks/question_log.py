@@ -29,9 +29,9 @@ from app.knowledge.database import Database
 from app.main import create_app
 from app.questions.questions import Questions
 from app.settings import Settings
+from benchmarks.places import RESULTS
 from benchmarks.serving.preparing import prepared
 
-RESULTS = Path(__file__).parent / "results"
 SAMPLE = Path(__file__).parents[1] / "data" / "faq.jsonl"
 BLOCK, AT_A_TIME = {"distinct": 1024, "cached": 4096}, 64  # a service writes a batch of such a size
 CACHED = 256  # different questions that are answered from the cache

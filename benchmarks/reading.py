@@ -20,8 +20,8 @@ from openpyxl import Workbook
 
 from app import cores
 from app.knowledge.files import read_entries
+from benchmarks.places import RESULTS
 
-RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("question", "answer", "alternatives")
 
 Rows = Iterator[tuple[str, str, list[str]]]

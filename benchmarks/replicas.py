@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app import cores
-from benchmarks.cloud_faq import RESULTS
+from benchmarks.places import RESULTS
 from tests import bundles, postgres
 from tests.faults.nodes import Nodes, nodes_behind_proxies
 from tests.replicas.installation import installation

@@ -27,8 +27,8 @@ from app.encoding.encoder import Encoder
 from app.index.candidates import Question
 from app.releases.catalog import Catalog
 from app.settings import Settings
+from benchmarks.places import RESULTS
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 32
 
 

@@ -41,9 +41,9 @@ from app.releases.base import base_bundle
 from app.releases.catalog import Catalog
 from app.settings import Settings
 from benchmarks import lint
-from benchmarks.cloud_faq import RESULTS
 from benchmarks.edits import PRIVATE, ran, service
 from benchmarks.imports import memory_of
+from benchmarks.places import RESULTS
 from tests import bundles
 
 Figures = dict[str, Any]

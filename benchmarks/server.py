@@ -41,7 +41,7 @@ from app.index.nodes import GRPC_PORT
 from app.index.protocol import Index
 from app.index.row_cache import RowCache
 from app.index.server import ServerStore
-from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.places import CLOUD_FAQ, RESULTS
 from benchmarks.server_faq import Faq, published
 from tests.faults.qdrant_grpc import grpc_stand_in
 
@@ -206,7 +206,7 @@ def main() -> None:
     """Measure, print, and write what a real server gave."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     url = os.environ.get("QDRANT_URLS") or os.environ.get("QDRANT_URL")
-    parser.add_argument("--data", type=Path, default=DATA if DATA.exists() else SAMPLE)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ if CLOUD_FAQ.exists() else SAMPLE)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-server"), help="keeps the encoded FAQ")
     parser.add_argument("--entries", type=int, default=6_373 if url else 150)
     parser.add_argument("--large", type=int, default=100_000 if url else 0, help="0: not measured")

@@ -26,9 +26,9 @@ from app.ranking.unanswerable import DEFAULT_SHARE, log_odds
 from app.releases.catalog import Catalog
 from app.releases.publishing import publish
 from app.settings import Settings
-from benchmarks.generalize.sets import OWN, SHARED, Faq, faq
+from benchmarks.generalize.sets import OWN, Faq, faq
+from benchmarks.places import RESULTS, SHARED
 
-RESULTS = Path(__file__).parent / "results"
 SETS = ("banking50", "clinc_banking", "hint3_sofmattress", "sample", "clinc150")
 STEPS = 200
 

@@ -31,8 +31,8 @@ from app.questions.statistics import Statistics
 from app.questions.tables import EntryDayRow, OutcomeHourRow, QuestionDayRow, QuestionRow
 from app.ranking.decision import Status
 from app.replies import Answer, Reply
+from benchmarks.places import RESULTS
 
-RESULTS = Path(__file__).parent / "results"
 START = 1_790_000_000 // DAY_S * DAY_S
 DIFFERENT = 200_000
 OUTCOMES: tuple[Status, ...] = ("answered", "answered", "answered", "ambiguous", "no_answer")

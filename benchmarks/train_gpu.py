@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.places import CLOUD_FAQ, RESULTS
 from benchmarks.train_speed import ours, plain, read_pairs, timed
 from trainer import fit
 from trainer.data.training_set import Pair
@@ -32,7 +32,7 @@ SYSTEMS: dict[str, Callable[[list[Pair], int, bool], float]] = {"plain": plain, 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ)
     parser.add_argument("--batches", default="32,128,512,1024,4096")
     parser.add_argument("--limit", type=int, default=None, help="pairs; all unless given")
     parser.add_argument("--recipe", action="store_true", help="time the default recipe as well")

@@ -22,7 +22,7 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.places import CLOUD_FAQ, RESULTS
 from trainer import fit
 from trainer.data.training_set import Pair, TrainingSet
 from trainer.recipes import recipe_named
@@ -36,7 +36,7 @@ System = Callable[[list[Pair], int], float]
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ)
     parser.add_argument("--limit", type=int, default=1024, help="pairs")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=2)

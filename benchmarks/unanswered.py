@@ -22,8 +22,7 @@ from app.encoding.bundle import Bundle
 from app.encoding.encoder import Encoder
 from app.knowledge.files import read_entries
 from app.questions import clusters
-from benchmarks.cloud_faq import RESULTS
-from benchmarks.generalize.sets import SHARED
+from benchmarks.places import RESULTS, SHARED
 
 CHOSEN_ON = {"clinc150": 12, "hint3_sofmattress": 15}  # phrasings of an entry that are taken
 TEST = "banking50_unanswered"

@@ -28,9 +28,9 @@ from benchmarks.generalize import adapting, diagrams, priors, tables
 from benchmarks.generalize.cells import Features, Outdated
 from benchmarks.generalize.sets import FOLD_COUNT, FOLDS, ROWS
 from benchmarks.generalize.training import Cell, make
+from benchmarks.places import RESULTS
 from trainer.training import model
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "faqtual" / "generalize"
 
 

@@ -1,7 +1,6 @@
 """The FAQs that choices are judged on, their families, and their poor and small variants."""
 
 import json
-import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from app.knowledge.entry import Entry
 from app.knowledge.files import read_entries
 from app.knowledge.queries import Query, read_queries
 from benchmarks.cloud_faq import SEED, Row, passages, split
+from benchmarks.places import SHARED
 from trainer.data.training_set import order
 
-SHARED = Path(os.environ.get("FAQ_SHARED_DATA", "../shared/data"))
 OWN = Path(__file__).resolve().parents[2] / "data"
 BANK = OWN / "out_of_scope.jsonl"
 MOST_QUESTIONS = 1500  # of a set; the same ones every time

@@ -33,7 +33,7 @@ from pathlib import Path
 import httpx2
 
 from app.settings import Settings
-from benchmarks.cloud_faq import DATA, RESULTS
+from benchmarks.places import CLOUD_FAQ, RESULTS
 from benchmarks.serving import page
 from benchmarks.serving.loads import Figures, closed_loop, open_loop
 from benchmarks.serving.preparing import KEY, command, prepared
@@ -82,7 +82,7 @@ def write(rounds: list[Round], name: str) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--data", type=Path, default=CLOUD_FAQ)
     parser.add_argument("--work", type=Path, default=Path("/tmp/faqtual-serving"))
     parser.add_argument("--systems", default=SYSTEMS, help="which, with commas; the first one's targets are compared")
     parser.add_argument("--infinity", type=Path, help="a virtual environment with infinity-emb[server,torch]")
