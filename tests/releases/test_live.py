@@ -29,22 +29,23 @@ async def test_a_replaced_release_is_closed_when_its_last_request_is_done(embedd
         second = await publish(embedded, bundle, FAQ[:3])
         await live.follow()
         await asyncio.sleep(0.05)
-        assert mapped() >= {first, second}
+        assert mapped(embedded) >= {first, second}
         assert (before.release, live.release) == (first, second)
         assert await before.index.count() == 4
         del before
     await live.close()
-    assert not mapped() & {first, second}
+    assert not mapped(embedded) & {first, second}
 
 
 def set_deadline(catalog: Catalog, milliseconds: int) -> None:
     catalog.settings = catalog.settings.model_copy(update={"request_timeout_ms": milliseconds})
 
 
-def mapped() -> set[str]:
-    """The publishes whose files this process has mapped, also those that are deleted."""
+def mapped(catalog: Catalog) -> set[str]:
+    """The publishes of a catalog whose files this process has mapped, also those that are deleted."""
     maps = Path("/proc/self/maps").read_text(encoding="utf-8")
-    return set(re.findall(r"/index/(?:\.building-dropped-)?(faq-[^/]+)/rows\.npy", maps))
+    home = re.escape(str(catalog.settings.home))
+    return set(re.findall(home + r"/index/(?:\.building-dropped-)?(faq-[^/]+)/rows\.npy", maps))
 
 
 async def test_a_switch_waits_until_at_most_one_other_publish_is_open(embedded: Catalog, bundle: Bundle) -> None:
@@ -61,13 +62,13 @@ async def test_a_switch_waits_until_at_most_one_other_publish_is_open(embedded: 
         last = await publish(embedded, bundle, FAQ[:1])
         await asyncio.sleep(0.05)
         assert (before.release, live.release) == (first, second)
-        assert mapped() == {first, second}
+        assert mapped(embedded) == {first, second}
         assert not switching.done()
         del before
     await switching
     assert live.release == last
     await live.close()
-    assert not mapped() & {first, second, skipped, last}
+    assert not mapped(embedded) & {first, second, skipped, last}
 
 
 async def test_a_switch_waits_no_longer_than_a_request_may_take(embedded: Catalog, bundle: Bundle) -> None:
@@ -100,6 +101,6 @@ async def test_an_increment_of_an_open_publish_does_not_wait(
                 await update(embedded, store, opened)
                 await live.follow()
                 assert live.release == await embedded.active()
-        assert mapped() == {first, second}
+        assert mapped(embedded) == {first, second}
     await live.close()
     store.close()
