@@ -57,6 +57,15 @@ class Hits:
         numbers, answers = np.arange(len(entries)), answer_keys(entry.payload for entry in entries)
         return cls(Entries(entries), numbers, answers, nearness_of(entries, question), lexical, matches)
 
+    @property
+    def excluded(self) -> Integers:
+        """The places of the entries that a negative excludes."""
+        return np.array([place for place, match in self.matches.items() if match.excluded], dtype=np.int64)
+
+    def without(self, places: Integers) -> Self:
+        """The entries but those at these places."""
+        return self.take(np.delete(np.arange(len(self)), places))
+
     def take(self, places: Integers) -> Self:
         """The entries at these places, in this order."""
         where = {place: new for new, place in enumerate(places.tolist())} if self.matches else {}

@@ -1,12 +1,12 @@
 """The increments of a release as one small index in memory, above the publish that they extend."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Protocol
 
 import numpy as np
 
 from app.arrays import Flags, Integers, Vectors
+from app.batches import batches
 from app.index.candidates import Candidate
 from app.index.document_words import DocumentWords, Frequencies
 from app.index.filters import Filter, matches
@@ -100,6 +100,5 @@ def _bounds(entries: Sequence[Candidate]) -> Integers:
 
 
 def _blocks(entries: Sequence[Candidate]) -> Iterator[Vectors]:
-    rest = iter(entries)
-    while batch := list(islice(rest, BLOCK)):
+    for batch in batches(entries, BLOCK):
         yield np.concatenate([rows for entry in batch for rows in (entry.answer, entry.questions, entry.negatives)])

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from app.index.candidates import Question
 from app.index.hits import Hits, Payload
 from app.ranking.calibration import Calibration, margins_of
@@ -55,8 +53,7 @@ class Explanation:
 
 def explanation(ranking: Ranking, question: Question, hits: Hits, before: Ranked, ranked: Ranked) -> Explanation:
     """Explain `ranked`, the final order, best first. `before`: the same entries before the reranker."""
-    excluded = np.array([place for place, match in hits.matches.items() if match.excluded], dtype=np.int64)
-    kept = hits.take(np.delete(np.arange(len(hits)), excluded))
+    kept = hits.without(hits.excluded)
     calibration = ranking.reranked if ranked.reranked and ranking.reranked else ranking.calibration
     first_scores = dict(zip(before.numbers.tolist(), before.scores.tolist(), strict=True))
     signals = _signals(ranking, features_of(question, kept), kept.numbers.tolist(), first_scores)
@@ -66,7 +63,7 @@ def explanation(ranking: Ranking, question: Question, hits: Hits, before: Ranked
     ]
     return Explanation(
         considered,
-        hits.take(excluded).payloads(),
+        hits.take(hits.excluded).payloads(),
         decide(ranked, TOP_K, calibration),
         calibration.threshold,
         calibration.offer.threshold,

@@ -69,9 +69,8 @@ class Ranking(BaseModel):
 
     def rank(self, question: Question, hits: Hits) -> Ranked:
         """Best first, without the entries that a negative excludes. Equal scores keep the order of their ids."""
-        if any(match.excluded for match in hits.matches.values()):
-            excluded = [place for place, match in hits.matches.items() if match.excluded]
-            hits = hits.take(np.delete(np.arange(len(hits)), excluded))
+        if len(excluded := hits.excluded):
+            hits = hits.without(excluded)
         features = features_of(question, hits)
         scores = self.scores(features)
         no_answer = self.calibration.no_answer(scores)
@@ -114,7 +113,7 @@ def features_of(question: Question, hits: Hits) -> Features:
         same = same_phrasings(question.text, hits)
         exact = same >= 0
         matched = np.where(exact, same, matched)
-        excluded[[place for place, match in hits.matches.items() if match.excluded]] = True
+        excluded[hits.excluded] = True
     return Features(
         answer,
         phrasing,
