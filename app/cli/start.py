@@ -1,7 +1,6 @@
 """The command `start`: from a FAQ file to a serving service in one step, for containers and for a first try."""
 
 import asyncio
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +12,13 @@ from app.cli.entries import import_file
 from app.cli.reindex import reindex
 from app.cli.serve import run
 from app.cli.terminal import command_settings, reporting_errors, waiting
+from app.digests import sha256
 from app.errors import SettingsError
 from app.http.security import new_key
 from app.keys import KeyScope, NamedKey
 from app.knowledge.store import Store
 from app.releases.catalog import Catalog
-from app.releases.reindexing import active_record, up_to_date
+from app.releases.reindexing import up_to_date
 from app.releases.sources import BASE
 from app.settings import Settings
 
@@ -59,7 +59,7 @@ def start(
 def bring_up_to_date(settings: Settings, file: Path | None, bundle: Path | None, *, replace: bool) -> None:
     """Import and publish what `start` says. Where an earlier start was interrupted, do what it left undone."""
     entries = waiting(lambda: _count(settings))
-    digest = _digest(file) if file and replace else None
+    digest = sha256(file) if file and replace else None
     changed = digest is not None and digest != _imported(settings)
     if file and (changed or not entries):
         import_file(file, mode="replace" if replace else "append")
@@ -93,11 +93,6 @@ def keys_of(settings: Settings) -> tuple[NamedKey, ...]:
         raise SettingsError(f"{path} is damaged: {error}. Delete it; the next start makes new keys.") from error
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _imported(settings: Settings) -> str | None:
     """The digest of the file that the last start imported and published; None if it was interrupted before."""
     with suppress(FileNotFoundError):
@@ -117,6 +112,6 @@ async def _published(settings: Settings, bundle: Path | None, only: bool) -> boo
     """Whether a release that can be read is active; with `only`, one of this bundle, or of the base model if None."""
     catalog = Catalog(settings)
     try:
-        return await up_to_date(catalog, bundle or BASE) if only else await active_record(catalog) is not None
+        return await up_to_date(catalog, bundle or BASE) if only else await catalog.active_record() is not None
     finally:
         await catalog.close()

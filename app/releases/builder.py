@@ -180,9 +180,8 @@ class Builder:
 
     async def _changed_validity(self) -> frozenset[str]:
         """The entries whose validity began or ended since the active release was made."""
-        active = await self._catalog.active()
-        made = (record.created_at for record in await self._catalog.indexes.records() if record.name == active)
-        return frozenset(*(self._store.changed_validity(datetime.fromisoformat(at)) for at in made))
+        record = await self._catalog.active_record()
+        return self._store.changed_validity(datetime.fromisoformat(record.created_at)) if record else frozenset()
 
     async def _open(self, bundle: Bundle | None) -> OpenBundle:
         """The bundle, by default the one in use, open; the same as for the build before where that used it too."""

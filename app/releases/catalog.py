@@ -137,6 +137,12 @@ class Catalog:
         """The name of the active release, or None."""
         return await self._copies.active() if self._copies else (await self.indexes.pointer())[0]
 
+    async def active_record(self) -> IndexRecord | None:
+        """The record of the active release; None where there is none, or this version cannot read it. Raises
+        IndexUnavailable."""
+        active = await self.active()
+        return next((record for record in await self.indexes.records() if record.name == active), None)
+
     async def active_bundle(self) -> Bundle:
         """The bundle in use. Raises NotReady where there is none yet, BundleError where it is damaged."""
         name = await self.active()

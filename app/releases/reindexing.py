@@ -7,7 +7,6 @@ from typing import Literal
 from app.encoding.bundle import Bundle
 from app.encoding.encoders import default_processes
 from app.errors import BundleError
-from app.index.protocol import IndexRecord
 from app.releases.builder import Builder
 from app.releases.catalog import Catalog
 from app.releases.opened import Progress
@@ -39,7 +38,7 @@ async def up_to_date(catalog: Catalog, source: Path | Literal["base"]) -> bool:
 
     Compares no entries. False where the bundle of either is damaged. Raises IndexUnavailable.
     """
-    record = await active_record(catalog)
+    record = await catalog.active_record()
     if record is None:
         return False
     try:
@@ -48,10 +47,3 @@ async def up_to_date(catalog: Catalog, source: Path | Literal["base"]) -> bool:
     except BundleError:
         return False
     return wanted and stated(used, catalog.settings).items() <= record.model_dump().items()
-
-
-async def active_record(catalog: Catalog) -> IndexRecord | None:
-    """The record of the active release; None where there is none, or this version cannot read it. Raises
-    IndexUnavailable."""
-    active = await catalog.active()
-    return next((record for record in await catalog.indexes.records() if record.name == active), None)

@@ -32,8 +32,7 @@ class Standing:
 
 async def standing(catalog: Catalog, store: Store, jobs: Jobs) -> Standing:
     """Read all three. Raises StoreError, IndexUnavailable."""
-    active = await catalog.active()
-    record = next((record for record in await catalog.indexes.records() if record.name == active), None)
+    record = await catalog.active_record()
     built = datetime.fromisoformat(record.created_at) if record else None
     counts = await asyncio.to_thread(store.counts, built)
     recent = await asyncio.to_thread(jobs.recent)
