@@ -6,7 +6,6 @@ payload; the embedded index keeps all keys in one file, which is memory-mapped:
 lookup.npy   (2, keys) uint64: the keys, ascending, and the entry of each
 """
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -139,11 +138,8 @@ class Lookup:
         return cls.sorted(np.concatenate(keys), np.concatenate(entries).astype(np.uint64))
 
     def save(self, directory: Path) -> None:
-        """Write lookup.npy and flush it to the disk."""
-        with (directory / LOOKUP).open("wb") as file:
-            np.save(file, np.stack([self._keys, self._entries]))
-            file.flush()
-            os.fsync(file.fileno())
+        """Write lookup.npy."""
+        np.save(directory / LOOKUP, np.stack([self._keys, self._entries]))
 
     def numbers(self, keys: Iterable[str]) -> dict[str, list[int]]:
         """The entries that have each of the keys; only keys that an entry has."""

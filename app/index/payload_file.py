@@ -44,14 +44,9 @@ class PayloadFileWriter:
             self._starts.append(self._starts[-1] + len(line))
 
     def close(self) -> None:
-        """Finish both files and flush them to the disk."""
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        with (self._directory / LINES).open("wb") as file:
-            np.save(file, np.array(self._starts, dtype=np.int64))
-            file.flush()
-            os.fsync(file.fileno())
+        """Finish both files."""
+        self._file.close()
+        np.save(self._directory / LINES, np.array(self._starts, dtype=np.int64))
 
 
 class PayloadFile:

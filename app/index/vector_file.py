@@ -54,14 +54,9 @@ class VectorFileWriter:
             self._rows.append((starts[0], starts[1], starts[2], starts[3]))
 
     def close(self) -> None:
-        """Finish both files and flush them to the disk."""
-        with self._file:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        with (self.directory / ROWS).open("wb") as file:
-            np.save(file, np.array(self._rows, dtype=np.int64).reshape(-1, 4))
-            file.flush()
-            os.fsync(file.fileno())
+        """Finish both files."""
+        self._file.close()
+        np.save(self.directory / ROWS, np.array(self._rows, dtype=np.int64).reshape(-1, 4))
 
 
 def map_vectors(directory: Path, dimension: int) -> tuple[Vectors, NDArray[np.int64]]:
